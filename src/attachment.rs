@@ -1,0 +1,293 @@
+//! A ring that is open in this process: what the rings of all kinds share.
+
+mod end;
+
+pub(crate) use self::end::{End, Patience};
+
+use crate::error::{CreateError, OpenError, OpenOrCreateError};
+use crate::layout::{Geometry, View, nanos};
+use crate::message::{MAX_PAYLOAD, Message, Shape};
+use crate::options::{Options, WaitStrategy};
+use crate::region::{Found, Name, Region};
+use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
+use crate::sys::fork::Generation;
+use crate::sys::process;
+use crate::terms::{Encoding, Fences, Kind};
+use core::time::Duration;
+use std::time::SystemTime;
+
+const DEFAULT_MODE: u32 = 0o600;
+const DEFAULT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A mapped ring, its checked geometry, and how this process uses it.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    view: View,
+    geometry: Geometry,
+    wait: WaitStrategy,
+    opened_in: Generation,
+    region: Region,
+}
+
+impl Attachment {
+    pub(crate) fn create<M: Message + ?Sized>(
+        name: &str,
+        kind: Kind,
+        participants: u32,
+        options: &Options,
+    ) -> Result<Self, CreateError> {
+        let name = Name::new(name)?;
+        let geometry = plan::<M>(kind, participants, options)?;
+        let size = geometry.total_len().ok_or(CreateError::TooLarge {
+            capacity: geometry.capacity,
+            stride: geometry.stride(),
+        })?;
+        let mode = options.mode.unwrap_or(DEFAULT_MODE);
+        let region = Region::create(&name, size, mode, options.prefault)?;
+        let attachment = Self::new(region, geometry, options);
+        let created_at = SystemTime::UNIX_EPOCH.elapsed().map_or(0, nanos);
+        let described = geometry.describe(size, process::boot_id(), created_at);
+        attachment.view.initialise(&geometry, described);
+        attachment.region.link(&name)?;
+        Ok(attachment)
+    }
+
+    pub(crate) fn open<M: Message + ?Sized>(
+        name: &str,
+        kind: Kind,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        let name = Name::new(name)?;
+        let found = Found::open(&name)?;
+        let geometry = Geometry::check(&found.head, found.size, name.as_str())?;
+        compare::<M>(&geometry, found.mode, kind, options)?;
+        if !geometry.fences.register() {
+            return Err(OpenError::Fences {
+                found: geometry.fences,
+            });
+        }
+        Ok(Self::new(found.map(options.prefault)?, geometry, options))
+    }
+
+    pub(crate) fn open_or_create<M: Message + ?Sized>(
+        name: &str,
+        kind: Kind,
+        participants: u32,
+        options: &Options,
+    ) -> Result<Self, OpenOrCreateError> {
+        loop {
+            match Self::open::<M>(name, kind, options) {
+                Err(OpenError::NotFound { .. }) => {}
+                opened => return Ok(opened?),
+            }
+            match Self::create::<M>(name, kind, participants, options) {
+                // Somebody was faster; and if it is gone again, so be it.
+                Err(CreateError::Exists { .. }) => {}
+                created => return Ok(created?),
+            }
+        }
+    }
+
+    fn new(region: Region, geometry: Geometry, options: &Options) -> Self {
+        Self {
+            // SAFETY: the region is as large as the geometry says, and is unmapped with the
+            // attachment, which whoever copies the view keeps.
+            view: unsafe { View::new(region.base(), &geometry) },
+            geometry,
+            wait: options.wait,
+            opened_in: Generation::current(),
+            region,
+        }
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The ring's bytes; `None` in a forked child, where they are not mapped.
+    pub(crate) fn view(&self) -> Option<&View> {
+        (!self.opened_in.is_past()).then_some(&self.view)
+    }
+
+    /// Ends the ring for good: blocked calls return, in every process.
+    pub(crate) fn close(&self) {
+        if let Some(view) = self.view() {
+            let header = view.header();
+            header.status.0.close();
+            header.not_empty.0.notify_all();
+            header.not_full.0.notify_all();
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.view()
+            .is_some_and(|view| view.header().status.0.is_closed())
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.geometry.capacity as usize
+    }
+
+    pub(crate) fn message_size(&self) -> usize {
+        self.geometry.shape.size as usize
+    }
+
+    /// How many messages are in the ring by its hints, which lag behind.
+    pub(crate) fn len(&self) -> usize {
+        self.view().map_or(0, |view| {
+            let header = view.header();
+            // Relaxed: a count to look at, by which nothing is reached.
+            let head = header.head.0.load(crate::sync::Relaxed);
+            let tail = header.tail.0.load(crate::sync::Relaxed);
+            within(tail.wrapping_sub(head), self.geometry.capacity)
+        })
+    }
+}
+
+/// A difference of two hints as a number of messages. The hints are read one after the other,
+/// so it may come out below zero or above the capacity.
+pub(crate) fn within(difference: u64, capacity: u64) -> usize {
+    match difference {
+        sane if sane <= capacity => sane as usize,
+        above if above <= u64::MAX / 2 => capacity as usize,
+        _ => 0,
+    }
+}
+
+/// The geometry of a ring that does not exist yet.
+fn plan<M: Message + ?Sized>(
+    kind: Kind,
+    participants: u32,
+    options: &Options,
+) -> Result<Geometry, CreateError> {
+    let asked = options.capacity.unwrap_or(0) as u64;
+    if !(MIN_CAPACITY..=MAX_CAPACITY).contains(&asked) {
+        return Err(CreateError::Capacity {
+            asked,
+            min: MIN_CAPACITY,
+            max: MAX_CAPACITY,
+        });
+    }
+    let liveness_interval = options.liveness_interval.unwrap_or(DEFAULT_INTERVAL);
+    if liveness_interval.is_zero() {
+        return Err(CreateError::LivenessInterval);
+    }
+    if let Some(asked) = options.mode.filter(|mode| mode & !0o777 != 0) {
+        return Err(CreateError::Mode { asked });
+    }
+    Ok(Geometry {
+        kind,
+        fences: choose_fences(options.fences)?,
+        shape: choose_shape::<M>(options)?,
+        capacity: asked.next_power_of_two(),
+        participants,
+        schema: options.schema.unwrap_or(0),
+        liveness_interval,
+        first_position: options.first_position,
+    })
+}
+
+fn choose_shape<M: Message + ?Sized>(options: &Options) -> Result<Shape, CreateError> {
+    let (asked, max) = match M::shape(0) {
+        Shape {
+            encoding: Encoding::Bytes,
+            ..
+        } => (options.message_size.unwrap_or(0), MAX_PAYLOAD),
+        Shape {
+            encoding: Encoding::Values,
+            size,
+            ..
+        } => (options.message_size.unwrap_or(size as usize), size),
+    };
+    match u32::try_from(asked) {
+        Ok(size) if size <= max => Ok(M::shape(size)),
+        _ => Err(CreateError::MessageSize {
+            asked: asked as u64,
+            max: u64::from(max),
+        }),
+    }
+}
+
+fn choose_fences(asked: Option<Fences>) -> Result<Fences, CreateError> {
+    match asked {
+        Some(asked) if asked.register() => Ok(asked),
+        Some(asked) => Err(CreateError::Fences { asked }),
+        None if Fences::Membarrier.register() => Ok(Fences::Membarrier),
+        None => Ok(Fences::Symmetric),
+    }
+}
+
+/// Whether a ring that was found is what was asked for.
+fn compare<M: Message + ?Sized>(
+    found: &Geometry,
+    found_mode: u32,
+    kind: Kind,
+    options: &Options,
+) -> Result<(), OpenError> {
+    if found.kind != kind {
+        return Err(OpenError::Kind {
+            expected: kind,
+            found: found.kind,
+        });
+    }
+    let size = options
+        .message_size
+        .map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+    let shape = M::shape(size.unwrap_or(found.shape.size));
+    if found.shape.encoding != shape.encoding {
+        return Err(OpenError::Encoding {
+            expected: shape.encoding,
+            found: found.shape.encoding,
+        });
+    }
+    if found.shape.size != shape.size {
+        return Err(OpenError::PayloadSize {
+            expected: shape.size,
+            found: found.shape.size,
+        });
+    }
+    if found.shape.align != shape.align {
+        return Err(OpenError::PayloadAlign {
+            expected: shape.align,
+            found: found.shape.align,
+        });
+    }
+    if let Some(expected) = options.schema.filter(|&schema| schema != found.schema) {
+        return Err(OpenError::Schema {
+            expected,
+            found: found.schema,
+        });
+    }
+    let capacity = options.capacity.map(|asked| {
+        (asked as u64)
+            .checked_next_power_of_two()
+            .unwrap_or(u64::MAX)
+    });
+    if let Some(expected) = capacity.filter(|&capacity| capacity != found.capacity) {
+        return Err(OpenError::Capacity {
+            expected,
+            found: found.capacity,
+        });
+    }
+    if let Some(expected) = options
+        .liveness_interval
+        .filter(|&interval| interval != found.liveness_interval)
+    {
+        return Err(OpenError::LivenessInterval {
+            expected: nanos(expected),
+            found: nanos(found.liveness_interval),
+        });
+    }
+    if let Some(expected) = options.mode.filter(|&mode| mode != found_mode) {
+        return Err(OpenError::Mode {
+            expected,
+            found: found_mode,
+        });
+    }
+    if options.fences.is_some_and(|fences| fences != found.fences) {
+        return Err(OpenError::Fences {
+            found: found.fences,
+        });
+    }
+    Ok(())
+}

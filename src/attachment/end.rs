@@ -1,0 +1,288 @@
+//! One end of a ring: its seat, what it has heard of the other end, and how it waits for it.
+
+use super::Attachment;
+use crate::error::{AttachError, Broken, Corrupt, Disconnected, Forked, Refused};
+use crate::layout::{Entry, Phase, Tenancy, View};
+use crate::options::WaitStrategy;
+use crate::seat::{self, Seat};
+use crate::sys::clock::Instant;
+use crate::sys::fork::Generation;
+use crate::terms::{Fences, Peer, Role};
+use crate::wait::Event;
+use core::hint::spin_loop;
+use core::time::Duration;
+use std::sync::Arc;
+use std::thread;
+
+/// How long an operation may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    None,
+    For(Duration),
+    Forever,
+}
+
+impl Patience {
+    /// Until when, if at all, counted from now.
+    pub(crate) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::None => None,
+            Self::For(time) => Some(Instant::now().after(time)),
+            Self::Forever => Some(Instant::NEVER),
+        }
+    }
+}
+
+/// The part of a handle that is the same for producers and consumers.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// Where the handle works; [`Generation::NONE`] once the ring was found corrupt.
+    works_in: Generation,
+    fences: Fences,
+    view: View,
+    role: Role,
+    heard: Heard,
+    peer_index: u32,
+    index: u32,
+    seat: Option<Seat>,
+    attachment: Arc<Attachment>,
+}
+
+/// What the end knows of its peer.
+#[derive(Debug)]
+struct Heard {
+    /// The stay that was asked about, and the answer.
+    last: Option<(Tenancy, Peer)>,
+    /// When to ask again whether a peer that was alive still is.
+    again: Instant,
+}
+
+impl End {
+    /// Takes an end of a ring that has one seat for it.
+    pub(crate) fn take(
+        attachment: &Arc<Attachment>,
+        role: Role,
+        index: u32,
+        peer_index: u32,
+    ) -> Result<Self, AttachError> {
+        let view = *attachment.view().ok_or(Forked)?;
+        let entry = view.entry(index);
+        let Some(seat) = Seat::take(attachment.region.object(), index)? else {
+            let recorded = entry.tenancy().phase() == Phase::Active;
+            return Err(AttachError::Taken {
+                role,
+                pid: recorded.then(|| entry.pid()),
+            });
+        };
+        seat::arrive(entry, role);
+        Ok(Self {
+            works_in: attachment.opened_in,
+            fences: attachment.geometry.fences,
+            view,
+            role,
+            heard: Heard {
+                last: None,
+                again: Instant::now(),
+            },
+            peer_index,
+            index,
+            seat: Some(seat),
+            attachment: Arc::clone(attachment),
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    pub(crate) fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    /// Whether the handle can be used at all: in this process, on a ring not known to be
+    /// corrupt.
+    #[inline(always)]
+    pub(crate) fn admit(&self) -> Result<(), Broken> {
+        if self.works_in == Generation::current() {
+            Ok(())
+        } else {
+            Err(self.inadmissible())
+        }
+    }
+
+    #[cold]
+    fn inadmissible(&self) -> Broken {
+        if self.works_in == Generation::NONE {
+            Corrupt.into()
+        } else {
+            Forked.into()
+        }
+    }
+
+    /// Remembers that the ring is corrupt.
+    #[cold]
+    pub(crate) fn distrust(&mut self, corrupt: Corrupt) -> Broken {
+        self.works_in = Generation::NONE;
+        corrupt.into()
+    }
+
+    /// Whether the ring was closed.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.view.header().status.0.is_closed()
+    }
+
+    /// Asks the kernel about the peer.
+    pub(crate) fn peer(&mut self) -> Result<Peer, Forked> {
+        self.attachment.view().ok_or(Forked)?;
+        if self.is_closed() {
+            return Ok(Peer::Closed);
+        }
+        Ok(self.ask(Instant::now()))
+    }
+
+    /// Tells the peer that something happened.
+    #[inline(always)]
+    pub(crate) fn notify(&self) {
+        event_of(&self.view, self.role.other()).notify(self.fences);
+    }
+
+    /// Waits until `is_due` says that there is something to do, or not at all.
+    pub(crate) fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        is_due: impl Fn() -> bool,
+    ) -> Result<(), Refused> {
+        let Some(deadline) = deadline else {
+            let gone = self.hear(Instant::lately());
+            return self.conclude(gone, is_due);
+        };
+        let (spins, yields) = match self.attachment.wait {
+            WaitStrategy::Spin => (SPINS_BETWEEN_CHECKS, 0),
+            WaitStrategy::Sleep { spins, yields } => (spins, yields),
+        };
+        if spin(spins, &is_due) || yielding(yields, &is_due) {
+            return Ok(());
+        }
+        loop {
+            let now = Instant::now();
+            let gone = self.hear(now);
+            if gone.is_some() || now >= deadline {
+                return self.conclude(gone, is_due);
+            }
+            let until = deadline.min(now.after(self.attachment.geometry.liveness_interval));
+            let is_over = || is_due() || self.has_news();
+            if self.attachment.wait == WaitStrategy::Spin {
+                spin(SPINS_BETWEEN_CHECKS, is_over);
+            } else {
+                event_of(&self.view, self.role).wait(self.fences, until, is_over);
+            }
+            if is_due() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The end of a wait: what was due before the peer went, or before time was up, is done
+    /// first.
+    fn conclude(
+        &self,
+        gone: Option<Disconnected>,
+        is_due: impl Fn() -> bool,
+    ) -> Result<(), Refused> {
+        match gone {
+            _ if is_due() => Ok(()),
+            Some(gone) => Err(gone.into()),
+            None => Err(Refused::NotNow),
+        }
+    }
+
+    /// Whether the peer is gone, as far as was heard; asks if there is reason to.
+    fn hear(&mut self, now: Instant) -> Option<Disconnected> {
+        if self.is_closed() {
+            return Some(Disconnected::Closed);
+        }
+        let known = match self.heard.last {
+            Some((stay, peer)) if stay == self.peer_entry().tenancy() => Some(peer),
+            _ => None,
+        };
+        let peer = match known {
+            Some(Peer::Present { .. }) if now >= self.heard.again => self.ask(now),
+            Some(peer) => peer,
+            None => self.ask(now),
+        };
+        match peer {
+            Peer::NeverCame | Peer::Present { .. } => None,
+            Peer::Left => Some(Disconnected::Left),
+            Peer::Died { pid } => Some(Disconnected::Died { pid }),
+            Peer::Closed => Some(Disconnected::Closed),
+        }
+    }
+
+    fn ask(&mut self, now: Instant) -> Peer {
+        let entry = self.view.entry(self.peer_index);
+        let stay = entry.tenancy();
+        let object = self.attachment.region.object();
+        let peer = seat::ask(object, entry, self.peer_index, self.seat.as_ref());
+        self.heard = Heard {
+            last: Some((stay, peer)),
+            again: now.after(self.attachment.geometry.liveness_interval),
+        };
+        peer
+    }
+
+    /// Whether there is a reason to ask about the peer before the interval is over.
+    fn has_news(&self) -> bool {
+        let tenancy = self.peer_entry().tenancy();
+        self.is_closed() || self.heard.last.is_none_or(|(stay, _)| stay != tenancy)
+    }
+
+    fn peer_entry(&self) -> &Entry {
+        self.view.entry(self.peer_index)
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if self.attachment.view().is_some() {
+            self.view.entry(self.index).leave();
+            // The peer asks the lock, so it must be free before the peer is told.
+            self.seat = None;
+            event_of(&self.view, self.role.other()).notify_all();
+        }
+    }
+}
+
+/// The event that an end sleeps on.
+#[inline(always)]
+fn event_of(view: &View, role: Role) -> &Event {
+    match role {
+        Role::Producer => &view.header().not_full.0,
+        Role::Consumer => &view.header().not_empty.0,
+    }
+}
+
+/// Looks of a waiter that never sleeps between two looks at the clock: some microseconds,
+/// against which the clock is cheap.
+const SPINS_BETWEEN_CHECKS: u32 = 1000;
+
+/// One pause per look: none takes the cache line away from the side that writes it, several
+/// make the answer late.
+#[inline(always)]
+fn spin(looks: u32, is_due: impl Fn() -> bool) -> bool {
+    (0..looks).any(|_| {
+        let due = is_due();
+        if !due {
+            spin_loop();
+        }
+        due
+    })
+}
+
+fn yielding(looks: u32, is_due: impl Fn() -> bool) -> bool {
+    (0..looks).any(|_| {
+        thread::yield_now();
+        is_due()
+    })
+}

@@ -1,0 +1,337 @@
+//! The bytes of a ring, version 1: little-endian, 64-bit, the same on every machine.
+//!
+//! ```text
+//! 0x000  identity   magic, version, kind, encoding, geometry; never read again after open
+//! 0x080  tail       u64, next position to write
+//! 0x100  head       u64, next position to read
+//! 0x180  not_empty  event word
+//! 0x200  not_full   event word
+//! 0x280  status     closed flag, counters
+//! 0x300  settings   creation time, boot, liveness interval, flags, first position
+//! 0x400  entries    one per participant, 128 bytes each
+//! ....   slots      from the next multiple of 4096
+//! ```
+//!
+//! Lines are 128 bytes apart whatever the machine's own are: two processes on one machine may
+//! be built for different ones, and a file may move. All positions are offsets, all fields
+//! fixed-width integers. The kernel keeps locks at offsets too: see [`SEATS_AT`].
+//!
+//! The size of a ring is `round_up(0x400 + 128 * participants, 4096) + capacity * stride`,
+//! rounded up to 4096, where a slot's `stride` is its word (8 bytes, or the payload's
+//! alignment if that is more) and its payload, rounded up to the larger alignment of the two.
+
+mod header;
+
+pub(crate) use self::header::{Entry, Person, Phase, Tenancy, View};
+
+use crate::error::OpenError;
+use crate::message::{MAX_ALIGN, MAX_PAYLOAD, Shape};
+use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
+use crate::terms::{Encoding, Fences, Kind, Role};
+use bytemuck::{Pod, Zeroable};
+use core::mem::offset_of;
+use core::time::Duration;
+
+/// "SLIPRING" as it reads in memory.
+const MAGIC: u64 = u64::from_le_bytes(*b"SLIPRING");
+const VERSION: u32 = 1;
+
+const LINE: usize = 128;
+pub(crate) const PAGE: u64 = 4096;
+/// The size of everything before the participants' entries.
+pub(crate) const HEADER_SIZE: usize = 0x400;
+/// Participant `i` is alive as long as it holds a lock on byte `SEATS_AT + i`.
+pub(crate) const SEATS_AT: i64 = 0x400;
+
+/// Participants of an SPSC ring: [`Role::Producer`], then [`Role::Consumer`].
+pub(crate) const SPSC_PARTICIPANTS: u32 = 2;
+
+/// The seat of an end of an SPSC ring.
+pub(crate) fn spsc_seat(role: Role) -> u32 {
+    match role {
+        Role::Producer => 0,
+        Role::Consumer => 1,
+    }
+}
+
+/// What a ring is, as its first line says it.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Identity {
+    magic: u64,
+    version: u32,
+    kind: u32,
+    encoding: u32,
+    fences: u32,
+    capacity: u64,
+    stride: u32,
+    payload_size: u32,
+    payload_align: u32,
+    participants: u32,
+    schema: u64,
+    slots_offset: u64,
+    total_len: u64,
+    zero: [u64; 7],
+}
+
+/// How a ring is to be used, as its seventh line says it. What is not used yet is zero.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Settings {
+    created_at: u64,
+    boot_id: [u8; 16],
+    liveness_interval: u64,
+    delivery: u32,
+    flags: u32,
+    successor: u64,
+    first_position: u64,
+    zero: [u64; 25],
+}
+
+const IDENTITY_AT: usize = 0;
+const SETTINGS_AT: usize = 0x300;
+
+const _: () = {
+    assert!(size_of::<Identity>() == LINE);
+    assert!(offset_of!(Identity, capacity) == 0x18);
+    assert!(offset_of!(Identity, stride) == 0x20);
+    assert!(offset_of!(Identity, schema) == 0x30);
+    assert!(offset_of!(Identity, slots_offset) == 0x38);
+    assert!(offset_of!(Identity, total_len) == 0x40);
+    assert!(size_of::<Settings>() == HEADER_SIZE - SETTINGS_AT);
+    assert!(offset_of!(Settings, liveness_interval) == 0x18);
+    assert!(offset_of!(Settings, flags) == 0x24);
+    assert!(offset_of!(Settings, first_position) == 0x30);
+};
+
+/// Everything about a ring that does not change, checked and private: no address is ever
+/// computed from anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) kind: Kind,
+    pub(crate) fences: Fences,
+    pub(crate) shape: Shape,
+    pub(crate) capacity: u64,
+    pub(crate) participants: u32,
+    pub(crate) schema: u64,
+    pub(crate) liveness_interval: Duration,
+    pub(crate) first_position: u64,
+}
+
+impl Geometry {
+    /// Bytes from the start of a slot to its payload.
+    pub(crate) fn payload_offset(&self) -> u64 {
+        u64::from(self.shape.align).max(8)
+    }
+
+    /// Bytes from one slot to the next.
+    pub(crate) fn stride(&self) -> u64 {
+        let end = self.payload_offset() + u64::from(self.shape.size);
+        end.next_multiple_of(self.payload_offset())
+    }
+
+    /// Bytes from the start of the ring to its first slot.
+    pub(crate) fn slots_offset(&self) -> u64 {
+        let entries = u64::from(self.participants) * size_of::<Entry>() as u64;
+        (HEADER_SIZE as u64 + entries).next_multiple_of(PAGE)
+    }
+
+    /// The size of the whole ring in bytes; `None` if no address space holds it.
+    pub(crate) fn total_len(&self) -> Option<u64> {
+        self.capacity
+            .checked_mul(self.stride())?
+            .checked_add(self.slots_offset())?
+            .checked_next_multiple_of(PAGE)
+            .filter(|&len| i64::try_from(len).is_ok())
+    }
+
+    /// The lines that say it, for a ring that is `total_len` bytes long.
+    pub(crate) fn describe(&self, total_len: u64, boot_id: [u8; 16], created_at: u64) -> Described {
+        let identity = Identity {
+            magic: MAGIC,
+            version: VERSION,
+            kind: encode_kind(self.kind),
+            encoding: encode_encoding(self.shape.encoding),
+            fences: encode_fences(self.fences),
+            capacity: self.capacity,
+            // A slot is at most a payload, an alignment and a word long.
+            stride: self.stride() as u32,
+            payload_size: self.shape.size,
+            payload_align: self.shape.align,
+            participants: self.participants,
+            schema: self.schema,
+            slots_offset: self.slots_offset(),
+            total_len,
+            zero: [0; 7],
+        };
+        let settings = Settings {
+            created_at,
+            boot_id,
+            liveness_interval: nanos(self.liveness_interval),
+            delivery: 0,
+            flags: 0,
+            successor: 0,
+            first_position: self.first_position,
+            zero: [0; 25],
+        };
+        Described { identity, settings }
+    }
+
+    /// Checks what the first bytes of an object say against each other and against its size.
+    pub(crate) fn check(
+        bytes: &[u8; HEADER_SIZE],
+        size: u64,
+        name: &str,
+    ) -> Result<Self, OpenError> {
+        let identity: Identity = bytemuck::pod_read_unaligned(&bytes[IDENTITY_AT..][..LINE]);
+        let settings: Settings = bytemuck::pod_read_unaligned(&bytes[SETTINGS_AT..]);
+
+        if identity.magic != MAGIC {
+            return Err(OpenError::NotARing { name: name.into() });
+        }
+        if identity.version != VERSION {
+            return Err(OpenError::Version {
+                expected: VERSION,
+                found: identity.version,
+            });
+        }
+        if size < HEADER_SIZE as u64 {
+            return Err(OpenError::Truncated {
+                expected: identity.total_len,
+                found: size,
+            });
+        }
+        if settings.flags != 0 {
+            return Err(OpenError::UnknownFlags {
+                found: settings.flags,
+            });
+        }
+
+        let kind = decode_kind(identity.kind).ok_or(bad("kind", identity.kind))?;
+        let encoding =
+            decode_encoding(identity.encoding).ok_or(bad("encoding", identity.encoding))?;
+        let fences = decode_fences(identity.fences).ok_or(bad("fences", identity.fences))?;
+        let capacity = identity.capacity;
+        if !capacity.is_power_of_two() || !(MIN_CAPACITY..=MAX_CAPACITY).contains(&capacity) {
+            return Err(bad("capacity", capacity));
+        }
+        if identity.payload_size > MAX_PAYLOAD {
+            return Err(bad("payload_size", identity.payload_size));
+        }
+        let align = identity.payload_align;
+        if !align.is_power_of_two() || align as usize > MAX_ALIGN {
+            return Err(bad("payload_align", align));
+        }
+        if kind == Kind::Spsc && identity.participants != SPSC_PARTICIPANTS {
+            return Err(bad("participants", identity.participants));
+        }
+        if settings.delivery != 0 {
+            return Err(bad("delivery", settings.delivery));
+        }
+        if settings.successor != 0 {
+            return Err(bad("successor", settings.successor));
+        }
+        if settings.liveness_interval == 0 {
+            return Err(bad("liveness_interval", settings.liveness_interval));
+        }
+
+        let geometry = Self {
+            kind,
+            fences,
+            shape: Shape {
+                encoding,
+                size: identity.payload_size,
+                align,
+            },
+            capacity,
+            participants: identity.participants,
+            schema: identity.schema,
+            liveness_interval: Duration::from_nanos(settings.liveness_interval),
+            first_position: settings.first_position,
+        };
+        if u64::from(identity.stride) != geometry.stride() {
+            return Err(bad("stride", identity.stride));
+        }
+        if identity.slots_offset != geometry.slots_offset() {
+            return Err(bad("slots_offset", identity.slots_offset));
+        }
+        if Some(identity.total_len) != geometry.total_len() {
+            return Err(bad("total_len", identity.total_len));
+        }
+        if size < identity.total_len {
+            return Err(OpenError::Truncated {
+                expected: identity.total_len,
+                found: size,
+            });
+        }
+        if size > identity.total_len {
+            return Err(bad("total_len", identity.total_len));
+        }
+        Ok(geometry)
+    }
+}
+
+/// The two constant parts of a header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Described {
+    pub(crate) identity: Identity,
+    pub(crate) settings: Settings,
+}
+
+fn bad(field: &'static str, found: impl Into<u64>) -> OpenError {
+    OpenError::Inconsistent {
+        field,
+        found: found.into(),
+    }
+}
+
+/// Of a duration above five centuries, five centuries.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn encode_kind(kind: Kind) -> u32 {
+    match kind {
+        Kind::Spsc => 1,
+        Kind::Mpmc => 2,
+    }
+}
+
+fn decode_kind(word: u32) -> Option<Kind> {
+    [Kind::Spsc, Kind::Mpmc]
+        .into_iter()
+        .find(|&kind| encode_kind(kind) == word)
+}
+
+fn encode_role(role: Role) -> u32 {
+    match role {
+        Role::Producer => 1,
+        Role::Consumer => 2,
+    }
+}
+
+fn encode_encoding(encoding: Encoding) -> u32 {
+    match encoding {
+        Encoding::Values => 1,
+        Encoding::Bytes => 2,
+    }
+}
+
+fn decode_encoding(word: u32) -> Option<Encoding> {
+    [Encoding::Values, Encoding::Bytes]
+        .into_iter()
+        .find(|&encoding| encode_encoding(encoding) == word)
+}
+
+fn encode_fences(fences: Fences) -> u32 {
+    match fences {
+        Fences::Membarrier => 1,
+        Fences::Symmetric => 2,
+    }
+}
+
+fn decode_fences(word: u32) -> Option<Fences> {
+    [Fences::Membarrier, Fences::Symmetric]
+        .into_iter()
+        .find(|&fences| encode_fences(fences) == word)
+}

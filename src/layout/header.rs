@@ -1,0 +1,227 @@
+//! The words of a header that live: those that processes store to while the ring is in use.
+
+use super::{Described, Geometry, HEADER_SIZE, Identity, LINE, Settings, encode_role};
+use crate::ring::slot::Slots;
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
+use crate::terms::Role;
+use crate::wait::Event;
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+use core::ptr::NonNull;
+
+/// A value with a line to itself.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Line<T>(pub(crate) T);
+
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Header {
+    identity: Line<UnsafeCell<Identity>>,
+    pub(crate) tail: Line<AtomicU64>,
+    pub(crate) head: Line<AtomicU64>,
+    pub(crate) not_empty: Line<Event>,
+    pub(crate) not_full: Line<Event>,
+    pub(crate) status: Line<Status>,
+    settings: UnsafeCell<Settings>,
+}
+
+/// What is true of the ring as a whole.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Status {
+    closed: AtomicU32,
+}
+
+impl Status {
+    /// Whether the ring was closed. Relaxed: it orders nothing but itself.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed) != 0
+    }
+
+    pub(crate) fn close(&self) {
+        // Relaxed: sleepers are told on edge N.
+        self.closed.store(1, Relaxed);
+    }
+}
+
+/// What a participant says about itself. Only its seat's lock is proof of anything.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(crate) struct Entry {
+    tenancy: AtomicU32,
+    role: AtomicU32,
+    pid: AtomicU32,
+    start_time: AtomicU64,
+    pid_namespace: AtomicU64,
+}
+
+const _: () = {
+    assert!(offset_of!(Header, tail) == 0x080);
+    assert!(offset_of!(Header, head) == 0x100);
+    assert!(offset_of!(Header, not_empty) == 0x180);
+    assert!(offset_of!(Header, not_full) == 0x200);
+    assert!(offset_of!(Header, status) == 0x280);
+    assert!(offset_of!(Header, settings) == 0x300);
+    assert!(size_of::<Header>() == HEADER_SIZE);
+    assert!(size_of::<Entry>() == LINE);
+    assert!(offset_of!(Entry, pid) == 0x08);
+    assert!(offset_of!(Entry, start_time) == 0x10);
+    assert!(offset_of!(Entry, pid_namespace) == 0x18);
+};
+
+/// What a holder of a seat says of its stay, and which stay it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tenancy(u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    NeverTaken,
+    Active,
+    Left,
+}
+
+impl Tenancy {
+    const PHASE_MASK: u32 = 3;
+    const ACTIVE: u32 = 1;
+    const LEFT: u32 = 2;
+    /// The rest of the word counts stays.
+    const STAY: u32 = 4;
+
+    /// A peer may write anything; what is not a phase counts as an active stay, of which the
+    /// lock will tell the end.
+    pub(crate) fn phase(self) -> Phase {
+        match self.0 & Self::PHASE_MASK {
+            0 => Phase::NeverTaken,
+            Self::LEFT => Phase::Left,
+            _ => Phase::Active,
+        }
+    }
+
+    pub(crate) fn is_same_stay(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !Self::PHASE_MASK == 0
+    }
+
+    fn next_stay(self) -> Self {
+        let stay = (self.0 & !Self::PHASE_MASK).wrapping_add(Self::STAY);
+        Self(stay | Self::ACTIVE)
+    }
+
+    fn ended(self) -> Self {
+        Self(self.0 & !Self::PHASE_MASK | Self::LEFT)
+    }
+}
+
+/// Who a participant is, for people to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Person {
+    pub(crate) pid: u32,
+    pub(crate) start_time: u64,
+    pub(crate) pid_namespace: u64,
+}
+
+impl Entry {
+    pub(crate) fn tenancy(&self) -> Tenancy {
+        Tenancy(self.tenancy.load(Acquire)) // S
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        // Relaxed: for people, and read after `tenancy`.
+        self.pid.load(Relaxed)
+    }
+
+    /// Says who holds the seat from now on. Only the holder of its lock may.
+    pub(crate) fn arrive(&self, person: Person, role: Role) {
+        let next = self.tenancy().next_stay();
+        self.role.store(encode_role(role), Relaxed);
+        self.pid.store(person.pid, Relaxed);
+        self.start_time.store(person.start_time, Relaxed);
+        self.pid_namespace.store(person.pid_namespace, Relaxed);
+        self.tenancy.store(next.0, Release); // S
+    }
+
+    /// Says that the holder goes in good order. Only the holder of the lock may.
+    pub(crate) fn leave(&self) {
+        self.tenancy.store(self.tenancy().ended().0, Release); // S
+    }
+}
+
+/// A mapped ring, seen through its geometry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    header: NonNull<Header>,
+    slots: Slots,
+    participants: u32,
+}
+
+// SAFETY: all that is reached by shared reference through a view is atomic.
+unsafe impl Send for View {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for View {}
+
+impl View {
+    /// # Safety
+    ///
+    /// While the view or a copy of it is in use, `base` is the start of a mapping, readable
+    /// and writable, of as many bytes as `geometry` takes.
+    pub(crate) unsafe fn new(base: NonNull<u8>, geometry: &Geometry) -> Self {
+        // SAFETY: the slots lie inside the ring.
+        let first_slot = unsafe { base.add(geometry.slots_offset() as usize) };
+        // SAFETY: the mapping has room for as many slots; a page's start is aligned for a word
+        // and, as geometries are checked, for any payload.
+        let slots = unsafe {
+            Slots::new(
+                first_slot,
+                geometry.capacity,
+                geometry.stride() as usize,
+                geometry.payload_offset() as usize,
+            )
+        };
+        Self {
+            header: base.cast(),
+            slots,
+            participants: geometry.participants,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: a mapping starts with a header; live words are atomic, and the constant
+        // lines are never looked at through this reference.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// The entry of a seat, which must be one of the ring's.
+    pub(crate) fn entry(&self, seat: u32) -> &Entry {
+        assert!(seat < self.participants);
+        // SAFETY: the entries follow the header.
+        let first = unsafe { self.header.add(1) }.cast::<Entry>();
+        // SAFETY: there are as many as participants.
+        let entry = unsafe { first.add(seat as usize) };
+        // SAFETY: all fields are atomic.
+        unsafe { entry.as_ref() }
+    }
+
+    /// Writes a new ring into a mapping of zeroes that nobody else has.
+    pub(crate) fn initialise(&self, geometry: &Geometry, described: Described) {
+        let first = geometry.first_position;
+        for index in 0..geometry.capacity {
+            self.slots
+                .at(first.wrapping_add(index))
+                .reset(first.wrapping_add(index));
+        }
+        let header = self.header();
+        header.tail.0.store(first, Relaxed);
+        header.head.0.store(first, Relaxed);
+        // SAFETY: nobody else has the mapping yet.
+        unsafe { header.settings.get().write(described.settings) };
+        // SAFETY: as above.
+        unsafe { header.identity.0.get().write(described.identity) };
+    }
+}

@@ -1,0 +1,209 @@
+//! What may travel: plain values, or byte strings up to a length.
+
+use crate::sync::Bytes;
+use crate::terms::Encoding;
+use bytemuck::Pod;
+
+/// What a ring can carry: any [`bytemuck::Pod`] type, or `[u8]`.
+///
+/// A peer is another program, perhaps a broken one, so every bit pattern must be a value.
+/// That rules out references, `String`, `bool`, enums and types with padding; they don't
+/// compile. The trait is sealed.
+///
+/// A plain value:
+///
+/// ```
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C)]
+/// struct Quote {
+///     id: u32,
+///     price: u32,
+/// }
+///
+/// fn carries<M: slipring::Message + ?Sized>() {}
+/// carries::<Quote>();
+/// carries::<u8>();
+/// carries::<[u8]>();
+/// ```
+///
+/// Not so a `bool`,
+///
+/// ```compile_fail,E0277
+/// fn carries<M: slipring::Message + ?Sized>() {}
+/// carries::<bool>();
+/// ```
+///
+/// a `String`,
+///
+/// ```compile_fail,E0277
+/// fn carries<M: slipring::Message + ?Sized>() {}
+/// carries::<String>();
+/// ```
+///
+/// a reference,
+///
+/// ```compile_fail,E0277
+/// fn carries<M: slipring::Message + ?Sized>() {}
+/// carries::<&'static u8>();
+/// ```
+///
+/// or the same struct with a hole in it:
+///
+/// ```compile_fail,E0512
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C)]
+/// struct Quote {
+///     id: u16,
+///     price: u32,
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent to another process: it is not plain bytes",
+    note = "a ring carries `[u8]` and types that implement `bytemuck::Pod`"
+)]
+pub trait Message: Wire {}
+
+impl<T: Pod> Message for T {}
+
+impl Message for [u8] {}
+
+/// The room that a message takes in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub(crate) encoding: Encoding,
+    /// In bytes; of byte strings, the longest.
+    pub(crate) size: u32,
+    pub(crate) align: u32,
+}
+
+/// The largest payload in bytes: the two numbers above are marks, not lengths.
+pub(crate) const MAX_PAYLOAD: u32 = u32::MAX - 2;
+/// The largest alignment in bytes: the first slot lies at a multiple of it.
+pub(crate) const MAX_ALIGN: usize = 4096;
+
+/// What the crate must know of a message, out of users' reach.
+pub trait Wire: ToOwned {
+    /// The room to set aside. `max_len` counts only for messages that differ in length.
+    fn shape(max_len: u32) -> Shape;
+
+    /// The length of this message in bytes, which may be too much for a slot.
+    fn wire_len(&self) -> usize;
+
+    /// Copies the message into a slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot was laid out for the shape of `Self`, nobody else writes it, and
+    /// [`Wire::wire_len`] is not above the shape's size.
+    unsafe fn store(&self, slot: Bytes);
+
+    /// Whether a message of this kind, in a slot with room for `size` bytes, can have `len`.
+    fn can_have(len: u32, size: u32) -> bool;
+
+    /// Copies a message out of a slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot was laid out for a shape of `Self`, which [can have](Wire::can_have) `len`.
+    unsafe fn load(slot: Bytes, len: u32) -> Self::Owned;
+
+    /// Copies a message out of a slot, over `message`, whose memory is used again.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Wire::load`].
+    unsafe fn load_into(slot: Bytes, len: u32, message: &mut Self::Owned);
+}
+
+impl<T: Pod> Wire for T {
+    fn shape(_max_len: u32) -> Shape {
+        const {
+            assert!(
+                size_of::<T>() <= MAX_PAYLOAD as usize,
+                "the type is too large for a slot"
+            );
+            assert!(
+                align_of::<T>() <= MAX_ALIGN,
+                "the type is aligned beyond a page"
+            );
+        }
+        Shape {
+            encoding: Encoding::Values,
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+        }
+    }
+
+    #[inline(always)]
+    fn wire_len(&self) -> usize {
+        size_of::<T>()
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, slot: Bytes) {
+        // SAFETY: laid out for a `T`, by this function's contract.
+        unsafe { slot.store(self) }
+    }
+
+    #[inline(always)]
+    fn can_have(len: u32, _size: u32) -> bool {
+        len as usize == size_of::<T>()
+    }
+
+    #[inline(always)]
+    unsafe fn load(slot: Bytes, _len: u32) -> T {
+        // SAFETY: laid out for a `T`, by this function's contract; any bytes are a `T`.
+        unsafe { slot.load() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_into(slot: Bytes, _len: u32, message: &mut T) {
+        // SAFETY: as for `load`.
+        *message = unsafe { slot.load() };
+    }
+}
+
+impl Wire for [u8] {
+    fn shape(max_len: u32) -> Shape {
+        Shape {
+            encoding: Encoding::Bytes,
+            size: max_len,
+            align: 1,
+        }
+    }
+
+    #[inline(always)]
+    fn wire_len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, slot: Bytes) {
+        // SAFETY: the slot has room for `self.len()` bytes, by this function's contract.
+        unsafe { slot.copy_from(0, self) }
+    }
+
+    #[inline(always)]
+    fn can_have(len: u32, size: u32) -> bool {
+        len <= size
+    }
+
+    #[inline]
+    unsafe fn load(slot: Bytes, len: u32) -> Vec<u8> {
+        let mut message = Vec::new();
+        // SAFETY: this function's contract is the same.
+        unsafe { Self::load_into(slot, len, &mut message) }
+        message
+    }
+
+    #[inline]
+    unsafe fn load_into(slot: Bytes, len: u32, message: &mut Vec<u8>) {
+        let len = len as usize;
+        message.clear();
+        message.reserve(len);
+        // SAFETY: the slot holds `len` bytes, by this function's contract.
+        unsafe { slot.copy_to(&mut message.spare_capacity_mut()[..len]) };
+        // SAFETY: the line above initialised as many.
+        unsafe { message.set_len(len) };
+    }
+}

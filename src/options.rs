@@ -1,0 +1,136 @@
+//! How a ring is to be made, and what it must be like to be opened.
+
+use crate::terms::Fences;
+use core::time::Duration;
+
+/// How a blocked push or pop waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitStrategy {
+    /// Look without end. The lowest latency, and a core each.
+    Spin,
+    /// Look `spins` times, then `yields` times with a `sched_yield(2)` in between, then sleep
+    /// on a futex.
+    Sleep {
+        /// Looks before the first yield; each takes some 10 to 50 nanoseconds.
+        spins: u32,
+        /// Looks before the first sleep.
+        yields: u32,
+    },
+}
+
+impl Default for WaitStrategy {
+    /// A few microseconds of looking, about what falling asleep and being woken cost.
+    fn default() -> Self {
+        Self::Sleep {
+            spins: 400,
+            yields: 2,
+        }
+    }
+}
+
+/// What a new ring is to be like, and what an existing one must be like to be opened.
+///
+/// [`capacity`](Self::capacity), [`message_size`](Self::message_size), [`mode`](Self::mode),
+/// [`schema`](Self::schema), [`liveness_interval`](Self::liveness_interval) and
+/// [`fences`](Self::fences) are properties of the ring: a new ring gets them, and an existing
+/// one is refused if it differs in one that was set. [`wait`](Self::wait) and
+/// [`prefault`](Self::prefault) concern only the process that sets them.
+///
+/// ```
+/// use slipring::{Options, WaitStrategy, spsc};
+///
+/// let options = Options::new()
+///     .capacity(1024)
+///     .mode(0o660)
+///     .schema(0x51f7_0001)
+///     .wait(WaitStrategy::Spin);
+/// # let name = format!("/slipring-doc-options-{}", std::process::id());
+/// # let name = name.as_str();
+/// let ring = spsc::Ring::<u64>::open_or_create_with(name, &options)?;
+/// assert_eq!(ring.capacity(), 1024);
+/// # slipring::unlink(name)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Options {
+    pub(crate) capacity: Option<usize>,
+    pub(crate) message_size: Option<usize>,
+    pub(crate) mode: Option<u32>,
+    pub(crate) schema: Option<u64>,
+    pub(crate) liveness_interval: Option<Duration>,
+    pub(crate) fences: Option<Fences>,
+    pub(crate) wait: WaitStrategy,
+    pub(crate) prefault: bool,
+    pub(crate) first_position: u64,
+}
+
+impl Options {
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of messages that the ring holds, from 2 to 2^30. It is rounded up to a power
+    /// of two. A new ring needs one.
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.capacity = Some(messages);
+        self
+    }
+
+    /// The longest message of a ring of byte strings, in bytes. A new one needs it; a ring of
+    /// values knows it from the type.
+    pub fn message_size(mut self, bytes: usize) -> Self {
+        self.message_size = Some(bytes);
+        self
+    }
+
+    /// Who may open the ring: the permission bits, exactly, whatever the umask. 0600 if not
+    /// set. Taking part needs both reading and writing.
+    pub fn mode(mut self, bits: u32) -> Self {
+        self.mode = Some(bits);
+        self
+    }
+
+    /// A number of the user's for the meaning of the messages, 0 if not set: two programs that
+    /// set different ones do not get each other's rings.
+    pub fn schema(mut self, tag: u64) -> Self {
+        self.schema = Some(tag);
+        self
+    }
+
+    /// How often a waiter asks the kernel whether its peer still lives, and the most that the
+    /// peer's death can go unnoticed. 100 ms if not set.
+    pub fn liveness_interval(mut self, interval: Duration) -> Self {
+        self.liveness_interval = Some(interval);
+        self
+    }
+
+    /// What keeps wake-ups from being lost. If not set, [`Fences::Membarrier`] where the
+    /// kernel has it, else [`Fences::Symmetric`].
+    pub fn fences(mut self, fences: Fences) -> Self {
+        self.fences = Some(fences);
+        self
+    }
+
+    /// How blocked calls of this process wait.
+    pub fn wait(mut self, strategy: WaitStrategy) -> Self {
+        self.wait = strategy;
+        self
+    }
+
+    /// Whether to enter every page into this process's page tables at once, so that no first
+    /// access is slower than the others.
+    pub fn prefault(mut self, prefault: bool) -> Self {
+        self.prefault = prefault;
+        self
+    }
+
+    /// The position of the first message. For tests of what happens when positions wrap.
+    #[doc(hidden)]
+    pub fn first_position(mut self, position: u64) -> Self {
+        self.first_position = position;
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! The stamped slot: one 64-bit word that says what the slot holds, then the payload.
+//!
+//! ```text
+//!     63            32 31             0
+//!    +----------------+----------------+---------------------- - -
+//!    |      len       |      seq       |  payload, at its alignment
+//!    +----------------+----------------+---------------------- - -
+//! ```
+//!
+//! `seq` is derived from a position, modulo 2^32: `position` says free for that position,
+//! `position + 1` full with its message, `position + capacity` free for the next lap. `len`
+//! counts the message's bytes. One store publishes both. The idea of a sequence number in
+//! each slot is Dmitry Vyukov's bounded MPMC queue (1024cores.net).
+//!
+//! # Ordering
+//!
+//! | edge | store                    | load                      | carries                   |
+//! |------|--------------------------|---------------------------|---------------------------|
+//! | P    | the word, Release, `publish` | the word, Acquire, `stamp` | the payload           |
+//! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading |
+
+use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
+use core::ptr::NonNull;
+
+/// What a slot's word says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp(u64);
+
+impl Stamp {
+    /// The word of a slot that is free for `position`.
+    #[inline(always)]
+    pub(crate) fn free(position: u64) -> Self {
+        Self(u64::from(position as u32))
+    }
+
+    /// The word of a slot that holds the message of `position`, `len` bytes long.
+    #[inline(always)]
+    pub(crate) fn full(position: u64, len: u32) -> Self {
+        Self(u64::from(len) << 32 | u64::from(position.wrapping_add(1) as u32))
+    }
+
+    #[inline(always)]
+    pub(crate) fn len(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// How far the stamp is ahead of `position`: 0 is free for it, 1 is full with it.
+    #[inline(always)]
+    pub(crate) fn ahead_of(self, position: u64) -> i32 {
+        (self.0 as u32).wrapping_sub(position as u32) as i32
+    }
+}
+
+/// The slots of a ring, wherever they lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    base: NonNull<u8>,
+    mask: u64,
+    stride: usize,
+    payload_offset: usize,
+}
+
+// SAFETY: a slot is an atomic word and bytes that are reached by raw pointer, through unsafe
+// functions that ask for exclusive use. Nothing is tied to a thread.
+unsafe impl Send for Slots {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    /// # Safety
+    ///
+    /// While the value or a copy of it is in use, `capacity` slots lie at `base`, `stride`
+    /// bytes apart, each an aligned `AtomicU64` and, `payload_offset` bytes from its start,
+    /// a payload for [`Bytes::at`]. `capacity` is a power of two.
+    pub(crate) unsafe fn new(
+        base: NonNull<u8>,
+        capacity: u64,
+        stride: usize,
+        payload_offset: usize,
+    ) -> Self {
+        Self {
+            base,
+            mask: capacity - 1,
+            stride,
+            payload_offset,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    /// The slot of a position; any position has one.
+    #[inline(always)]
+    pub(crate) fn at(&self, position: u64) -> Slot<'_> {
+        let offset = (position & self.mask) as usize * self.stride;
+        // SAFETY: the mask keeps the index below the capacity.
+        let start = unsafe { self.base.add(offset) };
+        // SAFETY: each slot starts with an aligned word, which stays while `self` is in use.
+        let word = unsafe { start.cast::<AtomicU64>().as_ref() };
+        // SAFETY: the payload lies within the slot.
+        let payload = unsafe { start.as_ptr().add(self.payload_offset) };
+        Slot {
+            word,
+            // SAFETY: as `new` was promised.
+            payload: unsafe { Bytes::at(payload) },
+        }
+    }
+}
+
+/// One slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<'ring> {
+    word: &'ring AtomicU64,
+    payload: Bytes,
+}
+
+impl Slot<'_> {
+    #[inline(always)]
+    pub(crate) fn payload(&self) -> Bytes {
+        self.payload
+    }
+
+    #[inline(always)]
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp(self.word.load(Acquire)) // P, R
+    }
+
+    /// Makes the slot free for `position`, in a ring that nobody uses yet.
+    pub(crate) fn reset(&self, position: u64) {
+        self.word.store(Stamp::free(position).0, Relaxed);
+    }
+
+    /// Says that the message of `position` is in.
+    #[inline(always)]
+    pub(crate) fn publish(&self, position: u64, len: u32) {
+        self.word.store(Stamp::full(position, len).0, Release); // P
+    }
+
+    /// Says that the slot is free for the position one lap after `position`.
+    #[inline(always)]
+    pub(crate) fn release(&self, position: u64, capacity: u64) {
+        let next_lap = position.wrapping_add(capacity);
+        self.word.store(Stamp::free(next_lap).0, Release); // R
+    }
+}

@@ -1,0 +1,124 @@
+//! A slot being written in place.
+
+use super::Producer;
+use crate::message::Message;
+use bytemuck::Pod;
+use core::{fmt, slice};
+use std::io;
+
+/// A free slot, to be written in place and then [committed](Claim::commit). Dropping it
+/// publishes nothing.
+#[must_use = "a claim that is dropped publishes nothing"]
+pub struct Claim<'p, M: Message + ?Sized> {
+    producer: &'p mut Producer<M>,
+    /// Bytes from the start of the slot that the user has written.
+    written: u32,
+}
+
+impl<'p, M: Message + ?Sized> Claim<'p, M> {
+    #[inline(always)]
+    pub(super) fn new(producer: &'p mut Producer<M>) -> Self {
+        Self {
+            producer,
+            written: 0,
+        }
+    }
+}
+
+impl<T: Pod> Claim<'_, T> {
+    /// Writes the value, over what was written before.
+    #[inline]
+    pub fn write(&mut self, value: &T) {
+        // SAFETY: the claimed slot was laid out for a `T` and is this producer's alone.
+        unsafe { self.producer.payload().store(value) }
+        self.written = self.producer.message_size;
+    }
+
+    /// The slot itself. What it holds before it is written is some earlier message, or zeroes.
+    ///
+    /// # Safety
+    ///
+    /// All peers are cooperative: no process stores into a slot that was claimed by another.
+    #[inline]
+    pub unsafe fn get_mut(&mut self) -> &mut T {
+        self.written = self.producer.message_size;
+        // SAFETY: aligned for a `T`, for which any bytes are good; exclusive by this
+        // function's contract and the borrow of the producer.
+        unsafe { &mut *self.producer.payload().as_ptr().cast::<T>() }
+    }
+
+    /// Publishes the value; all zeroes if none was written.
+    #[inline]
+    pub fn commit(self) {
+        let size = self.producer.message_size;
+        if self.written < size {
+            // SAFETY: the claimed slot has room for `size` bytes and is this producer's alone.
+            unsafe { self.producer.payload().zero(size as usize) }
+        }
+        self.producer.commit(size);
+    }
+}
+
+impl Claim<'_, [u8]> {
+    /// How many more bytes fit.
+    #[inline]
+    pub fn remaining(&self) -> usize {
+        (self.producer.message_size - self.written) as usize
+    }
+
+    /// The rest of the slot, [`remaining`](Self::remaining) bytes. What they hold is left over
+    /// from earlier messages; say with [`advance`](Self::advance) how many were written.
+    ///
+    /// # Safety
+    ///
+    /// All peers are cooperative: no process stores into a slot that was claimed by another.
+    #[inline]
+    pub unsafe fn spare_mut(&mut self) -> &mut [u8] {
+        let at = self.producer.payload().as_ptr();
+        // SAFETY: the slot is at least as long as was written.
+        let rest = unsafe { at.add(self.written as usize) };
+        // SAFETY: the rest of the slot, exclusive by this function's contract and the borrow
+        // of the producer.
+        unsafe { slice::from_raw_parts_mut(rest, self.remaining()) }
+    }
+
+    /// Counts `bytes` more as written, at most all that remain.
+    #[inline]
+    pub fn advance(&mut self, bytes: usize) {
+        self.written += bytes.min(self.remaining()) as u32;
+    }
+
+    /// Publishes what was written, which may be nothing: an empty message.
+    #[inline]
+    pub fn commit(self) {
+        self.producer.commit(self.written);
+    }
+}
+
+/// Appends to the message; `Ok(0)` when the slot is full.
+impl io::Write for Claim<'_, [u8]> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let fitting = &bytes[..bytes.len().min(self.remaining())];
+        // SAFETY: as many remain after what was written, in a slot of this producer's alone.
+        unsafe {
+            self.producer
+                .payload()
+                .copy_from(self.written as usize, fitting)
+        }
+        self.written += fitting.len() as u32;
+        Ok(fitting.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<M: Message + ?Sized> fmt::Debug for Claim<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}

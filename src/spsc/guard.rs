@@ -1,0 +1,104 @@
+//! A message being read in place.
+
+use super::Consumer;
+use crate::message::Message;
+use bytemuck::Pod;
+use core::{fmt, slice};
+use std::thread;
+
+/// The next message, in its slot, which is given back when the guard is dropped. If a panic
+/// drops it, the message stays and is the next one again.
+#[must_use = "a guard that is dropped consumes its message"]
+pub struct ReadGuard<'c, M: Message + ?Sized> {
+    consumer: &'c mut Consumer<M>,
+    len: u32,
+    was_panicking: bool,
+}
+
+impl<'c, M: Message + ?Sized> ReadGuard<'c, M> {
+    #[inline(always)]
+    pub(super) fn new(consumer: &'c mut Consumer<M>, len: u32) -> Self {
+        Self {
+            consumer,
+            len,
+            was_panicking: thread::panicking(),
+        }
+    }
+
+    /// A copy of the message.
+    #[inline]
+    pub fn get(&self) -> M::Owned {
+        // SAFETY: the ring was opened for the shape of `M`, and the length was checked.
+        unsafe { M::load(self.consumer.payload(), self.len) }
+    }
+
+    /// Copies the message over `message`, whose memory is used again.
+    #[inline]
+    pub fn get_into(&self, message: &mut M::Owned) {
+        // SAFETY: as for `get`.
+        unsafe { M::load_into(self.consumer.payload(), self.len, message) }
+    }
+
+    /// Gives the message back unread: it is the next one again.
+    #[inline]
+    pub fn put_back(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<T: Pod> ReadGuard<'_, T> {
+    /// The message in its slot.
+    ///
+    /// # Safety
+    ///
+    /// All peers are cooperative: no process stores into a slot that holds a message.
+    #[inline]
+    pub unsafe fn as_ref(&self) -> &T {
+        // SAFETY: aligned for a `T`, for which any bytes are good; unchanged by this
+        // function's contract until the guard gives it back.
+        unsafe { &*self.consumer.payload().as_ptr().cast::<T>() }
+    }
+}
+
+impl ReadGuard<'_, [u8]> {
+    /// The message's length in bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether the message has no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The message in its slot.
+    ///
+    /// # Safety
+    ///
+    /// All peers are cooperative: no process stores into a slot that holds a message.
+    #[inline]
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: the length was checked against the slot; unchanged by this function's
+        // contract until the guard gives it back.
+        unsafe { slice::from_raw_parts(self.consumer.payload().as_ptr(), self.len()) }
+    }
+}
+
+impl<M: Message + ?Sized> Drop for ReadGuard<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.was_panicking || !thread::panicking() {
+            self.consumer.release();
+        }
+    }
+}
+
+impl<M: Message + ?Sized> fmt::Debug for ReadGuard<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadGuard")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! The end that pushes.
+
+use super::Claim;
+use crate::attachment::{End, Patience, within};
+use crate::error::{
+    AttachError, Disconnected, Forked, PushError, PushSliceError, PushTimeoutError, Refused,
+    TooLong, TryPushError,
+};
+use crate::message::Message;
+use crate::ring::spsc::Writer;
+use crate::sync::{Bytes, Relaxed};
+use crate::terms::Peer;
+use core::borrow::Borrow;
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+/// The end that pushes.
+pub struct Producer<M: Message + ?Sized> {
+    writer: Writer,
+    pub(super) message_size: u32,
+    end: End,
+    messages: PhantomData<fn(&M)>,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl<M: Message + ?Sized> Producer<M> {
+    pub(super) fn new(end: End) -> Result<Self, AttachError> {
+        let view = end.view();
+        let writer = Writer::resume(view.slots(), &view.header().tail.0)?;
+        Ok(Self {
+            writer,
+            message_size: end.attachment().geometry().shape.size,
+            end,
+            messages: PhantomData,
+            not_sync: PhantomData,
+        })
+    }
+
+    /// Pushes if there is room.
+    #[inline]
+    pub fn try_push(&mut self, message: &M) -> Result<(), TryPushError> {
+        self.fits(message)?;
+        self.room(Patience::None)?;
+        self.send(message);
+        Ok(())
+    }
+
+    /// Pushes, waiting for room.
+    #[inline]
+    pub fn push(&mut self, message: &M) -> Result<(), PushError> {
+        self.fits(message)?;
+        self.wait_for_room()?;
+        self.send(message);
+        Ok(())
+    }
+
+    /// Pushes, waiting for room.
+    #[inline]
+    pub fn push_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), PushTimeoutError> {
+        self.fits(message)?;
+        self.room(Patience::For(timeout))?;
+        self.send(message);
+        Ok(())
+    }
+
+    /// Pushes as many as there is room for.
+    pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        self.room(Patience::None)?;
+        Ok(self.send_some(messages)?)
+    }
+
+    /// Pushes all.
+    pub fn push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<(), PushSliceError> {
+        let mut pushed = 0;
+        while pushed < messages.len() {
+            let sent = self
+                .wait_for_room()
+                .and_then(|()| Ok(self.send_some(&messages[pushed..])?));
+            pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
+        }
+        Ok(())
+    }
+
+    /// Claims a slot.
+    pub fn try_claim(&mut self) -> Result<Claim<'_, M>, TryPushError> {
+        self.room(Patience::None)?;
+        Ok(Claim::new(self))
+    }
+
+    /// Claims a slot.
+    pub fn claim(&mut self) -> Result<Claim<'_, M>, PushError> {
+        self.wait_for_room()?;
+        Ok(Claim::new(self))
+    }
+
+    /// Claims a slot.
+    pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Claim<'_, M>, PushTimeoutError> {
+        self.room(Patience::For(timeout))?;
+        Ok(Claim::new(self))
+    }
+
+    /// Messages in the ring.
+    pub fn len(&self) -> usize {
+        if self.end.attachment().view().is_none() {
+            return 0;
+        }
+        let head = self.end.view().header().head.0.load(Relaxed);
+        within(
+            self.writer.position().wrapping_sub(head),
+            self.capacity() as u64,
+        )
+    }
+
+    /// Whether empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether full.
+    pub fn is_full(&self) -> bool {
+        self.end.attachment().view().is_some() && !self.writer.is_due(self.end.view().slots())
+    }
+
+    /// Capacity.
+    pub fn capacity(&self) -> usize {
+        self.end.attachment().capacity()
+    }
+
+    /// The peer.
+    pub fn peer(&mut self) -> Result<Peer, Forked> {
+        self.end.peer()
+    }
+
+    /// Closes the ring.
+    pub fn close(&self) {
+        self.end.attachment().close();
+    }
+
+    #[inline(always)]
+    fn fits(&self, message: &M) -> Result<(), TooLong> {
+        let (len, max) = (message.wire_len(), self.message_size as usize);
+        if len <= max {
+            Ok(())
+        } else {
+            Err(TooLong { len, max })
+        }
+    }
+
+    /// Makes sure that the next slot is free.
+    #[inline(always)]
+    fn room(&mut self, patience: Patience) -> Result<(), Refused> {
+        self.end.admit()?;
+        if self.end.is_closed() {
+            return Err(Disconnected::Closed.into());
+        }
+        match self.writer.claim(self.end.view().slots()) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.room_later(patience),
+            Err(corrupt) => Err(self.end.distrust(corrupt).into()),
+        }
+    }
+
+    #[cold]
+    fn room_later(&mut self, patience: Patience) -> Result<(), Refused> {
+        let view = *self.end.view();
+        let deadline = patience.deadline();
+        loop {
+            self.end
+                .wait(deadline, || self.writer.is_due(view.slots()))?;
+            match self.writer.claim(view.slots()) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(corrupt) => return Err(self.end.distrust(corrupt).into()),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn wait_for_room(&mut self) -> Result<(), PushError> {
+        loop {
+            match self.room(Patience::Forever) {
+                Ok(()) => return Ok(()),
+                Err(Refused::NotNow) => {}
+                Err(Refused::Broken(broken)) => return Err(broken.into()),
+            }
+        }
+    }
+
+    /// Copies a message that fits into the next slot, which is free, and publishes it.
+    #[inline(always)]
+    fn send(&mut self, message: &M) {
+        self.fill(message);
+        self.announce();
+    }
+
+    /// The payload of the next slot, which is free.
+    #[inline(always)]
+    pub(super) fn payload(&self) -> Bytes {
+        self.writer.slot(self.end.view().slots()).payload()
+    }
+
+    /// Publishes what was written there.
+    #[inline(always)]
+    pub(super) fn commit(&mut self, len: u32) {
+        self.writer.publish(self.end.view().slots(), len);
+        self.announce();
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, message: &M) {
+        let slots = self.end.view().slots();
+        // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
+        // producer's alone, and the message was found to fit.
+        unsafe { message.store(self.writer.slot(slots).payload()) }
+        self.writer.publish(slots, message.wire_len() as u32);
+    }
+
+    /// Lets others know of what was published.
+    #[inline(always)]
+    fn announce(&self) {
+        self.writer.hint(&self.end.view().header().tail.0);
+        self.end.notify();
+    }
+
+    /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the
+    /// first slot is known to be free.
+    fn send_some<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TooLong> {
+        /// What was published is announced even if a `borrow` panics.
+        struct Announced<'p, M: Message + ?Sized>(&'p mut Producer<M>);
+        impl<M: Message + ?Sized> Drop for Announced<'_, M> {
+            fn drop(&mut self) {
+                self.0.announce();
+            }
+        }
+        let capacity = self.capacity();
+        let batch = Announced(self);
+        let producer = &mut *batch.0;
+        let mut sent = 0;
+        for message in messages.iter().take(capacity) {
+            let message = message.borrow();
+            match producer.fits(message) {
+                Ok(()) => {}
+                Err(too_long) if sent == 0 => return Err(too_long),
+                Err(_) => break,
+            }
+            if !matches!(producer.writer.claim(producer.end.view().slots()), Ok(true)) {
+                break;
+            }
+            producer.fill(message);
+            sent += 1;
+        }
+        Ok(sent)
+    }
+}
+
+impl<M: Message + ?Sized> fmt::Debug for Producer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("position", &self.writer.position())
+            .field("capacity", &self.capacity())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! The one door to shared atomics and payload bytes: `core` in a build, loom or shuttle in a model.
+//!
+//! Payload bytes pass through here as well, because loom runs one thread at a time: a plain
+//! write is visible to it at once, and a model with untracked payloads passes whatever the
+//! orderings say.
+
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence, fence};
+
+#[cfg(loom)]
+pub(crate) use self::modelled::{AtomicU32, AtomicU64};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::fence;
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, fence};
+
+pub(crate) use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+pub(crate) use self::bytes::Bytes;
+
+#[cfg(not(loom))]
+mod bytes {
+    use core::mem::MaybeUninit;
+    use core::ptr;
+
+    /// The payload bytes of one slot, reached by raw pointer only: another process may be
+    /// writing them, so no reference to them is ever made here.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Bytes(*mut u8);
+
+    impl Bytes {
+        /// # Safety
+        ///
+        /// While the value is in use, `at` is valid for reads and writes of as many bytes as
+        /// are passed to the methods below.
+        #[inline(always)]
+        pub(crate) unsafe fn at(at: *mut u8) -> Self {
+            Self(at)
+        }
+
+        #[inline(always)]
+        pub(crate) fn as_ptr(self) -> *mut u8 {
+            self.0
+        }
+
+        /// Copies a value in.
+        ///
+        /// # Safety
+        ///
+        /// The address is aligned for `T`, and `size_of::<T>()` bytes lie there.
+        #[inline(always)]
+        pub(crate) unsafe fn store<T: Copy>(self, value: &T) {
+            // SAFETY: valid and aligned for a `T` by this function's contract.
+            unsafe { ptr::write_volatile(self.0.cast::<T>(), *value) }
+        }
+
+        /// Copies a value out. Volatile, so that what is looked at later is this copy: the
+        /// compiler may not fetch the bytes a second time.
+        ///
+        /// # Safety
+        ///
+        /// The address is aligned for `T`, and `size_of::<T>()` bytes lie there that are
+        /// valid for `T` whatever they are.
+        #[inline(always)]
+        pub(crate) unsafe fn load<T: Copy>(self) -> T {
+            // SAFETY: valid and aligned for a `T` by this function's contract.
+            unsafe { ptr::read_volatile(self.0.cast::<T>()) }
+        }
+
+        /// Copies `source` in, `offset` bytes from the start.
+        ///
+        /// # Safety
+        ///
+        /// `offset + source.len()` bytes lie here.
+        #[inline(always)]
+        pub(crate) unsafe fn copy_from(self, offset: usize, source: &[u8]) {
+            // SAFETY: within the bytes by this function's contract.
+            let target = unsafe { self.0.add(offset) };
+            // SAFETY: `target` is valid for `source.len()` bytes, and private memory such as
+            // `source` does not overlap a slot.
+            unsafe { ptr::copy_nonoverlapping(source.as_ptr(), target, source.len()) }
+        }
+
+        /// Copies out as many bytes as `target` has room for.
+        ///
+        /// # Safety
+        ///
+        /// `target.len()` bytes lie here.
+        #[inline(always)]
+        pub(crate) unsafe fn copy_to(self, target: &mut [MaybeUninit<u8>]) {
+            let into = target.as_mut_ptr().cast::<u8>();
+            // SAFETY: valid for `target.len()` bytes by this function's contract, and private
+            // memory such as `target` does not overlap a slot.
+            unsafe { ptr::copy_nonoverlapping(self.0, into, target.len()) }
+            forget_origin(into);
+        }
+
+        /// Fills `len` bytes with zeroes.
+        ///
+        /// # Safety
+        ///
+        /// `len` bytes lie here.
+        pub(crate) unsafe fn zero(self, len: usize) {
+            // SAFETY: valid for `len` bytes by this function's contract.
+            unsafe { ptr::write_bytes(self.0, 0, len) }
+        }
+    }
+
+    /// Makes the compiler believe that the copy was changed since, so that nobody who looks
+    /// at it later can be made to look at the shared original instead.
+    #[inline(always)]
+    fn forget_origin(copy: *mut u8) {
+        #[cfg(not(miri))]
+        // SAFETY: an empty instruction sequence, which touches nothing.
+        unsafe {
+            core::arch::asm!("/* {0} */", in(reg) copy, options(nostack, preserves_flags));
+        }
+        #[cfg(miri)]
+        let _ = copy;
+    }
+}
+
+#[cfg(loom)]
+mod bytes {
+    use loom::cell::UnsafeCell;
+
+    /// What stands for the payload of a slot: one tracked cell.
+    pub(crate) type Cell = UnsafeCell<u64>;
+
+    /// The payload of one slot, each access checked by loom against all others.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Bytes(*const Cell);
+
+    impl Bytes {
+        /// # Safety
+        ///
+        /// `at` points to a [`Cell`] that outlives the value.
+        pub(crate) unsafe fn at(at: *mut u8) -> Self {
+            Self(at.cast::<Cell>())
+        }
+
+        /// # Safety
+        ///
+        /// `T` is `u64`.
+        pub(crate) unsafe fn store<T: Copy>(self, value: &T) {
+            assert_eq!(size_of::<T>(), 8);
+            // SAFETY: the cell outlives `self`; a `T` is a `u64`.
+            unsafe { &*self.0 }.with_mut(|cell| unsafe { cell.cast::<T>().write(*value) });
+        }
+
+        /// # Safety
+        ///
+        /// `T` is `u64`.
+        pub(crate) unsafe fn load<T: Copy>(self) -> T {
+            assert_eq!(size_of::<T>(), 8);
+            // SAFETY: as in `store`.
+            unsafe { &*self.0 }.with(|cell| unsafe { cell.cast::<T>().read() })
+        }
+    }
+}
+
+/// loom's atomics, with loads that can be made read-modify-writes.
+///
+/// loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later; a
+/// load done as `fetch_or(0)` is not skipped, but sees only the newest value. Each model runs
+/// both ways (`--cfg rmw_loads`).
+#[cfg(loom)]
+mod modelled {
+    use super::Relaxed;
+    use core::sync::atomic::Ordering;
+
+    macro_rules! atomic {
+        ($name:ident, $word:ty) => {
+            #[derive(Debug)]
+            pub(crate) struct $name(loom::sync::atomic::$name);
+
+            impl $name {
+                pub(crate) fn new(value: $word) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+
+                pub(crate) fn load(&self, order: Ordering) -> $word {
+                    if cfg!(rmw_loads) {
+                        self.0.fetch_or(0, order)
+                    } else {
+                        self.0.load(order)
+                    }
+                }
+
+                pub(crate) fn store(&self, value: $word, order: Ordering) {
+                    self.0.store(value, order);
+                }
+            }
+        };
+    }
+
+    atomic!(AtomicU32, u32);
+    atomic!(AtomicU64, u64);
+
+    impl AtomicU32 {
+        pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
+            self.0.fetch_or(bits, order)
+        }
+
+        pub(crate) fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
+            self.0.fetch_add(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: u32,
+            new: u32,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u32, u32> {
+            let _ = Relaxed;
+            self.0.compare_exchange(current, new, success, failure)
+        }
+    }
+}

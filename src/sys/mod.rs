@@ -1,0 +1,12 @@
+//! What the crate asks of the kernel: thin typed calls, one subject a file.
+
+pub(crate) mod clock;
+pub(crate) mod fence;
+pub(crate) mod futex;
+
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod fork;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod lock;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod process;

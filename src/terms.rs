@@ -1,0 +1,113 @@
+//! The words that the layout, the options and the errors share.
+
+use core::fmt;
+
+/// Which protocol a ring follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// One producer, one consumer.
+    Spsc,
+    /// Many producers, many consumers.
+    Mpmc,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spsc => "spsc",
+            Self::Mpmc => "mpmc",
+        })
+    }
+}
+
+/// How messages lie in their slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Values of one type.
+    Values,
+    /// Byte strings up to a length.
+    Bytes,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Values => "values",
+            Self::Bytes => "byte strings",
+        })
+    }
+}
+
+/// How both sides of a ring keep a store before a later load, so that no wake-up is lost. A
+/// property of the ring, since both sides must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fences {
+    /// Nothing for who publishes; a `membarrier(2)` call for who is about to sleep, which
+    /// interrupts registered processes on other cores. For streams of messages.
+    Membarrier,
+    /// A full fence for who publishes, another for who is about to sleep. For rings that
+    /// sleep at almost every message, and for sandboxes that forbid `membarrier(2)`.
+    Symmetric,
+}
+
+impl fmt::Display for Fences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Membarrier => "membarrier",
+            Self::Symmetric => "symmetric",
+        })
+    }
+}
+
+/// An end of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The end that pushes.
+    Producer,
+    /// The end that pops.
+    Consumer,
+}
+
+impl Role {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Producer => Self::Consumer,
+            Self::Consumer => Self::Producer,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
+        })
+    }
+}
+
+/// What is known of the other end of a ring. True of the moment of asking; the next holder
+/// may be on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// Nobody has held that end yet.
+    NeverCame,
+    /// A live process holds it; perhaps stopped, but not dead.
+    Present {
+        /// What it recorded as its pid, in its own pid namespace. Unverified.
+        pid: u32,
+    },
+    /// The last holder dropped its handle.
+    Left,
+    /// The last holder died, and the kernel says so.
+    Died {
+        /// What it recorded as its pid, in its own pid namespace. Unverified.
+        pid: u32,
+    },
+    /// Somebody closed the ring, for good.
+    Closed,
+}

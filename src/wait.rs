@@ -1,0 +1,102 @@
+//! The event word: sleeping until something happened, and waking who sleeps.
+//!
+//! # Why no wake-up is lost
+//!
+//! A sleeper sets the [`ASLEEP`] bit, passes the heavy fence (F), and only then looks whether
+//! there is anything to do. A notifier first does something (publishes, gives back), passes
+//! the light fence (F), and only then looks at the bit. The two fences are ordered, so the
+//! later side sees the earlier side's store: either the sleeper finds the work, or the
+//! notifier finds the bit. A notifier that finds the bit changes the epoch before it wakes,
+//! so a sleeper that has looked but does not sleep yet is not put to sleep by the kernel.
+//!
+//! # Why a killed sleeper leaves no tax
+//!
+//! The bit speaks of the kernel's queue; it counts nothing. Who wakes nobody clears it,
+//! and, if that worked, wakes once more: a sleeper may have come between the first wake and
+//! the clearing, and would otherwise sleep on with the bit gone.
+//!
+//! # Ordering
+//!
+//! | edge | store                           | load                          | carries |
+//! |------|---------------------------------|-------------------------------|---------|
+//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]       | the work, or the bit the other way |
+//! | N    | the word, Release, `notify_all` | the word, Acquire, `wait`     | what was stored before `notify_all` |
+
+use crate::sync::{Acquire, Relaxed, Release};
+use crate::sys::clock::Instant;
+use crate::sys::futex::{self, Futex};
+use crate::terms::Fences;
+use core::time::Duration;
+
+/// Someone may be asleep.
+const ASLEEP: u32 = 1;
+/// One step of the epoch, which fills the other 31 bits.
+const EPOCH: u32 = 2;
+
+/// How long a sleep may last when the kernel has withdrawn the fence that would have made
+/// sure of its end.
+const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
+
+/// A futex word with an [`ASLEEP`] bit and an epoch.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Event(Futex);
+
+impl Event {
+    #[cfg(any(loom, shuttle))]
+    pub(crate) fn new() -> Self {
+        Self(Futex::new())
+    }
+
+    /// Says that something happened. One load unless someone may be asleep.
+    #[inline(always)]
+    pub(crate) fn notify(&self, fences: Fences) {
+        fences.light(); // F
+        // Relaxed: ordered by the fence before it.
+        if self.0.word().load(Relaxed) & ASLEEP != 0 {
+            self.wake_one();
+        }
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        // Relaxed, here and below: what a woken sleeper takes travels on edges of its own.
+        self.0.word().fetch_add(EPOCH, Relaxed);
+        if self.0.wake(1) > 0 {
+            return;
+        }
+        let word = self.0.word().load(Relaxed);
+        if word & ASLEEP == 0 {
+            return;
+        }
+        let cleared = word.wrapping_add(EPOCH) & !ASLEEP;
+        if self
+            .0
+            .word()
+            .compare_exchange(word, cleared, Relaxed, Relaxed)
+            .is_ok()
+        {
+            self.0.wake(futex::ALL);
+        }
+    }
+
+    /// Wakes every sleeper, now or just falling asleep, whatever the bit says.
+    pub(crate) fn notify_all(&self) {
+        self.0.word().fetch_add(EPOCH, Release); // N
+        self.0.wake(futex::ALL);
+    }
+
+    /// Sleeps until notified, at most until `deadline`, unless `is_due` says that there is
+    /// something to do. It may return early.
+    pub(crate) fn wait(&self, fences: Fences, deadline: Instant, is_due: impl FnOnce() -> bool) {
+        let armed = self.0.word().fetch_or(ASLEEP, Acquire) | ASLEEP; // N
+        let deadline = if fences.heavy() {
+            deadline // F
+        } else {
+            deadline.min(Instant::now().after(UNFENCED_SLEEP))
+        };
+        if !is_due() {
+            self.0.wait(armed, deadline);
+        }
+    }
+}
