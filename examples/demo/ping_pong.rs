@@ -172,10 +172,12 @@ impl<T: Pod + PartialEq + std::fmt::Debug> Pair<T> {
     }
 
     fn slice(&mut self, ball: T) -> Result<f64> {
+        let mut returned = T::zeroed();
         let start = Instant::now();
         for _ in 0..TRIPS {
             self.producer.push(&ball)?;
-            assert_eq!(self.consumer.pop()?, ball);
+            self.consumer.pop_into(&mut returned)?;
+            assert_eq!(returned, ball);
         }
         Ok(per_trip(start))
     }
@@ -192,8 +194,9 @@ impl<T: Pod + PartialEq + std::fmt::Debug> Pair<T> {
     }
 
     fn echo(&mut self) -> Result<()> {
+        let mut ball = T::zeroed();
         for _ in 0..TRIPS {
-            let ball = self.consumer.pop()?;
+            self.consumer.pop_into(&mut ball)?;
             self.producer.push(&ball)?;
         }
         Ok(())

@@ -122,6 +122,7 @@ impl End {
 
     /// Remembers that the ring is corrupt.
     #[cold]
+    #[inline(never)]
     pub(crate) fn distrust(&mut self, corrupt: Corrupt) -> Broken {
         self.works_in = Generation::NONE;
         corrupt.into()
@@ -142,10 +143,20 @@ impl End {
         Ok(self.ask(Instant::now()))
     }
 
-    /// Tells the peer that something happened.
     #[inline(always)]
-    pub(crate) fn notify(&self) {
-        event_of(&self.view, self.role.other()).notify(self.fences);
+    pub(crate) fn fences(&self) -> Fences {
+        self.fences
+    }
+
+    /// How often to look again before [`End::wait`]. One pause between two looks: none takes
+    /// the line away from the side that writes it, several make the answer late.
+    #[inline(always)]
+    pub(crate) fn spins(&self, patience: Patience) -> u32 {
+        match (patience, self.attachment.wait) {
+            (Patience::None, _) => 0,
+            (_, WaitStrategy::Spin) => SPINS_BETWEEN_CHECKS,
+            (_, WaitStrategy::Sleep { spins, .. }) => spins,
+        }
     }
 
     /// Waits until `is_due` says that there is something to do, or not at all.
@@ -158,12 +169,13 @@ impl End {
             let gone = self.hear(Instant::lately());
             return self.conclude(gone, is_due);
         };
-        let (spins, yields) = match self.attachment.wait {
-            WaitStrategy::Spin => (SPINS_BETWEEN_CHECKS, 0),
-            WaitStrategy::Sleep { spins, yields } => (spins, yields),
-        };
-        if spin(spins, &is_due) || yielding(yields, &is_due) {
-            return Ok(());
+        if let WaitStrategy::Sleep { yields, .. } = self.attachment.wait {
+            for _ in 0..yields {
+                thread::yield_now();
+                if is_due() {
+                    return Ok(());
+                }
+            }
         }
         loop {
             let now = Instant::now();
@@ -174,7 +186,12 @@ impl End {
             let until = deadline.min(now.after(self.attachment.geometry.liveness_interval));
             let is_over = || is_due() || self.has_news();
             if self.attachment.wait == WaitStrategy::Spin {
-                spin(SPINS_BETWEEN_CHECKS, is_over);
+                for _ in 0..SPINS_BETWEEN_CHECKS {
+                    if is_over() {
+                        break;
+                    }
+                    spin_loop();
+                }
             } else {
                 event_of(&self.view, self.role).wait(self.fences, until, is_over);
             }
@@ -266,23 +283,3 @@ fn event_of(view: &View, role: Role) -> &Event {
 /// Looks of a waiter that never sleeps between two looks at the clock: some microseconds,
 /// against which the clock is cheap.
 const SPINS_BETWEEN_CHECKS: u32 = 1000;
-
-/// One pause per look: none takes the cache line away from the side that writes it, several
-/// make the answer late.
-#[inline(always)]
-fn spin(looks: u32, is_due: impl Fn() -> bool) -> bool {
-    (0..looks).any(|_| {
-        let due = is_due();
-        if !due {
-            spin_loop();
-        }
-        due
-    })
-}
-
-fn yielding(looks: u32, is_due: impl Fn() -> bool) -> bool {
-    (0..looks).any(|_| {
-        thread::yield_now();
-        is_due()
-    })
-}

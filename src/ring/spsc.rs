@@ -24,19 +24,61 @@ use super::slot::{Slot, Slots};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, AtomicU64, Release};
 
-/// The most slots that one probe vouches for. Beyond a few hundred the gain of a probe is
-/// spread so thin that nothing is left to win.
-const MAX_PROBE: u64 = 256;
+/// The bytes that travel between two cores at once, on the machines that matter.
+const LINE: usize = 64;
+
+/// What one side knows of the slots ahead of it, which the other side made ready in order:
+/// so the last of several answers for all.
+#[derive(Debug)]
+struct Ahead {
+    /// The slots up to here are ready.
+    until: u64,
+    /// How many slots to ask for at once next time, a power of two. It doubles when they are
+    /// ready and halves when they are not.
+    probe: u64,
+    most: u64,
+}
+
+impl Ahead {
+    /// Beyond some hundred slots the price of a probe is spread too thin to matter.
+    const MOST: u64 = 256;
+
+    fn new(position: u64, most: u64) -> Self {
+        Self {
+            until: position,
+            probe: 1,
+            most,
+        }
+    }
+
+    /// Asks for several slots at once, of which each is ready when its stamp is `ready` ahead.
+    /// If they are not, it says nothing of the first.
+    #[inline(never)]
+    fn several(&mut self, slots: &Slots, position: u64, ready: i32) -> bool {
+        while self.probe > 1 {
+            let last = position.wrapping_add(self.probe - 1);
+            if slots.at(last).stamp().ahead_of(last) == ready {
+                self.until = last.wrapping_add(1);
+                self.probe = (self.probe * 2).min(self.most);
+                return true;
+            }
+            self.probe /= 2;
+        }
+        false
+    }
+
+    /// Notes that the slot at `position` is ready, and perhaps more.
+    fn one(&mut self, position: u64) {
+        self.until = position.wrapping_add(1);
+        self.probe = self.most.min(2);
+    }
+}
 
 /// The producer's private state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     position: u64,
-    /// The slots from `position` up to here are free: nobody else can fill them.
-    free_until: u64,
-    /// How many slots to ask for at once, a power of two. A probe of the last one answers for
-    /// all, because the consumer gives back in order.
-    probe: u64,
+    free: Ahead,
 }
 
 impl Writer {
@@ -53,8 +95,7 @@ impl Writer {
         })?;
         Ok(Self {
             position,
-            free_until: position,
-            probe: 1,
+            free: Ahead::new(position, Ahead::MOST.min(slots.capacity())),
         })
     }
 
@@ -67,14 +108,14 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn is_due(&self, slots: &Slots) -> bool {
         let full_a_lap_ago = 1 - slots.capacity() as i32;
-        self.position != self.free_until
+        self.position != self.free.until
             || slots.at(self.position).stamp().ahead_of(self.position) != full_a_lap_ago
     }
 
     /// Whether the next slot is free. If so it is the producer's until it is published.
     #[inline(always)]
     pub(crate) fn claim(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
-        if self.position == self.free_until {
+        if self.position == self.free.until {
             self.look(slots)
         } else {
             Ok(true)
@@ -87,24 +128,18 @@ impl Writer {
         slots.at(self.position)
     }
 
+    #[inline(never)]
     fn look(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
-        let lap = slots.capacity();
-        while self.probe > 1 {
-            let last = self.position.wrapping_add(self.probe - 1);
-            if slots.at(last).stamp().ahead_of(last) == 0 {
-                self.free_until = last.wrapping_add(1);
-                self.probe = (self.probe * 2).min(MAX_PROBE).min(lap);
-                return Ok(true);
-            }
-            self.probe /= 2;
+        if self.free.several(slots, self.position, 0) {
+            return Ok(true);
         }
-        match slots.at(self.position).stamp().ahead_of(self.position) {
+        let full_a_lap_ago = 1 - slots.capacity() as i32;
+        match self.slot(slots).stamp().ahead_of(self.position) {
             0 => {
-                self.free_until = self.position.wrapping_add(1);
-                self.probe = 2;
+                self.free.one(self.position);
                 Ok(true)
             }
-            full if full == 1 - lap as i32 => Ok(false),
+            full if full == full_a_lap_ago => Ok(false),
             _ => Err(Corrupt),
         }
     }
@@ -127,6 +162,7 @@ impl Writer {
 #[derive(Debug)]
 pub(crate) struct Reader {
     position: u64,
+    full: Ahead,
 }
 
 impl Reader {
@@ -139,7 +175,17 @@ impl Reader {
             done if done == lap || done == lap.wrapping_add(1) => Some(Done::Yes),
             _ => None,
         })?;
-        Ok(Self { position })
+        // Where several slots share a line, the producer's next ones come along with this one,
+        // and asking further ahead takes lines away that the producer is writing.
+        let most = if slots.stride() < LINE {
+            1
+        } else {
+            Ahead::MOST.min(slots.capacity())
+        };
+        Ok(Self {
+            position,
+            full: Ahead::new(position, most),
+        })
     }
 
     #[inline(always)]
@@ -157,9 +203,18 @@ impl Reader {
     /// released.
     #[inline(always)]
     pub(crate) fn take(&mut self, slots: &Slots) -> Result<Option<u32>, Corrupt> {
+        if self.position == self.full.until && self.full.probe > 1 {
+            self.full.several(slots, self.position, 1);
+        }
+        // The word is read in any case: it lies beside the payload, and tells the length.
         let stamp = self.slot(slots).stamp();
         match stamp.ahead_of(self.position) {
-            1 => Ok(Some(stamp.len())),
+            1 => {
+                if self.position == self.full.until {
+                    self.full.one(self.position);
+                }
+                Ok(Some(stamp.len()))
+            }
             0 => Ok(None),
             _ => Err(Corrupt),
         }

@@ -9,6 +9,7 @@ use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;
 use core::fmt;
+use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::time::Duration;
 
@@ -199,10 +200,10 @@ impl<M: Message + ?Sized> Consumer<M> {
     #[inline(always)]
     fn next(&mut self, patience: Patience) -> Result<u32, Refused> {
         self.end.admit()?;
-        match self.look()? {
-            Some(len) => Ok(len),
-            None => self.next_later(patience),
+        if let Some(len) = self.look()? {
+            return Ok(len);
         }
+        self.next_later(patience)
     }
 
     #[inline(always)]
@@ -216,8 +217,14 @@ impl<M: Message + ?Sized> Consumer<M> {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn next_later(&mut self, patience: Patience) -> Result<u32, Refused> {
+        for _ in 0..self.end.spins(patience) {
+            spin_loop();
+            if let Some(len) = self.look()? {
+                return Ok(len);
+            }
+        }
         let view = *self.end.view();
         let deadline = patience.deadline();
         loop {
@@ -256,8 +263,9 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// Lets others know of what was given back.
     #[inline(always)]
     fn announce(&self) {
-        self.reader.hint(&self.end.view().header().head.0);
-        self.end.notify();
+        let header = self.end.view().header();
+        self.reader.hint(&header.head.0);
+        header.not_full.0.notify(self.end.fences());
     }
 
     #[inline(always)]

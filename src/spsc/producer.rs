@@ -13,6 +13,7 @@ use crate::terms::Peer;
 use core::borrow::Borrow;
 use core::cell::Cell;
 use core::fmt;
+use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::time::Duration;
 
@@ -158,24 +159,35 @@ impl<M: Message + ?Sized> Producer<M> {
         if self.end.is_closed() {
             return Err(Disconnected::Closed.into());
         }
+        if self.look()? {
+            return Ok(());
+        }
+        self.room_later(patience)
+    }
+
+    #[inline(always)]
+    fn look(&mut self) -> Result<bool, Refused> {
         match self.writer.claim(self.end.view().slots()) {
-            Ok(true) => Ok(()),
-            Ok(false) => self.room_later(patience),
+            Ok(free) => Ok(free),
             Err(corrupt) => Err(self.end.distrust(corrupt).into()),
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn room_later(&mut self, patience: Patience) -> Result<(), Refused> {
+        for _ in 0..self.end.spins(patience) {
+            spin_loop();
+            if self.look()? {
+                return Ok(());
+            }
+        }
         let view = *self.end.view();
         let deadline = patience.deadline();
         loop {
             self.end
                 .wait(deadline, || self.writer.is_due(view.slots()))?;
-            match self.writer.claim(view.slots()) {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(corrupt) => return Err(self.end.distrust(corrupt).into()),
+            if self.look()? {
+                return Ok(());
             }
         }
     }
@@ -223,8 +235,9 @@ impl<M: Message + ?Sized> Producer<M> {
     /// Lets others know of what was published.
     #[inline(always)]
     fn announce(&self) {
-        self.writer.hint(&self.end.view().header().tail.0);
-        self.end.notify();
+        let header = self.end.view().header();
+        self.writer.hint(&header.tail.0);
+        header.not_empty.0.notify(self.end.fences());
     }
 
     /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the
