@@ -6,8 +6,24 @@ use bytemuck::Pod;
 use core::{fmt, slice};
 use std::io;
 
-/// A free slot, to be written in place and then [committed](Claim::commit). Dropping it
-/// publishes nothing.
+/// A free slot, to be written in place and then committed. Dropped, by a panic too, forgotten or
+/// killed, it publishes nothing, and the slot is the next one again.
+///
+/// A byte string is written piece by piece, by [`io::Write`]:
+///
+/// ```
+/// use std::io::Write;
+///
+/// # let name = &format!("/slipring-doc-claim-{}", std::process::id());
+/// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 64)?;
+/// # slipring::unlink(name)?;
+/// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+/// let mut claim = producer.claim()?;
+/// write!(claim, "{} + {} = {}", 1, 2, 1 + 2)?;
+/// claim.commit();
+/// assert_eq!(consumer.pop()?, b"1 + 2 = 3");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a claim that is dropped publishes nothing"]
 pub struct Claim<'p, M: Message + ?Sized> {
     producer: &'p mut Producer<M>,
@@ -34,7 +50,22 @@ impl<T: Pod> Claim<'_, T> {
         self.written = self.producer.message_size;
     }
 
-    /// The slot itself. What it holds before it is written is some earlier message, or zeroes.
+    /// The slot itself, to be written in place. What it holds before is some earlier message, or
+    /// zeroes; [`commit`](Self::commit) publishes what it holds then.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-claim-mut-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<[u64; 4]>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let mut claim = producer.claim()?;
+    /// // SAFETY: both ends are in this process and follow the protocol.
+    /// let slot = unsafe { claim.get_mut() };
+    /// slot.fill(7);
+    /// claim.commit();
+    /// assert_eq!(consumer.pop()?, [7; 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     ///

@@ -13,7 +13,21 @@ use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-/// The end that pops.
+/// The end of a ring that pops.
+///
+/// It is taken by [`Ring::consumer`](super::Ring::consumer) and given back when it is dropped or
+/// its process ends, however it ends. It may move between threads; only one uses it at a time.
+///
+/// # What a pop is
+///
+/// A pop copies the message out of its slot and then gives the slot back with one store. A
+/// consumer that is killed before that store has not popped: the message is the next consumer's
+/// first. One that is killed after it has, even if it could do nothing with the message. To do
+/// the work before the slot is given back, [`read`](Self::read) in place. What the producer's
+/// thread wrote before it pushed a message is visible to whoever popped it.
+///
+/// While there are messages no pop makes a system call, unless the producer sleeps and has to be
+/// woken.
 pub struct Consumer<M: Message + ?Sized> {
     reader: Reader,
     message_size: u32,
@@ -35,28 +49,96 @@ impl<M: Message + ?Sized> Consumer<M> {
         })
     }
 
-    /// Pops if there is one.
+    /// Pops the next message if there is one. Never blocks.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-pop-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// use slipring::error::TryPopError;
+    ///
+    /// producer.push(&7)?;
+    /// assert_eq!(consumer.try_pop(), Ok(7));
+    /// assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](TryPopError::Empty) if no message has been published, or
+    /// [`Disconnected`](TryPopError::Disconnected) if, besides, the producer left or died, or the
+    /// ring is closed; whether the producer lives is asked of the kernel at most once a liveness
+    /// interval. See [`TryPopError`].
     #[inline]
     pub fn try_pop(&mut self) -> Result<M::Owned, TryPopError> {
         let len = self.next(Patience::None)?;
         Ok(self.receive(len))
     }
 
-    /// Pops, waiting.
+    /// Pops the next message, and waits for it if there is none: for the producer to push, or to
+    /// come.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-pop-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// use slipring::error::{Disconnected, PopError};
+    ///
+    /// producer.push(&7)?;
+    /// drop(producer);
+    /// assert_eq!(consumer.pop(), Ok(7));
+    /// assert_eq!(consumer.pop(), Err(PopError::Disconnected(Disconnected::Left)));
+    ///
+    /// // A report, not a verdict: the same handle goes on with the next producer.
+    /// ring.producer()?.push(&8)?;
+    /// assert_eq!(consumer.pop(), Ok(8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](PopError::Disconnected) if there is no message and the producer left or
+    /// died, at the latest one liveness interval after its death, or the ring is closed. A
+    /// producer that never came is waited for. See [`PopError`].
     #[inline]
     pub fn pop(&mut self) -> Result<M::Owned, PopError> {
         let len = self.wait_for_next()?;
         Ok(self.receive(len))
     }
 
-    /// Pops, waiting.
+    /// [Pops](Self::pop) the next message, and gives up when none came for as long as `timeout`.
+    /// Signals and needless wake-ups neither shorten nor lengthen it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop), and [`TimedOut`](PopTimeoutError::TimedOut).
     #[inline]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<M::Owned, PopTimeoutError> {
         let len = self.next(Patience::For(timeout))?;
         Ok(self.receive(len))
     }
 
-    /// Pops into.
+    /// [Pops](Self::try_pop) over `message`, whose memory is used again: a `Vec<u8>` with room for
+    /// the ring's [`message_size`](super::Ring::message_size) is never reallocated. An error
+    /// leaves it as it was.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-pop-into-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let mut message = Vec::with_capacity(ring.message_size());
+    /// producer.push(b"hello")?;
+    /// consumer.try_pop_into(&mut message)?;
+    /// assert_eq!(message, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut M::Owned) -> Result<(), TryPopError> {
         let len = self.next(Patience::None)?;
@@ -64,7 +146,11 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(())
     }
 
-    /// Pops into.
+    /// [Pops](Self::pop) over `message`, as [`try_pop_into`](Self::try_pop_into) does, and waits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
     #[inline]
     pub fn pop_into(&mut self, message: &mut M::Owned) -> Result<(), PopError> {
         let len = self.wait_for_next()?;
@@ -72,7 +158,12 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(())
     }
 
-    /// Pops into.
+    /// [Pops](Self::pop_timeout) over `message`, as [`try_pop_into`](Self::try_pop_into) does, and
+    /// waits for as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop_timeout`](Self::pop_timeout).
     #[inline]
     pub fn pop_into_timeout(
         &mut self,
@@ -84,7 +175,27 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(())
     }
 
-    /// Pops as many.
+    /// Pops messages over those in `messages`, as many as there are and fit, at most a whole ring
+    /// of them, and says how many. Never blocks. The producer is told once.
+    ///
+    /// Each slot is given back when its message has been copied; a consumer that is killed in here
+    /// takes the ones it copied with it.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-pop-slice-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let mut numbers = [0; 8];
+    /// assert_eq!(consumer.try_pop_slice(&mut numbers)?, 3);
+    /// assert_eq!(numbers[..3], [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
     pub fn try_pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, TryPopError> {
         if messages.is_empty() {
             return Ok(0);
@@ -93,7 +204,11 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(self.receive_slice(first, messages))
     }
 
-    /// Pops as many, at least one.
+    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does, and waits for the first message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
     pub fn pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, PopError> {
         if messages.is_empty() {
             return Ok(0);
@@ -102,7 +217,24 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(self.receive_slice(first, messages))
     }
 
-    /// Pops up to `most`, appended.
+    /// Pops up to `most` messages and appends them to `messages`; otherwise as
+    /// [`try_pop_slice`](Self::try_pop_slice).
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-pop-vec-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let mut numbers = Vec::new();
+    /// consumer.try_pop_vec(&mut numbers, 2)?;
+    /// assert_eq!(numbers, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
     pub fn try_pop_vec(
         &mut self,
         messages: &mut Vec<M::Owned>,
@@ -115,7 +247,11 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(self.receive_vec(first, messages, most))
     }
 
-    /// Pops up to `most`, at least one, appended.
+    /// Pops as [`try_pop_vec`](Self::try_pop_vec) does, and waits for the first message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
     pub fn pop_vec(
         &mut self,
         messages: &mut Vec<M::Owned>,
@@ -128,38 +264,82 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(self.receive_vec(first, messages, most))
     }
 
-    /// Reads in place.
+    /// Reads the next message in place if there is one. Never blocks. The slot is given back when
+    /// the guard is dropped.
+    ///
+    /// A consumer that is killed while it holds the guard has not consumed the message: it is the
+    /// next consumer's first, at-least-once. A guard that was forgotten, or dropped by a panic,
+    /// leaves it the next message of this handle.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-read-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push(&7)?;
+    /// let message = consumer.try_read()?;
+    /// assert_eq!(message.get(), 7);
+    /// drop(message);
+    /// assert!(consumer.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
     #[inline]
     pub fn try_read(&mut self) -> Result<ReadGuard<'_, M>, TryPopError> {
         let len = self.next(Patience::None)?;
         Ok(ReadGuard::new(self, len))
     }
 
-    /// Reads in place, waiting.
+    /// [Reads](Self::try_read) the next message in place, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
     #[inline]
     pub fn read(&mut self) -> Result<ReadGuard<'_, M>, PopError> {
         let len = self.wait_for_next()?;
         Ok(ReadGuard::new(self, len))
     }
 
-    /// Reads in place, waiting.
+    /// [Reads](Self::try_read) the next message in place, and waits for as long as `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop_timeout`](Self::pop_timeout).
     #[inline]
     pub fn read_timeout(&mut self, timeout: Duration) -> Result<ReadGuard<'_, M>, PopTimeoutError> {
         let len = self.next(Patience::For(timeout))?;
         Ok(ReadGuard::new(self, len))
     }
 
-    /// Iterates, waiting.
+    /// Pops and waits, again and again, until [`pop`](Self::pop) has an error; the next `pop` tells
+    /// which.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-iter-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// drop(producer);
+    /// assert_eq!(consumer.iter().sum::<u64>(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&mut self) -> Iter<'_, M> {
         Iter { consumer: self }
     }
 
-    /// Iterates until empty.
+    /// Pops until [`try_pop`](Self::try_pop) has an error, as when there is no message left. Never
+    /// blocks.
     pub fn try_iter(&mut self) -> TryIter<'_, M> {
         TryIter { consumer: self }
     }
 
-    /// Messages in the ring.
+    /// How many messages are in the ring; 0 in a forked child. It can be more a moment later, but
+    /// never fewer, since only this handle pops.
     pub fn len(&self) -> usize {
         if self.end.attachment().view().is_none() {
             return 0;
@@ -171,27 +351,33 @@ impl<M: Message + ?Sized> Consumer<M> {
         )
     }
 
-    /// Whether empty.
+    /// Whether there is no message. `false` stays false until this handle pops; `true` may be old
+    /// news. It reads the slot itself: what the producer wrote before it pushed is visible after
+    /// `false`.
     pub fn is_empty(&self) -> bool {
         self.end.attachment().view().is_none() || !self.reader.is_due(self.end.view().slots())
     }
 
-    /// Whether full.
+    /// Whether no slot is free. `true` stays true until this handle pops.
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// Capacity.
+    /// How many messages the ring holds.
     pub fn capacity(&self) -> usize {
         self.end.attachment().capacity()
     }
 
-    /// The peer.
+    /// Asks the kernel about the producer, at once. For the price of some microseconds at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`] if the handle belongs to the parent of this process.
     pub fn peer(&mut self) -> Result<Peer, Forked> {
         self.end.peer()
     }
 
-    /// Closes the ring.
+    /// Closes the ring [for good](super::Ring::close).
     pub fn close(&self) {
         self.end.attachment().close();
     }

@@ -1,4 +1,48 @@
-//! One producer, one consumer, each in a process of its own or not.
+//! One producer and one consumer, each in any process.
+//!
+//! ```
+//! use slipring::spsc;
+//!
+//! #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+//! #[repr(C)]
+//! struct Quote {
+//!     instrument: u32,
+//!     price: u32,
+//! }
+//!
+//! # let name = &format!("/slipring-doc-spsc-{}", std::process::id());
+//! // In one process:
+//! let ring = spsc::Ring::<Quote>::create(name, 4096)?;
+//! let mut producer = ring.producer()?;
+//! producer.push(&Quote { instrument: 7, price: 1250 })?;
+//!
+//! // In another, which needs to know nothing but the name:
+//! let ring = spsc::Ring::<Quote>::open(name)?;
+//! let mut consumer = ring.consumer()?;
+//! # drop(producer);
+//! while let Ok(quote) = consumer.pop() {
+//!     println!("{quote:?}");
+//! }
+//! # slipring::unlink(name)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Coming and going
+//!
+//! A ring outlives its users: it is there until its [name is removed](crate::unlink) and the last
+//! process has let go of it. Each end has one holder at a time; the next holder goes on where the
+//! last one stopped, in good order or by death. Nothing is lost then, and nothing comes twice but
+//! a message that a dead consumer was still [reading in place](Consumer::read).
+//!
+//! What the other end is doing is a [`Peer`](crate::Peer); that it is gone is reported as
+//! [`Disconnected`](crate::error::Disconnected), once nothing is left to do without it. A process
+//! that is stopped (SIGSTOP, a debugger) is not gone, and is waited for.
+//!
+//! # Forked children
+//!
+//! A handle belongs to the process that made it. In a forked child its operations return
+//! [`Forked`](crate::error::Forked), and dropping it does nothing. The child opens the ring for
+//! itself.
 
 mod claim;
 mod consumer;
@@ -21,32 +65,84 @@ use core::fmt;
 use core::marker::PhantomData;
 use std::sync::Arc;
 
-/// A ring that is open in this process.
+/// A ring that is open in this process, with messages of type `M`: a [`Pod`] type, or `[u8]`.
+///
+/// Clones are the same ring. It keeps one descriptor and one mapping, which go with the last clone
+/// and handle.
 pub struct Ring<M: ?Sized> {
     attachment: Arc<Attachment>,
     messages: PhantomData<fn(&M)>,
 }
 
 impl<T: Pod> Ring<T> {
-    /// Creates a ring of `capacity` values.
+    /// Creates a ring for `capacity` values, from 2 to 2^30, rounded up to a power of two.
+    ///
+    /// Other processes see the name when the ring is whole, and not before; if this one is killed
+    /// on the way nothing is left. All its memory is allocated here, so that none can be missing
+    /// later. Only this user may open it; [`create_with`](Self::create_with) has all the options.
+    ///
+    /// ```
+    /// use slipring::{error::CreateError, spsc};
+    ///
+    /// # let name = &format!("/slipring-doc-create-{}", std::process::id());
+    /// let ring = spsc::Ring::<[u64; 4]>::create(name, 1000)?;
+    /// assert_eq!(ring.capacity(), 1024);
+    ///
+    /// let again = spsc::Ring::<[u64; 4]>::create(name, 1000);
+    /// assert!(matches!(again, Err(CreateError::Exists { .. })));
+    /// # slipring::unlink(name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the name is taken or the memory is not there; see [`CreateError`].
     pub fn create(name: &str, capacity: usize) -> Result<Self, CreateError> {
         Self::create_with(name, &Options::new().capacity(capacity))
     }
 
-    /// Opens, or creates with this capacity.
+    /// [Opens](Self::open) the ring, or [creates](Self::create) it if it does not exist. One that
+    /// exists must have this capacity.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOrCreateError`].
     pub fn open_or_create(name: &str, capacity: usize) -> Result<Self, OpenOrCreateError> {
         Self::open_or_create_with(name, &Options::new().capacity(capacity))
     }
 }
 
 impl Ring<[u8]> {
-    /// Creates a ring of `capacity` byte strings of up to `message_size` bytes.
+    /// Creates a ring for `capacity` byte strings, from 2 to 2^30, rounded up to a power of two,
+    /// of up to `message_size` bytes each.
+    ///
+    /// Every slot has room for the longest message. Otherwise as for values.
+    ///
+    /// ```
+    /// use slipring::spsc;
+    ///
+    /// # let name = &format!("/slipring-doc-create-bytes-{}", std::process::id());
+    /// let ring = spsc::Ring::<[u8]>::create(name, 64, 1500)?;
+    /// ring.producer()?.push(b"any length up to 1500")?;
+    /// assert_eq!(ring.consumer()?.pop()?, b"any length up to 1500");
+    /// # slipring::unlink(name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`CreateError`].
     pub fn create(name: &str, capacity: usize, message_size: usize) -> Result<Self, CreateError> {
         let options = Options::new().capacity(capacity).message_size(message_size);
         Self::create_with(name, &options)
     }
 
-    /// Opens, or creates.
+    /// [Opens](Self::open) the ring, or [creates](Self::create) it if it does not exist. One that
+    /// exists must have this capacity and message size.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOrCreateError`].
     pub fn open_or_create(
         name: &str,
         capacity: usize,
@@ -58,22 +154,56 @@ impl Ring<[u8]> {
 }
 
 impl<M: Message + ?Sized> Ring<M> {
-    /// Creates.
+    /// Creates a ring as the [options](Options) say.
+    ///
+    /// # Errors
+    ///
+    /// See [`CreateError`].
     pub fn create_with(name: &str, options: &Options) -> Result<Self, CreateError> {
         Attachment::create::<M>(name, Kind::Spsc, SPSC_PARTICIPANTS, options).map(Self::new)
     }
 
-    /// Opens.
+    /// Opens a ring that exists.
+    ///
+    /// Everything its header says is checked before it is believed. The size and alignment of the
+    /// messages must be those of `M`; to tell two types apart that agree in both, use a
+    /// [schema tag](Options::schema).
+    ///
+    /// ```
+    /// use slipring::{error::OpenError, spsc};
+    ///
+    /// # let name = &format!("/slipring-doc-open-{}", std::process::id());
+    /// let none = spsc::Ring::<u64>::open(name);
+    /// assert!(matches!(none, Err(OpenError::NotFound { .. })));
+    ///
+    /// spsc::Ring::<u64>::create(name, 16)?;
+    /// let other = spsc::Ring::<u32>::open(name);
+    /// assert!(matches!(other, Err(OpenError::PayloadSize { expected: 4, found: 8, .. })));
+    /// # slipring::unlink(name)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
     pub fn open(name: &str) -> Result<Self, OpenError> {
         Self::open_with(name, &Options::new())
     }
 
-    /// Opens.
+    /// [Opens](Self::open) a ring that exists, if it is as the [options](Options) say.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
     pub fn open_with(name: &str, options: &Options) -> Result<Self, OpenError> {
         Attachment::open::<M>(name, Kind::Spsc, options).map(Self::new)
     }
 
-    /// Opens or creates.
+    /// [Opens](Self::open_with) the ring, or [creates](Self::create_with) it if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOrCreateError`].
     pub fn open_or_create_with(name: &str, options: &Options) -> Result<Self, OpenOrCreateError> {
         Attachment::open_or_create::<M>(name, Kind::Spsc, SPSC_PARTICIPANTS, options).map(Self::new)
     }
@@ -85,12 +215,38 @@ impl<M: Message + ?Sized> Ring<M> {
         }
     }
 
-    /// Takes the producer's end.
+    /// Takes the end that pushes, and goes on where its last holder stopped.
+    ///
+    /// ```
+    /// use slipring::{error::AttachError, spsc};
+    ///
+    /// # let name = &format!("/slipring-doc-producer-{}", std::process::id());
+    /// let ring = spsc::Ring::<u64>::create(name, 16)?;
+    /// # slipring::unlink(name)?;
+    /// let producer = ring.producer()?;
+    /// match ring.producer() {
+    ///     Err(AttachError::Taken { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+    ///     _ => unreachable!("there is one producer"),
+    /// }
+    /// drop(producer);
+    /// ring.producer()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Taken`](AttachError::Taken) while another handle has it, in any process. See
+    /// [`AttachError`].
     pub fn producer(&self) -> Result<Producer<M>, AttachError> {
         Producer::new(self.end(Role::Producer)?)
     }
 
-    /// Takes the consumer's end.
+    /// Takes the end that pops, and goes on where its last holder stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Taken`](AttachError::Taken) while another handle has it, in any process. See
+    /// [`AttachError`].
     pub fn consumer(&self) -> Result<Consumer<M>, AttachError> {
         Consumer::new(self.end(Role::Consumer)?)
     }
@@ -104,37 +260,59 @@ impl<M: Message + ?Sized> Ring<M> {
         )
     }
 
-    /// Capacity in messages.
+    /// How many messages the ring holds.
     pub fn capacity(&self) -> usize {
         self.attachment.capacity()
     }
 
-    /// The longest message in bytes.
+    /// The size of a value, or of the longest byte string, in bytes.
     pub fn message_size(&self) -> usize {
         self.attachment.message_size()
     }
 
-    /// Messages in the ring.
+    /// About how many messages are in the ring; 0 in a forked child. Both ends may be at work, so
+    /// the answer can be old when it comes, and between the two ends' own.
     pub fn len(&self) -> usize {
         self.attachment.len()
     }
 
-    /// Whether no message is in the ring.
+    /// Whether no message is in the ring; as [`len`](Self::len), this can be old news.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether full.
+    /// Whether no slot is free; as [`len`](Self::len), this can be old news.
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
-    /// Closes.
+    /// Closes the ring for good, for every process.
+    ///
+    /// Pushes fail from here on. Pops drain the ring and then fail. Blocked calls of both kinds
+    /// end. A push that is under way in another process may still succeed, and its message may
+    /// come after a pop has said [`Closed`](crate::error::Disconnected::Closed); it is not lost.
+    /// There is no way back: make a new ring.
+    ///
+    /// ```
+    /// use slipring::{error::{Disconnected, PopError}, spsc};
+    ///
+    /// # let name = &format!("/slipring-doc-close-{}", std::process::id());
+    /// let ring = spsc::Ring::<u64>::create(name, 16)?;
+    /// # slipring::unlink(name)?;
+    /// let mut consumer = ring.consumer()?;
+    /// let blocked = std::thread::spawn(move || consumer.pop());
+    /// ring.close();
+    /// let ended = blocked.join().unwrap();
+    /// assert_eq!(ended, Err(PopError::Disconnected(Disconnected::Closed)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// In a forked child it does nothing.
     pub fn close(&self) {
         self.attachment.close();
     }
 
-    /// Whether closed.
+    /// Whether somebody closed the ring.
     pub fn is_closed(&self) -> bool {
         self.attachment.is_closed()
     }

@@ -17,7 +17,21 @@ use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-/// The end that pushes.
+/// The end of a ring that pushes.
+///
+/// It is taken by [`Ring::producer`](super::Ring::producer) and given back when it is dropped or
+/// its process ends, however it ends. It may move between threads; only one uses it at a time.
+///
+/// # What a push is
+///
+/// A push copies the message into a free slot and then stores the slot's word. Before that store
+/// the message does not exist for anybody, after it the message belongs to the ring, whatever
+/// becomes of the producer. So a push that is killed happened whole or not at all. What the
+/// producer's thread wrote before the push, to memory that both processes share, is visible to
+/// whoever pops the message.
+///
+/// While there is room no push makes a system call, unless the consumer sleeps and has to be
+/// woken.
 pub struct Producer<M: Message + ?Sized> {
     writer: Writer,
     pub(super) message_size: u32,
@@ -39,7 +53,28 @@ impl<M: Message + ?Sized> Producer<M> {
         })
     }
 
-    /// Pushes if there is room.
+    /// Pushes a message if there is room. Never blocks.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-push-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// use slipring::error::TryPushError;
+    ///
+    /// for number in 0..4 {
+    ///     producer.try_push(&number)?;
+    /// }
+    /// assert_eq!(producer.try_push(&4), Err(TryPushError::Full));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Full`](TryPushError::Full) if the consumer has not given the next slot back, or
+    /// [`Disconnected`](TryPushError::Disconnected) if, besides, it left or died; that is asked of
+    /// the kernel at most once a liveness interval. A closed ring is
+    /// [`Disconnected`](TryPushError::Disconnected) even if it has room. See [`TryPushError`].
     #[inline]
     pub fn try_push(&mut self, message: &M) -> Result<(), TryPushError> {
         self.fits(message)?;
@@ -48,7 +83,24 @@ impl<M: Message + ?Sized> Producer<M> {
         Ok(())
     }
 
-    /// Pushes, waiting for room.
+    /// Pushes a message, and waits for room if there is none: for the consumer to take a message,
+    /// or to come.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-push-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push(&7)?;
+    /// assert_eq!(consumer.pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Disconnected`](PushError::Disconnected) if there is no room and the consumer left or
+    /// died, at the latest one liveness interval after its death, or if the ring is closed. A
+    /// consumer that never came is waited for. See [`PushError`].
     #[inline]
     pub fn push(&mut self, message: &M) -> Result<(), PushError> {
         self.fits(message)?;
@@ -57,7 +109,26 @@ impl<M: Message + ?Sized> Producer<M> {
         Ok(())
     }
 
-    /// Pushes, waiting for room.
+    /// [Pushes](Self::push) a message, and gives up when there was no room for as long as
+    /// `timeout`. Signals and needless wake-ups neither shorten nor lengthen it.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-push-timeout-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// use slipring::error::PushTimeoutError;
+    /// use std::time::Duration;
+    ///
+    /// producer.push_slice(&[1, 2, 3, 4])?;
+    /// let timeout = Duration::from_millis(5);
+    /// assert_eq!(producer.push_timeout(&5, timeout), Err(PushTimeoutError::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push), and [`TimedOut`](PushTimeoutError::TimedOut).
     #[inline]
     pub fn push_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), PushTimeoutError> {
         self.fits(message)?;
@@ -66,7 +137,24 @@ impl<M: Message + ?Sized> Producer<M> {
         Ok(())
     }
 
-    /// Pushes as many as there is room for.
+    /// Pushes messages from the start of a slice, as many as there is room for and at most a
+    /// whole ring of them, and says how many. Never blocks. The consumer is told once.
+    ///
+    /// A producer that is killed in here has pushed some of them, in order and each one whole.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-push-slice-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// assert_eq!(producer.try_push_slice(&[1, 2, 3, 4, 5])?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends
+    /// the batch before it.
     pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
         if messages.is_empty() {
             return Ok(0);
@@ -75,7 +163,23 @@ impl<M: Message + ?Sized> Producer<M> {
         Ok(self.send_some(messages)?)
     }
 
-    /// Pushes all.
+    /// Pushes all messages of a slice, and waits for room as often as there is none. The consumer
+    /// is told once per stretch of free slots.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-push-slice-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let message: &[u8] = b"hello";
+    /// producer.push_slice(&[message, b"world"])?;
+    /// assert_eq!(consumer.pop()?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push); and how many were pushed before.
     pub fn push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<(), PushSliceError> {
         let mut pushed = 0;
         while pushed < messages.len() {
@@ -87,25 +191,54 @@ impl<M: Message + ?Sized> Producer<M> {
         Ok(())
     }
 
-    /// Claims a slot.
+    /// Claims the next slot, to write a message in place, if it is free. Never blocks.
+    ///
+    /// A claim that is dropped, forgotten or killed publishes nothing, and its slot is the next
+    /// one again.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-claim-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let mut claim = producer.try_claim()?;
+    /// claim.write(&7);
+    /// claim.commit();
+    /// assert_eq!(consumer.try_pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_push`](Self::try_push).
     pub fn try_claim(&mut self) -> Result<Claim<'_, M>, TryPushError> {
         self.room(Patience::None)?;
         Ok(Claim::new(self))
     }
 
-    /// Claims a slot.
+    /// [Claims](Self::try_claim) the next slot, and waits until it is free.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push).
     pub fn claim(&mut self) -> Result<Claim<'_, M>, PushError> {
         self.wait_for_room()?;
         Ok(Claim::new(self))
     }
 
-    /// Claims a slot.
+    /// [Claims](Self::try_claim) the next slot, and waits for as long as `timeout` until it is
+    /// free.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push_timeout`](Self::push_timeout).
     pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Claim<'_, M>, PushTimeoutError> {
         self.room(Patience::For(timeout))?;
         Ok(Claim::new(self))
     }
 
-    /// Messages in the ring.
+    /// How many messages are in the ring; 0 in a forked child. It can be fewer a moment later,
+    /// but never more, since only this handle pushes.
     pub fn len(&self) -> usize {
         if self.end.attachment().view().is_none() {
             return 0;
@@ -117,27 +250,32 @@ impl<M: Message + ?Sized> Producer<M> {
         )
     }
 
-    /// Whether empty.
+    /// Whether no message is in the ring. `true` stays true until this handle pushes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether full.
+    /// Whether there is no room. `false` stays false until this handle pushes; `true` may be old
+    /// news.
     pub fn is_full(&self) -> bool {
         self.end.attachment().view().is_some() && !self.writer.is_due(self.end.view().slots())
     }
 
-    /// Capacity.
+    /// How many messages the ring holds.
     pub fn capacity(&self) -> usize {
         self.end.attachment().capacity()
     }
 
-    /// The peer.
+    /// Asks the kernel about the consumer, at once. For the price of some microseconds at most.
+    ///
+    /// # Errors
+    ///
+    /// [`Forked`] if the handle belongs to the parent of this process.
     pub fn peer(&mut self) -> Result<Peer, Forked> {
         self.end.peer()
     }
 
-    /// Closes the ring.
+    /// Closes the ring [for good](super::Ring::close).
     pub fn close(&self) {
         self.end.attachment().close();
     }
