@@ -1,4 +1,46 @@
-//! Bounded queues between unrelated processes, in shared memory.
+//! Message passing between unrelated processes: ring buffers in shared memory.
+//!
+//! A ring has a name and a fixed capacity. One process [creates](spsc::Ring::create) it, others
+//! [open](spsc::Ring::open) it, and messages flow through memory that all of them have mapped:
+//! plain values ([`bytemuck::Pod`]) or byte strings. A process that finds nothing to do looks for
+//! a while and then sleeps on a futex. While there is room and data, no operation makes a system
+//! call, takes a lock or allocates.
+//!
+//! # What is promised
+//!
+//! * **Exact hand-off.** A message whose push completed is popped exactly once, in order, whatever
+//!   processes are killed in between. A push that is killed happened whole or not at all.
+//! * **Nobody waits for the dead.** Any participant may be killed at any instruction. The other
+//!   end learns of it within a [liveness interval](Options::liveness_interval), and the next
+//!   holder of the dead one's end goes on where it stopped.
+//! * **Nobody robs the living.** Death is what the kernel says is dead. A process that is stopped
+//!   is waited for.
+//!
+//! # Whom it trusts
+//!
+//! *Cooperative* peers follow this protocol and may die or stop anywhere: everything above is
+//! about them. They are who may open a ring, by default processes of the same user.
+//!
+//! *Hostile* peers may store anything into the ring at any time. Then there is no promise of
+//! delivery, but safe functions still read and write nothing out of bounds, never panic, end
+//! within bounded time, and return [`Corrupt`](error::Corrupt). Safe functions copy; access in
+//! place is `unsafe`, since a hostile peer can change what a reference points to. And whoever may
+//! write the object can cut it short, which the kernel answers with SIGBUS.
+//!
+//! # Progress
+//!
+//! | operation | blocks | enters the kernel |
+//! |-----------|--------|-------------------|
+//! | `try_push`, `try_pop`, claims, guards and batches by `try_` | never | to wake a sleeper; when refused, at most once an interval |
+//! | `push`, `pop` and their like | while full or empty | to wake a sleeper; to sleep |
+//! | `create`, `open`, `producer`, `consumer`, `peer` | never | always |
+//!
+//! # Layers
+//!
+//! From the top: `spsc` is what users touch; `attachment` is a ring that is open here, and an end
+//! of it; `seat` knows who is alive; `layout` is the bytes; `region` is where they live; `ring` is
+//! the algorithms on words and cells, `wait` the event word, `sys` the kernel. A module imports
+//! from below only.
 
 #[cfg(not(all(
     target_os = "linux",

@@ -7,16 +7,24 @@ use slipring::spsc::Ring;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
+use std::time::Instant;
 
-pub(crate) fn conduct(options: &Options) -> Result<bool> {
+pub(crate) fn conduct(options: &Options, input: &Path, output: &Path) -> Result<bool> {
     let mut names = Names::default();
     let prefix = prefix("-file");
     let name = names.keep(ring_name(&prefix));
     let _ring = Ring::<[u8]>::create(&name, options.capacity, options.bytes as usize)?;
     let receiver = Partner::start(options, Part::Receiver, &prefix, &mut names)?;
     let sender = Partner::start(options, Part::Sender, &prefix, &mut names)?;
+    let start = Instant::now();
     sender.finish()?;
     receiver.finish()?;
+    let (sent, seconds) = (input.metadata()?.len(), start.elapsed().as_secs_f64());
+    println!(
+        "{sent} bytes in {seconds:.2} s: {} -> {}",
+        input.display(),
+        output.display()
+    );
     Ok(true)
 }
 

@@ -1,4 +1,4 @@
-//! The floor: two processes that exchange two cache lines and do nothing else.
+//! The floor: two processes that exchange cache lines and do nothing else.
 
 use crate::Result;
 use nix::fcntl::{OFlag, open};
@@ -7,21 +7,25 @@ use nix::sys::stat::Mode;
 use nix::unistd::ftruncate;
 use std::hint::spin_loop;
 use std::num::NonZeroUsize;
+use std::slice;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-#[repr(C, align(128))]
+#[repr(C, align(64))]
 struct Line(AtomicU64);
 
-/// Two lines in memory that both processes have mapped, for as long as they live.
+/// Lines in memory that both processes have mapped, for as long as they live. An exchange writes
+/// one there and one back; the next exchange the next ones, and so around.
 pub(crate) struct Floor {
-    there: &'static Line,
-    back: &'static Line,
+    there: &'static [Line],
+    back: &'static [Line],
 }
 
 impl Floor {
-    pub(crate) fn open(name: &str) -> Result<Self> {
-        let len = 2 * size_of::<Line>();
+    pub(crate) fn open(name: &str, lines: usize) -> Result<Self> {
+        // At least two apart, because processors fetch lines in pairs.
+        let distance = lines.max(2);
+        let len = 2 * distance * size_of::<Line>();
         let path = format!("/dev/shm{name}");
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC;
         let file = open(&*path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -30,28 +34,30 @@ impl Floor {
         let len = NonZeroUsize::new(len).ok_or("no lines")?;
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe { mmap(None, len, access, MapFlags::MAP_SHARED, &file, 0)? };
-        let first = base.cast::<Line>();
-        // SAFETY: two lines were mapped.
-        let second = unsafe { first.add(1) };
+        let there = base.cast::<Line>();
+        // SAFETY: twice as many lines were mapped.
+        let back = unsafe { there.add(distance) };
         Ok(Self {
             // SAFETY: mapped for good, and an atomic may have any value.
-            there: unsafe { first.as_ref() },
+            there: unsafe { slice::from_raw_parts(there.as_ptr(), lines) },
             // SAFETY: as above.
-            back: unsafe { second.as_ref() },
+            back: unsafe { slice::from_raw_parts(back.as_ptr(), lines) },
         })
     }
 
     pub(crate) fn ping(&self, number: u64) {
-        self.there.0.store(number, Release);
-        while self.back.0.load(Acquire) != number {
+        let line = number as usize % self.there.len();
+        self.there[line].0.store(number, Release);
+        while self.back[line].0.load(Acquire) != number {
             spin_loop();
         }
     }
 
     pub(crate) fn pong(&self, number: u64) {
-        while self.there.0.load(Acquire) != number {
+        let line = number as usize % self.there.len();
+        while self.there[line].0.load(Acquire) != number {
             spin_loop();
         }
-        self.back.0.store(number, Release);
+        self.back[line].0.store(number, Release);
     }
 }

@@ -63,9 +63,11 @@ fn main() -> ExitCode {
 
 /// Whether everything arrived as it was sent.
 fn run(options: &Options) -> Result<bool> {
-    match (options.role, &options.prefix) {
-        (Some(part), Some(prefix)) => take_part(options, part, prefix).map(|()| true),
-        _ if options.input.is_some() => file::conduct(options),
+    if let (Some(part), Some(prefix)) = (options.role, &options.prefix) {
+        return take_part(options, part, prefix).map(|()| true);
+    }
+    match (&options.input, &options.output) {
+        (Some(input), Some(output)) => file::conduct(options, input, output),
         _ => Ok(stream::conduct(options)? & ping_pong::conduct(options)?),
     }
 }
@@ -74,7 +76,7 @@ fn take_part(options: &Options, part: Part, prefix: &str) -> Result<()> {
     match (part, &options.input, &options.output) {
         (Part::Sender, Some(input), _) => file::send(prefix, input),
         (Part::Receiver, _, Some(output)) => file::receive(prefix, output),
-        _ if prefix.ends_with(ping_pong::SUFFIX) => ping_pong::play(part, prefix),
+        _ if prefix.ends_with(ping_pong::SUFFIX) => ping_pong::play(options, part, prefix),
         (Part::Sender, ..) => stream::send(options, prefix),
         (Part::Receiver, ..) => stream::receive(options, prefix),
     }

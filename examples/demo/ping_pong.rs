@@ -3,6 +3,9 @@
 //! How far apart two cores are changes while a program runs, on virtual machines most of all.
 //! So the subjects take turns in short slices, each slice is set against the floor slices
 //! before and after it, and the median of these ratios is shown.
+//!
+//! A ring moves on to its next slot with every message, so with slots of a line each it goes
+//! through as many lines as it has slots. What that alone costs shows the second floor.
 
 use crate::floor::Floor;
 use crate::processes::{Names, Partner, Report, pin, prefix, reporter};
@@ -32,22 +35,23 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     for name in [there::<Line>(&prefix), back::<Line>(&prefix)] {
         Ring::<Line>::create_with(&names.keep(name), &rings)?;
     }
-    Floor::open(&names.keep(floor(&prefix)))?;
+    for lines in [1, options.capacity] {
+        Floor::open(&names.keep(floor(&prefix, lines)), lines)?;
+    }
     let receiver = Partner::start(options, Part::Receiver, &prefix, &mut names)?;
     let mut sender = Partner::start(options, Part::Sender, &prefix, &mut names)?;
-    while let Some(Report {
-        numbers: [bytes, nanos, percent, p50, p99, p999],
-    }) = sender.report()?
-    {
-        if bytes == 0 {
-            println!("two-line exchange: {:.1} ns", nanos as f64 / 10.0);
-        } else {
-            println!(
-                "round trip of {bytes} bytes: {:.1} ns, {:.3} of a two-line exchange; one by one: \
-                 p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns",
-                nanos as f64 / 10.0,
-                percent as f64 / 1000.0,
-            );
+    while let Some(Report { numbers }) = sender.report()? {
+        match numbers {
+            [FLOOR, lines, picos, ..] => println!(
+                "exchange of two lines, of {lines} each way: {:.1} ns",
+                picos as f64 / 1000.0
+            ),
+            [bytes, picos, ratio, p50, p99, p999] => println!(
+                "round trip of {bytes} bytes: {:.1} ns, {:.3} of the two-line exchange; \
+                 one by one: p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns",
+                picos as f64 / 1000.0,
+                ratio as f64 / 1000.0,
+            ),
         }
     }
     sender.finish()?;
@@ -55,95 +59,108 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     Ok(true)
 }
 
-pub(crate) fn play(part: Part, prefix: &str) -> Result<()> {
+/// In a report, where else the message size stands.
+const FLOOR: u64 = 0;
+
+pub(crate) fn play(options: &Options, part: Part, prefix: &str) -> Result<()> {
     pin(part)?;
-    let floor = Floor::open(&floor(prefix))?;
-    let small = Pair::<Small>::open(part, prefix)?;
-    let line = Pair::<Line>::open(part, prefix)?;
+    let table = Table {
+        floor: Floor::open(&floor(prefix, 1), 1)?,
+        moving: Floor::open(&floor(prefix, options.capacity), options.capacity)?,
+        small: Pair::open(part, prefix)?,
+        line: Pair::open(part, prefix)?,
+    };
     match part {
-        Part::Sender => serve(floor, small, line, prefix),
-        Part::Receiver => echo(floor, small, line),
+        Part::Sender => serve(table, options, prefix),
+        Part::Receiver => echo(table),
     }
 }
 
-/// A slice of each in turn; the first rounds warm up.
-fn serve(floor: Floor, mut small: Pair<Small>, mut line: Pair<Line>, prefix: &str) -> Result<()> {
+/// What is played with.
+struct Table {
+    floor: Floor,
+    moving: Floor,
+    small: Pair<Small>,
+    line: Pair<Line>,
+}
+
+/// A slice of each in turn.
+fn serve(mut table: Table, options: &Options, prefix: &str) -> Result<()> {
     let mut reports = reporter(Part::Sender, prefix)?;
-    let mut next = 0;
-    let mut exchange = || {
+    let mut exchanges = 0;
+    let mut exchange = |floor: &Floor| {
         let start = Instant::now();
         for _ in 0..TRIPS {
-            next += 1;
-            floor.ping(next);
+            exchanges += 1;
+            floor.ping(exchanges);
         }
         per_trip(start)
     };
-    let mut floors = vec![exchange()];
-    let (mut smalls, mut lines) = (Vec::new(), Vec::new());
+    let mut floors = vec![exchange(&table.floor)];
+    let (mut smalls, mut lines, mut moving) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        smalls.push(small.slice([7])?);
-        floors.push(exchange());
-        lines.push(line.slice([7; 7])?);
-        floors.push(exchange());
+        smalls.push(table.small.slice([7])?);
+        floors.push(exchange(&table.floor));
+        lines.push(table.line.slice([7; 7])?);
+        floors.push(exchange(&table.floor));
+        moving.push(exchange(&table.moving));
     }
-    let around = |slice: usize| (floors[slice] + floors[slice + 1]) / 2.0;
     let ratios = |slices: &[f64], offset: usize| {
-        median(
-            slices
-                .iter()
-                .enumerate()
-                .map(|(i, nanos)| nanos / around(2 * i + offset))
-                .collect(),
-        )
+        let around = |slice: usize| (floors[slice] + floors[slice + 1]) / 2.0;
+        let of_floor = slices
+            .iter()
+            .enumerate()
+            .map(|(round, trip)| trip / around(2 * round + offset));
+        median(of_floor.collect())
     };
-    let exchange = (median(floors.clone()) * 10.0) as u64;
+    let (small, line) = (ratios(&smalls, 0), ratios(&lines, 1));
     let results = [
-        (
-            8,
-            median(smalls.clone()),
-            ratios(&smalls, 0),
-            small.one_by_one([7])?,
-        ),
-        (
-            56,
-            median(lines.clone()),
-            ratios(&lines, 1),
-            line.one_by_one([7; 7])?,
-        ),
+        (8, median(smalls), small, table.small.one_by_one([7])?),
+        (56, median(lines), line, table.line.one_by_one([7; 7])?),
     ];
-    reports.push(&Report {
-        numbers: [0, exchange, 0, 0, 0, 0],
-    })?;
-    for (bytes, nanos, ratio, trips) in results {
-        let at = |quantile| trips.value_at_quantile(quantile);
-        let (nanos, ratio) = ((nanos * 10.0) as u64, (ratio * 1000.0) as u64);
+    let thousandths = |value: f64| (value * 1000.0) as u64;
+    for (lines, nanos) in [(1, median(floors)), (options.capacity, median(moving))] {
         reports.push(&Report {
-            numbers: [bytes, nanos, ratio, at(0.5), at(0.99), at(0.999)],
+            numbers: [FLOOR, lines as u64, thousandths(nanos), 0, 0, 0],
+        })?;
+    }
+    for (bytes, nanos, ratio, trips) in results {
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| trips.value_at_quantile(quantile));
+        reports.push(&Report {
+            numbers: [
+                bytes,
+                thousandths(nanos),
+                thousandths(ratio),
+                p50,
+                p99,
+                p999,
+            ],
         })?;
     }
     Ok(())
 }
 
-fn echo(floor: Floor, mut small: Pair<Small>, mut line: Pair<Line>) -> Result<()> {
-    let mut next = 0;
-    let mut exchange = || {
+fn echo(mut table: Table) -> Result<()> {
+    let mut exchanges = 0;
+    let mut exchange = |floor: &Floor| {
         for _ in 0..TRIPS {
-            next += 1;
-            floor.pong(next);
+            exchanges += 1;
+            floor.pong(exchanges);
         }
     };
-    exchange();
+    exchange(&table.floor);
     for _ in 0..ROUNDS {
-        small.echo()?;
-        exchange();
-        line.echo()?;
-        exchange();
+        table.small.echo()?;
+        exchange(&table.floor);
+        table.line.echo()?;
+        exchange(&table.floor);
+        exchange(&table.moving);
     }
     for _ in 0..SINGLE_SLICES {
-        small.echo()?;
+        table.small.echo()?;
     }
     for _ in 0..SINGLE_SLICES {
-        line.echo()?;
+        table.line.echo()?;
     }
     Ok(())
 }
@@ -220,6 +237,6 @@ fn back<T>(prefix: &str) -> String {
     format!("{prefix}-back-{}", size_of::<T>())
 }
 
-fn floor(prefix: &str) -> String {
-    format!("{prefix}-floor")
+fn floor(prefix: &str, lines: usize) -> String {
+    format!("{prefix}-floor-{lines}")
 }

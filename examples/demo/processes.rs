@@ -105,6 +105,14 @@ impl Partner {
     }
 }
 
+impl Drop for Partner {
+    fn drop(&mut self) {
+        // If all went well it has ended, and there is nothing left to kill or to wait for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Where one of the two others reports.
 pub(crate) fn reporter(part: Part, prefix: &str) -> Result<Producer<Report>> {
     Ok(Ring::open(&report_name(part, prefix))?.producer()?)
