@@ -59,7 +59,7 @@ impl Attachment {
     ) -> Result<Self, OpenError> {
         let name = Name::new(name)?;
         let found = Found::open(&name)?;
-        let geometry = Geometry::check(&found.head, found.size, name.as_str())?;
+        let geometry = Geometry::check(&found.head()?, found.size, name.as_str())?;
         compare::<M>(&geometry, found.mode, kind, options)?;
         if !geometry.fences.register() {
             return Err(OpenError::Fences {
@@ -75,17 +75,21 @@ impl Attachment {
         participants: u32,
         options: &Options,
     ) -> Result<Self, OpenOrCreateError> {
-        loop {
-            match Self::open::<M>(name, kind, options) {
-                Err(OpenError::NotFound { .. }) => {}
-                opened => return Ok(opened?),
-            }
-            match Self::create::<M>(name, kind, participants, options) {
-                // Somebody was faster; and if it is gone again, so be it.
-                Err(CreateError::Exists { .. }) => {}
-                created => return Ok(created?),
-            }
+        /// Times that others may remove and make the name between two looks at it.
+        const TRIES: u32 = 100;
+        let mut last = Self::open::<M>(name, kind, options).map_err(OpenOrCreateError::from);
+        for _ in 0..TRIES {
+            last = match last {
+                Err(OpenOrCreateError::Open(OpenError::NotFound { .. })) => {
+                    Self::create::<M>(name, kind, participants, options).map_err(Into::into)
+                }
+                Err(OpenOrCreateError::Create(CreateError::Exists { .. })) => {
+                    Self::open::<M>(name, kind, options).map_err(Into::into)
+                }
+                opened_or_refused => return opened_or_refused,
+            };
         }
+        last
     }
 
     fn new(region: Region, geometry: Geometry, options: &Options) -> Self {
@@ -271,7 +275,7 @@ fn compare<M: Message + ?Sized>(
     }
     if let Some(expected) = options
         .liveness_interval
-        .filter(|&interval| interval != found.liveness_interval)
+        .filter(|&interval| nanos(interval) != nanos(found.liveness_interval))
     {
         return Err(OpenError::LivenessInterval {
             expected: nanos(expected),

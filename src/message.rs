@@ -100,6 +100,9 @@ pub trait Wire: ToOwned {
     /// Whether a message of this kind, in a slot with room for `size` bytes, can have `len`.
     fn can_have(len: u32, size: u32) -> bool;
 
+    /// What stands for a message that can't be reached: zeroes, or no bytes.
+    fn nothing() -> Self::Owned;
+
     /// Copies a message out of a slot.
     ///
     /// # Safety
@@ -150,6 +153,10 @@ impl<T: Pod> Wire for T {
         len as usize == size_of::<T>()
     }
 
+    fn nothing() -> T {
+        T::zeroed()
+    }
+
     #[inline(always)]
     unsafe fn load(slot: Bytes, _len: u32) -> T {
         // SAFETY: laid out for a `T`, by this function's contract; any bytes are a `T`.
@@ -186,6 +193,10 @@ impl Wire for [u8] {
     #[inline(always)]
     fn can_have(len: u32, size: u32) -> bool {
         len <= size
+    }
+
+    fn nothing() -> Vec<u8> {
+        Vec::new()
     }
 
     #[inline]

@@ -1,7 +1,6 @@
 //! Where the bytes live: a POSIX shared memory object, made whole before it has a name.
 
 use crate::error::{CreateError, InvalidName, OpenError, SystemError, UnlinkError};
-use crate::layout::HEADER_SIZE;
 use crate::sys::fork::{self, Generation};
 use core::ptr::NonNull;
 use nix::errno::Errno;
@@ -10,6 +9,7 @@ use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::uio::pread;
 use nix::unistd::linkat;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
@@ -149,7 +149,6 @@ pub(crate) struct Found {
     object: Object,
     pub(crate) size: u64,
     pub(crate) mode: u32,
-    pub(crate) head: [u8; HEADER_SIZE],
 }
 
 impl Found {
@@ -179,22 +178,27 @@ impl Found {
                 found,
             });
         }
-        let mut head = [0; HEADER_SIZE];
-        let mut filled = 0;
-        while filled < head.len() {
-            match nix::sys::uio::pread(&file, &mut head[filled..], filled as i64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(Errno::EINTR) => {}
-                Err(refused) => return Err(system("pread", refused).into()),
-            }
-        }
         Ok(Self {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             mode: stat.st_mode & 0o7777,
             object: Object::new(file, &stat),
-            head,
         })
+    }
+
+    /// The first bytes, with zeroes for what is not there. Read, not mapped: an object that is
+    /// being cut short is then no SIGBUS.
+    pub(crate) fn head<const LEN: usize>(&self) -> Result<[u8; LEN], SystemError> {
+        let mut head = [0; LEN];
+        let mut filled = 0;
+        while filled < LEN {
+            match pread(&self.object, &mut head[filled..], filled as i64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(Errno::EINTR) => {}
+                Err(refused) => return Err(system("pread", refused)),
+            }
+        }
+        Ok(head)
     }
 
     /// Maps the object, whole.

@@ -154,8 +154,8 @@ impl End {
     pub(crate) fn spins(&self, patience: Patience) -> u32 {
         match (patience, self.attachment.wait) {
             (Patience::None, _) => 0,
-            (_, WaitStrategy::Spin) => SPINS_BETWEEN_CHECKS,
-            (_, WaitStrategy::Sleep { spins, .. }) => spins,
+            (_, WaitStrategy::Spin) => BURST,
+            (_, WaitStrategy::Sleep { spins, .. }) => spins.min(BURST),
         }
     }
 
@@ -169,31 +169,28 @@ impl End {
             let gone = self.hear(Instant::lately());
             return self.conclude(gone, is_due);
         };
-        if let WaitStrategy::Sleep { yields, .. } = self.attachment.wait {
-            for _ in 0..yields {
-                thread::yield_now();
-                if is_due() {
-                    return Ok(());
-                }
-            }
-        }
+        let mut steps = Steps::after_first_burst(self.attachment.wait);
         loop {
             let now = Instant::now();
             let gone = self.hear(now);
             if gone.is_some() || now >= deadline {
                 return self.conclude(gone, is_due);
             }
-            let until = deadline.min(now.after(self.attachment.geometry.liveness_interval));
             let is_over = || is_due() || self.has_news();
-            if self.attachment.wait == WaitStrategy::Spin {
-                for _ in 0..SPINS_BETWEEN_CHECKS {
-                    if is_over() {
-                        break;
+            match steps.next() {
+                Step::Spin => {
+                    for _ in 0..BURST {
+                        if is_over() {
+                            break;
+                        }
+                        spin_loop();
                     }
-                    spin_loop();
                 }
-            } else {
-                event_of(&self.view, self.role).wait(self.fences, until, is_over);
+                Step::Yield => thread::yield_now(),
+                Step::Sleep => {
+                    let until = now.after(self.attachment.geometry.liveness_interval);
+                    event_of(&self.view, self.role).wait(self.fences, until.min(deadline), is_over);
+                }
             }
             if is_due() {
                 return Ok(());
@@ -280,6 +277,42 @@ fn event_of(view: &View, role: Role) -> &Event {
     }
 }
 
-/// Looks of a waiter that never sleeps between two looks at the clock: some microseconds,
-/// against which the clock is cheap.
-const SPINS_BETWEEN_CHECKS: u32 = 1000;
+/// Looks between two looks at the clock: some microseconds, against which the clock is cheap.
+const BURST: u32 = 1000;
+
+/// What a waiter does between two looks at the clock.
+enum Step {
+    Spin,
+    Yield,
+    Sleep,
+}
+
+/// A strategy, as far as it has not been carried out.
+struct Steps(WaitStrategy);
+
+impl Steps {
+    fn after_first_burst(mut strategy: WaitStrategy) -> Self {
+        if let WaitStrategy::Sleep { spins, .. } = &mut strategy {
+            *spins = spins.saturating_sub(BURST);
+        }
+        Self(strategy)
+    }
+
+    fn next(&mut self) -> Step {
+        match &mut self.0 {
+            WaitStrategy::Spin => Step::Spin,
+            WaitStrategy::Sleep {
+                spins: 0,
+                yields: 0,
+            } => Step::Sleep,
+            WaitStrategy::Sleep { spins: 0, yields } => {
+                *yields -= 1;
+                Step::Yield
+            }
+            WaitStrategy::Sleep { spins, .. } => {
+                *spins = spins.saturating_sub(BURST);
+                Step::Spin
+            }
+        }
+    }
+}

@@ -1,13 +1,15 @@
 //! A slot being written in place.
 
 use super::Producer;
+use crate::error::Forked;
 use crate::message::Message;
 use bytemuck::Pod;
 use core::{fmt, slice};
 use std::io;
 
 /// A free slot, to be written in place and then committed. Dropped, by a panic too, forgotten or
-/// killed, it publishes nothing, and the slot is the next one again.
+/// killed, it publishes nothing, and the slot is the next one again. In a forked child it does
+/// nothing.
 ///
 /// A byte string is written piece by piece, by [`io::Write`]:
 ///
@@ -45,9 +47,11 @@ impl<T: Pod> Claim<'_, T> {
     /// Writes the value, over what was written before.
     #[inline]
     pub fn write(&mut self, value: &T) {
-        // SAFETY: the claimed slot was laid out for a `T` and is this producer's alone.
-        unsafe { self.producer.payload().store(value) }
-        self.written = self.producer.message_size;
+        if self.producer.is_here() {
+            // SAFETY: the claimed slot was laid out for a `T` and is this producer's alone.
+            unsafe { self.producer.payload().store(value) }
+            self.written = self.producer.message_size;
+        }
     }
 
     /// The slot itself, to be written in place. What it holds before is some earlier message, or
@@ -69,7 +73,8 @@ impl<T: Pod> Claim<'_, T> {
     ///
     /// # Safety
     ///
-    /// All peers are cooperative: no process stores into a slot that was claimed by another.
+    /// All peers are cooperative: no process stores into a slot that was claimed by another. The
+    /// process was not forked since the claim was made.
     #[inline]
     pub unsafe fn get_mut(&mut self) -> &mut T {
         self.written = self.producer.message_size;
@@ -81,6 +86,9 @@ impl<T: Pod> Claim<'_, T> {
     /// Publishes the value; all zeroes if none was written.
     #[inline]
     pub fn commit(self) {
+        if !self.producer.is_here() {
+            return;
+        }
         let size = self.producer.message_size;
         if self.written < size {
             // SAFETY: the claimed slot has room for `size` bytes and is this producer's alone.
@@ -102,7 +110,8 @@ impl Claim<'_, [u8]> {
     ///
     /// # Safety
     ///
-    /// All peers are cooperative: no process stores into a slot that was claimed by another.
+    /// All peers are cooperative: no process stores into a slot that was claimed by another. The
+    /// process was not forked since the claim was made.
     #[inline]
     pub unsafe fn spare_mut(&mut self) -> &mut [u8] {
         let at = self.producer.payload().as_ptr();
@@ -122,7 +131,9 @@ impl Claim<'_, [u8]> {
     /// Publishes what was written, which may be nothing: an empty message.
     #[inline]
     pub fn commit(self) {
-        self.producer.commit(self.written);
+        if self.producer.is_here() {
+            self.producer.commit(self.written);
+        }
     }
 }
 
@@ -130,6 +141,9 @@ impl Claim<'_, [u8]> {
 impl io::Write for Claim<'_, [u8]> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.producer.is_here() {
+            return Err(io::Error::other(Forked));
+        }
         let fitting = &bytes[..bytes.len().min(self.remaining())];
         // SAFETY: as many remain after what was written, in a slot of this producer's alone.
         unsafe {

@@ -175,95 +175,6 @@ impl<M: Message + ?Sized> Consumer<M> {
         Ok(())
     }
 
-    /// Pops messages over those in `messages`, as many as there are and fit, at most a whole ring
-    /// of them, and says how many. Never blocks. The producer is told once.
-    ///
-    /// Each slot is given back when its message has been copied; a consumer that is killed in here
-    /// takes the ones it copied with it.
-    ///
-    /// ```
-    /// # let name = &format!("/slipring-doc-try-pop-slice-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
-    /// # slipring::unlink(name)?;
-    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    /// producer.push_slice(&[1, 2, 3])?;
-    /// let mut numbers = [0; 8];
-    /// assert_eq!(consumer.try_pop_slice(&mut numbers)?, 3);
-    /// assert_eq!(numbers[..3], [1, 2, 3]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_pop`](Self::try_pop).
-    pub fn try_pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, TryPopError> {
-        if messages.is_empty() {
-            return Ok(0);
-        }
-        let first = self.next(Patience::None)?;
-        Ok(self.receive_slice(first, messages))
-    }
-
-    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does, and waits for the first message.
-    ///
-    /// # Errors
-    ///
-    /// As for [`pop`](Self::pop).
-    pub fn pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, PopError> {
-        if messages.is_empty() {
-            return Ok(0);
-        }
-        let first = self.wait_for_next()?;
-        Ok(self.receive_slice(first, messages))
-    }
-
-    /// Pops up to `most` messages and appends them to `messages`; otherwise as
-    /// [`try_pop_slice`](Self::try_pop_slice).
-    ///
-    /// ```
-    /// # let name = &format!("/slipring-doc-try-pop-vec-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
-    /// # slipring::unlink(name)?;
-    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    /// producer.push_slice(&[1, 2, 3])?;
-    /// let mut numbers = Vec::new();
-    /// consumer.try_pop_vec(&mut numbers, 2)?;
-    /// assert_eq!(numbers, [1, 2]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_pop`](Self::try_pop).
-    pub fn try_pop_vec(
-        &mut self,
-        messages: &mut Vec<M::Owned>,
-        most: usize,
-    ) -> Result<usize, TryPopError> {
-        if most == 0 {
-            return Ok(0);
-        }
-        let first = self.next(Patience::None)?;
-        Ok(self.receive_vec(first, messages, most))
-    }
-
-    /// Pops as [`try_pop_vec`](Self::try_pop_vec) does, and waits for the first message.
-    ///
-    /// # Errors
-    ///
-    /// As for [`pop`](Self::pop).
-    pub fn pop_vec(
-        &mut self,
-        messages: &mut Vec<M::Owned>,
-        most: usize,
-    ) -> Result<usize, PopError> {
-        if most == 0 {
-            return Ok(0);
-        }
-        let first = self.wait_for_next()?;
-        Ok(self.receive_vec(first, messages, most))
-    }
-
     /// Reads the next message in place if there is one. Never blocks. The slot is given back when
     /// the guard is dropped.
     ///
@@ -384,7 +295,7 @@ impl<M: Message + ?Sized> Consumer<M> {
 
     /// The length of the next message.
     #[inline(always)]
-    fn next(&mut self, patience: Patience) -> Result<u32, Refused> {
+    pub(super) fn next(&mut self, patience: Patience) -> Result<u32, Refused> {
         self.end.admit()?;
         if let Some(len) = self.look()? {
             return Ok(len);
@@ -393,7 +304,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     }
 
     #[inline(always)]
-    fn look(&mut self) -> Result<Option<u32>, Refused> {
+    pub(super) fn look(&mut self) -> Result<Option<u32>, Refused> {
         match self.reader.take(self.end.view().slots()) {
             Ok(Some(len)) if !M::can_have(len, self.message_size) => {
                 Err(self.end.distrust(Corrupt).into())
@@ -423,7 +334,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     }
 
     #[inline(always)]
-    fn wait_for_next(&mut self) -> Result<u32, PopError> {
+    pub(super) fn wait_for_next(&mut self) -> Result<u32, PopError> {
         loop {
             match self.next(Patience::Forever) {
                 Ok(len) => return Ok(len),
@@ -439,16 +350,27 @@ impl<M: Message + ?Sized> Consumer<M> {
         self.reader.slot(self.end.view().slots()).payload()
     }
 
-    /// Gives the next slot, which holds a message, back.
+    /// Whether slots can be reached: not in a forked child.
+    #[inline(always)]
+    pub(super) fn is_here(&self) -> bool {
+        self.end.admit().is_ok()
+    }
+
+    /// Gives the next slot, which holds a message, back, and says so.
     #[inline(always)]
     pub(super) fn release(&mut self) {
-        self.reader.release(self.end.view().slots());
+        self.give_back();
         self.announce();
+    }
+
+    #[inline(always)]
+    pub(super) fn give_back(&mut self) {
+        self.reader.release(self.end.view().slots());
     }
 
     /// Lets others know of what was given back.
     #[inline(always)]
-    fn announce(&self) {
+    pub(super) fn announce(&self) {
         let header = self.end.view().header();
         self.reader.hint(&header.head.0);
         header.not_full.0.notify(self.end.fences());
@@ -467,46 +389,6 @@ impl<M: Message + ?Sized> Consumer<M> {
         // SAFETY: as for `receive`.
         unsafe { M::load_into(self.payload(), len, message) }
         self.release();
-    }
-
-    fn receive_slice(&mut self, first: u32, messages: &mut [M::Owned]) -> usize {
-        let mut free = messages.iter_mut();
-        self.receive_some(first, free.len(), |payload, len| {
-            if let Some(message) = free.next() {
-                // SAFETY: as for `receive`.
-                unsafe { M::load_into(payload, len, message) }
-            }
-        })
-    }
-
-    fn receive_vec(&mut self, first: u32, messages: &mut Vec<M::Owned>, most: usize) -> usize {
-        self.receive_some(first, most, |payload, len| {
-            // SAFETY: as for `receive`.
-            messages.push(unsafe { M::load(payload, len) });
-        })
-    }
-
-    /// Pops the next message, which is `first` bytes long, and those after it, at most a lap.
-    #[inline(always)]
-    fn receive_some(&mut self, first: u32, most: usize, mut keep: impl FnMut(Bytes, u32)) -> usize {
-        let most = most.min(self.capacity());
-        let mut len = first;
-        let mut received = 0;
-        loop {
-            keep(self.payload(), len);
-            self.reader.release(self.end.view().slots());
-            received += 1;
-            if received == most {
-                break;
-            }
-            match self.look() {
-                Ok(Some(next)) => len = next,
-                // An error is told by the next call, which meets it first.
-                Ok(None) | Err(_) => break,
-            }
-        }
-        self.announce();
-        received
     }
 }
 

@@ -25,9 +25,12 @@ impl<'c, M: Message + ?Sized> ReadGuard<'c, M> {
         }
     }
 
-    /// A copy of the message.
+    /// A copy of the message; in a forked child zeroes, or no bytes.
     #[inline]
     pub fn get(&self) -> M::Owned {
+        if !self.consumer.is_here() {
+            return M::nothing();
+        }
         // SAFETY: the ring was opened for the shape of `M`, and the length was checked.
         unsafe { M::load(self.consumer.payload(), self.len) }
     }
@@ -35,6 +38,10 @@ impl<'c, M: Message + ?Sized> ReadGuard<'c, M> {
     /// Copies the message over `message`, whose memory is used again.
     #[inline]
     pub fn get_into(&self, message: &mut M::Owned) {
+        if !self.consumer.is_here() {
+            *message = M::nothing();
+            return;
+        }
         // SAFETY: as for `get`.
         unsafe { M::load_into(self.consumer.payload(), self.len, message) }
     }
@@ -51,7 +58,8 @@ impl<T: Pod> ReadGuard<'_, T> {
     ///
     /// # Safety
     ///
-    /// All peers are cooperative: no process stores into a slot that holds a message.
+    /// All peers are cooperative: no process stores into a slot that holds a message. The process
+    /// was not forked since the guard was made.
     #[inline]
     pub unsafe fn as_ref(&self) -> &T {
         // SAFETY: aligned for a `T`, for which any bytes are good; unchanged by this
@@ -77,7 +85,8 @@ impl ReadGuard<'_, [u8]> {
     ///
     /// # Safety
     ///
-    /// All peers are cooperative: no process stores into a slot that holds a message.
+    /// All peers are cooperative: no process stores into a slot that holds a message. The process
+    /// was not forked since the guard was made.
     #[inline]
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: the length was checked against the slot; unchanged by this function's
@@ -89,7 +98,7 @@ impl ReadGuard<'_, [u8]> {
 impl<M: Message + ?Sized> Drop for ReadGuard<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        if self.was_panicking || !thread::panicking() {
+        if self.consumer.is_here() && (self.was_panicking || !thread::panicking()) {
             self.consumer.release();
         }
     }

@@ -44,6 +44,7 @@
 //! [`Forked`](crate::error::Forked), and dropping it does nothing. The child opens the ring for
 //! itself.
 
+mod batch;
 mod claim;
 mod consumer;
 mod guard;

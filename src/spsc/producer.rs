@@ -3,14 +3,12 @@
 use super::Claim;
 use crate::attachment::{End, Patience, within};
 use crate::error::{
-    AttachError, Disconnected, Forked, PushError, PushSliceError, PushTimeoutError, Refused,
-    TooLong, TryPushError,
+    AttachError, Disconnected, Forked, PushError, PushTimeoutError, Refused, TooLong, TryPushError,
 };
 use crate::message::Message;
 use crate::ring::spsc::Writer;
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
-use core::borrow::Borrow;
 use core::cell::Cell;
 use core::fmt;
 use core::hint::spin_loop;
@@ -137,60 +135,6 @@ impl<M: Message + ?Sized> Producer<M> {
         Ok(())
     }
 
-    /// Pushes messages from the start of a slice, as many as there is room for and at most a
-    /// whole ring of them, and says how many. Never blocks. The consumer is told once.
-    ///
-    /// A producer that is killed in here has pushed some of them, in order and each one whole.
-    ///
-    /// ```
-    /// # let name = &format!("/slipring-doc-try-push-slice-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
-    /// # slipring::unlink(name)?;
-    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    /// assert_eq!(producer.try_push_slice(&[1, 2, 3, 4, 5])?, 4);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends
-    /// the batch before it.
-    pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
-        if messages.is_empty() {
-            return Ok(0);
-        }
-        self.room(Patience::None)?;
-        Ok(self.send_some(messages)?)
-    }
-
-    /// Pushes all messages of a slice, and waits for room as often as there is none. The consumer
-    /// is told once per stretch of free slots.
-    ///
-    /// ```
-    /// # let name = &format!("/slipring-doc-push-slice-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
-    /// # slipring::unlink(name)?;
-    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    /// let message: &[u8] = b"hello";
-    /// producer.push_slice(&[message, b"world"])?;
-    /// assert_eq!(consumer.pop()?, b"hello");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`push`](Self::push); and how many were pushed before.
-    pub fn push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<(), PushSliceError> {
-        let mut pushed = 0;
-        while pushed < messages.len() {
-            let sent = self
-                .wait_for_room()
-                .and_then(|()| Ok(self.send_some(&messages[pushed..])?));
-            pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
-        }
-        Ok(())
-    }
-
     /// Claims the next slot, to write a message in place, if it is free. Never blocks.
     ///
     /// A claim that is dropped, forgotten or killed publishes nothing, and its slot is the next
@@ -281,7 +225,7 @@ impl<M: Message + ?Sized> Producer<M> {
     }
 
     #[inline(always)]
-    fn fits(&self, message: &M) -> Result<(), TooLong> {
+    pub(super) fn fits(&self, message: &M) -> Result<(), TooLong> {
         let (len, max) = (message.wire_len(), self.message_size as usize);
         if len <= max {
             Ok(())
@@ -292,7 +236,7 @@ impl<M: Message + ?Sized> Producer<M> {
 
     /// Makes sure that the next slot is free.
     #[inline(always)]
-    fn room(&mut self, patience: Patience) -> Result<(), Refused> {
+    pub(super) fn room(&mut self, patience: Patience) -> Result<(), Refused> {
         self.end.admit()?;
         if self.end.is_closed() {
             return Err(Disconnected::Closed.into());
@@ -304,7 +248,7 @@ impl<M: Message + ?Sized> Producer<M> {
     }
 
     #[inline(always)]
-    fn look(&mut self) -> Result<bool, Refused> {
+    pub(super) fn look(&mut self) -> Result<bool, Refused> {
         match self.writer.claim(self.end.view().slots()) {
             Ok(free) => Ok(free),
             Err(corrupt) => Err(self.end.distrust(corrupt).into()),
@@ -331,7 +275,7 @@ impl<M: Message + ?Sized> Producer<M> {
     }
 
     #[inline(always)]
-    fn wait_for_room(&mut self) -> Result<(), PushError> {
+    pub(super) fn wait_for_room(&mut self) -> Result<(), PushError> {
         loop {
             match self.room(Patience::Forever) {
                 Ok(()) => return Ok(()),
@@ -348,6 +292,12 @@ impl<M: Message + ?Sized> Producer<M> {
         self.announce();
     }
 
+    /// Whether slots can be reached: not in a forked child.
+    #[inline(always)]
+    pub(super) fn is_here(&self) -> bool {
+        self.end.admit().is_ok()
+    }
+
     /// The payload of the next slot, which is free.
     #[inline(always)]
     pub(super) fn payload(&self) -> Bytes {
@@ -362,7 +312,7 @@ impl<M: Message + ?Sized> Producer<M> {
     }
 
     #[inline(always)]
-    fn fill(&mut self, message: &M) {
+    pub(super) fn fill(&mut self, message: &M) {
         let slots = self.end.view().slots();
         // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
         // producer's alone, and the message was found to fit.
@@ -372,40 +322,10 @@ impl<M: Message + ?Sized> Producer<M> {
 
     /// Lets others know of what was published.
     #[inline(always)]
-    fn announce(&self) {
+    pub(super) fn announce(&self) {
         let header = self.end.view().header();
         self.writer.hint(&header.tail.0);
         header.not_empty.0.notify(self.end.fences());
-    }
-
-    /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the
-    /// first slot is known to be free.
-    fn send_some<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TooLong> {
-        /// What was published is announced even if a `borrow` panics.
-        struct Announced<'p, M: Message + ?Sized>(&'p mut Producer<M>);
-        impl<M: Message + ?Sized> Drop for Announced<'_, M> {
-            fn drop(&mut self) {
-                self.0.announce();
-            }
-        }
-        let capacity = self.capacity();
-        let batch = Announced(self);
-        let producer = &mut *batch.0;
-        let mut sent = 0;
-        for message in messages.iter().take(capacity) {
-            let message = message.borrow();
-            match producer.fits(message) {
-                Ok(()) => {}
-                Err(too_long) if sent == 0 => return Err(too_long),
-                Err(_) => break,
-            }
-            if !matches!(producer.writer.claim(producer.end.view().slots()), Ok(true)) {
-                break;
-            }
-            producer.fill(message);
-            sent += 1;
-        }
-        Ok(sent)
     }
 }
 

@@ -1,0 +1,225 @@
+//! Many messages at once: one announcement for all of them.
+
+use super::{Consumer, Producer};
+use crate::attachment::Patience;
+use crate::error::{PopError, PushSliceError, TooLong, TryPopError, TryPushError};
+use crate::message::Message;
+use crate::sync::Bytes;
+use core::borrow::Borrow;
+
+impl<M: Message + ?Sized> Producer<M> {
+    /// Pushes messages from the start of a slice, as many as there is room for and at most a
+    /// whole ring of them, and says how many. Never blocks. The consumer is told once.
+    ///
+    /// A producer that is killed in here has pushed some of them, in order and each one whole.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-push-slice-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// assert_eq!(producer.try_push_slice(&[1, 2, 3, 4, 5])?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends
+    /// the batch before it.
+    pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        self.room(Patience::None)?;
+        Ok(self.send_some(messages)?)
+    }
+
+    /// Pushes all messages of a slice, and waits for room as often as there is none. The consumer
+    /// is told once per stretch of free slots.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-push-slice-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let message: &[u8] = b"hello";
+    /// producer.push_slice(&[message, b"world"])?;
+    /// assert_eq!(consumer.pop()?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push); and how many were pushed before.
+    pub fn push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<(), PushSliceError> {
+        let mut pushed = 0;
+        while pushed < messages.len() {
+            let sent = self
+                .wait_for_room()
+                .and_then(|()| Ok(self.send_some(&messages[pushed..])?));
+            pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
+        }
+        Ok(())
+    }
+
+    /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the
+    /// first slot is known to be free.
+    fn send_some<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TooLong> {
+        /// What was published is announced even if a `borrow` panics.
+        struct Announced<'p, M: Message + ?Sized>(&'p mut Producer<M>);
+        impl<M: Message + ?Sized> Drop for Announced<'_, M> {
+            fn drop(&mut self) {
+                self.0.announce();
+            }
+        }
+        let capacity = self.capacity();
+        let batch = Announced(self);
+        let producer = &mut *batch.0;
+        let mut sent = 0;
+        for message in messages.iter().take(capacity) {
+            let message = message.borrow();
+            match producer.fits(message) {
+                Ok(()) => {}
+                Err(too_long) if sent == 0 => return Err(too_long),
+                Err(_) => break,
+            }
+            if !matches!(producer.look(), Ok(true)) {
+                break;
+            }
+            producer.fill(message);
+            sent += 1;
+        }
+        Ok(sent)
+    }
+}
+
+impl<M: Message + ?Sized> Consumer<M> {
+    /// Pops messages over those in `messages`, as many as there are and fit, at most a whole ring
+    /// of them, and says how many. Never blocks. The producer is told once.
+    ///
+    /// Each slot is given back when its message has been copied; a consumer that is killed in here
+    /// takes the ones it copied with it.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-pop-slice-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let mut numbers = [0; 8];
+    /// assert_eq!(consumer.try_pop_slice(&mut numbers)?, 3);
+    /// assert_eq!(numbers[..3], [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
+    pub fn try_pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, TryPopError> {
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let first = self.next(Patience::None)?;
+        Ok(self.receive_slice(first, messages))
+    }
+
+    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does, and waits for the first message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
+    pub fn pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, PopError> {
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        let first = self.wait_for_next()?;
+        Ok(self.receive_slice(first, messages))
+    }
+
+    /// Pops up to `most` messages and appends them to `messages`; otherwise as
+    /// [`try_pop_slice`](Self::try_pop_slice).
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-try-pop-vec-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let mut numbers = Vec::new();
+    /// consumer.try_pop_vec(&mut numbers, 2)?;
+    /// assert_eq!(numbers, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
+    pub fn try_pop_vec(
+        &mut self,
+        messages: &mut Vec<M::Owned>,
+        most: usize,
+    ) -> Result<usize, TryPopError> {
+        if most == 0 {
+            return Ok(0);
+        }
+        let first = self.next(Patience::None)?;
+        Ok(self.receive_vec(first, messages, most))
+    }
+
+    /// Pops as [`try_pop_vec`](Self::try_pop_vec) does, and waits for the first message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
+    pub fn pop_vec(
+        &mut self,
+        messages: &mut Vec<M::Owned>,
+        most: usize,
+    ) -> Result<usize, PopError> {
+        if most == 0 {
+            return Ok(0);
+        }
+        let first = self.wait_for_next()?;
+        Ok(self.receive_vec(first, messages, most))
+    }
+
+    fn receive_slice(&mut self, first: u32, messages: &mut [M::Owned]) -> usize {
+        let mut free = messages.iter_mut();
+        self.receive_some(first, free.len(), |payload, len| {
+            if let Some(message) = free.next() {
+                // SAFETY: as for `receive`.
+                unsafe { M::load_into(payload, len, message) }
+            }
+        })
+    }
+
+    fn receive_vec(&mut self, first: u32, messages: &mut Vec<M::Owned>, most: usize) -> usize {
+        self.receive_some(first, most, |payload, len| {
+            // SAFETY: as for `receive`.
+            messages.push(unsafe { M::load(payload, len) });
+        })
+    }
+
+    /// Pops the next message, which is `first` bytes long, and those after it, at most a lap.
+    #[inline(always)]
+    fn receive_some(&mut self, first: u32, most: usize, mut keep: impl FnMut(Bytes, u32)) -> usize {
+        let most = most.min(self.capacity());
+        let mut len = first;
+        let mut received = 0;
+        loop {
+            keep(self.payload(), len);
+            self.give_back();
+            received += 1;
+            if received == most {
+                break;
+            }
+            match self.look() {
+                Ok(Some(next)) => len = next,
+                // An error is told by the next call, which meets it first.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.announce();
+        received
+    }
+}
