@@ -38,15 +38,12 @@ impl Attachment {
     ) -> Result<Self, CreateError> {
         let name = Name::new(name)?;
         let geometry = plan::<M>(kind, participants, options)?;
-        let size = geometry.total_len().ok_or(CreateError::TooLarge {
-            capacity: geometry.capacity,
-            stride: geometry.stride(),
-        })?;
+        let size = geometry.total_len();
         let mode = options.mode.unwrap_or(DEFAULT_MODE);
         let region = Region::create(&name, size, mode, options.prefault)?;
         let attachment = Self::new(region, geometry, options);
         let created_at = SystemTime::UNIX_EPOCH.elapsed().map_or(0, nanos);
-        let described = geometry.describe(size, process::boot_id(), created_at);
+        let described = geometry.describe(process::boot_id(), created_at);
         attachment.view.initialise(&geometry, described);
         attachment.region.link(&name)?;
         Ok(attachment)
@@ -62,7 +59,7 @@ impl Attachment {
         let geometry = Geometry::check(&found.head()?, found.size, name.as_str())?;
         compare::<M>(&geometry, found.mode, kind, options)?;
         if !geometry.fences.register() {
-            return Err(OpenError::Fences {
+            return Err(OpenError::FencesUnavailable {
                 found: geometry.fences,
             });
         }
@@ -192,19 +189,15 @@ fn plan<M: Message + ?Sized>(
 }
 
 fn choose_shape<M: Message + ?Sized>(options: &Options) -> Result<Shape, CreateError> {
-    let (asked, max) = match M::shape(0) {
-        Shape {
-            encoding: Encoding::Bytes,
-            ..
-        } => (options.message_size.unwrap_or(0), MAX_PAYLOAD),
-        Shape {
-            encoding: Encoding::Values,
-            size,
-            ..
-        } => (options.message_size.unwrap_or(size as usize), size),
+    let longest = MAX_PAYLOAD;
+    let (asked, max) = match (M::shape(longest).encoding, options.message_size) {
+        (Encoding::Bytes, Some(asked)) => (asked, longest),
+        (Encoding::Bytes, None) => return Err(CreateError::NoMessageSize),
+        (Encoding::Values, None) => return Ok(M::shape(longest)),
+        (Encoding::Values, Some(asked)) => (asked, M::shape(longest).size),
     };
-    match u32::try_from(asked) {
-        Ok(size) if size <= max => Ok(M::shape(size)),
+    match u32::try_from(asked).map(M::shape) {
+        Ok(shape) if shape.size <= max && shape.size as usize == asked => Ok(shape),
         _ => Err(CreateError::MessageSize {
             asked: asked as u64,
             max: u64::from(max),
@@ -234,10 +227,7 @@ fn compare<M: Message + ?Sized>(
             found: found.kind,
         });
     }
-    let size = options
-        .message_size
-        .map(|size| u32::try_from(size).unwrap_or(u32::MAX));
-    let shape = M::shape(size.unwrap_or(found.shape.size));
+    let shape = M::shape(found.shape.size);
     if found.shape.encoding != shape.encoding {
         return Err(OpenError::Encoding {
             expected: shape.encoding,
@@ -247,6 +237,15 @@ fn compare<M: Message + ?Sized>(
     if found.shape.size != shape.size {
         return Err(OpenError::PayloadSize {
             expected: shape.size,
+            found: found.shape.size,
+        });
+    }
+    let asked = options
+        .message_size
+        .map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+    if let Some(expected) = asked.filter(|&size| size != found.shape.size) {
+        return Err(OpenError::PayloadSize {
+            expected,
             found: found.shape.size,
         });
     }
@@ -288,8 +287,9 @@ fn compare<M: Message + ?Sized>(
             found: found_mode,
         });
     }
-    if options.fences.is_some_and(|fences| fences != found.fences) {
+    if let Some(expected) = options.fences.filter(|&fences| fences != found.fences) {
         return Err(OpenError::Fences {
+            expected,
             found: found.fences,
         });
     }

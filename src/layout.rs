@@ -136,17 +136,13 @@ impl Geometry {
         (HEADER_SIZE as u64 + entries).next_multiple_of(PAGE)
     }
 
-    /// The size of the whole ring in bytes; `None` if no address space holds it.
-    pub(crate) fn total_len(&self) -> Option<u64> {
-        self.capacity
-            .checked_mul(self.stride())?
-            .checked_add(self.slots_offset())?
-            .checked_next_multiple_of(PAGE)
-            .filter(|&len| i64::try_from(len).is_ok())
+    /// The size of the whole ring in bytes: below 2^63 with the most and largest slots.
+    pub(crate) fn total_len(&self) -> u64 {
+        (self.slots_offset() + self.capacity * self.stride()).next_multiple_of(PAGE)
     }
 
-    /// The lines that say it, for a ring that is `total_len` bytes long.
-    pub(crate) fn describe(&self, total_len: u64, boot_id: [u8; 16], created_at: u64) -> Described {
+    /// The lines that say it.
+    pub(crate) fn describe(&self, boot_id: [u8; 16], created_at: u64) -> Described {
         let identity = Identity {
             magic: MAGIC,
             version: VERSION,
@@ -161,7 +157,7 @@ impl Geometry {
             participants: self.participants,
             schema: self.schema,
             slots_offset: self.slots_offset(),
-            total_len,
+            total_len: self.total_len(),
             zero: [0; 7],
         };
         let settings = Settings {
@@ -197,7 +193,7 @@ impl Geometry {
         }
         if size < HEADER_SIZE as u64 {
             return Err(OpenError::Truncated {
-                expected: identity.total_len,
+                expected: identity.total_len.max(HEADER_SIZE as u64),
                 found: size,
             });
         }
@@ -255,7 +251,7 @@ impl Geometry {
         if identity.slots_offset != geometry.slots_offset() {
             return Err(bad("slots_offset", identity.slots_offset));
         }
-        if Some(identity.total_len) != geometry.total_len() {
+        if identity.total_len != geometry.total_len() {
             return Err(bad("total_len", identity.total_len));
         }
         if size < identity.total_len {

@@ -42,6 +42,9 @@
 //! the algorithms on words and cells, `wait` the event word, `sys` the kernel. A module imports
 //! from below only.
 
+// What a model checker is given has no users but the models.
+#![cfg_attr(any(loom, shuttle), allow(dead_code, unreachable_pub, unused_imports))]
+
 #[cfg(not(all(
     target_os = "linux",
     target_endian = "little",

@@ -79,8 +79,8 @@ impl Options {
         self
     }
 
-    /// The longest message of a ring of byte strings, in bytes. A new one needs it; a ring of
-    /// values knows it from the type.
+    /// The longest message of a ring of byte strings, in bytes; a new one needs it. A ring of
+    /// values knows its size from the type, and is refused with another.
     pub fn message_size(mut self, bytes: usize) -> Self {
         self.message_size = Some(bytes);
         self

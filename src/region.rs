@@ -278,7 +278,7 @@ impl Region {
             Errno::EACCES | Errno::EPERM | Errno::EROFS => CreateError::Permission {
                 name: name.0.clone(),
             },
-            Errno::ENOSPC => no_space(name, 0, Some(file)),
+            Errno::ENOSPC => no_space(name, self.mapping.len as u64, Some(file)),
             other => system("linkat", other).into(),
         })
     }

@@ -18,6 +18,11 @@ pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, fence};
 pub(crate) use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 pub(crate) use self::bytes::Bytes;
+#[cfg(all(test, loom))]
+pub(crate) use self::bytes::Cell;
+
+#[cfg(all(test, any(loom, shuttle)))]
+pub(crate) mod modelling;
 
 #[cfg(not(loom))]
 mod bytes {
@@ -52,11 +57,11 @@ mod bytes {
         #[inline(always)]
         pub(crate) unsafe fn store<T: Copy>(self, value: &T) {
             // SAFETY: valid and aligned for a `T` by this function's contract.
-            unsafe { ptr::write_volatile(self.0.cast::<T>(), *value) }
+            unsafe { ptr::copy_nonoverlapping(value, self.0.cast::<T>(), 1) }
         }
 
-        /// Copies a value out. Volatile, so that what is looked at later is this copy: the
-        /// compiler may not fetch the bytes a second time.
+        /// Copies a value out. What is looked at later is this copy: the compiler does not
+        /// fetch the bytes a second time.
         ///
         /// # Safety
         ///
@@ -64,8 +69,17 @@ mod bytes {
         /// valid for `T` whatever they are.
         #[inline(always)]
         pub(crate) unsafe fn load<T: Copy>(self) -> T {
-            // SAFETY: valid and aligned for a `T` by this function's contract.
-            unsafe { ptr::read_volatile(self.0.cast::<T>()) }
+            if size_of::<T>() <= size_of::<usize>() {
+                // A register holds it: no need to go through memory.
+                // SAFETY: valid and aligned for a `T` by this function's contract.
+                return unsafe { ptr::read_volatile(self.0.cast::<T>()) };
+            }
+            let mut copy = MaybeUninit::<T>::uninit();
+            // SAFETY: as above; private memory such as `copy` does not overlap a slot.
+            unsafe { ptr::copy_nonoverlapping(self.0.cast::<T>(), copy.as_mut_ptr(), 1) }
+            forget_origin(copy.as_mut_ptr().cast());
+            // SAFETY: all of it was copied, and any bytes are valid for `T`.
+            unsafe { copy.assume_init() }
         }
 
         /// Copies `source` in, `offset` bytes from the start.
@@ -164,10 +178,11 @@ mod bytes {
 ///
 /// loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later; a
 /// load done as `fetch_or(0)` is not skipped, but sees only the newest value. Each model runs
-/// both ways (`--cfg rmw_loads`).
+/// both ways (`--cfg rmw_loads`). Stores become swaps with them: loom does not know that a
+/// plain store can't come between the two halves of another thread's read-modify-write, and
+/// would take what was written back for newer than what was stored.
 #[cfg(loom)]
 mod modelled {
-    use super::Relaxed;
     use core::sync::atomic::Ordering;
 
     macro_rules! atomic {
@@ -189,7 +204,11 @@ mod modelled {
                 }
 
                 pub(crate) fn store(&self, value: $word, order: Ordering) {
-                    self.0.store(value, order);
+                    if cfg!(rmw_loads) {
+                        self.0.swap(value, order);
+                    } else {
+                        self.0.store(value, order);
+                    }
                 }
             }
         };
@@ -214,7 +233,6 @@ mod modelled {
             success: Ordering,
             failure: Ordering,
         ) -> Result<u32, u32> {
-            let _ = Relaxed;
             self.0.compare_exchange(current, new, success, failure)
         }
     }

@@ -6,8 +6,8 @@
 //! there is anything to do. A notifier first does something (publishes, gives back), passes
 //! the light fence (F), and only then looks at the bit. The two fences are ordered, so the
 //! later side sees the earlier side's store: either the sleeper finds the work, or the
-//! notifier finds the bit. A notifier that finds the bit changes the epoch before it wakes,
-//! so a sleeper that has looked but does not sleep yet is not put to sleep by the kernel.
+//! notifier finds the bit and wakes. The kernel puts nobody to sleep whose word has changed,
+//! and both ways of waking change it first.
 //!
 //! # Why a killed sleeper leaves no tax
 //!
@@ -17,16 +17,19 @@
 //!
 //! # Ordering
 //!
-//! | edge | store                           | load                          | carries |
-//! |------|---------------------------------|-------------------------------|---------|
-//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]       | the work, or the bit the other way |
-//! | N    | the word, Release, `notify_all` | the word, Acquire, `wait`     | what was stored before `notify_all` |
+//! | edge | store                           | load                       | carries | model |
+//! |------|---------------------------------|----------------------------|---------|-------|
+//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]    | the work; the other way, the bit | `a_notifier_finds_the_bit_or_the_sleeper_the_work` |
+//! | N    | the word, Release, `notify_all` | the word, `wait`; then F   | what was stored before `notify_all` | `nobody_sleeps_through_the_end` |
 
-use crate::sync::{Acquire, Relaxed, Release};
+use crate::sync::{Relaxed, Release};
 use crate::sys::clock::Instant;
 use crate::sys::futex::{self, Futex};
 use crate::terms::Fences;
 use core::time::Duration;
+
+#[cfg(all(test, any(loom, shuttle)))]
+mod models;
 
 /// Someone may be asleep.
 const ASLEEP: u32 = 1;
@@ -89,7 +92,8 @@ impl Event {
     /// Sleeps until notified, at most until `deadline`, unless `is_due` says that there is
     /// something to do. It may return early.
     pub(crate) fn wait(&self, fences: Fences, deadline: Instant, is_due: impl FnOnce() -> bool) {
-        let armed = self.0.word().fetch_or(ASLEEP, Acquire) | ASLEEP; // N
+        // Relaxed: the fence after it acquires what it read.
+        let armed = self.0.word().fetch_or(ASLEEP, Relaxed) | ASLEEP; // N
         let deadline = if fences.heavy() {
             deadline // F
         } else {

@@ -22,7 +22,9 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
+    /// `lines` is rounded up to a power of two, as a ring's capacity is.
     pub(crate) fn open(name: &str, lines: usize) -> Result<Self> {
+        let lines = lines.next_power_of_two();
         // At least two apart, because processors fetch lines in pairs.
         let distance = lines.max(2);
         let len = 2 * distance * size_of::<Line>();
@@ -46,7 +48,7 @@ impl Floor {
     }
 
     pub(crate) fn ping(&self, number: u64) {
-        let line = number as usize % self.there.len();
+        let line = number as usize & (self.there.len() - 1);
         self.there[line].0.store(number, Release);
         while self.back[line].0.load(Acquire) != number {
             spin_loop();
@@ -54,7 +56,7 @@ impl Floor {
     }
 
     pub(crate) fn pong(&self, number: u64) {
-        let line = number as usize % self.there.len();
+        let line = number as usize & (self.there.len() - 1);
         while self.there[line].0.load(Acquire) != number {
             spin_loop();
         }

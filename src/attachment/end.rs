@@ -75,6 +75,8 @@ impl End {
             });
         };
         seat::arrive(entry, role);
+        // The last holder may have died between what it did and telling of it.
+        event_of(&view, role.other()).notify_all();
         Ok(Self {
             works_in: attachment.opened_in,
             fences: attachment.geometry.fences,
@@ -188,8 +190,8 @@ impl End {
                 }
                 Step::Yield => thread::yield_now(),
                 Step::Sleep => {
-                    let until = now.after(self.attachment.geometry.liveness_interval);
-                    event_of(&self.view, self.role).wait(self.fences, until.min(deadline), is_over);
+                    let until = deadline.min(self.next_question(now));
+                    event_of(&self.view, self.role).wait(self.fences, until, is_over);
                 }
             }
             if is_due() {
@@ -239,11 +241,26 @@ impl End {
         let stay = entry.tenancy();
         let object = self.attachment.region.object();
         let peer = seat::ask(object, entry, self.peer_index, self.seat.as_ref());
+        let interval = self.attachment.geometry.liveness_interval;
+        let interval = match (peer, stay.phase()) {
+            // It has left but for its lock, or the next holder has arrived but for its entry.
+            // Either may have told everybody already, before this end listened.
+            (Peer::Present { .. }, Phase::Left) => interval.min(BETWEEN_LOCK_AND_ENTRY),
+            _ => interval,
+        };
         self.heard = Heard {
             last: Some((stay, peer)),
-            again: now.after(self.attachment.geometry.liveness_interval),
+            again: now.after(interval),
         };
         peer
+    }
+
+    /// When a sleeper has to ask about its peer, who will not tell of its death.
+    fn next_question(&self, now: Instant) -> Instant {
+        match self.heard.last {
+            Some((_, Peer::Present { .. })) => self.heard.again,
+            _ => now.after(self.attachment.geometry.liveness_interval),
+        }
     }
 
     /// Whether there is a reason to ask about the peer before the interval is over.
@@ -276,6 +293,10 @@ fn event_of(view: &View, role: Role) -> &Event {
         Role::Consumer => &view.header().not_empty.0,
     }
 }
+
+/// How soon to ask again about a seat of which lock and entry do not agree: they differ for
+/// some microseconds, unless their holder is stopped or killed just there.
+const BETWEEN_LOCK_AND_ENTRY: Duration = Duration::from_millis(1);
 
 /// Looks between two looks at the clock: some microseconds, against which the clock is cheap.
 const BURST: u32 = 1000;

@@ -49,14 +49,17 @@ pub enum CreateError {
         /// The most.
         max: u64,
     },
-    /// Messages of this length don't fit in a slot.
-    #[error("messages of {asked} bytes are above the limit of {max}")]
+    /// Messages can't have this size: it is above the limit, or not that of the values.
+    #[error("messages can't have {asked} bytes, but up to {max}")]
     MessageSize {
         /// In bytes, as given.
         asked: u64,
-        /// The most, in bytes.
+        /// The most, in bytes; of values, their size.
         max: u64,
     },
+    /// A ring of byte strings needs a message size.
+    #[error("a ring of byte strings needs a message size")]
+    NoMessageSize,
     /// The liveness interval is zero.
     #[error("a liveness interval of zero asks without end")]
     LivenessInterval,
@@ -65,14 +68,6 @@ pub enum CreateError {
     Mode {
         /// As given.
         asked: u32,
-    },
-    /// The slots together would be larger than an address space.
-    #[error("{capacity} slots of {stride} bytes are too large")]
-    TooLarge {
-        /// In messages, rounded up.
-        capacity: u64,
-        /// Bytes per slot.
-        stride: u64,
     },
     /// The file system is full.
     #[error("no space for {name}: {needed} bytes are needed, {available} are available")]
@@ -220,9 +215,17 @@ pub enum OpenError {
         /// The ring's.
         found: u32,
     },
-    /// The ring's fences are not the ones asked for, or not available to this process.
-    #[error("the ring has {found} fences, which this process was not asked or is not able to use")]
+    /// The ring has other fences than the ones asked for.
+    #[error("the ring has {found} fences, not {expected}")]
     Fences {
+        /// As asked for.
+        expected: Fences,
+        /// The ring's.
+        found: Fences,
+    },
+    /// The kernel, or a sandbox, refuses what the ring's fences need.
+    #[error("the ring has {found} fences, which are not available to this process")]
+    FencesUnavailable {
         /// The ring's.
         found: Fences,
     },

@@ -1,1 +1,227 @@
+//! Models of the ring: the shipping code on memory of its own, capacity 2.
 
+mod exchange;
+mod takeover;
+mod waiting;
+
+use super::slot::Slots;
+use super::spsc::{Reader, Writer};
+use crate::sync::AtomicU64;
+use crate::sync::modelling::yield_now;
+use crate::sys::clock::Instant;
+use crate::terms::Fences;
+use crate::wait::Event;
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+const CAPACITY: u64 = 2;
+
+/// Where the position's low half, which a stamp carries, wraps in the middle of a model.
+const WRAP_32: u64 = u32::MAX as u64;
+/// Where the position itself wraps.
+const WRAP_64: u64 = u64::MAX;
+
+#[cfg(loom)]
+type Payload = crate::sync::Cell;
+#[cfg(shuttle)]
+type Payload = core::cell::UnsafeCell<u64>;
+
+/// A slot of a line, as large as it takes for both ends to probe ahead.
+#[repr(C, align(64))]
+struct Place {
+    word: AtomicU64,
+    payload: Payload,
+}
+
+/// What two processes would share.
+struct Memory {
+    places: [Place; CAPACITY as usize],
+    tail: AtomicU64,
+    head: AtomicU64,
+    not_empty: Event,
+    not_full: Event,
+}
+
+// SAFETY: a payload is reached through a `Slots` alone, one thread at a time if the ring is
+// right, which is what the models are for.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// An empty ring whose first message gets `position`.
+    fn at(position: u64) -> Arc<Self> {
+        let memory = Arc::new(Self {
+            places: core::array::from_fn(|_| Place {
+                word: AtomicU64::new(0),
+                payload: Payload::new(0),
+            }),
+            tail: AtomicU64::new(position),
+            head: AtomicU64::new(position),
+            not_empty: Event::new(),
+            not_full: Event::new(),
+        });
+        for step in 0..CAPACITY {
+            let position = position.wrapping_add(step);
+            memory.slots().at(position).reset(position);
+        }
+        memory
+    }
+
+    /// For a user that lives no longer than the memory.
+    fn slots(&self) -> Slots {
+        let stride = size_of::<Place>();
+        let payload_offset = core::mem::offset_of!(Place, payload);
+        let base = NonNull::from(&self.places).cast();
+        // SAFETY: `CAPACITY` places lie there, a word and a payload each; both may be changed
+        // through a shared reference.
+        unsafe { Slots::new(base, CAPACITY, stride, payload_offset) }
+    }
+}
+
+/// A producer, as `Producer` uses the ring.
+struct Pusher {
+    writer: Writer,
+    slots: Slots,
+    memory: Arc<Memory>,
+    /// Whether it ever went to sleep, or would have.
+    was_refused: bool,
+}
+
+impl Pusher {
+    fn resume(memory: &Arc<Memory>) -> Self {
+        let slots = memory.slots();
+        Self {
+            writer: Writer::resume(&slots, &memory.tail).unwrap(),
+            slots,
+            memory: Arc::clone(memory),
+            was_refused: false,
+        }
+    }
+
+    /// Writes a message into the next slot, if that is free. Nobody else sees it yet.
+    fn write(&mut self, message: u64) -> bool {
+        let free = self.writer.claim(&self.slots).unwrap();
+        if free {
+            // SAFETY: the slot holds a `u64`, and was found to be this producer's.
+            unsafe { self.writer.slot(&self.slots).payload().store(&message) };
+        }
+        self.was_refused |= !free;
+        free
+    }
+
+    fn publish(&mut self) {
+        self.writer.publish(&self.slots, 8);
+    }
+
+    fn hint(&self) {
+        self.writer.hint(&self.memory.tail);
+    }
+
+    fn announce(&self) {
+        self.hint();
+        self.memory.not_empty.notify(Fences::Symmetric);
+    }
+
+    fn push(&mut self, message: u64) {
+        self.push_until(message, Instant::NEVER);
+    }
+
+    /// As `push`, in sleeps that end when `until` lapses, and are followed by others.
+    fn push_until(&mut self, message: u64, until: Instant) {
+        while !self.write(message) {
+            let is_due = || self.writer.is_due(&self.slots);
+            let not_full = &self.memory.not_full;
+            not_full.wait(Fences::Symmetric, until, is_due);
+        }
+        self.publish();
+        self.announce();
+    }
+
+    /// Without the event words, whose fences and locks order more than a ring needs.
+    fn push_spinning(&mut self, message: u64) {
+        while !self.write(message) {
+            yield_now();
+        }
+        self.publish();
+        self.hint();
+    }
+}
+
+/// A consumer, as `Consumer` uses the ring.
+struct Popper {
+    reader: Reader,
+    slots: Slots,
+    memory: Arc<Memory>,
+    /// Whether it ever went to sleep, or would have.
+    was_refused: bool,
+}
+
+impl Popper {
+    fn resume(memory: &Arc<Memory>) -> Self {
+        let slots = memory.slots();
+        Self {
+            reader: Reader::resume(&slots, &memory.head).unwrap(),
+            slots,
+            memory: Arc::clone(memory),
+            was_refused: false,
+        }
+    }
+
+    /// Reads the next message, if there is one. It is still there.
+    fn read(&mut self) -> Option<u64> {
+        let len = self.reader.take(&self.slots).unwrap();
+        self.was_refused |= len.is_none();
+        len.map(|len| {
+            assert_eq!(len, 8);
+            // SAFETY: the slot holds a `u64`, and was found to be this consumer's.
+            unsafe { self.reader.slot(&self.slots).payload().load() }
+        })
+    }
+
+    fn release(&mut self) {
+        self.reader.release(&self.slots);
+    }
+
+    fn hint(&self) {
+        self.reader.hint(&self.memory.head);
+    }
+
+    fn announce(&self) {
+        self.hint();
+        self.memory.not_full.notify(Fences::Symmetric);
+    }
+
+    fn pop_now(&mut self) -> Option<u64> {
+        let message = self.read()?;
+        self.release();
+        self.announce();
+        Some(message)
+    }
+
+    /// Without the event words, as `push_spinning`.
+    fn pop_spinning(&mut self) -> u64 {
+        loop {
+            if let Some(message) = self.read() {
+                self.release();
+                self.hint();
+                return message;
+            }
+            yield_now();
+        }
+    }
+
+    fn pop(&mut self) -> u64 {
+        self.pop_until(Instant::NEVER)
+    }
+
+    /// As `pop`, in sleeps that end when `until` lapses, and are followed by others.
+    fn pop_until(&mut self, until: Instant) -> u64 {
+        loop {
+            if let Some(message) = self.pop_now() {
+                return message;
+            }
+            let is_due = || self.reader.is_due(&self.slots);
+            let not_empty = &self.memory.not_empty;
+            not_empty.wait(Fences::Symmetric, until, is_due);
+        }
+    }
+}

@@ -14,10 +14,10 @@
 //!
 //! # Ordering
 //!
-//! | edge | store                    | load                      | carries                   |
-//! |------|--------------------------|---------------------------|---------------------------|
-//! | P    | the word, Release, `publish` | the word, Acquire, `stamp` | the payload           |
-//! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading |
+//! | edge | store                        | load                       | carries                | model |
+//! |------|------------------------------|----------------------------|------------------------|-------|
+//! | P    | the word, Release, `publish` | the word, Acquire, `stamp` | the payload            | `a_slot_is_used_again_in_order` |
+//! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading | `a_slot_is_used_again_in_order` |
 
 use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
 use core::ptr::NonNull;

@@ -15,10 +15,10 @@
 //!
 //! P and R are the slot's (see [`slot`](super::slot)).
 //!
-//! | edge | store                     | load                      | carries                   |
-//! |------|---------------------------|---------------------------|---------------------------|
-//! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it |
-//! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it |
+//! | edge | store                     | load                      | carries                   | model |
+//! |------|---------------------------|---------------------------|---------------------------|-------|
+//! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it | `a_producer_that_knows_only_the_tail_finds_its_place` |
+//! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `a_consumer_that_knows_only_the_head_finds_its_place` |
 
 use super::slot::{Slot, Slots};
 use crate::error::Corrupt;

@@ -2,7 +2,7 @@
 
 use super::{Consumer, Producer};
 use crate::attachment::Patience;
-use crate::error::{PopError, PushSliceError, TooLong, TryPopError, TryPushError};
+use crate::error::{PopError, PushError, PushSliceError, TooLong, TryPopError, TryPushError};
 use crate::message::Message;
 use crate::sync::Bytes;
 use core::borrow::Borrow;
@@ -27,9 +27,10 @@ impl<M: Message + ?Sized> Producer<M> {
     /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends
     /// the batch before it.
     pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
-        if messages.is_empty() {
+        let Some(first) = messages.first() else {
             return Ok(0);
-        }
+        };
+        self.fits(first.borrow())?;
         self.room(Patience::None)?;
         Ok(self.send_some(messages)?)
     }
@@ -53,9 +54,11 @@ impl<M: Message + ?Sized> Producer<M> {
     /// As for [`push`](Self::push); and how many were pushed before.
     pub fn push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<(), PushSliceError> {
         let mut pushed = 0;
-        while pushed < messages.len() {
+        while let Some(next) = messages.get(pushed) {
             let sent = self
-                .wait_for_room()
+                .fits(next.borrow())
+                .map_err(PushError::from)
+                .and_then(|()| self.wait_for_room())
                 .and_then(|()| Ok(self.send_some(&messages[pushed..])?));
             pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
         }

@@ -1,6 +1,6 @@
 //! The end that pops.
 
-use super::ReadGuard;
+use super::{Iter, ReadGuard, TryIter};
 use crate::attachment::{End, Patience, within};
 use crate::error::{AttachError, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError};
 use crate::message::Message;
@@ -165,7 +165,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     ///
     /// As for [`pop_timeout`](Self::pop_timeout).
     #[inline]
-    pub fn pop_into_timeout(
+    pub fn pop_timeout_into(
         &mut self,
         message: &mut M::Owned,
         timeout: Duration,
@@ -323,13 +323,12 @@ impl<M: Message + ?Sized> Consumer<M> {
             }
         }
         let view = *self.end.view();
-        let deadline = patience.deadline();
-        loop {
-            self.end
-                .wait(deadline, || self.reader.is_due(view.slots()))?;
-            if let Some(len) = self.look()? {
-                return Ok(len);
-            }
+        self.end
+            .wait(patience.deadline(), || self.reader.is_due(view.slots()))?;
+        match self.look()? {
+            Some(len) => Ok(len),
+            // Nobody takes a message back: who saw it and then none looks at a forgery.
+            None => Err(self.end.distrust(Corrupt).into()),
         }
     }
 
@@ -399,35 +398,5 @@ impl<M: Message + ?Sized> fmt::Debug for Consumer<M> {
             .field("capacity", &self.capacity())
             .field("len", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Messages as they come, by [`Consumer::iter`].
-#[derive(Debug)]
-pub struct Iter<'c, M: Message + ?Sized> {
-    consumer: &'c mut Consumer<M>,
-}
-
-impl<M: Message + ?Sized> Iterator for Iter<'_, M> {
-    type Item = M::Owned;
-
-    #[inline]
-    fn next(&mut self) -> Option<M::Owned> {
-        self.consumer.pop().ok()
-    }
-}
-
-/// The messages that are there, by [`Consumer::try_iter`].
-#[derive(Debug)]
-pub struct TryIter<'c, M: Message + ?Sized> {
-    consumer: &'c mut Consumer<M>,
-}
-
-impl<M: Message + ?Sized> Iterator for TryIter<'_, M> {
-    type Item = M::Owned;
-
-    #[inline]
-    fn next(&mut self) -> Option<M::Owned> {
-        self.consumer.try_pop().ok()
     }
 }

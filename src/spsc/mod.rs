@@ -48,11 +48,13 @@ mod batch;
 mod claim;
 mod consumer;
 mod guard;
+mod iter;
 mod producer;
 
 pub use self::claim::Claim;
-pub use self::consumer::{Consumer, Iter, TryIter};
+pub use self::consumer::Consumer;
 pub use self::guard::ReadGuard;
+pub use self::iter::{Iter, TryIter};
 pub use self::producer::Producer;
 
 use crate::attachment::{Attachment, End};
@@ -154,13 +156,18 @@ impl Ring<[u8]> {
     }
 }
 
-impl<M: Message + ?Sized> Ring<M> {
+// Bounds on the functions and not on the block, so that the compiler says what is wrong with a
+// type that can't be sent, instead of that there is no such function.
+impl<M: ?Sized> Ring<M> {
     /// Creates a ring as the [options](Options) say.
     ///
     /// # Errors
     ///
     /// See [`CreateError`].
-    pub fn create_with(name: &str, options: &Options) -> Result<Self, CreateError> {
+    pub fn create_with(name: &str, options: &Options) -> Result<Self, CreateError>
+    where
+        M: Message,
+    {
         Attachment::create::<M>(name, Kind::Spsc, SPSC_PARTICIPANTS, options).map(Self::new)
     }
 
@@ -187,7 +194,10 @@ impl<M: Message + ?Sized> Ring<M> {
     /// # Errors
     ///
     /// See [`OpenError`].
-    pub fn open(name: &str) -> Result<Self, OpenError> {
+    pub fn open(name: &str) -> Result<Self, OpenError>
+    where
+        M: Message,
+    {
         Self::open_with(name, &Options::new())
     }
 
@@ -196,7 +206,10 @@ impl<M: Message + ?Sized> Ring<M> {
     /// # Errors
     ///
     /// See [`OpenError`].
-    pub fn open_with(name: &str, options: &Options) -> Result<Self, OpenError> {
+    pub fn open_with(name: &str, options: &Options) -> Result<Self, OpenError>
+    where
+        M: Message,
+    {
         Attachment::open::<M>(name, Kind::Spsc, options).map(Self::new)
     }
 
@@ -205,10 +218,15 @@ impl<M: Message + ?Sized> Ring<M> {
     /// # Errors
     ///
     /// See [`OpenOrCreateError`].
-    pub fn open_or_create_with(name: &str, options: &Options) -> Result<Self, OpenOrCreateError> {
+    pub fn open_or_create_with(name: &str, options: &Options) -> Result<Self, OpenOrCreateError>
+    where
+        M: Message,
+    {
         Attachment::open_or_create::<M>(name, Kind::Spsc, SPSC_PARTICIPANTS, options).map(Self::new)
     }
+}
 
+impl<M: Message + ?Sized> Ring<M> {
     fn new(attachment: Attachment) -> Self {
         Self {
             attachment: Arc::new(attachment),

@@ -3,7 +3,8 @@
 use super::Claim;
 use crate::attachment::{End, Patience, within};
 use crate::error::{
-    AttachError, Disconnected, Forked, PushError, PushTimeoutError, Refused, TooLong, TryPushError,
+    AttachError, Corrupt, Disconnected, Forked, PushError, PushTimeoutError, Refused, TooLong,
+    TryPushError,
 };
 use crate::message::Message;
 use crate::ring::spsc::Writer;
@@ -264,14 +265,13 @@ impl<M: Message + ?Sized> Producer<M> {
             }
         }
         let view = *self.end.view();
-        let deadline = patience.deadline();
-        loop {
-            self.end
-                .wait(deadline, || self.writer.is_due(view.slots()))?;
-            if self.look()? {
-                return Ok(());
-            }
+        self.end
+            .wait(patience.deadline(), || self.writer.is_due(view.slots()))?;
+        if self.look()? {
+            return Ok(());
         }
+        // Nobody takes a free slot away: who saw it free and then full looks at a forgery.
+        Err(self.end.distrust(Corrupt).into())
     }
 
     #[inline(always)]

@@ -72,11 +72,11 @@ fn membarrier(command: i64) -> i64 {
 #[cfg(any(loom, shuttle))]
 impl Fences {
     pub(crate) fn light(self) {
-        fence(SeqCst);
+        fence(SeqCst); // F
     }
 
     pub(crate) fn heavy(self) -> bool {
-        fence(SeqCst);
+        fence(SeqCst); // F
         true
     }
 }

@@ -55,7 +55,8 @@ mod imp {
 }
 
 /// The kernel's futex for models: comparing and falling asleep is one step with regard to
-/// waking. There is no clock, so a lost wake-up is a deadlock, which the checkers report.
+/// waking. Time passes only where a model says so, so a lost wake-up is a deadlock, which the
+/// checkers report.
 #[cfg(any(loom, shuttle))]
 mod imp {
     use crate::sync::{AtomicU32, Relaxed};
@@ -69,13 +70,22 @@ mod imp {
     pub(crate) struct Futex {
         word: AtomicU32,
         queue: Mutex<Queue>,
-        woken: Condvar,
+        changed: Condvar,
     }
 
+    /// Who sleeps, first come first. A wake takes a sleeper out, so that nobody who comes
+    /// later can use it up.
     #[derive(Debug, Default)]
     struct Queue {
-        asleep: u32,
-        wakes: u32,
+        asleep: Vec<Sleeper>,
+        tickets: u32,
+        lapses: u32,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Sleeper {
+        ticket: u32,
+        until: Instant,
     }
 
     impl Futex {
@@ -83,7 +93,7 @@ mod imp {
             Self {
                 word: AtomicU32::new(0),
                 queue: Mutex::new(Queue::default()),
-                woken: Condvar::new(),
+                changed: Condvar::new(),
             }
         }
 
@@ -91,27 +101,42 @@ mod imp {
             &self.word
         }
 
-        pub(crate) fn wait(&self, expected: u32, _deadline: Instant) {
+        pub(crate) fn wait(&self, expected: u32, until: Instant) {
             let mut queue = self.queue.lock().unwrap();
             // The kernel's comparison sees the newest value: it holds the lock of the queue,
             // with full barriers on both sides.
             if self.word.fetch_or(0, Relaxed) != expected {
                 return;
             }
-            queue.asleep += 1;
-            while queue.wakes == 0 {
-                queue = self.woken.wait(queue).unwrap();
+            let sleeper = Sleeper {
+                ticket: queue.tickets,
+                until,
+            };
+            queue.tickets += 1;
+            queue.asleep.push(sleeper);
+            while queue.asleep.contains(&sleeper) {
+                if until != Instant::NEVER && queue.lapses > 0 {
+                    queue.lapses -= 1;
+                    queue.asleep.retain(|other| *other != sleeper);
+                    return;
+                }
+                queue = self.changed.wait(queue).unwrap();
             }
-            queue.wakes -= 1;
-            queue.asleep -= 1;
         }
 
         pub(crate) fn wake(&self, sleepers: u32) -> u32 {
             let mut queue = self.queue.lock().unwrap();
-            let woken = sleepers.min(queue.asleep - queue.wakes);
-            queue.wakes += woken;
-            self.woken.notify_all();
-            woken
+            let woken = queue.asleep.len().min(sleepers as usize);
+            queue.asleep.drain(..woken);
+            self.changed.notify_all();
+            woken as u32
+        }
+
+        /// Lets the deadline of one sleeper pass that has one, now or when it comes: also
+        /// what a sleeper looks like to others that is killed.
+        pub(crate) fn lapse(&self) {
+            self.queue.lock().unwrap().lapses += 1;
+            self.changed.notify_all();
         }
     }
 }

@@ -1,0 +1,45 @@
+//! Messages one after the other.
+
+use super::Consumer;
+use crate::message::Message;
+use core::fmt;
+
+/// Messages as they come, by [`Consumer::iter`].
+pub struct Iter<'c, M: Message + ?Sized> {
+    pub(super) consumer: &'c mut Consumer<M>,
+}
+
+impl<M: Message + ?Sized> Iterator for Iter<'_, M> {
+    type Item = M::Owned;
+
+    #[inline]
+    fn next(&mut self) -> Option<M::Owned> {
+        self.consumer.pop().ok()
+    }
+}
+
+/// The messages that are there, by [`Consumer::try_iter`].
+pub struct TryIter<'c, M: Message + ?Sized> {
+    pub(super) consumer: &'c mut Consumer<M>,
+}
+
+impl<M: Message + ?Sized> Iterator for TryIter<'_, M> {
+    type Item = M::Owned;
+
+    #[inline]
+    fn next(&mut self) -> Option<M::Owned> {
+        self.consumer.try_pop().ok()
+    }
+}
+
+impl<M: Message + ?Sized> fmt::Debug for Iter<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(&self.consumer).finish()
+    }
+}
+
+impl<M: Message + ?Sized> fmt::Debug for TryIter<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryIter").field(&self.consumer).finish()
+    }
+}

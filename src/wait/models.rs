@@ -1,0 +1,203 @@
+//! Models of the event word alone, with a count of things to do in place of a ring.
+
+use super::{ASLEEP, Event};
+use crate::sync::modelling::{Extent, check, spawn};
+use crate::sync::{AtomicU32, Relaxed};
+use crate::sys::clock::Instant;
+use crate::terms::Fences;
+use std::sync::Arc;
+
+impl Event {
+    /// Lets the deadline of one sleeper pass, now or when it comes.
+    pub(crate) fn lapse(&self) {
+        self.0.lapse();
+    }
+}
+
+/// Things to do, and the word to sleep on until there are any.
+struct Work {
+    items: AtomicU32,
+    closed: AtomicU32,
+    event: Event,
+}
+
+impl Work {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            items: AtomicU32::new(0),
+            closed: AtomicU32::new(0),
+            event: Event::new(),
+        })
+    }
+
+    fn add(&self) {
+        self.items.fetch_add(1, Relaxed);
+        self.event.notify(Fences::Symmetric);
+    }
+
+    fn is_due(&self) -> bool {
+        self.items.load(Relaxed) > 0
+    }
+
+    fn try_take(&self) -> bool {
+        let items = self.items.load(Relaxed);
+        items > 0
+            && self
+                .items
+                .compare_exchange(items, items - 1, Relaxed, Relaxed)
+                .is_ok()
+    }
+
+    /// Waits until something was there to take; tells whether it had to.
+    fn take(&self) -> bool {
+        let mut waited = false;
+        while !self.try_take() {
+            waited = true;
+            self.sleep(Instant::NEVER);
+        }
+        waited
+    }
+
+    fn sleep(&self, until: Instant) {
+        self.event.wait(Fences::Symmetric, until, || self.is_due());
+    }
+
+    fn close(&self) {
+        self.closed.store(1, Relaxed);
+        self.event.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed) != 0
+    }
+
+    /// Waits for the end; tells whether it had to.
+    fn await_close(&self) -> bool {
+        let mut waited = false;
+        while !self.is_closed() {
+            waited = true;
+            self.event
+                .wait(Fences::Symmetric, Instant::NEVER, || self.is_closed());
+        }
+        waited
+    }
+}
+
+/// F: either the sleeper finds the work, or the notifier finds the bit.
+#[test]
+fn a_notifier_finds_the_bit_or_the_sleeper_the_work() {
+    check(Extent::Whole, 60, &[false, true], || {
+        let work = Work::new();
+        let adding = spawn({
+            let work = Arc::clone(&work);
+            move || work.add()
+        });
+        let taking = spawn(move || work.take());
+        adding.join().unwrap();
+        taking.join().unwrap()
+    });
+}
+
+#[test]
+fn two_sleepers_are_woken_one_by_one() {
+    check(Extent::Preemptions(2), 1000, &[0, 1, 2], || {
+        let work = Work::new();
+        let takers = [(); 2].map(|()| {
+            let work = Arc::clone(&work);
+            spawn(move || work.take())
+        });
+        let adding = spawn(move || {
+            work.add();
+            work.add();
+        });
+        adding.join().unwrap();
+        takers
+            .map(|taker| u8::from(taker.join().unwrap()))
+            .iter()
+            .sum()
+    });
+}
+
+/// The bit that is left over makes the notifier clear it, while a sleeper that the bit speaks
+/// for may be on its way to sleep.
+#[test]
+fn who_clears_the_bit_wakes_who_came_in_between() {
+    check(Extent::Preemptions(3), 1000, &[false, true], || {
+        let work = Work::new();
+        work.event.wait(Fences::Symmetric, Instant::NEVER, || true);
+        let adding = spawn({
+            let work = Arc::clone(&work);
+            move || {
+                work.add();
+                work.add();
+            }
+        });
+        let taking = spawn(move || {
+            let waited = work.take();
+            work.take() || waited
+        });
+        adding.join().unwrap();
+        taking.join().unwrap()
+    });
+}
+
+/// A sleeper is killed, awake or asleep; its successor sleeps on the same word.
+#[test]
+fn a_killed_sleeper_costs_one_needless_wake() {
+    check(Extent::Preemptions(2), 300, &[false, true], || {
+        let work = Work::new();
+        let killed = spawn({
+            let work = Arc::clone(&work);
+            move || work.sleep(Instant::now())
+        });
+        let adding = spawn({
+            let work = Arc::clone(&work);
+            move || work.add()
+        });
+        let successor = spawn({
+            let work = Arc::clone(&work);
+            move || {
+                work.event.lapse();
+                killed.join().unwrap();
+                work.take()
+            }
+        });
+        adding.join().unwrap();
+        let waited = successor.join().unwrap();
+        work.event.notify(Fences::Symmetric);
+        assert_eq!(work.event.0.word().load(Relaxed) & ASLEEP, 0);
+        waited
+    });
+}
+
+/// N: what was stored before `notify_all` is seen by who falls asleep too late to be woken.
+#[test]
+fn nobody_sleeps_through_the_end() {
+    check(Extent::Whole, 40, &[false, true], || {
+        let work = Work::new();
+        let closing = spawn({
+            let work = Arc::clone(&work);
+            move || work.close()
+        });
+        let waiting = spawn(move || work.await_close());
+        closing.join().unwrap();
+        waiting.join().unwrap()
+    });
+}
+
+#[test]
+fn the_end_wakes_every_sleeper() {
+    check(Extent::Preemptions(2), 400, &[0, 1, 2], || {
+        let work = Work::new();
+        let waiters = [(); 2].map(|()| {
+            let work = Arc::clone(&work);
+            spawn(move || work.await_close())
+        });
+        let closing = spawn(move || work.close());
+        closing.join().unwrap();
+        waiters
+            .map(|waiter| u8::from(waiter.join().unwrap()))
+            .iter()
+            .sum()
+    });
+}

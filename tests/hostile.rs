@@ -1,0 +1,241 @@
+//! Whatever words stand in the shared memory, each answer is a documented one, and who has
+//! found a ring corrupt never uses it again.
+
+mod naming;
+
+use core::time::Duration;
+use naming::Name;
+use slipring::Options;
+use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
+use slipring::spsc::Ring;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+const TAIL: u64 = 0x080;
+const HEAD: u64 = 0x100;
+const SLOTS: u64 = 0x1000;
+/// Bytes from one slot of a ring of `u64` or of 8-byte strings to the next.
+const STRIDE: u64 = 16;
+const CAPACITY: u64 = 4;
+const SOON: Duration = Duration::from_millis(1);
+
+fn word(position: u64, ahead: i64, len: u32) -> [u8; 8] {
+    let stamp = (position as u32).wrapping_add(ahead as u32);
+    (u64::from(len) << 32 | u64::from(stamp)).to_le_bytes()
+}
+
+fn slot(position: u64) -> u64 {
+    SLOTS + position % CAPACITY * STRIDE
+}
+
+/// A ring of four values at `first`, with its bytes.
+fn values(first: u64) -> (Name, File, Ring<u64>) {
+    let name = Name::new();
+    let options = Options::new()
+        .capacity(CAPACITY as usize)
+        .first_position(first);
+    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let file = name.file();
+    (name, file, ring)
+}
+
+const POSITIONS: [u64; 5] = [0, 5, u32::MAX as u64, u64::MAX - 1, u64::MAX];
+/// How far a stamp may be ahead of a position, good and bad.
+const AHEAD: [i64; 13] = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    -1,
+    -2,
+    -3,
+    -4,
+    i32::MIN as i64,
+    i32::MAX as i64,
+];
+
+#[test]
+fn a_consumer_takes_no_stamp_but_its_own() {
+    for position in POSITIONS {
+        for ahead in AHEAD {
+            let (_name, file, ring) = values(position);
+            let mut consumer = ring.consumer().unwrap();
+            let honest = word(position, 0, 0);
+            file.write_all_at(&word(position, ahead, 8), slot(position))
+                .unwrap();
+            match (ahead, consumer.try_pop()) {
+                (1, Ok(0)) | (0, Err(TryPopError::Empty)) => continue,
+                (0 | 1, other) => panic!("{position:#x} {ahead}: {other:?}"),
+                (_, result) => {
+                    assert!(matches!(result, Err(TryPopError::Corrupt(_))), "{result:?}")
+                }
+            }
+            file.write_all_at(&honest, slot(position)).unwrap();
+            assert!(matches!(consumer.try_pop(), Err(TryPopError::Corrupt(_))));
+            assert!(matches!(
+                consumer.pop_timeout(SOON),
+                Err(PopTimeoutError::Corrupt(_))
+            ));
+            assert!(consumer.pop().is_err() && consumer.read().is_err());
+            drop(consumer);
+            assert_eq!(ring.consumer().unwrap().try_pop(), Err(TryPopError::Empty));
+        }
+    }
+}
+
+#[test]
+fn a_producer_takes_no_stamp_but_its_own() {
+    const FULL: i64 = 1 - CAPACITY as i64;
+    for position in POSITIONS {
+        for ahead in AHEAD {
+            let (_name, file, ring) = values(position);
+            let mut producer = ring.producer().unwrap();
+            let honest = word(position, 0, 0);
+            file.write_all_at(&word(position, ahead, 8), slot(position))
+                .unwrap();
+            match (ahead, producer.try_push(&7)) {
+                (0, Ok(())) | (FULL, Err(TryPushError::Full)) => continue,
+                (0 | FULL, other) => panic!("{position:#x} {ahead}: {other:?}"),
+                (_, result) => assert!(
+                    matches!(result, Err(TryPushError::Corrupt(_))),
+                    "{result:?}"
+                ),
+            }
+            file.write_all_at(&honest, slot(position)).unwrap();
+            assert!(matches!(
+                producer.try_push(&7),
+                Err(TryPushError::Corrupt(_))
+            ));
+            assert!(matches!(
+                producer.push_timeout(&7, SOON),
+                Err(PushTimeoutError::Corrupt(_))
+            ));
+            assert!(producer.push(&7).is_err() && producer.claim().is_err());
+            drop(producer);
+            ring.producer().unwrap().try_push(&7).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_length_that_a_message_can_not_have_is_corrupt() {
+    for len in [0, 7, 9, 16, 1 << 31, u32::MAX - 1, u32::MAX] {
+        let (_name, file, ring) = values(0);
+        file.write_all_at(&word(0, 1, len), slot(0)).unwrap();
+        let popped = ring.consumer().unwrap().try_pop();
+        assert!(matches!(popped, Err(TryPopError::Corrupt(_))), "{len}");
+    }
+    for len in [0, 8, 9, 15, 16, 17, 4096, u32::MAX - 2, u32::MAX] {
+        let name = Name::new();
+        let ring = Ring::<[u8]>::create(&name, CAPACITY as usize, 8).unwrap();
+        name.file().write_all_at(&word(0, 1, len), slot(0)).unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        match consumer.try_pop() {
+            Ok(message) => assert!(len <= 8 && message == vec![0; len as usize]),
+            Err(error) => assert!(len > 8 && matches!(error, TryPopError::Corrupt(_)), "{len}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle() {
+    let (_name, file, ring) = values(0);
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[1, 2, 3, 4]).unwrap();
+    // All that come after the first, so that no look ahead finds one that is in order.
+    let spoil = |file: &File, ahead| {
+        for position in 1..CAPACITY {
+            file.write_all_at(&word(position, ahead, 8), slot(position))
+                .unwrap();
+        }
+    };
+    spoil(&file, 7);
+    assert_eq!(consumer.try_pop_vec(&mut Vec::new(), 4), Ok(1));
+    spoil(&file, 1);
+    assert!(matches!(consumer.try_pop(), Err(TryPopError::Corrupt(_))));
+
+    let (_name, file, ring) = values(0);
+    let mut producer = ring.producer().unwrap();
+    spoil(&file, 7);
+    assert_eq!(producer.try_push_slice(&[1, 2]), Ok(1));
+    spoil(&file, 0);
+    assert!(matches!(
+        producer.try_push(&3),
+        Err(TryPushError::Corrupt(_))
+    ));
+}
+
+#[test]
+fn hints_that_lie_are_walked_or_refused_and_never_counted_beyond_the_capacity() {
+    for first in POSITIONS {
+        for lie in [
+            0,
+            1,
+            3,
+            4,
+            5,
+            6,
+            1 << 31,
+            1 << 32,
+            1 << 63,
+            u64::MAX,
+            u64::MAX - 3,
+        ] {
+            for hint in [HEAD, TAIL] {
+                let (_name, file, ring) = values(first);
+                let mut producer = ring.producer().unwrap();
+                let mut consumer = ring.consumer().unwrap();
+                file.write_all_at(&first.wrapping_add(lie).to_le_bytes(), hint)
+                    .unwrap();
+                let lens = [ring.len(), producer.len(), consumer.len()];
+                assert!(
+                    lens.iter().all(|&len| len <= 4),
+                    "{first:#x} {lie:#x} {lens:?}"
+                );
+                producer.try_push_slice(&[1, 2, 3]).unwrap();
+                assert_eq!(consumer.try_pop(), Ok(1));
+                drop((producer, consumer));
+                file.write_all_at(&first.wrapping_add(lie).to_le_bytes(), hint)
+                    .unwrap();
+                for refused in [ring.producer().err(), ring.consumer().err()]
+                    .into_iter()
+                    .flatten()
+                {
+                    assert!(matches!(refused, AttachError::Corrupt(_)), "{refused:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hint_that_lags_up_to_a_lap_misleads_nobody() {
+    for first in POSITIONS {
+        for pushed in 0..=4 {
+            for popped in 0..=pushed {
+                let (_name, file, ring) = values(first);
+                let (mut producer, mut consumer) =
+                    (ring.producer().unwrap(), ring.consumer().unwrap());
+                let messages: Vec<u64> = (0..pushed).collect();
+                producer.push_slice(&messages).unwrap();
+                assert_eq!(
+                    consumer.try_iter().take(popped as usize).count(),
+                    popped as usize
+                );
+                drop((producer, consumer));
+                for hint in [HEAD, TAIL] {
+                    file.write_all_at(&first.to_le_bytes(), hint).unwrap();
+                }
+                let (mut producer, mut consumer) =
+                    (ring.producer().unwrap(), ring.consumer().unwrap());
+                producer.try_push_slice(&[100]).ok();
+                let mut expected = messages[popped as usize..].to_vec();
+                expected.extend((pushed - popped < 4).then_some(100));
+                assert_eq!(consumer.try_iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Building the models for a checker, and running them one process each.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+/// A checker, and how it is told to look.
+pub(crate) struct Pass {
+    pub(crate) name: &'static str,
+    flags: &'static str,
+}
+
+pub(crate) const PASSES: [Pass; 3] = [
+    Pass {
+        name: "loom",
+        flags: "--cfg loom",
+    },
+    Pass {
+        name: "loom-rmw",
+        flags: "--cfg loom --cfg rmw_loads",
+    },
+    Pass {
+        name: "shuttle",
+        flags: "--cfg shuttle",
+    },
+];
+
+/// The working tree.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// Where everything that is made here goes.
+pub(crate) fn target() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    root().join(target).join("models")
+}
+
+/// The test binary of a pass.
+pub(crate) struct Build {
+    binary: PathBuf,
+    logs: PathBuf,
+}
+
+/// What became of one model.
+pub(crate) struct Run {
+    pub(crate) model: String,
+    pub(crate) verdict: Verdict,
+    pub(crate) time: Duration,
+}
+
+pub(crate) enum Verdict {
+    Passed {
+        executions: u64,
+    },
+    Failed {
+        reason: String,
+    },
+    TimedOut,
+    /// Another one's verdict was enough.
+    Stopped,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed { executions } => write!(f, "passed, {executions} executions"),
+            Self::Failed { reason } => f.write_str(reason),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+impl Pass {
+    /// Builds the library's tests of `tree`, with `more` compiler flags.
+    pub(crate) fn build(&self, tree: &Path, target: &Path, more: &str) -> Result<Build, String> {
+        let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
+        let output = Command::new(cargo)
+            .args(["test", "--quiet", "--package", "slipring", "--lib"])
+            .args(["--profile", "loom", "--no-run"])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(tree)
+            .env("RUSTFLAGS", format!("{} {more}", self.flags))
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env("CARGO_TARGET_DIR", target.join(self.name))
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| format!("cargo: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let (_, rest) = messages
+            .rsplit_once(r#""executable":""#)
+            .ok_or("cargo names no test binary")?;
+        let binary = rest.split('"').next().unwrap_or_default().into();
+        let logs = target.join("logs");
+        fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+        Ok(Build { binary, logs })
+    }
+}
+
+impl Build {
+    pub(crate) fn models(&self) -> Result<Vec<String>, String> {
+        let output = Command::new(&self.binary)
+            .args(["--list", "--format", "terse"])
+            .output()
+            .map_err(|error| format!("{}: {error}", self.binary.display()))?;
+        let list = String::from_utf8_lossy(&output.stdout);
+        let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+        let models = tests.filter(|name| name.contains("models::"));
+        Ok(models.map(str::to_owned).collect())
+    }
+
+    /// Runs models, as many at once as there are processors, until `each` says that it has
+    /// seen enough.
+    pub(crate) fn run(
+        &self,
+        models: &[String],
+        limit: impl Fn(&str) -> Duration + Sync,
+        mut each: impl FnMut(Run) -> bool,
+    ) -> Result<(), String> {
+        let queue = Mutex::new(models.iter());
+        let stop = Mutex::new(false);
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let (sender, runs) = mpsc::channel();
+            for worker in 0..workers {
+                let (sender, queue, stop, limit) = (sender.clone(), &queue, &stop, &limit);
+                scope.spawn(move || {
+                    let log = self.logs.join(format!("{worker}.log"));
+                    let next = || queue.lock().ok()?.next();
+                    while let Some(model) = next().filter(|_| !is_set(stop)) {
+                        let run = self.run_one(model, limit(model), &log, stop);
+                        if sender.send(run).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for run in runs {
+                if !each(run?) {
+                    *stop.lock().map_err(|error| error.to_string())? = true;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn run_one(
+        &self,
+        model: &str,
+        limit: Duration,
+        log: &Path,
+        stop: &Mutex<bool>,
+    ) -> Result<Run, String> {
+        let start = Instant::now();
+        let out = File::create(log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let err = out.try_clone().map_err(|error| error.to_string())?;
+        let mut child = Command::new(&self.binary)
+            .args(["--exact", model, "--nocapture"])
+            .env("RUST_BACKTRACE", "0")
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .map_err(|error| format!("{}: {error}", self.binary.display()))?;
+        let ended = await_end(&mut child, || {
+            if is_set(stop) {
+                Some(Verdict::Stopped)
+            } else {
+                (start.elapsed() > limit).then_some(Verdict::TimedOut)
+            }
+        });
+        let time = start.elapsed();
+        let said = fs::read(log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let said = String::from_utf8_lossy(&said);
+        let verdict = match ended? {
+            Ok(true) => Verdict::Passed {
+                executions: executions(&said),
+            },
+            Ok(false) => Verdict::Failed {
+                reason: reason(&said),
+            },
+            Err(verdict) => verdict,
+        };
+        Ok(Run {
+            model: model.to_owned(),
+            verdict,
+            time,
+        })
+    }
+}
+
+fn is_set(flag: &Mutex<bool>) -> bool {
+    flag.lock().is_ok_and(|flag| *flag)
+}
+
+/// Whether the child ended well, or why it was not given the time to end.
+fn await_end(
+    child: &mut Child,
+    is_over: impl Fn() -> Option<Verdict>,
+) -> Result<Result<bool, Verdict>, String> {
+    loop {
+        if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+            return Ok(Ok(status.success()));
+        }
+        if let Some(verdict) = is_over() {
+            // It may have ended just now.
+            let _ = child.kill();
+            child.wait().map_err(|error| error.to_string())?;
+            return Ok(Err(verdict));
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// How many executions a model says that it had.
+fn executions(said: &str) -> u64 {
+    let (before, _) = said.split_once(" executions of ").unwrap_or_default();
+    let number = before.rsplit(char::is_whitespace).next();
+    number.unwrap_or_default().parse().unwrap_or(0)
+}
+
+/// The first panic's message, or that there was none.
+fn reason(said: &str) -> String {
+    let mut lines = said
+        .lines()
+        .skip_while(|line| !line.contains("panicked at"));
+    let message = lines.nth(1).unwrap_or("it crashed");
+    message
+        .split("; threads =")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
