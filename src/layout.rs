@@ -22,7 +22,7 @@
 
 mod header;
 
-pub(crate) use self::header::{Entry, Person, Phase, Tenancy, View};
+pub(crate) use self::header::{Entry, Person, View};
 
 use crate::error::OpenError;
 use crate::message::{MAX_ALIGN, MAX_PAYLOAD, Shape};

@@ -90,15 +90,17 @@ pub fn unlink(name: &str) -> Result<(), UnlinkError> {
 #[derive(Debug)]
 pub(crate) struct Object {
     file: ManuallyDrop<OwnedFd>,
+    path: PathBuf,
     device: u64,
     inode: u64,
     opened_in: Generation,
 }
 
 impl Object {
-    fn new(file: OwnedFd, stat: &FileStat) -> Self {
+    fn new(file: OwnedFd, stat: &FileStat, name: &Name) -> Self {
         Self {
             file: ManuallyDrop::new(file),
+            path: name.path(),
             device: stat.st_dev,
             inode: stat.st_ino,
             opened_in: Generation::current(),
@@ -114,11 +116,16 @@ impl Object {
         stat.st_dev == self.device && stat.st_ino == self.inode
     }
 
-    /// Opens the object once more: another description, with locks of its own.
+    /// Opens the object once more: another description, with locks of its own. Through /proc,
+    /// which works without a name; where there is no /proc, by the name.
     pub(crate) fn reopen(&self) -> Result<OwnedFd, SystemError> {
-        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let file = open(&*path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(|refused| system("open", refused))?;
+        let through_proc = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let file = match open(Path::new(&through_proc), flags, Mode::empty()) {
+            Err(Errno::ENOENT) => open(&self.path, flags, Mode::empty()),
+            opened => opened,
+        }
+        .map_err(|refused| system("open", refused))?;
         let stat = fstat(&file).map_err(|refused| system("fstat", refused))?;
         if self.is(&stat) {
             Ok(file)
@@ -181,7 +188,7 @@ impl Found {
         Ok(Self {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             mode: stat.st_mode & 0o7777,
-            object: Object::new(file, &stat),
+            object: Object::new(file, &stat, name),
         })
     }
 
@@ -252,7 +259,7 @@ impl Region {
         fchmod(&file, Mode::from_bits_truncate(mode))
             .map_err(|refused| system("fchmod", refused))?;
         let stat = fstat(&file).map_err(|refused| system("fstat", refused))?;
-        Ok(Self::map(Object::new(file, &stat), size, prefault)?)
+        Ok(Self::map(Object::new(file, &stat, name), size, prefault)?)
     }
 
     /// Gives the object its name: from here on others find it, whole.

@@ -4,16 +4,11 @@
 //! holds. The mapping pins the description, so the kernel lets the lock go exactly when the
 //! address space is gone, and by then no thread of it can store into the ring any more. A
 //! free lock is proof of death; a heartbeat, a pid or a time-out would only be a guess.
-//!
-//! # Ordering
-//!
-//! | edge | store                                | load                  | carries              |
-//! |------|--------------------------------------|-----------------------|----------------------|
-//! | S    | `tenancy`, Release, `arrive` `leave` | `tenancy`, Acquire    | what the holder stored before |
 
 use crate::error::SystemError;
-use crate::layout::{Entry, PAGE, Person, Phase, SEATS_AT};
+use crate::layout::{Entry, PAGE, Person, SEATS_AT};
 use crate::region::{Mapping, Object, system};
+use crate::ring::tenancy::Phase;
 use crate::sys::{fork, lock, process};
 use crate::terms::{Peer, Role};
 use nix::sys::mman::{MapFlags, ProtFlags};
@@ -79,13 +74,13 @@ pub(crate) fn ask(object: &Object, entry: &Entry, index: u32, own: Option<&Seat>
     /// its entry faster than that is alive.
     const PATIENCE: u32 = 8;
     for _ in 0..PATIENCE {
-        let before = entry.tenancy();
+        let before = entry.stay();
         if !is_free(object, index, own) {
             break;
         }
-        let after = entry.tenancy();
+        let after = entry.stay();
         // A stay that began meanwhile has a lock that was not asked about.
-        if after.is_same_stay(before) {
+        if after.is_of(before) {
             return match after.phase() {
                 Phase::NeverTaken => Peer::NeverCame,
                 Phase::Left => Peer::Left,

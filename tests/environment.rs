@@ -224,16 +224,23 @@ fn role_without_proc() {
     mount(c"tmpfs", c"/proc", c"tmpfs", 0, c"size=4k");
     let ring = Ring::<u64>::create(role.text(0), 4).unwrap();
     assert_eq!(Ring::<u64>::open(role.text(0)).unwrap().capacity(), 4);
-    for refused in [ring.producer().err(), ring.consumer().err()] {
-        assert!(
-            matches!(refused, Some(AttachError::System(_))),
-            "{refused:?}"
-        );
-    }
+    let mut producer = ring.producer().unwrap();
+    producer.push(&7).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(consumer.pop(), Ok(7));
+    assert!(matches!(consumer.peer(), Ok(Peer::Present { .. })));
+    drop(producer);
+    assert_eq!(consumer.peer(), Ok(Peer::Left));
+    slipring::unlink(role.text(0)).unwrap();
+    let refused = ring.producer().err();
+    assert!(
+        matches!(refused, Some(AttachError::System(_))),
+        "{refused:?}"
+    );
 }
 
 #[test]
-fn without_proc_an_end_is_refused_with_an_error() {
+fn without_proc_an_end_is_taken_by_name_and_without_a_name_refused() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }

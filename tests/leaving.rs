@@ -14,9 +14,10 @@ use support::{NEVER, Name, PATIENCE, Page, is_asleep, thread_id, until};
 
 #[test]
 fn a_message_is_popped_first_however_soon_the_ring_is_closed_after_it() {
-    for delay in 0..2000 {
-        let name = Name::new("ring");
+    let name = Name::new("ring");
+    for delay in 0..600 {
         let ring = Ring::<u64>::create(&name, 2).unwrap();
+        slipring::unlink(&name).unwrap();
         let mut consumer = ring.consumer().unwrap();
         let mut producer = ring.producer().unwrap();
         let ready = AtomicU32::new(0);

@@ -2,8 +2,9 @@
 
 use super::Attachment;
 use crate::error::{AttachError, Broken, Corrupt, Disconnected, Forked, Refused};
-use crate::layout::{Entry, Phase, Tenancy, View};
+use crate::layout::{Entry, View};
 use crate::options::WaitStrategy;
+use crate::ring::tenancy::{Phase, Stay};
 use crate::seat::{self, Seat};
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
@@ -52,7 +53,7 @@ pub(crate) struct End {
 #[derive(Debug)]
 struct Heard {
     /// The stay that was asked about, and the answer.
-    last: Option<(Tenancy, Peer)>,
+    last: Option<(Stay, Peer)>,
     /// When to ask again whether a peer that was alive still is.
     again: Instant,
 }
@@ -68,7 +69,7 @@ impl End {
         let view = *attachment.view().ok_or(Forked)?;
         let entry = view.entry(index);
         let Some(seat) = Seat::take(attachment.region.object(), index)? else {
-            let recorded = entry.tenancy().phase() == Phase::Active;
+            let recorded = entry.stay().phase() == Phase::Active;
             return Err(AttachError::Taken {
                 role,
                 pid: recorded.then(|| entry.pid()),
@@ -220,7 +221,7 @@ impl End {
             return Some(Disconnected::Closed);
         }
         let known = match self.heard.last {
-            Some((stay, peer)) if stay == self.peer_entry().tenancy() => Some(peer),
+            Some((stay, peer)) if stay == self.peer_entry().stay() => Some(peer),
             _ => None,
         };
         let peer = match known {
@@ -238,7 +239,7 @@ impl End {
 
     fn ask(&mut self, now: Instant) -> Peer {
         let entry = self.view.entry(self.peer_index);
-        let stay = entry.tenancy();
+        let stay = entry.stay();
         let object = self.attachment.region.object();
         let peer = seat::ask(object, entry, self.peer_index, self.seat.as_ref());
         let interval = self.attachment.geometry.liveness_interval;
@@ -265,8 +266,8 @@ impl End {
 
     /// Whether there is a reason to ask about the peer before the interval is over.
     fn has_news(&self) -> bool {
-        let tenancy = self.peer_entry().tenancy();
-        self.is_closed() || self.heard.last.is_none_or(|(stay, _)| stay != tenancy)
+        let now = self.peer_entry().stay();
+        self.is_closed() || self.heard.last.is_none_or(|(heard, _)| heard != now)
     }
 
     fn peer_entry(&self) -> &Entry {

@@ -25,8 +25,8 @@ pub enum AttachError {
     Taken {
         /// The end that was asked for.
         role: Role,
-        /// The pid that the holder recorded, in its own pid namespace. `None` if it has not
-        /// recorded one, as while it is still attaching.
+        /// The pid that was recorded last, in the recorder's pid namespace: the holder's, unless
+        /// it is only just attaching. `None` if there is none. Unverified.
         pid: Option<u32>,
     },
     /// The ring was opened before this process was forked.

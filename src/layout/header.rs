@@ -2,7 +2,8 @@
 
 use super::{Described, Geometry, HEADER_SIZE, Identity, LINE, Settings, encode_role};
 use crate::ring::slot::Slots;
-use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
+use crate::ring::tenancy::{Stay, Tenancy};
+use crate::sync::{AtomicU32, AtomicU64, Relaxed};
 use crate::terms::Role;
 use crate::wait::Event;
 use core::cell::UnsafeCell;
@@ -50,7 +51,7 @@ impl Status {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
-    tenancy: AtomicU32,
+    tenancy: Tenancy,
     role: AtomicU32,
     pid: AtomicU32,
     start_time: AtomicU64,
@@ -71,48 +72,6 @@ const _: () = {
     assert!(offset_of!(Entry, pid_namespace) == 0x18);
 };
 
-/// What a holder of a seat says of its stay, and which stay it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tenancy(u32);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    NeverTaken,
-    Active,
-    Left,
-}
-
-impl Tenancy {
-    const PHASE_MASK: u32 = 3;
-    const ACTIVE: u32 = 1;
-    const LEFT: u32 = 2;
-    /// The rest of the word counts stays.
-    const STAY: u32 = 4;
-
-    /// A peer may write anything; what is not a phase counts as an active stay, of which the
-    /// lock will tell the end.
-    pub(crate) fn phase(self) -> Phase {
-        match self.0 & Self::PHASE_MASK {
-            0 => Phase::NeverTaken,
-            Self::LEFT => Phase::Left,
-            _ => Phase::Active,
-        }
-    }
-
-    pub(crate) fn is_same_stay(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !Self::PHASE_MASK == 0
-    }
-
-    fn next_stay(self) -> Self {
-        let stay = (self.0 & !Self::PHASE_MASK).wrapping_add(Self::STAY);
-        Self(stay | Self::ACTIVE)
-    }
-
-    fn ended(self) -> Self {
-        Self(self.0 & !Self::PHASE_MASK | Self::LEFT)
-    }
-}
-
 /// Who a participant is, for people to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Person {
@@ -122,28 +81,27 @@ pub(crate) struct Person {
 }
 
 impl Entry {
-    pub(crate) fn tenancy(&self) -> Tenancy {
-        Tenancy(self.tenancy.load(Acquire)) // S
+    pub(crate) fn stay(&self) -> Stay {
+        self.tenancy.stay()
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        // Relaxed: for people, and read after `tenancy`.
+        // Relaxed: for people to read.
         self.pid.load(Relaxed)
     }
 
     /// Says who holds the seat from now on. Only the holder of its lock may.
     pub(crate) fn arrive(&self, person: Person, role: Role) {
-        let next = self.tenancy().next_stay();
         self.role.store(encode_role(role), Relaxed);
         self.pid.store(person.pid, Relaxed);
         self.start_time.store(person.start_time, Relaxed);
         self.pid_namespace.store(person.pid_namespace, Relaxed);
-        self.tenancy.store(next.0, Release); // S
+        self.tenancy.begin();
     }
 
     /// Says that the holder goes in good order. Only the holder of the lock may.
     pub(crate) fn leave(&self) {
-        self.tenancy.store(self.tenancy().ended().0, Release); // S
+        self.tenancy.end();
     }
 }
 

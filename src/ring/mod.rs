@@ -7,6 +7,7 @@
 
 pub(crate) mod slot;
 pub(crate) mod spsc;
+pub(crate) mod tenancy;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod models;

@@ -1,8 +1,8 @@
 //! The ring and its two event words.
 
 use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
+use crate::ring::tenancy::{Phase, Tenancy};
 use crate::sync::modelling::{Extent, check, spawn};
-use crate::sync::{Acquire, AtomicU32, Release};
 use crate::sys::clock::Instant;
 use crate::terms::Fences;
 use std::sync::Arc;
@@ -127,22 +127,20 @@ fn a_batch_is_given_back_at_once() {
     });
 }
 
-const PRESENT: u32 = 1;
-const LEFT: u32 = 2;
-
 /// The order is that of a handle: hear of the other end, then look at the ring once more.
 #[test]
 fn what_was_pushed_before_leaving_is_popped() {
     check(Extent::Preemptions(4), 2000, &[false, true], || {
         let memory = Memory::at(0);
-        let tenancy = Arc::new(AtomicU32::new(PRESENT));
+        let tenancy = Arc::new(Tenancy::new());
+        tenancy.begin();
         let mut pusher = Pusher::resume(&memory);
         let popper = Popper::resume(&memory);
         let pushing = spawn({
             let (memory, tenancy) = (Arc::clone(&memory), Arc::clone(&tenancy));
             move || {
                 pusher.push(1);
-                tenancy.store(LEFT, Release);
+                tenancy.end();
                 memory.not_empty.notify_all();
             }
         });
@@ -156,7 +154,7 @@ fn what_was_pushed_before_leaving_is_popped() {
 
 /// Tells what there was, and whether some of it was found only after the producer was heard
 /// to have left.
-fn pop_until_left(mut popper: Popper, tenancy: &AtomicU32) -> (Vec<u64>, bool) {
+fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
     let memory = Arc::clone(&popper.memory);
     let (mut popped, mut was_nearly_missed) = (Vec::new(), false);
     loop {
@@ -164,10 +162,10 @@ fn pop_until_left(mut popper: Popper, tenancy: &AtomicU32) -> (Vec<u64>, bool) {
             popped.push(message);
             continue;
         }
-        let heard = tenancy.load(Acquire);
+        let heard = tenancy.stay();
         let is_due = || popper.reader.is_due(&popper.slots);
-        if heard != LEFT {
-            let is_over = || is_due() || tenancy.load(Acquire) != heard;
+        if heard.phase() != Phase::Left {
+            let is_over = || is_due() || tenancy.stay() != heard;
             let not_empty = &memory.not_empty;
             not_empty.wait(Fences::Symmetric, Instant::NEVER, is_over);
         } else if is_due() {

@@ -1,0 +1,70 @@
+//! The word in which the holder of a seat says of its stay. Proof of its death is elsewhere;
+//! the word tells what its end was, and one stay from the next.
+//!
+//! # Ordering
+//!
+//! | edge | store                              | load                 | carries                    | model |
+//! |------|------------------------------------|----------------------|----------------------------|-------|
+//! | S    | the word, Release, `begin` and `end` | the word, Acquire, `stay` | what the holder did before | `what_was_pushed_before_leaving_is_popped` |
+
+use crate::sync::{Acquire, AtomicU32, Release};
+
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Tenancy(AtomicU32);
+
+/// What the word says: which stay, counted modulo 2^30, and whether it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stay(u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    NeverTaken,
+    Active,
+    Left,
+}
+
+const PHASE: u32 = 3;
+const ACTIVE: u32 = 1;
+const LEFT: u32 = 2;
+/// The bits above the phase count stays.
+const STAY: u32 = 4;
+
+impl Tenancy {
+    #[cfg(any(loom, shuttle))]
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    pub(crate) fn stay(&self) -> Stay {
+        Stay(self.0.load(Acquire)) // S
+    }
+
+    /// Begins the next stay. Only the holder of the seat's lock may.
+    pub(crate) fn begin(&self) {
+        let stays = (self.stay().0 & !PHASE).wrapping_add(STAY);
+        self.0.store(stays | ACTIVE, Release); // S
+    }
+
+    /// Ends the stay in good order. Only the holder of the seat's lock may.
+    pub(crate) fn end(&self) {
+        self.0.store(self.stay().0 & !PHASE | LEFT, Release); // S
+    }
+}
+
+impl Stay {
+    /// A peer may write anything; what is no phase counts as an active stay, of which the lock
+    /// tells the end.
+    pub(crate) fn phase(self) -> Phase {
+        match self.0 & PHASE {
+            0 => Phase::NeverTaken,
+            LEFT => Phase::Left,
+            _ => Phase::Active,
+        }
+    }
+
+    /// Whether both are of one stay, over or not.
+    pub(crate) fn is_of(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !PHASE == 0
+    }
+}
