@@ -48,18 +48,25 @@ impl Floor {
     }
 
     pub(crate) fn ping(&self, number: u64) {
-        let line = number as usize & (self.there.len() - 1);
-        self.there[line].0.store(number, Release);
-        while self.back[line].0.load(Acquire) != number {
+        let (there, back) = (next(self.there, number), next(self.back, number));
+        there.0.store(number, Release);
+        while back.0.load(Acquire) != number {
             spin_loop();
         }
     }
 
     pub(crate) fn pong(&self, number: u64) {
-        let line = number as usize & (self.there.len() - 1);
-        while self.there[line].0.load(Acquire) != number {
+        let (there, back) = (next(self.there, number), next(self.back, number));
+        while there.0.load(Acquire) != number {
             spin_loop();
         }
-        self.back[line].0.store(number, Release);
+        back.0.store(number, Release);
+    }
+}
+
+fn next(lines: &[Line], number: u64) -> &Line {
+    match lines {
+        [only] => only,
+        several => &several[number as usize & (several.len() - 1)],
     }
 }
