@@ -14,6 +14,7 @@ use crate::sys::fork::Generation;
 use crate::sys::process;
 use crate::terms::{Encoding, Fences, Kind};
 use core::time::Duration;
+use std::thread;
 use std::time::SystemTime;
 
 const DEFAULT_MODE: u32 = 0o600;
@@ -74,6 +75,10 @@ impl Attachment {
     ) -> Result<Self, OpenOrCreateError> {
         /// Times that others may remove and make the name between two looks at it.
         const TRIES: u32 = 100;
+        /// Enough for another process to fill in a ring that takes all the space.
+        const WAITS: u32 = 20;
+        const WAIT: Duration = Duration::from_millis(5);
+        let mut waits = 0;
         let mut last = Self::open::<M>(name, kind, options).map_err(OpenOrCreateError::from);
         for _ in 0..TRIES {
             last = match last {
@@ -81,6 +86,12 @@ impl Attachment {
                     Self::create::<M>(name, kind, participants, options).map_err(Into::into)
                 }
                 Err(OpenOrCreateError::Create(CreateError::Exists { .. })) => {
+                    Self::open::<M>(name, kind, options).map_err(Into::into)
+                }
+                // Perhaps it went into the same ring, which somebody else is about to name.
+                Err(OpenOrCreateError::Create(CreateError::NoSpace { .. })) if waits < WAITS => {
+                    waits += 1;
+                    thread::sleep(WAIT);
                     Self::open::<M>(name, kind, options).map_err(Into::into)
                 }
                 opened_or_refused => return opened_or_refused,
@@ -114,7 +125,7 @@ impl Attachment {
     pub(crate) fn close(&self) {
         if let Some(view) = self.view() {
             let header = view.header();
-            header.status.0.close();
+            header.closed.0.set();
             header.not_empty.0.notify_all();
             header.not_full.0.notify_all();
         }
@@ -122,7 +133,7 @@ impl Attachment {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.view()
-            .is_some_and(|view| view.header().status.0.is_closed())
+            .is_some_and(|view| view.header().closed.0.is_set())
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -173,7 +184,7 @@ fn plan<M: Message + ?Sized>(
     if liveness_interval.is_zero() {
         return Err(CreateError::LivenessInterval);
     }
-    if let Some(asked) = options.mode.filter(|mode| mode & !0o777 != 0) {
+    if let Some(asked) = options.mode.filter(|mode| mode & !0o177 != 0o600) {
         return Err(CreateError::Mode { asked });
     }
     Ok(Geometry {

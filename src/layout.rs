@@ -150,8 +150,7 @@ impl Geometry {
             encoding: encode_encoding(self.shape.encoding),
             fences: encode_fences(self.fences),
             capacity: self.capacity,
-            // A slot is at most a payload, an alignment and a word long.
-            stride: self.stride() as u32,
+            stride: u32::try_from(self.stride()).unwrap_or(u32::MAX),
             payload_size: self.shape.size,
             payload_align: self.shape.align,
             participants: self.participants,
@@ -330,4 +329,36 @@ fn decode_fences(word: u32) -> Option<Fences> {
     [Fences::Membarrier, Fences::Symmetric]
         .into_iter()
         .find(|&fences| encode_fences(fences) == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_messages_have_a_header_that_is_believed() {
+        for (size, align) in [(MAX_PAYLOAD, 1), (MAX_PAYLOAD, 4096), (0, 1), (1, 4096)] {
+            let geometry = Geometry {
+                kind: Kind::Spsc,
+                fences: Fences::Symmetric,
+                shape: Shape {
+                    encoding: Encoding::Bytes,
+                    size,
+                    align,
+                },
+                capacity: MAX_CAPACITY,
+                participants: SPSC_PARTICIPANTS,
+                schema: u64::MAX,
+                liveness_interval: Duration::MAX,
+                first_position: u64::MAX,
+            };
+            let described = geometry.describe([1; 16], 2);
+            let mut head = [0; HEADER_SIZE];
+            head[..LINE].copy_from_slice(bytemuck::bytes_of(&described.identity));
+            head[SETTINGS_AT..].copy_from_slice(bytemuck::bytes_of(&described.settings));
+            let found = Geometry::check(&head, geometry.total_len(), "/name").unwrap();
+            assert_eq!(found.stride(), geometry.stride());
+            assert_eq!(found.total_len(), geometry.total_len());
+        }
+    }
 }

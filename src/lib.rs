@@ -4,7 +4,7 @@
 //! [open](spsc::Ring::open) it, and messages flow through memory that all of them have mapped:
 //! plain values ([`bytemuck::Pod`]) or byte strings. A process that finds nothing to do looks for
 //! a while and then sleeps on a futex. While there is room and data, no operation makes a system
-//! call, takes a lock or allocates.
+//! call or takes a lock, and none allocates but for the byte strings that it hands out.
 //!
 //! # What is promised
 //!
@@ -29,11 +29,11 @@
 //!
 //! # Progress
 //!
-//! | operation | blocks | enters the kernel |
+//! | operation | waits for others | enters the kernel |
 //! |-----------|--------|-------------------|
 //! | `try_push`, `try_pop`, claims, guards and batches by `try_` | never | to wake a sleeper; when refused, at most once an interval |
 //! | `push`, `pop` and their like | while full or empty | to wake a sleeper; to sleep |
-//! | `create`, `open`, `producer`, `consumer`, `peer` | never | always |
+//! | `create`, `open`, `producer`, `consumer`, `peer` | for a liveness interval at most | always |
 //!
 //! # Layers
 //!

@@ -76,8 +76,9 @@ pub struct Shape {
     pub(crate) align: u32,
 }
 
-/// The largest payload in bytes: the two numbers above are marks, not lengths.
-pub(crate) const MAX_PAYLOAD: u32 = u32::MAX - 2;
+/// The largest payload in bytes: with the slot's word before it, and rounded up to any
+/// alignment, a stride still has 32 bits.
+pub(crate) const MAX_PAYLOAD: u32 = u32::MAX - 2 * MAX_ALIGN as u32;
 /// The largest alignment in bytes: the first slot lies at a multiple of it.
 pub(crate) const MAX_ALIGN: usize = 4096;
 
@@ -89,12 +90,15 @@ pub trait Wire: ToOwned {
     /// The length of this message in bytes, which may be too much for a slot.
     fn wire_len(&self) -> usize;
 
+    /// Whether the message fits in a slot with room for `size` bytes.
+    fn fits(&self, size: u32) -> bool;
+
     /// Copies the message into a slot.
     ///
     /// # Safety
     ///
-    /// The slot was laid out for the shape of `Self`, nobody else writes it, and
-    /// [`Wire::wire_len`] is not above the shape's size.
+    /// The slot was laid out for the shape of `Self`, nobody else writes it, and the message
+    /// [fits](Wire::fits).
     unsafe fn store(&self, slot: Bytes);
 
     /// Whether a message of this kind, in a slot with room for `size` bytes, can have `len`.
@@ -143,6 +147,11 @@ impl<T: Pod> Wire for T {
     }
 
     #[inline(always)]
+    fn fits(&self, _size: u32) -> bool {
+        true
+    }
+
+    #[inline(always)]
     unsafe fn store(&self, slot: Bytes) {
         // SAFETY: laid out for a `T`, by this function's contract.
         unsafe { slot.store(self) }
@@ -182,6 +191,11 @@ impl Wire for [u8] {
     #[inline(always)]
     fn wire_len(&self) -> usize {
         self.len()
+    }
+
+    #[inline(always)]
+    fn fits(&self, size: u32) -> bool {
+        self.len() <= size as usize
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::uio::pread;
 use nix::unistd::linkat;
@@ -122,7 +122,7 @@ impl Object {
         let through_proc = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let file = match open(Path::new(&through_proc), flags, Mode::empty()) {
-            Err(Errno::ENOENT) => open(&self.path, flags, Mode::empty()),
+            Err(Errno::ENOENT) => open(&self.path, flags | OFlag::O_NOFOLLOW, Mode::empty()),
             opened => opened,
         }
         .map_err(|refused| system("open", refused))?;
@@ -222,7 +222,7 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Makes an object without a name, every page of it allocated and zero.
+    /// Makes an object that has no name yet, every page of it allocated and zero.
     pub(crate) fn create(
         name: &Name,
         size: u64,
@@ -238,6 +238,12 @@ impl Region {
                 limit,
             });
         }
+        if lstat(&name.path()).is_ok() {
+            // `link` decides; but to allocate first would say that there is no space.
+            return Err(CreateError::Exists {
+                name: name.0.clone(),
+            });
+        }
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_TMPFILE;
         let file =
             open(DIRECTORY, flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(
@@ -245,7 +251,13 @@ impl Region {
                     Errno::EACCES | Errno::EPERM | Errno::EROFS => CreateError::Permission {
                         name: name.0.clone(),
                     },
-                    Errno::ENOSPC => no_space(name, size, None),
+                    Errno::ENOSPC => no_space(name, size, 0),
+                    Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR | Errno::EOPNOTSUPP => {
+                        CreateError::FileSystem {
+                            name: name.0.clone(),
+                            found: 0,
+                        }
+                    }
                     other => system("open", other).into(),
                 },
             )?;
@@ -285,7 +297,7 @@ impl Region {
             Errno::EACCES | Errno::EPERM | Errno::EROFS => CreateError::Permission {
                 name: name.0.clone(),
             },
-            Errno::ENOSPC => no_space(name, self.mapping.len as u64, Some(file)),
+            Errno::ENOSPC => no_space(name, self.mapping.len as u64, 0),
             other => system("linkat", other).into(),
         })
     }
@@ -369,24 +381,33 @@ impl Drop for Mapping {
 
 /// Allocates every page now: what tmpfs can't give later is a SIGBUS.
 fn allocate(file: &OwnedFd, name: &Name, size: u64) -> Result<(), CreateError> {
-    let len = i64::try_from(size).map_err(|_| no_space(name, size, Some(file.as_fd())))?;
-    loop {
-        match fallocate(file, FallocateFlags::empty(), 0, len) {
-            Ok(()) => return Ok(()),
+    /// Small enough to be done between two signals of a profiler, by which kernels undo what
+    /// they began.
+    const STEP: u64 = 16 << 20;
+    let fs = fstatfs(file).map_err(|refused| system("fstatfs", refused))?;
+    let block = u64::try_from(fs.block_size()).unwrap_or(0);
+    let available = fs.blocks_available().saturating_mul(block);
+    // A file system without a limit has no blocks to count. Asking first keeps two creators
+    // from failing both, each for what the other has allocated so far.
+    if fs.blocks() > 0 && available < size {
+        return Err(no_space(name, size, available));
+    }
+    let mut done = 0;
+    while done < size {
+        let step = STEP.min(size - done);
+        match fallocate(file, FallocateFlags::empty(), done as i64, step as i64) {
+            Ok(()) => done += step,
             Err(Errno::EINTR) => {}
             Err(Errno::ENOSPC | Errno::ENOMEM | Errno::EFBIG | Errno::EDQUOT) => {
-                return Err(no_space(name, size, Some(file.as_fd())));
+                return Err(no_space(name, size, available));
             }
             Err(refused) => return Err(system("fallocate", refused).into()),
         }
     }
+    Ok(())
 }
 
-fn no_space(name: &Name, needed: u64, file: Option<BorrowedFd<'_>>) -> CreateError {
-    let available = file.and_then(|file| fstatfs(file).ok()).map_or(0, |fs| {
-        fs.blocks_available()
-            .saturating_mul(u64::try_from(fs.block_size()).unwrap_or(0))
-    });
+fn no_space(name: &Name, needed: u64, available: u64) -> CreateError {
     CreateError::NoSpace {
         name: name.0.clone(),
         needed,

@@ -56,15 +56,12 @@ pub(crate) fn arrive(entry: &Entry, role: Role) {
     entry.arrive(person, role);
 }
 
-/// Whether the holder of a seat is certainly gone. `own` is a seat of the asker's, which
-/// proves that the answers are about this ring: a descriptor that was closed behind the
+/// Whether the holder of a seat is certainly gone. `own` is the asker's seat, which proves that the answers are about this ring: a descriptor that was closed behind the
 /// library's back, and its number used again, says "free" to everything. Any doubt is life.
 fn is_free(object: &Object, index: u32, own: Option<&Seat>) -> bool {
     let is_held = |index| lock::is_locked(object, byte(index)).unwrap_or(true);
-    let is_genuine = || match own {
-        Some(own) => matches!(lock::is_locked(object, byte(own.index)), Ok(true)),
-        None => object.is_genuine(),
-    };
+    let is_genuine =
+        || own.is_some_and(|own| matches!(lock::is_locked(object, byte(own.index)), Ok(true)));
     !is_held(index) && is_genuine() && !is_held(index) && is_genuine()
 }
 

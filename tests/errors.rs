@@ -352,17 +352,19 @@ fn what_can_not_be_made_is_told() {
         "a ring of byte strings needs a message size");
     is!(create(&two.clone().message_size(7)),
         CreateError::MessageSize { asked: 7, max: 8, .. } if true,
-        "messages can't have 7 bytes, but up to 8");
+        "messages can't have 7 bytes: 8 are possible");
     is!(create(&two.clone().message_size(9)),
         CreateError::MessageSize { asked: 9, max: 8, .. } if true,
-        "messages can't have 9 bytes, but up to 8");
+        "messages can't have 9 bytes: 8 are possible");
     is!(Ring::<[u8]>::create(&name, 2, u32::MAX as usize - 1).unwrap_err(),
-        CreateError::MessageSize { asked: 0xffff_fffe, max: 0xffff_fffd, .. } if true,
-        "messages can't have 4294967294 bytes, but up to 4294967293");
+        CreateError::MessageSize { asked: 0xffff_fffe, max: 0xffff_dfff, .. } if true,
+        "messages can't have 4294967294 bytes: 4294959103 are possible");
     is!(create(&two.clone().liveness_interval(Duration::ZERO)),
         CreateError::LivenessInterval if true,
         "a liveness interval of zero asks without end");
     is!(create(&two.clone().mode(0o1600)), CreateError::Mode { asked: 0o1600, .. } if true,
-        "mode 0o1600 is not made of permission bits");
+        "mode 0o1600 is not made of permissions, the owner's to read and write included");
+    is!(create(&two.clone().mode(0o060)), CreateError::Mode { asked: 0o060, .. } if true,
+        "mode 0o60 is not made of permissions, the owner's to read and write included");
     assert!(!name.path().exists());
 }

@@ -68,12 +68,19 @@ impl End {
     ) -> Result<Self, AttachError> {
         let view = *attachment.view().ok_or(Forked)?;
         let entry = view.entry(index);
-        let Some(seat) = Seat::take(attachment.region.object(), index)? else {
-            let recorded = entry.stay().phase() == Phase::Active;
-            return Err(AttachError::Taken {
-                role,
-                pid: recorded.then(|| entry.pid()),
-            });
+        let patience = Instant::now().after(attachment.geometry.liveness_interval);
+        let seat = loop {
+            if let Some(seat) = Seat::take(attachment.region.object(), index)? {
+                break seat;
+            }
+            // A lock whose holder has left may be held by a child that another thread is just
+            // spawning: `posix_spawn` copies every descriptor, until its exec.
+            let is_active = entry.stay().phase() == Phase::Active;
+            if is_active || Instant::now() >= patience {
+                let pid = is_active.then(|| entry.pid());
+                return Err(AttachError::Taken { role, pid });
+            }
+            thread::sleep(BETWEEN_LOCK_AND_ENTRY);
         };
         seat::arrive(entry, role);
         // The last holder may have died between what it did and telling of it.
@@ -134,7 +141,7 @@ impl End {
     /// Whether the ring was closed.
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
-        self.view.header().status.0.is_closed()
+        self.view.header().closed.0.is_set()
     }
 
     /// Asks the kernel about the peer.
@@ -279,7 +286,8 @@ impl Drop for End {
     fn drop(&mut self) {
         if self.attachment.view().is_some() {
             self.view.entry(self.index).leave();
-            // The peer asks the lock, so it must be free before the peer is told.
+            // The peer asks the lock, so it should be free before the peer is told; a peer that
+            // finds it held all the same asks again.
             self.seat = None;
             event_of(&self.view, self.role.other()).notify_all();
         }

@@ -50,7 +50,7 @@ pub enum CreateError {
         max: u64,
     },
     /// Messages can't have this size: it is above the limit, or not that of the values.
-    #[error("messages can't have {asked} bytes, but up to {max}")]
+    #[error("messages can't have {asked} bytes: {max} are possible")]
     MessageSize {
         /// In bytes, as given.
         asked: u64,
@@ -63,8 +63,8 @@ pub enum CreateError {
     /// The liveness interval is zero.
     #[error("a liveness interval of zero asks without end")]
     LivenessInterval,
-    /// The mode has bits beyond the nine permissions.
-    #[error("mode {asked:#o} is not made of permission bits")]
+    /// The mode has bits beyond the nine permissions, or lacks the owner's to read and write.
+    #[error("mode {asked:#o} is not made of permissions, the owner's to read and write included")]
     Mode {
         /// As given.
         asked: u32,
@@ -98,7 +98,7 @@ pub enum CreateError {
     FileSystem {
         /// The name.
         name: String,
-        /// `f_type` as `statfs` tells it.
+        /// `f_type` as `statfs` tells it; 0 if there is no file system.
         found: u64,
     },
     /// The kernel, or a sandbox, refuses what the fences need.

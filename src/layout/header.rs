@@ -1,6 +1,7 @@
 //! The words of a header that live: those that processes store to while the ring is in use.
 
 use super::{Described, Geometry, HEADER_SIZE, Identity, LINE, Settings, encode_role};
+use crate::ring::closed::Closed;
 use crate::ring::slot::Slots;
 use crate::ring::tenancy::{Stay, Tenancy};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
@@ -23,28 +24,8 @@ pub(crate) struct Header {
     pub(crate) head: Line<AtomicU64>,
     pub(crate) not_empty: Line<Event>,
     pub(crate) not_full: Line<Event>,
-    pub(crate) status: Line<Status>,
+    pub(crate) closed: Line<Closed>,
     settings: UnsafeCell<Settings>,
-}
-
-/// What is true of the ring as a whole.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Status {
-    closed: AtomicU32,
-}
-
-impl Status {
-    /// Whether the ring was closed. Relaxed: it orders nothing but itself.
-    #[inline(always)]
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Relaxed) != 0
-    }
-
-    pub(crate) fn close(&self) {
-        // Relaxed: sleepers are told on edge N.
-        self.closed.store(1, Relaxed);
-    }
 }
 
 /// What a participant says about itself. Only its seat's lock is proof of anything.
@@ -63,7 +44,7 @@ const _: () = {
     assert!(offset_of!(Header, head) == 0x100);
     assert!(offset_of!(Header, not_empty) == 0x180);
     assert!(offset_of!(Header, not_full) == 0x200);
-    assert!(offset_of!(Header, status) == 0x280);
+    assert!(offset_of!(Header, closed) == 0x280);
     assert!(offset_of!(Header, settings) == 0x300);
     assert!(size_of::<Header>() == HEADER_SIZE);
     assert!(size_of::<Entry>() == LINE);

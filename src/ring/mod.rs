@@ -5,6 +5,7 @@
 //! practice and is computed modulo 2^64 all the same, because a peer may have written it.
 //! A position's *slot* is `position & (capacity - 1)`.
 
+pub(crate) mod closed;
 pub(crate) mod slot;
 pub(crate) mod spsc;
 pub(crate) mod tenancy;

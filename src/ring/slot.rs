@@ -91,11 +91,6 @@ impl Slots {
         self.mask + 1
     }
 
-    /// Bytes from one slot to the next.
-    pub(crate) fn stride(&self) -> usize {
-        self.stride
-    }
-
     /// The slot of a position; any position has one.
     #[inline(always)]
     pub(crate) fn at(&self, position: u64) -> Slot<'_> {

@@ -24,61 +24,20 @@ use super::slot::{Slot, Slots};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, AtomicU64, Release};
 
-/// The bytes that travel between two cores at once, on the machines that matter.
-const LINE: usize = 64;
-
-/// What one side knows of the slots ahead of it, which the other side made ready in order:
-/// so the last of several answers for all.
-#[derive(Debug)]
-struct Ahead {
-    /// The slots up to here are ready.
-    until: u64,
-    /// How many slots to ask for at once next time, a power of two. It doubles when they are
-    /// ready and halves when they are not.
-    probe: u64,
-    most: u64,
-}
-
-impl Ahead {
-    /// Beyond some hundred slots the price of a probe is spread too thin to matter.
-    const MOST: u64 = 256;
-
-    fn new(position: u64, most: u64) -> Self {
-        Self {
-            until: position,
-            probe: 1,
-            most,
-        }
-    }
-
-    /// Asks for several slots at once, of which each is ready when its stamp is `ready` ahead.
-    /// If they are not, it says nothing of the first.
-    #[inline(never)]
-    fn several(&mut self, slots: &Slots, position: u64, ready: i32) -> bool {
-        while self.probe > 1 {
-            let last = position.wrapping_add(self.probe - 1);
-            if slots.at(last).stamp().ahead_of(last) == ready {
-                self.until = last.wrapping_add(1);
-                self.probe = (self.probe * 2).min(self.most);
-                return true;
-            }
-            self.probe /= 2;
-        }
-        false
-    }
-
-    /// Notes that the slot at `position` is ready, and perhaps more.
-    fn one(&mut self, position: u64) {
-        self.until = position.wrapping_add(1);
-        self.probe = self.most.min(2);
-    }
-}
+/// The most slots that one probe answers for: beyond some hundred the price of a probe is
+/// spread too thin to matter.
+const MAX_PROBE: u64 = 256;
 
 /// The producer's private state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     position: u64,
-    free: Ahead,
+    /// The slots from `position` up to here are free, and nobody else fills them.
+    free_until: u64,
+    /// How many slots to ask for at once next time, a power of two: the consumer gives back in
+    /// order, so the last one answers for all. It doubles when they are free and halves when
+    /// they are not.
+    probe: u64,
 }
 
 impl Writer {
@@ -95,7 +54,8 @@ impl Writer {
         })?;
         Ok(Self {
             position,
-            free: Ahead::new(position, Ahead::MOST.min(slots.capacity())),
+            free_until: position,
+            probe: 1,
         })
     }
 
@@ -108,14 +68,14 @@ impl Writer {
     #[inline(always)]
     pub(crate) fn is_due(&self, slots: &Slots) -> bool {
         let full_a_lap_ago = 1 - slots.capacity() as i32;
-        self.position != self.free.until
+        self.position != self.free_until
             || slots.at(self.position).stamp().ahead_of(self.position) != full_a_lap_ago
     }
 
     /// Whether the next slot is free. If so it is the producer's until it is published.
     #[inline(always)]
     pub(crate) fn claim(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
-        if self.position == self.free.until {
+        if self.position == self.free_until {
             self.look(slots)
         } else {
             Ok(true)
@@ -130,13 +90,20 @@ impl Writer {
 
     #[inline(never)]
     fn look(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
-        if self.free.several(slots, self.position, 0) {
-            return Ok(true);
+        while self.probe > 1 {
+            let last = self.position.wrapping_add(self.probe - 1);
+            if slots.at(last).stamp().ahead_of(last) == 0 {
+                self.free_until = last.wrapping_add(1);
+                self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
+                return Ok(true);
+            }
+            self.probe /= 2;
         }
         let full_a_lap_ago = 1 - slots.capacity() as i32;
         match self.slot(slots).stamp().ahead_of(self.position) {
             0 => {
-                self.free.one(self.position);
+                self.free_until = self.position.wrapping_add(1);
+                self.probe = 2;
                 Ok(true)
             }
             full if full == full_a_lap_ago => Ok(false),
@@ -158,11 +125,12 @@ impl Writer {
     }
 }
 
-/// The consumer's private state.
+/// The consumer's private state. It asks for one slot at a time: the word lies beside the
+/// payload, which has to come in any case, and looking further ahead takes lines away that
+/// the producer is writing.
 #[derive(Debug)]
 pub(crate) struct Reader {
     position: u64,
-    full: Ahead,
 }
 
 impl Reader {
@@ -175,17 +143,7 @@ impl Reader {
             done if done == lap || done == lap.wrapping_add(1) => Some(Done::Yes),
             _ => None,
         })?;
-        // Where several slots share a line, the producer's next ones come along with this one,
-        // and asking further ahead takes lines away that the producer is writing.
-        let most = if slots.stride() < LINE {
-            1
-        } else {
-            Ahead::MOST.min(slots.capacity())
-        };
-        Ok(Self {
-            position,
-            full: Ahead::new(position, most),
-        })
+        Ok(Self { position })
     }
 
     #[inline(always)]
@@ -203,18 +161,9 @@ impl Reader {
     /// released.
     #[inline(always)]
     pub(crate) fn take(&mut self, slots: &Slots) -> Result<Option<u32>, Corrupt> {
-        if self.position == self.full.until && self.full.probe > 1 {
-            self.full.several(slots, self.position, 1);
-        }
-        // The word is read in any case: it lies beside the payload, and tells the length.
         let stamp = self.slot(slots).stamp();
         match stamp.ahead_of(self.position) {
-            1 => {
-                if self.position == self.full.until {
-                    self.full.one(self.position);
-                }
-                Ok(Some(stamp.len()))
-            }
+            1 => Ok(Some(stamp.len())),
             0 => Ok(None),
             _ => Err(Corrupt),
         }

@@ -27,12 +27,20 @@ impl<M: Message + ?Sized> Producer<M> {
     /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends
     /// the batch before it.
     pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
+        self.admit()?;
         let Some(first) = messages.first() else {
             return Ok(0);
         };
         self.fits(first.borrow())?;
         self.room(Patience::None)?;
-        Ok(self.send_some(messages)?)
+        match self.send_some(messages)? {
+            0 => {
+                // Its own first slot was free: a `borrow` must have forked.
+                self.admit()?;
+                Ok(0)
+            }
+            sent => Ok(sent),
+        }
     }
 
     /// Pushes all messages of a slice, and waits for room as often as there is none. The consumer
@@ -54,6 +62,10 @@ impl<M: Message + ?Sized> Producer<M> {
     /// As for [`push`](Self::push); and how many were pushed before.
     pub fn push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<(), PushSliceError> {
         let mut pushed = 0;
+        self.admit().map_err(|broken| PushSliceError {
+            pushed,
+            reason: broken.into(),
+        })?;
         while let Some(next) = messages.get(pushed) {
             let sent = self
                 .fits(next.borrow())
@@ -68,11 +80,14 @@ impl<M: Message + ?Sized> Producer<M> {
     /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the
     /// first slot is known to be free.
     fn send_some<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TooLong> {
-        /// What was published is announced even if a `borrow` panics.
+        /// What was published is announced even if a `borrow` panics, but not in a child that
+        /// a `borrow` forked.
         struct Announced<'p, M: Message + ?Sized>(&'p mut Producer<M>);
         impl<M: Message + ?Sized> Drop for Announced<'_, M> {
             fn drop(&mut self) {
-                self.0.announce();
+                if self.0.is_here() {
+                    self.0.announce();
+                }
             }
         }
         let capacity = self.capacity();
@@ -81,6 +96,9 @@ impl<M: Message + ?Sized> Producer<M> {
         let mut sent = 0;
         for message in messages.iter().take(capacity) {
             let message = message.borrow();
+            if !producer.is_here() {
+                break;
+            }
             match producer.fits(message) {
                 Ok(()) => {}
                 Err(too_long) if sent == 0 => return Err(too_long),
@@ -119,6 +137,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     ///
     /// As for [`try_pop`](Self::try_pop).
     pub fn try_pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, TryPopError> {
+        self.admit()?;
         if messages.is_empty() {
             return Ok(0);
         }
@@ -132,6 +151,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     ///
     /// As for [`pop`](Self::pop).
     pub fn pop_slice(&mut self, messages: &mut [M::Owned]) -> Result<usize, PopError> {
+        self.admit()?;
         if messages.is_empty() {
             return Ok(0);
         }
@@ -162,6 +182,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         messages: &mut Vec<M::Owned>,
         most: usize,
     ) -> Result<usize, TryPopError> {
+        self.admit()?;
         if most == 0 {
             return Ok(0);
         }
@@ -179,6 +200,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         messages: &mut Vec<M::Owned>,
         most: usize,
     ) -> Result<usize, PopError> {
+        self.admit()?;
         if most == 0 {
             return Ok(0);
         }
@@ -206,23 +228,30 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// Pops the next message, which is `first` bytes long, and those after it, at most a lap.
     #[inline(always)]
     fn receive_some(&mut self, first: u32, most: usize, mut keep: impl FnMut(Bytes, u32)) -> usize {
+        /// What was given back is announced even if the `Vec` panics.
+        struct Announced<'c, M: Message + ?Sized>(&'c mut Consumer<M>);
+        impl<M: Message + ?Sized> Drop for Announced<'_, M> {
+            fn drop(&mut self) {
+                self.0.announce();
+            }
+        }
         let most = most.min(self.capacity());
+        let batch = Announced(self);
+        let consumer = &mut *batch.0;
         let mut len = first;
         let mut received = 0;
         loop {
-            keep(self.payload(), len);
-            self.give_back();
+            keep(consumer.payload(), len);
+            consumer.give_back();
             received += 1;
             if received == most {
-                break;
+                return received;
             }
-            match self.look() {
+            match consumer.look() {
                 Ok(Some(next)) => len = next,
                 // An error is told by the next call, which meets it first.
-                Ok(None) | Err(_) => break,
+                Ok(None) | Err(_) => return received,
             }
         }
-        self.announce();
-        received
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{Iter, ReadGuard, TryIter};
 use crate::attachment::{End, Patience, within};
-use crate::error::{AttachError, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError};
+use crate::error::{
+    AttachError, Broken, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError,
+};
 use crate::message::Message;
 use crate::ring::spsc::Reader;
 use crate::sync::{Bytes, Relaxed};
@@ -291,6 +293,10 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// Closes the ring [for good](super::Ring::close).
     pub fn close(&self) {
         self.end.attachment().close();
+    }
+
+    pub(super) fn admit(&self) -> Result<(), Broken> {
+        self.end.admit()
     }
 
     /// The length of the next message.

@@ -3,8 +3,8 @@
 use super::Claim;
 use crate::attachment::{End, Patience, within};
 use crate::error::{
-    AttachError, Corrupt, Disconnected, Forked, PushError, PushTimeoutError, Refused, TooLong,
-    TryPushError,
+    AttachError, Broken, Corrupt, Disconnected, Forked, PushError, PushTimeoutError, Refused,
+    TooLong, TryPushError,
 };
 use crate::message::Message;
 use crate::ring::spsc::Writer;
@@ -227,12 +227,18 @@ impl<M: Message + ?Sized> Producer<M> {
 
     #[inline(always)]
     pub(super) fn fits(&self, message: &M) -> Result<(), TooLong> {
-        let (len, max) = (message.wire_len(), self.message_size as usize);
-        if len <= max {
+        if message.fits(self.message_size) {
             Ok(())
         } else {
-            Err(TooLong { len, max })
+            Err(TooLong {
+                len: message.wire_len(),
+                max: self.message_size as usize,
+            })
         }
+    }
+
+    pub(super) fn admit(&self) -> Result<(), Broken> {
+        self.end.admit()
     }
 
     /// Makes sure that the next slot is free.

@@ -30,8 +30,8 @@ impl Generation {
     }
 }
 
-/// Runs `body` while no thread of the process can fork (by `fork(3)`; `vfork` and
-/// `posix_spawn` share or close what is open here, and `clone(2)` by hand is not seen).
+/// Runs `body` while no thread of the process can `fork(3)`. What `posix_spawn` copies it closes
+/// again at its exec; what `clone(2)` by hand copies is not seen.
 pub(crate) fn without_forks<R>(body: impl FnOnce() -> R) -> R {
     struct Held;
     impl Drop for Held {

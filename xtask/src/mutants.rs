@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Where the orderings stand.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
+    "src/ring/closed.rs",
     "src/ring/slot.rs",
     "src/ring/spsc.rs",
     "src/ring/tenancy.rs",
@@ -75,8 +76,8 @@ const MISTAKES: [Mistake; 11] = [
     Mistake {
         name: "a probe answers for one more",
         file: "src/ring/spsc.rs",
-        right: "self.until = last.wrapping_add(1);",
-        wrong: "self.until = last.wrapping_add(2);",
+        right: "self.free_until = last.wrapping_add(1);",
+        wrong: "self.free_until = last.wrapping_add(2);",
     },
     Mistake {
         name: "tail is ahead of the words",

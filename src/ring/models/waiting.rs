@@ -1,6 +1,7 @@
 //! The ring and its two event words.
 
 use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
+use crate::ring::closed::Closed;
 use crate::ring::tenancy::{Phase, Tenancy};
 use crate::sync::modelling::{Extent, check, spawn};
 use crate::sys::clock::Instant;
@@ -172,6 +173,48 @@ fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
             was_nearly_missed = true;
         } else {
             return (popped, was_nearly_missed);
+        }
+    }
+}
+
+#[test]
+fn what_was_pushed_before_closing_is_popped() {
+    check(Extent::Preemptions(3), 1000, &[1], || {
+        let memory = Memory::at(0);
+        let closed = Arc::new(Closed::new());
+        let mut pusher = Pusher::resume(&memory);
+        let popper = Popper::resume(&memory);
+        let pushing = spawn({
+            let (memory, closed) = (Arc::clone(&memory), Arc::clone(&closed));
+            move || {
+                pusher.push(1);
+                closed.set();
+                memory.not_empty.notify_all();
+            }
+        });
+        let popping = spawn(move || pop_until_closed(popper, &closed));
+        pushing.join().unwrap();
+        popping.join().unwrap()
+    });
+}
+
+/// Tells how many messages there were.
+fn pop_until_closed(mut popper: Popper, closed: &Closed) -> usize {
+    let memory = Arc::clone(&popper.memory);
+    let mut popped = 0;
+    loop {
+        if popper.pop_now().is_some() {
+            popped += 1;
+            continue;
+        }
+        let is_closed = closed.is_set();
+        let is_due = || popper.reader.is_due(&popper.slots);
+        if !is_closed {
+            let is_over = || is_due() || closed.is_set();
+            let not_empty = &memory.not_empty;
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_over);
+        } else if !is_due() {
+            return popped;
         }
     }
 }
