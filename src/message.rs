@@ -175,7 +175,7 @@ impl<T: Pod> Wire for T {
     #[inline(always)]
     unsafe fn load_into(slot: Bytes, _len: u32, message: &mut T) {
         // SAFETY: as for `load`.
-        *message = unsafe { slot.load() };
+        unsafe { slot.load_into(message) }
     }
 }
 

@@ -82,6 +82,24 @@ mod bytes {
             unsafe { copy.assume_init() }
         }
 
+        /// Copies a value out over `target`, at once and as [`Bytes::load`] does.
+        ///
+        /// # Safety
+        ///
+        /// As for [`Bytes::load`].
+        #[inline(always)]
+        pub(crate) unsafe fn load_into<T: Copy>(self, target: &mut T) {
+            if size_of::<T>() <= size_of::<usize>() {
+                // SAFETY: this function's contract is the same.
+                *target = unsafe { self.load() };
+                return;
+            }
+            // SAFETY: valid and aligned for a `T` by this function's contract; private memory
+            // such as `target` does not overlap a slot.
+            unsafe { ptr::copy_nonoverlapping(self.0.cast::<T>(), target, 1) }
+            forget_origin(ptr::from_mut(target).cast());
+        }
+
         /// Copies `source` in, `offset` bytes from the start.
         ///
         /// # Safety
