@@ -179,7 +179,7 @@ fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
 
 #[test]
 fn what_was_pushed_before_closing_is_popped() {
-    check(Extent::Preemptions(3), 1000, &[1], || {
+    check(Extent::Preemptions(3), 500, &[1], || {
         let memory = Memory::at(0);
         let closed = Arc::new(Closed::new());
         let mut pusher = Pusher::resume(&memory);
