@@ -2,8 +2,9 @@
 //! and how it reads.
 
 mod naming;
+#[macro_use]
+mod telling;
 
-use core::fmt::Display;
 use core::time::Duration;
 use naming::Name;
 use slipring::error::{
@@ -80,22 +81,6 @@ fn patched(offset: u64, bytes: &[u8]) -> Name {
 
 fn refused(name: &Name) -> OpenError {
     Ring::<u64>::open(name).unwrap_err()
-}
-
-fn reads(error: impl Display, text: &str) {
-    assert_eq!(error.to_string(), text);
-}
-
-/// Checks a variant, its fields and its text.
-macro_rules! is {
-    ($error:expr, $pattern:pat if $condition:expr, $($text:tt)+) => {{
-        let error = $error;
-        reads(&error, &format!($($text)+));
-        match error {
-            $pattern => assert!($condition, "{error:?}"),
-            other => panic!("{other:?}"),
-        }
-    }};
 }
 
 #[test]

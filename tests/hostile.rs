@@ -2,42 +2,19 @@
 //! found a ring corrupt never uses it again.
 
 mod naming;
+mod tampering;
 
 use core::time::Duration;
 use naming::Name;
-use slipring::Options;
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
 use slipring::spsc::Ring;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use tampering::{CAPACITY, slot, values, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
-const SLOTS: u64 = 0x1000;
-/// Bytes from one slot of a ring of `u64` or of 8-byte strings to the next.
-const STRIDE: u64 = 16;
-const CAPACITY: u64 = 4;
 const SOON: Duration = Duration::from_millis(1);
-
-fn word(position: u64, ahead: i64, len: u32) -> [u8; 8] {
-    let stamp = (position as u32).wrapping_add(ahead as u32);
-    (u64::from(len) << 32 | u64::from(stamp)).to_le_bytes()
-}
-
-fn slot(position: u64) -> u64 {
-    SLOTS + position % CAPACITY * STRIDE
-}
-
-/// A ring of four values at `first`, with its bytes.
-fn values(first: u64) -> (Name, File, Ring<u64>) {
-    let name = Name::new();
-    let options = Options::new()
-        .capacity(CAPACITY as usize)
-        .first_position(first);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
-    let file = name.file();
-    (name, file, ring)
-}
 
 const POSITIONS: [u64; 5] = [0, 5, u32::MAX as u64, u64::MAX - 1, u64::MAX];
 /// How far a stamp may be ahead of a position, good and bad.

@@ -1,9 +1,10 @@
 //! What becomes of the kernel's refusals: the variant, what its fields say, and how it reads.
 
 mod naming;
+#[macro_use]
+mod telling;
 mod sandbox;
 
-use core::fmt::Display;
 use core::time::Duration;
 use naming::Name;
 use nix::errno::Errno;
@@ -19,22 +20,6 @@ use std::os::unix::fs::FileExt;
 use std::process;
 use std::thread;
 use std::time::Instant;
-
-fn reads(error: impl Display, text: &str) {
-    assert_eq!(error.to_string(), text);
-}
-
-/// Checks a variant, its fields and its text.
-macro_rules! is {
-    ($error:expr, $pattern:pat if $condition:expr, $($text:tt)+) => {{
-        let error = $error;
-        reads(&error, &format!($($text)+));
-        match error {
-            $pattern => assert!($condition, "{error:?}"),
-            other => panic!("{other:?}"),
-        }
-    }};
-}
 
 const OPEN: &[i64] = &[
     libc::SYS_openat,

@@ -1,8 +1,9 @@
 //! Every way in which an operation fails: the variant, what its fields say, and how it reads.
 
 mod naming;
+#[macro_use]
+mod telling;
 
-use core::fmt::Display;
 use core::time::Duration;
 use naming::Name;
 use nix::libc;
@@ -23,22 +24,6 @@ mod at {
     pub(crate) const PRODUCER: u64 = 0x400;
     pub(crate) const CONSUMER: u64 = 0x480;
     pub(crate) const SLOTS: u64 = 0x1000;
-}
-
-fn reads(error: impl Display, text: &str) {
-    assert_eq!(error.to_string(), text);
-}
-
-/// Checks a variant, its fields and its text.
-macro_rules! is {
-    ($error:expr, $pattern:pat if $condition:expr, $($text:tt)+) => {{
-        let error = $error;
-        reads(&error, &format!($($text)+));
-        match error {
-            $pattern => assert!($condition, "{error:?}"),
-            other => panic!("{other:?}"),
-        }
-    }};
 }
 
 /// A ring of strings and both its ends.

@@ -2,6 +2,7 @@
 //! endless loop, no answer that is not documented.
 
 mod naming;
+mod tampering;
 
 use core::time::Duration;
 use naming::Name;
@@ -15,6 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::{process, thread};
+use tampering::{CAPACITY, SLOTS, slot, values, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
@@ -22,10 +24,6 @@ const NOT_EMPTY: u64 = 0x180;
 const NOT_FULL: u64 = 0x200;
 const STATUS: u64 = 0x280;
 const ENTRIES: u64 = 0x400;
-const SLOTS: u64 = 0x1000;
-/// Bytes from one slot of a ring of `u64` or of 8-byte strings to the next.
-const STRIDE: u64 = 16;
-const CAPACITY: u64 = 4;
 const SOON: Duration = Duration::from_millis(1);
 
 /// Runs `body`, and ends the process if it runs for minutes.
@@ -41,26 +39,6 @@ fn bounded<R>(body: impl FnOnce() -> R) -> R {
     drop(done);
     watchdog.join().unwrap();
     result
-}
-
-fn word(position: u64, ahead: i64, len: u32) -> [u8; 8] {
-    let stamp = (position as u32).wrapping_add(ahead as u32);
-    (u64::from(len) << 32 | u64::from(stamp)).to_le_bytes()
-}
-
-fn slot(position: u64) -> u64 {
-    SLOTS + position % CAPACITY * STRIDE
-}
-
-/// A ring of four values at `first`, with its bytes.
-fn values(first: u64) -> (Name, File, Ring<u64>) {
-    let name = Name::new();
-    let options = Options::new()
-        .capacity(CAPACITY as usize)
-        .first_position(first);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
-    let file = name.file();
-    (name, file, ring)
 }
 
 #[derive(Clone, Copy, Debug)]
