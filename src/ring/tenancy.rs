@@ -5,7 +5,7 @@
 //!
 //! | edge | store                              | load                 | carries                    | model |
 //! |------|------------------------------------|----------------------|----------------------------|-------|
-//! | S    | the word, Release, `begin` and `end` | the word, Acquire, `stay` | what the holder did before | `what_was_pushed_before_leaving_is_popped` |
+//! | S    | the word, Release, `begin` and `end` | the word, Acquire, `stay` | what the holder did before | `what_was_pushed_before_leaving_is_popped`, `who_sees_a_stay_sees_what_its_holder_wrote_before` |
 
 use crate::sync::{Acquire, AtomicU32, Release};
 
