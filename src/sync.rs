@@ -15,7 +15,7 @@ pub(crate) use loom::sync::atomic::fence;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, fence};
 
-pub(crate) use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 pub(crate) use self::bytes::Bytes;
 #[cfg(all(test, loom))]
@@ -228,6 +228,20 @@ mod modelled {
                         self.0.store(value, order);
                     }
                 }
+
+                pub(crate) fn fetch_add(&self, value: $word, order: Ordering) -> $word {
+                    self.0.fetch_add(value, order)
+                }
+
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $word,
+                    new: $word,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$word, $word> {
+                    self.0.compare_exchange(current, new, success, failure)
+                }
             }
         };
     }
@@ -238,20 +252,6 @@ mod modelled {
     impl AtomicU32 {
         pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
             self.0.fetch_or(bits, order)
-        }
-
-        pub(crate) fn fetch_add(&self, value: u32, order: Ordering) -> u32 {
-            self.0.fetch_add(value, order)
-        }
-
-        pub(crate) fn compare_exchange(
-            &self,
-            current: u32,
-            new: u32,
-            success: Ordering,
-            failure: Ordering,
-        ) -> Result<u32, u32> {
-            self.0.compare_exchange(current, new, success, failure)
         }
     }
 }

@@ -40,6 +40,26 @@ impl fmt::Display for Encoding {
     }
 }
 
+/// What becomes of a message that a consumer had taken and not given back when it died. A property
+/// of an MPMC ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Another consumer gets it.
+    #[default]
+    AtLeastOnce,
+    /// Nobody does.
+    AtMostOnce,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtLeastOnce => "at-least-once",
+            Self::AtMostOnce => "at-most-once",
+        })
+    }
+}
+
 /// How both sides of a ring keep a store before a later load, so that no wake-up is lost. A
 /// property of the ring, since both sides must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

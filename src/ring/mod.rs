@@ -1,11 +1,15 @@
 //! The algorithms, on words and payload cells alone: they know nothing of mappings, which is
 //! what lets a model checker run the very code that ships.
 //!
-//! A *position* is a 64-bit count of messages since the ring was made; it never wraps in
-//! practice and is computed modulo 2^64 all the same, because a peer may have written it.
-//! A position's *slot* is `position & (capacity - 1)`.
+//! A *position* is a 64-bit count of messages since the ring was made. It never wraps in
+//! practice; a peer may have written any, so an SPSC ring computes modulo 2^64 and an MPMC ring
+//! ends there. A position's *slot* is `position & (capacity - 1)`.
 
 pub(crate) mod closed;
+pub(crate) mod intent;
+pub(crate) mod mpmc;
+pub(crate) mod recovery;
+pub(crate) mod roll;
 pub(crate) mod slot;
 pub(crate) mod spsc;
 pub(crate) mod tenancy;
@@ -13,7 +17,85 @@ pub(crate) mod tenancy;
 #[cfg(all(test, any(loom, shuttle)))]
 mod models;
 
+use self::intent::Intent;
+use self::slot::{Slot, Slots};
+use crate::error::Corrupt;
+use crate::sync::AtomicU64;
+use core::fmt::Debug;
+
 /// The fewest slots: at 1, "full" and "free for the next lap" would be the same stamp.
 pub(crate) const MIN_CAPACITY: u64 = 2;
 /// The most slots: stamps are compared modulo 2^32.
 pub(crate) const MAX_CAPACITY: u64 = 1 << 30;
+
+/// What an end of a ring works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'r> {
+    pub(crate) slots: &'r Slots,
+    /// `tail` for who pushes, `head` for who pops.
+    pub(crate) index: &'r AtomicU64,
+    /// The end's own; rings that need none leave it alone.
+    pub(crate) intent: &'r Intent,
+}
+
+/// The private state of an end that pushes.
+pub trait PushSide: Sized + Debug {
+    /// Whether others claim from the same index: what was due may be gone a moment later.
+    const IS_SHARED: bool;
+
+    /// Begins, where the last holder of the end stopped if it has one holder at a time.
+    fn resume(words: &Words<'_>) -> Result<Self, Corrupt>;
+
+    /// The next position that a push gets, as far as is known.
+    fn next(&self, words: &Words<'_>) -> u64;
+
+    /// Whether there is a slot to claim, or something is wrong with it.
+    fn is_due(&self, words: &Words<'_>) -> bool;
+
+    /// Makes sure of a free slot, and of up to `most` at once. What is claimed is this end's
+    /// until it is published or abandoned.
+    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
+
+    /// The next of the claimed slots.
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
+
+    /// Publishes the next claimed slot's message. The caller [tells](Self::tell) of it before it
+    /// returns, and within a lap.
+    fn publish(&mut self, words: &Words<'_>, len: u32);
+
+    /// Lets observers and successors know of what was published.
+    fn tell(&self, words: &Words<'_>);
+
+    /// Gives up what is claimed and not published. Says how many positions were left without a
+    /// message.
+    fn abandon(&mut self, words: &Words<'_>) -> u64;
+}
+
+/// The private state of an end that pops.
+pub trait PopSide: Sized + Debug {
+    /// As [`PushSide::IS_SHARED`].
+    const IS_SHARED: bool;
+
+    /// As [`PushSide::resume`].
+    fn resume(words: &Words<'_>) -> Result<Self, Corrupt>;
+
+    /// The next position that a pop gets, as far as is known.
+    fn next(&self, words: &Words<'_>) -> u64;
+
+    /// Whether there is a message to take, or something is wrong with its slot.
+    fn is_due(&self, words: &Words<'_>) -> bool;
+
+    /// The length of the next message, if there is one, and up to `most` taken at once. What is
+    /// taken is this end's until it is released.
+    fn take(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt>;
+
+    /// The next of the slots that were taken.
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
+
+    /// Gives the next slot that was taken back. The caller [tells](Self::tell) of it before it
+    /// returns, and within a lap.
+    fn release(&mut self, words: &Words<'_>);
+
+    /// Lets observers and successors know of what was given back.
+    fn tell(&self, words: &Words<'_>);
+}

@@ -4,8 +4,10 @@ mod exchange;
 mod takeover;
 mod waiting;
 
+use super::intent::Intent;
 use super::slot::Slots;
 use super::spsc::{Reader, Writer};
+use super::{PopSide, PushSide, Words};
 use crate::sync::AtomicU64;
 use crate::sync::modelling::yield_now;
 use crate::sys::clock::Instant;
@@ -15,6 +17,8 @@ use core::ptr::NonNull;
 use std::sync::Arc;
 
 const CAPACITY: u64 = 2;
+const PRODUCERS: usize = 2;
+const PARTICIPANTS: usize = 4;
 
 /// Where the position's low half, which a stamp carries, wraps in the middle of a model.
 const WRAP_32: u64 = u32::MAX as u64;
@@ -40,6 +44,8 @@ struct Memory {
     head: AtomicU64,
     not_empty: Event,
     not_full: Event,
+    /// Of the producers and of the consumers, in rings that have them.
+    intents: [Intent; PARTICIPANTS],
 }
 
 // SAFETY: a payload is reached through a `Slots` alone, one thread at a time if the ring is
@@ -58,6 +64,7 @@ impl Memory {
             head: AtomicU64::new(position),
             not_empty: Event::new(),
             not_full: Event::new(),
+            intents: core::array::from_fn(|_| Intent::new()),
         });
         for step in 0..CAPACITY {
             let position = position.wrapping_add(step);
@@ -75,11 +82,27 @@ impl Memory {
         // through a shared reference.
         unsafe { Slots::new(base, CAPACITY, stride, payload_offset) }
     }
+
+    fn for_pushing<'r>(&'r self, slots: &'r Slots, seat: usize) -> Words<'r> {
+        Words {
+            slots,
+            index: &self.tail,
+            intent: &self.intents[seat],
+        }
+    }
+
+    fn for_popping<'r>(&'r self, slots: &'r Slots, seat: usize) -> Words<'r> {
+        Words {
+            index: &self.head,
+            ..self.for_pushing(slots, seat)
+        }
+    }
 }
 
 /// A producer, as `Producer` uses the ring.
-struct Pusher {
-    writer: Writer,
+struct Pusher<W = Writer> {
+    writer: W,
+    seat: usize,
     slots: Slots,
     memory: Arc<Memory>,
     /// Whether it ever went to sleep, or would have.
@@ -88,9 +111,16 @@ struct Pusher {
 
 impl Pusher {
     fn resume(memory: &Arc<Memory>) -> Self {
+        Self::at_seat(memory, 0)
+    }
+}
+
+impl<W: PushSide> Pusher<W> {
+    fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
         let slots = memory.slots();
         Self {
-            writer: Writer::resume(&slots, &memory.tail).unwrap(),
+            writer: W::resume(&memory.for_pushing(&slots, seat)).unwrap(),
+            seat,
             slots,
             memory: Arc::clone(memory),
             was_refused: false,
@@ -99,25 +129,38 @@ impl Pusher {
 
     /// Writes a message into the next slot, if that is free. Nobody else sees it yet.
     fn write(&mut self, message: u64) -> bool {
-        let free = self.writer.claim(&self.slots).unwrap();
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let free = self.writer.claim(&words, 1).unwrap();
         if free {
             // SAFETY: the slot holds a `u64`, and was found to be this producer's.
-            unsafe { self.writer.slot(&self.slots).payload().store(&message) };
+            unsafe { self.writer.slot(&words).payload().store(&message) };
         }
         self.was_refused |= !free;
         free
     }
 
     fn publish(&mut self) {
-        self.writer.publish(&self.slots, 8);
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.publish(&words, 8);
     }
 
-    fn hint(&self) {
-        self.writer.hint(&self.memory.tail);
+    fn tell(&self) {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.tell(&words);
+    }
+
+    fn is_due(&self) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.is_due(&words)
+    }
+
+    fn position(&self) -> u64 {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.next(&words)
     }
 
     fn announce(&self) {
-        self.hint();
+        self.tell();
         self.memory.not_empty.notify(Fences::Symmetric);
     }
 
@@ -128,9 +171,8 @@ impl Pusher {
     /// As `push`, in sleeps that end when `until` lapses, and are followed by others.
     fn push_until(&mut self, message: u64, until: Instant) {
         while !self.write(message) {
-            let is_due = || self.writer.is_due(&self.slots);
             let not_full = &self.memory.not_full;
-            not_full.wait(Fences::Symmetric, until, is_due);
+            not_full.wait(Fences::Symmetric, until, || self.is_due());
         }
         self.publish();
         self.announce();
@@ -142,13 +184,14 @@ impl Pusher {
             yield_now();
         }
         self.publish();
-        self.hint();
+        self.tell();
     }
 }
 
 /// A consumer, as `Consumer` uses the ring.
-struct Popper {
-    reader: Reader,
+struct Popper<R = Reader> {
+    reader: R,
+    seat: usize,
     slots: Slots,
     memory: Arc<Memory>,
     /// Whether it ever went to sleep, or would have.
@@ -157,9 +200,16 @@ struct Popper {
 
 impl Popper {
     fn resume(memory: &Arc<Memory>) -> Self {
+        Self::at_seat(memory, PRODUCERS)
+    }
+}
+
+impl<R: PopSide> Popper<R> {
+    fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
         let slots = memory.slots();
         Self {
-            reader: Reader::resume(&slots, &memory.head).unwrap(),
+            reader: R::resume(&memory.for_popping(&slots, seat)).unwrap(),
+            seat,
             slots,
             memory: Arc::clone(memory),
             was_refused: false,
@@ -168,25 +218,38 @@ impl Popper {
 
     /// Reads the next message, if there is one. It is still there.
     fn read(&mut self) -> Option<u64> {
-        let len = self.reader.take(&self.slots).unwrap();
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        let len = self.reader.take(&words, 1).unwrap();
         self.was_refused |= len.is_none();
         len.map(|len| {
             assert_eq!(len, 8);
             // SAFETY: the slot holds a `u64`, and was found to be this consumer's.
-            unsafe { self.reader.slot(&self.slots).payload().load() }
+            unsafe { self.reader.slot(&words).payload().load() }
         })
     }
 
     fn release(&mut self) {
-        self.reader.release(&self.slots);
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.release(&words);
     }
 
-    fn hint(&self) {
-        self.reader.hint(&self.memory.head);
+    fn tell(&self) {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.tell(&words);
+    }
+
+    fn is_due(&self) -> bool {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.is_due(&words)
+    }
+
+    fn position(&self) -> u64 {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.next(&words)
     }
 
     fn announce(&self) {
-        self.hint();
+        self.tell();
         self.memory.not_full.notify(Fences::Symmetric);
     }
 
@@ -202,7 +265,7 @@ impl Popper {
         loop {
             if let Some(message) = self.read() {
                 self.release();
-                self.hint();
+                self.tell();
                 return message;
             }
             yield_now();
@@ -219,9 +282,8 @@ impl Popper {
             if let Some(message) = self.pop_now() {
                 return message;
             }
-            let is_due = || self.reader.is_due(&self.slots);
             let not_empty = &self.memory.not_empty;
-            not_empty.wait(Fences::Symmetric, until, is_due);
+            not_empty.wait(Fences::Symmetric, until, || self.is_due());
         }
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! `seq` is derived from a position, modulo 2^32: `position` says free for that position,
 //! `position + 1` full with its message, `position + capacity` free for the next lap. `len`
-//! counts the message's bytes. One store publishes both. The idea of a sequence number in
+//! counts the message's bytes; `u32::MAX` says that the position has no message. One store
+//! publishes both. The idea of a sequence number in
 //! each slot is Dmitry Vyukov's bounded MPMC queue (1024cores.net).
 //!
 //! # Ordering
@@ -21,6 +22,9 @@
 
 use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
 use core::ptr::NonNull;
+
+/// The length of what is no message: of a position whose claimant gave it up, or died.
+pub(crate) const TOMBSTONE: u32 = u32::MAX;
 
 /// What a slot's word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl Stamp {
 
 /// The slots of a ring, wherever they lie.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots {
+pub struct Slots {
     base: NonNull<u8>,
     mask: u64,
     stride: usize,
@@ -111,7 +115,7 @@ impl Slots {
 
 /// One slot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slot<'ring> {
+pub struct Slot<'ring> {
     word: &'ring AtomicU64,
     payload: Bytes,
 }
@@ -125,6 +129,14 @@ impl Slot<'_> {
     #[inline(always)]
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp(self.word.load(Acquire)) // P, R
+    }
+
+    /// Finishes what a dead claimant had begun: `found` becomes `finished`. `false` if the word
+    /// has changed, as only a forger's does.
+    pub(crate) fn finish(&self, found: Stamp, finished: Stamp) -> bool {
+        self.word
+            .compare_exchange(found.0, finished.0, Release, Relaxed) // P, R
+            .is_ok()
     }
 
     /// Makes the slot free for `position`, in a ring that nobody uses yet.

@@ -21,8 +21,9 @@
 //! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `a_consumer_that_knows_only_the_head_finds_its_place` |
 
 use super::slot::{Slot, Slots};
+use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
-use crate::sync::{Acquire, AtomicU64, Release};
+use crate::sync::{Acquire, Release};
 
 /// The most slots that one probe answers for: beyond some hundred the price of a probe is
 /// spread too thin to matter.
@@ -30,7 +31,7 @@ const MAX_PROBE: u64 = 256;
 
 /// The producer's private state.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub struct Writer {
     position: u64,
     /// The slots from `position` up to here are free, and nobody else fills them.
     free_until: u64,
@@ -41,53 +42,6 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Goes on where the last producer stopped, or starts.
-    pub(crate) fn resume(slots: &Slots, tail: &AtomicU64) -> Result<Self, Corrupt> {
-        let lap = slots.capacity() as i32;
-        let position = walk(slots, tail.load(Acquire), |ahead| match ahead {
-            // T
-            0 => Some(Done::No),
-            1 => Some(Done::Yes),
-            full if full == 1 - lap => Some(Done::No),
-            freed if freed == lap => Some(Done::Yes),
-            _ => None,
-        })?;
-        Ok(Self {
-            position,
-            free_until: position,
-            probe: 1,
-        })
-    }
-
-    #[inline(always)]
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// Whether the next slot is free, or something is wrong with it.
-    #[inline(always)]
-    pub(crate) fn is_due(&self, slots: &Slots) -> bool {
-        let full_a_lap_ago = 1 - slots.capacity() as i32;
-        self.position != self.free_until
-            || slots.at(self.position).stamp().ahead_of(self.position) != full_a_lap_ago
-    }
-
-    /// Whether the next slot is free. If so it is the producer's until it is published.
-    #[inline(always)]
-    pub(crate) fn claim(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
-        if self.position == self.free_until {
-            self.look(slots)
-        } else {
-            Ok(true)
-        }
-    }
-
-    /// The next slot.
-    #[inline(always)]
-    pub(crate) fn slot<'s>(&self, slots: &'s Slots) -> Slot<'s> {
-        slots.at(self.position)
-    }
-
     #[inline(never)]
     fn look(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
         while self.probe > 1 {
@@ -100,7 +54,7 @@ impl Writer {
             self.probe /= 2;
         }
         let full_a_lap_ago = 1 - slots.capacity() as i32;
-        match self.slot(slots).stamp().ahead_of(self.position) {
+        match slots.at(self.position).stamp().ahead_of(self.position) {
             0 => {
                 self.free_until = self.position.wrapping_add(1);
                 self.probe = 2;
@@ -110,18 +64,73 @@ impl Writer {
             _ => Err(Corrupt),
         }
     }
+}
 
-    /// Publishes the claimed slot's message and moves on. The caller brings `tail` up to date
-    /// with [`Writer::hint`] before it returns, and within a lap.
+impl PushSide for Writer {
+    const IS_SHARED: bool = false;
+
+    fn resume(words: &Words<'_>) -> Result<Self, Corrupt> {
+        let lap = words.slots.capacity() as i32;
+        let position = walk(
+            words.slots,
+            words.index.load(Acquire),
+            |ahead| match ahead {
+                // T
+                0 => Some(Done::No),
+                1 => Some(Done::Yes),
+                full if full == 1 - lap => Some(Done::No),
+                freed if freed == lap => Some(Done::Yes),
+                _ => None,
+            },
+        )?;
+        Ok(Self {
+            position,
+            free_until: position,
+            probe: 1,
+        })
+    }
+
     #[inline(always)]
-    pub(crate) fn publish(&mut self, slots: &Slots, len: u32) {
-        self.slot(slots).publish(self.position, len);
+    fn next(&self, _words: &Words<'_>) -> u64 {
+        self.position
+    }
+
+    #[inline(always)]
+    fn is_due(&self, words: &Words<'_>) -> bool {
+        let full_a_lap_ago = 1 - words.slots.capacity() as i32;
+        self.position != self.free_until
+            || self.slot(words).stamp().ahead_of(self.position) != full_a_lap_ago
+    }
+
+    #[inline(always)]
+    fn claim(&mut self, words: &Words<'_>, _most: u64) -> Result<bool, Corrupt> {
+        if self.position == self.free_until {
+            self.look(words.slots)
+        } else {
+            Ok(true)
+        }
+    }
+
+    #[inline(always)]
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
+        words.slots.at(self.position)
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, words: &Words<'_>, len: u32) {
+        self.slot(words).publish(self.position, len);
         self.position = self.position.wrapping_add(1);
     }
 
     #[inline(always)]
-    pub(crate) fn hint(&self, tail: &AtomicU64) {
-        tail.store(self.position, Release); // T
+    fn tell(&self, words: &Words<'_>) {
+        words.index.store(self.position, Release); // T
+    }
+
+    /// Nobody knows of a claim, so it is this end's next one again.
+    #[inline(always)]
+    fn abandon(&mut self, _words: &Words<'_>) -> u64 {
+        0
     }
 }
 
@@ -129,39 +138,41 @@ impl Writer {
 /// payload, which has to come in any case, and looking further ahead takes lines away that
 /// the producer is writing.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub struct Reader {
     position: u64,
 }
 
-impl Reader {
-    /// Goes on where the last consumer stopped, or starts.
-    pub(crate) fn resume(slots: &Slots, head: &AtomicU64) -> Result<Self, Corrupt> {
-        let lap = slots.capacity() as i32;
-        let position = walk(slots, head.load(Acquire), |ahead| match ahead {
-            // H
-            0 | 1 => Some(Done::No),
-            done if done == lap || done == lap.wrapping_add(1) => Some(Done::Yes),
-            _ => None,
-        })?;
+impl PopSide for Reader {
+    const IS_SHARED: bool = false;
+
+    fn resume(words: &Words<'_>) -> Result<Self, Corrupt> {
+        let lap = words.slots.capacity() as i32;
+        let position = walk(
+            words.slots,
+            words.index.load(Acquire),
+            |ahead| match ahead {
+                // H
+                0 | 1 => Some(Done::No),
+                done if done == lap || done == lap.wrapping_add(1) => Some(Done::Yes),
+                _ => None,
+            },
+        )?;
         Ok(Self { position })
     }
 
     #[inline(always)]
-    pub(crate) fn position(&self) -> u64 {
+    fn next(&self, _words: &Words<'_>) -> u64 {
         self.position
     }
 
-    /// Whether the next slot holds a message, or something is wrong with it.
     #[inline(always)]
-    pub(crate) fn is_due(&self, slots: &Slots) -> bool {
-        slots.at(self.position).stamp().ahead_of(self.position) != 0
+    fn is_due(&self, words: &Words<'_>) -> bool {
+        self.slot(words).stamp().ahead_of(self.position) != 0
     }
 
-    /// The length of the next message, if there is one. It is the consumer's until it is
-    /// released.
     #[inline(always)]
-    pub(crate) fn take(&mut self, slots: &Slots) -> Result<Option<u32>, Corrupt> {
-        let stamp = self.slot(slots).stamp();
+    fn take(&mut self, words: &Words<'_>, _most: u64) -> Result<Option<u32>, Corrupt> {
+        let stamp = self.slot(words).stamp();
         match stamp.ahead_of(self.position) {
             1 => Ok(Some(stamp.len())),
             0 => Ok(None),
@@ -169,23 +180,21 @@ impl Reader {
         }
     }
 
-    /// The next slot.
     #[inline(always)]
-    pub(crate) fn slot<'s>(&self, slots: &'s Slots) -> Slot<'s> {
-        slots.at(self.position)
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
+        words.slots.at(self.position)
     }
 
-    /// Gives the slot back and moves on. The caller brings `head` up to date with
-    /// [`Reader::hint`] before it returns, and within a lap.
     #[inline(always)]
-    pub(crate) fn release(&mut self, slots: &Slots) {
-        self.slot(slots).release(self.position, slots.capacity());
+    fn release(&mut self, words: &Words<'_>) {
+        self.slot(words)
+            .release(self.position, words.slots.capacity());
         self.position = self.position.wrapping_add(1);
     }
 
     #[inline(always)]
-    pub(crate) fn hint(&self, head: &AtomicU64) {
-        head.store(self.position, Release); // H
+    fn tell(&self, words: &Words<'_>) {
+        words.index.store(self.position, Release); // H
     }
 }
 

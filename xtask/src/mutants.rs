@@ -82,14 +82,14 @@ const MISTAKES: [Mistake; 11] = [
     Mistake {
         name: "tail is ahead of the words",
         file: "src/ring/spsc.rs",
-        right: "tail.store(self.position, Release);",
-        wrong: "tail.store(self.position.wrapping_add(1), Release);",
+        right: "words.index.store(self.position, Release); // T",
+        wrong: "words.index.store(self.position.wrapping_add(1), Release); // T",
     },
     Mistake {
         name: "head is ahead of the words",
         file: "src/ring/spsc.rs",
-        right: "head.store(self.position, Release);",
-        wrong: "head.store(self.position.wrapping_add(1), Release);",
+        right: "words.index.store(self.position, Release); // H",
+        wrong: "words.index.store(self.position.wrapping_add(1), Release); // H",
     },
     Mistake {
         name: "a successor writes over what was published",

@@ -43,7 +43,7 @@ fn a_producer_that_knows_only_the_tail_finds_its_place() {
             let comes = has_reached(&memory.tail, full);
             if comes {
                 let mut second = Pusher::resume(&memory);
-                assert_eq!(second.writer.position(), full);
+                assert_eq!(second.position(), full);
                 assert!(!second.write(3));
             }
             comes
@@ -69,7 +69,7 @@ fn a_consumer_that_knows_only_the_head_finds_its_place() {
             let comes = has_reached(&memory.head, empty);
             if comes {
                 let mut second = Popper::resume(&memory);
-                assert_eq!(second.reader.position(), empty);
+                assert_eq!(second.position(), empty);
                 assert_eq!(second.read(), None);
             }
             comes
@@ -126,10 +126,10 @@ fn a_consumer_takes_over_while_messages_are_pushed() {
                 for message in 2..=3 {
                     if pusher.write(message) {
                         pusher.publish();
-                        pusher.hint();
+                        pusher.tell();
                     }
                 }
-                pusher.writer.position()
+                pusher.position()
             });
             let predecessor = spawn(move || assert_eq!(first.pop_spinning(), 1));
             let successor = spawn({
@@ -176,7 +176,7 @@ fn a_producer_stops(stop: Stop) -> u64 {
             assert!(first.write(2));
             first.publish();
             if stop == Stop::BeforeTheNotify {
-                first.hint();
+                first.tell();
             }
         }
     });
@@ -185,7 +185,7 @@ fn a_producer_stops(stop: Stop) -> u64 {
         // A notification that was never sent is made up for by the end of the interval.
         memory.not_empty.lapse();
         let mut second = Pusher::resume(&memory);
-        let pushed = second.writer.position().wrapping_sub(WRAP_32 - 1);
+        let pushed = second.position().wrapping_sub(WRAP_32 - 1);
         (pushed + 1..=3).for_each(|message| second.push(message));
         pushed
     });
@@ -246,7 +246,7 @@ fn a_consumer_stops(stop: Stop) -> u64 {
             assert_eq!(first.read(), Some(2));
             first.release();
             if stop == Stop::BeforeTheNotify {
-                first.hint();
+                first.tell();
             }
         }
     });
@@ -254,7 +254,7 @@ fn a_consumer_stops(stop: Stop) -> u64 {
         predecessor.join().unwrap();
         memory.not_full.lapse();
         let mut second = Popper::resume(&memory);
-        let popped = second.reader.position().wrapping_sub(WRAP_32 - 1);
+        let popped = second.position().wrapping_sub(WRAP_32 - 1);
         (popped + 1..=3).for_each(|message| assert_eq!(second.pop(), message));
         popped
     });

@@ -134,7 +134,7 @@ fn a_batch_is_given_back_at_once() {
 fn push_untold(pusher: &mut Pusher, message: u64) {
     assert!(pusher.write(message));
     pusher.publish();
-    pusher.hint();
+    pusher.tell();
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
             continue;
         }
         let heard = tenancy.stay();
-        let is_due = || popper.reader.is_due(&popper.slots);
+        let is_due = || popper.is_due();
         if heard.phase() != Phase::Left {
             let is_over = || is_due() || tenancy.stay() != heard;
             let not_empty = &memory.not_empty;
@@ -239,7 +239,7 @@ fn pop_until_closed(mut popper: Popper, closed: &Closed) -> usize {
             continue;
         }
         let is_closed = closed.is_set();
-        let is_due = || popper.reader.is_due(&popper.slots);
+        let is_due = || popper.is_due();
         if !is_closed {
             let is_over = || is_due() || closed.is_set();
             let not_empty = &memory.not_empty;

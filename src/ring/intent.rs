@@ -1,0 +1,101 @@
+//! What a participant is about to claim, said before it claims it: what makes a claim of the
+//! dead recoverable.
+//!
+//! An intent stands from before the compare-and-swap that claims its positions until after the
+//! last of them was published or given back. So whoever sees a position claimed and its slot not
+//! finished knows that the claimant's entry still says so. The reverse does not hold: an intent
+//! may stand for positions that somebody else won, or that are long done.
+//!
+//! # Ordering
+//!
+//! | edge | store                           | load                           | carries                       | model |
+//! |------|---------------------------------|--------------------------------|-------------------------------|-------|
+//! | A    | position, Release, `stand`, `clear` | position, Acquire, `read`  | the slots of the claim before | `a_claim_seen_to_be_over_is_seen_to_be_published` |
+//! | B    | count, Release, `stand`         | count, Acquire, `read`         | the slots of the claim before | `a_claim_of_another_length_is_not_mistaken_for_the_one_before` |
+
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Release};
+
+/// The most positions that one claim takes, whatever it is asked for: what recovery looks at
+/// for each of the dead is bounded by it.
+pub(crate) const MAX_CLAIM: u64 = 4096;
+
+/// Positions from `start` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Run {
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+}
+
+impl Run {
+    /// No positions.
+    pub(crate) const NONE: Self = Self { start: 0, len: 0 };
+
+    /// The first position after the run; positions end below `u64::MAX`.
+    #[inline(always)]
+    pub(crate) fn end(self) -> u64 {
+        self.start.saturating_add(self.len)
+    }
+}
+
+/// The positions that one participant may have claimed, in a place that only it stores to while
+/// it lives. All zero is none.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Intent {
+    /// The first position plus 1, or 0.
+    after_start: AtomicU64,
+    count: AtomicU32,
+}
+
+impl Intent {
+    #[cfg(any(loom, shuttle))]
+    pub(crate) fn new() -> Self {
+        Self {
+            after_start: AtomicU64::new(0),
+            count: AtomicU32::new(0),
+        }
+    }
+
+    /// Says what the next claim is for. Nothing may be claimed that the intent stands for now.
+    ///
+    /// `counted` is what the count says already, so that claims of one length store one word.
+    #[inline(always)]
+    pub(crate) fn stand(&self, run: Run, counted: &mut u32) {
+        let count = run.len as u32;
+        if *counted != count {
+            *counted = count;
+            self.count.store(count, Release); // B
+        }
+        self.move_to(run.start);
+    }
+
+    #[inline(always)]
+    fn move_to(&self, start: u64) {
+        self.after_start.store(start.wrapping_add(1), Release); // A
+    }
+
+    /// Says that nothing is claimed.
+    #[inline(always)]
+    pub(crate) fn clear(&self) {
+        self.after_start.store(0, Release); // A
+    }
+
+    /// Narrows what stands to a run that begins within it. Killed between the two stores, it
+    /// leaves a claim that reaches too far, which is harmless; the other way round it could leave
+    /// one that falls short.
+    pub(crate) fn narrow(&self, run: Run) {
+        self.move_to(run.start);
+        self.count.store(run.len as u32, Release); // B
+    }
+
+    /// What stands, which a peer may have forged: no longer than a claim can be.
+    #[inline(always)]
+    pub(crate) fn read(&self, capacity: u64) -> Option<Run> {
+        let start = self.after_start.load(Acquire).checked_sub(1)?; // A
+        let count = u64::from(self.count.load(Acquire)); // B
+        Some(Run {
+            start,
+            len: count.min(MAX_CLAIM).min(capacity),
+        })
+    }
+}

@@ -1,0 +1,310 @@
+//! Many producers, many consumers: Dmitry Vyukov's bounded queue (1024cores.net), with one
+//! plain store more that lets a ring survive the death of anybody in it.
+//!
+//! A claim moves the shared index by compare-and-swap. Before it, the claimant says in a place of
+//! its own which positions it is about to claim (its [`Intent`]), and takes that back only when
+//! the last of them is finished. What a dead claimant left unfinished can then be told from what
+//! a live one is still at; see [`recovery`](super::recovery).
+//!
+//! # Being killed
+//!
+//! Before the compare-and-swap nothing happened. After it, the claimed positions are the dead
+//! one's, as its intent says: of a producer those that it had not published become tombstones,
+//! of a consumer those that it had not given back are handed to another one.
+//!
+//! # Ordering
+//!
+//! P and R are the slot's (see [`slot`](super::slot)), A and B the intent's.
+//!
+//! | edge | store                        | load                               | carries                          | model |
+//! |------|------------------------------|------------------------------------|----------------------------------|-------|
+//! | I    | index, AcqRel, `seize`       | index, Acquire, `seize`, recovery  | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap` |
+
+use super::intent::{Intent, MAX_CLAIM, Run};
+use super::slot::{Slot, Slots, TOMBSTONE};
+use super::{PopSide, PushSide, Words};
+use crate::error::Corrupt;
+use crate::sync::{AcqRel, Acquire, AtomicU64};
+
+/// How often a claim may be lost to others before it counts as refused. Each time somebody else
+/// made progress; so many in a row are a peer that moves the index for nothing.
+const PATIENCE: u32 = 10_000;
+
+/// The positions that an end has claimed, and what it says of them.
+#[derive(Debug)]
+struct Held {
+    position: u64,
+    until: u64,
+    /// What the count of the intent says.
+    counted: u32,
+    is_standing: bool,
+}
+
+/// What the slot at the index says to who wants to claim it.
+enum Look {
+    Ready,
+    NotReady,
+    Moved,
+}
+
+impl Held {
+    fn nothing() -> Self {
+        Self {
+            position: 0,
+            until: 0,
+            // A new holder of the seat finds what its predecessor left.
+            counted: 0,
+            is_standing: false,
+        }
+    }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.position == self.until
+    }
+
+    /// Claims up to `most` positions from the index on, as many as are ready in a row.
+    #[inline(always)]
+    fn seize(
+        &mut self,
+        words: &Words<'_>,
+        most: u64,
+        look: impl Fn(&Slots, u64) -> Look,
+    ) -> Result<bool, Corrupt> {
+        let most = most.min(words.slots.capacity()).min(MAX_CLAIM);
+        let mut position = words.index.load(Acquire); // I
+        for _ in 0..PATIENCE {
+            match look(words.slots, position) {
+                Look::Ready => {}
+                seen => {
+                    let now = words.index.load(Acquire); // I
+                    if now != position {
+                        position = now;
+                        continue;
+                    }
+                    self.withdraw(words.intent);
+                    return match seen {
+                        Look::NotReady => Ok(false),
+                        _ => Err(Corrupt),
+                    };
+                }
+            }
+            let mut len = 1;
+            while len < most && matches!(look(words.slots, position.wrapping_add(len)), Look::Ready)
+            {
+                len += 1;
+            }
+            let Some(until) = position.checked_add(len) else {
+                self.withdraw(words.intent);
+                return Err(Corrupt);
+            };
+            let run = Run {
+                start: position,
+                len,
+            };
+            words.intent.stand(run, &mut self.counted);
+            self.is_standing = true;
+            match words
+                .index
+                .compare_exchange(position, until, AcqRel, Acquire) // I
+            {
+                Ok(_) => {
+                    self.position = position;
+                    self.until = until;
+                    return Ok(true);
+                }
+                Err(now) => position = now,
+            }
+        }
+        self.withdraw(words.intent);
+        Ok(false)
+    }
+
+    /// Takes back what was said of a claim that was not won.
+    #[inline(always)]
+    fn withdraw(&mut self, intent: &Intent) {
+        if self.is_standing {
+            self.is_standing = false;
+            intent.clear();
+        }
+    }
+
+    /// Goes on to the next claimed position; after the last one nothing is said any more.
+    #[inline(always)]
+    fn step(&mut self, intent: &Intent) {
+        self.position += 1;
+        if self.is_empty() {
+            self.withdraw(intent);
+        }
+    }
+}
+
+/// A producer's private state.
+#[derive(Debug)]
+pub struct Writer {
+    held: Held,
+}
+
+impl Writer {
+    #[inline(always)]
+    fn look(slots: &Slots, position: u64) -> Look {
+        let lap = slots.capacity() as i32;
+        match slots.at(position).stamp().ahead_of(position) {
+            0 => Look::Ready,
+            // The message of a lap ago, or the room for it.
+            ahead if ahead == 1 - lap || ahead == lap.wrapping_neg() => Look::NotReady,
+            _ => Look::Moved,
+        }
+    }
+}
+
+impl PushSide for Writer {
+    const IS_SHARED: bool = true;
+
+    fn resume(_words: &Words<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            held: Held::nothing(),
+        })
+    }
+
+    fn next(&self, words: &Words<'_>) -> u64 {
+        words.index.load(Acquire)
+    }
+
+    #[inline(always)]
+    fn is_due(&self, words: &Words<'_>) -> bool {
+        !self.held.is_empty()
+            || !matches!(
+                Self::look(words.slots, words.index.load(Acquire)),
+                Look::NotReady
+            )
+    }
+
+    #[inline(always)]
+    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt> {
+        if self.held.is_empty() {
+            self.held.seize(words, most, Self::look)
+        } else {
+            Ok(true)
+        }
+    }
+
+    #[inline(always)]
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
+        words.slots.at(self.held.position)
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, words: &Words<'_>, len: u32) {
+        self.slot(words).publish(self.held.position, len);
+        self.held.step(words.intent);
+    }
+
+    #[inline(always)]
+    fn tell(&self, _words: &Words<'_>) {}
+
+    fn abandon(&mut self, words: &Words<'_>) -> u64 {
+        let mut tombstones = 0;
+        while !self.held.is_empty() {
+            self.publish(words, TOMBSTONE);
+            tombstones += 1;
+        }
+        tombstones
+    }
+}
+
+/// A consumer's private state.
+#[derive(Debug)]
+pub struct Reader {
+    held: Held,
+    /// Whether what is held was a dead consumer's.
+    is_inherited: bool,
+}
+
+impl Reader {
+    #[inline(always)]
+    fn look(slots: &Slots, position: u64) -> Look {
+        let lap = slots.capacity() as i32;
+        match slots.at(position).stamp().ahead_of(position) {
+            1 => Look::Ready,
+            // Nothing yet; or somebody still reads what lay there a lap ago.
+            ahead if ahead == 0 || ahead == 1 - lap => Look::NotReady,
+            _ => Look::Moved,
+        }
+    }
+
+    /// Goes on with what a dead consumer had taken. The own intent stands for it already.
+    pub(crate) fn inherit(&mut self, run: Run) {
+        self.held = Held {
+            position: run.start,
+            until: run.end(),
+            counted: run.len as u32,
+            is_standing: true,
+        };
+        self.is_inherited = true;
+    }
+
+    /// Whether anything is taken and not given back.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether the message that was taken last had been a dead consumer's.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+}
+
+impl PopSide for Reader {
+    const IS_SHARED: bool = true;
+
+    fn resume(_words: &Words<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            held: Held::nothing(),
+            is_inherited: false,
+        })
+    }
+
+    fn next(&self, words: &Words<'_>) -> u64 {
+        words.index.load(Acquire)
+    }
+
+    #[inline(always)]
+    fn is_due(&self, words: &Words<'_>) -> bool {
+        self.is_holding()
+            || !matches!(
+                Self::look(words.slots, words.index.load(Acquire)),
+                Look::NotReady
+            )
+    }
+
+    #[inline(always)]
+    fn take(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
+        if self.held.is_empty() {
+            self.is_inherited = false;
+            if !self.held.seize(words, most, Self::look)? {
+                return Ok(None);
+            }
+        }
+        let stamp = self.slot(words).stamp();
+        match stamp.ahead_of(self.held.position) {
+            1 => Ok(Some(stamp.len())),
+            _ => Err(Corrupt),
+        }
+    }
+
+    #[inline(always)]
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
+        words.slots.at(self.held.position)
+    }
+
+    #[inline(always)]
+    fn release(&mut self, words: &Words<'_>) {
+        let capacity = words.slots.capacity();
+        self.slot(words).release(self.held.position, capacity);
+        self.held.step(words.intent);
+    }
+
+    #[inline(always)]
+    fn tell(&self, _words: &Words<'_>) {}
+}
