@@ -1,24 +1,34 @@
 //! A ring that is open in this process: what the rings of all kinds share.
 
+mod attach;
 mod end;
 
 pub(crate) use self::end::{End, Patience};
 
-use crate::error::{CreateError, OpenError, OpenOrCreateError};
-use crate::layout::{Geometry, View, nanos};
+use crate::error::{CreateError, Forked, OpenError, OpenOrCreateError, RecoverError, Recovering};
+use crate::layout::{Geometry, MAX_SEATS, View, nanos};
 use crate::message::{MAX_PAYLOAD, Message, Shape};
 use crate::options::{Options, WaitStrategy};
+use crate::recovery::{Counters, Recovery, Scene};
 use crate::region::{Found, Name, Region};
 use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
+use crate::seat::Hold;
+use crate::sync::Relaxed;
+use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
 use crate::sys::process;
-use crate::terms::{Encoding, Fences, Kind};
+use crate::terms::{Encoding, Fences, Kind, Role};
 use core::time::Duration;
 use std::thread;
 use std::time::SystemTime;
 
 const DEFAULT_MODE: u32 = 0o600;
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(100);
+const DEFAULT_SEATS: u32 = 64;
+
+/// How long to wait for another process that does something that takes microseconds, unless it is
+/// stopped or killed just there.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// A mapped ring, its checked geometry, and how this process uses it.
 #[derive(Debug)]
@@ -34,11 +44,10 @@ impl Attachment {
     pub(crate) fn create<M: Message + ?Sized>(
         name: &str,
         kind: Kind,
-        participants: u32,
         options: &Options,
     ) -> Result<Self, CreateError> {
         let name = Name::new(name)?;
-        let geometry = plan::<M>(kind, participants, options)?;
+        let geometry = plan::<M>(kind, options)?;
         let size = geometry.total_len();
         let mode = options.mode.unwrap_or(DEFAULT_MODE);
         let region = Region::create(&name, size, mode, options.prefault)?;
@@ -70,7 +79,6 @@ impl Attachment {
     pub(crate) fn open_or_create<M: Message + ?Sized>(
         name: &str,
         kind: Kind,
-        participants: u32,
         options: &Options,
     ) -> Result<Self, OpenOrCreateError> {
         /// Times that others may remove and make the name between two looks at it.
@@ -83,7 +91,7 @@ impl Attachment {
         for _ in 0..TRIES {
             last = match last {
                 Err(OpenOrCreateError::Open(OpenError::NotFound { .. })) => {
-                    Self::create::<M>(name, kind, participants, options).map_err(Into::into)
+                    Self::create::<M>(name, kind, options).map_err(Into::into)
                 }
                 Err(OpenOrCreateError::Create(CreateError::Exists { .. })) => {
                     Self::open::<M>(name, kind, options).map_err(Into::into)
@@ -125,7 +133,7 @@ impl Attachment {
     pub(crate) fn close(&self) {
         if let Some(view) = self.view() {
             let header = view.header();
-            header.closed.0.set();
+            header.status.0.closed.set();
             header.not_empty.0.notify_all();
             header.not_full.0.notify_all();
         }
@@ -133,7 +141,7 @@ impl Attachment {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.view()
-            .is_some_and(|view| view.header().closed.0.is_set())
+            .is_some_and(|view| view.header().status.0.closed.is_set())
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -149,10 +157,45 @@ impl Attachment {
         self.view().map_or(0, |view| {
             let header = view.header();
             // Relaxed: a count to look at, by which nothing is reached.
-            let head = header.head.0.load(crate::sync::Relaxed);
-            let tail = header.tail.0.load(crate::sync::Relaxed);
+            let head = header.head.0.load(Relaxed);
+            let tail = header.tail.0.load(Relaxed);
             within(tail.wrapping_sub(head), self.geometry.capacity)
         })
+    }
+
+    /// Recovers by hand, for nobody in particular.
+    pub(crate) fn recover(&self) -> Result<Recovery, RecoverError> {
+        let view = self.view().ok_or(Forked)?;
+        let patience = Instant::now().after(self.geometry.liveness_interval);
+        loop {
+            match self.scene(view, None).watch()? {
+                Ok(watch) => return Ok(watch.recover(None).0),
+                Err(busy) if Instant::now() >= patience => return Err(busy.into()),
+                Err(Recovering { .. }) => thread::sleep(A_MOMENT),
+            }
+        }
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.view().map_or_else(Counters::default, |view| {
+            let status = &view.header().status.0;
+            Counters {
+                recoveries: status.recoveries.load(Relaxed),
+                tombstones: status.tombstones.load(Relaxed),
+                redelivered: status.redelivered.load(Relaxed),
+                dropped: status.dropped.load(Relaxed),
+            }
+        })
+    }
+
+    /// What whoever holds the seat `own` sees of the ring.
+    fn scene<'a>(&'a self, view: &'a View, own: Option<&'a Hold>) -> Scene<'a> {
+        Scene {
+            view,
+            geometry: &self.geometry,
+            object: self.region.object(),
+            own,
+        }
     }
 }
 
@@ -167,11 +210,7 @@ pub(crate) fn within(difference: u64, capacity: u64) -> usize {
 }
 
 /// The geometry of a ring that does not exist yet.
-fn plan<M: Message + ?Sized>(
-    kind: Kind,
-    participants: u32,
-    options: &Options,
-) -> Result<Geometry, CreateError> {
+fn plan<M: Message + ?Sized>(kind: Kind, options: &Options) -> Result<Geometry, CreateError> {
     let asked = options.capacity.unwrap_or(0) as u64;
     if !(MIN_CAPACITY..=MAX_CAPACITY).contains(&asked) {
         return Err(CreateError::Capacity {
@@ -192,11 +231,35 @@ fn plan<M: Message + ?Sized>(
         fences: choose_fences(options.fences)?,
         shape: choose_shape::<M>(options)?,
         capacity: asked.next_power_of_two(),
-        participants,
+        producers: choose_seats(kind, Role::Producer, options.producers)?,
+        consumers: choose_seats(kind, Role::Consumer, options.consumers)?,
         schema: options.schema.unwrap_or(0),
         liveness_interval,
+        delivery: match (kind, options.delivery) {
+            (Kind::Spsc, Some(_)) => return Err(CreateError::OnlyMpmc { option: "delivery" }),
+            (_, asked) => asked.unwrap_or_default(),
+        },
         first_position: options.first_position,
     })
+}
+
+fn choose_seats(kind: Kind, role: Role, asked: Option<u32>) -> Result<u32, CreateError> {
+    match (kind, asked) {
+        (Kind::Spsc, None) => Ok(1),
+        (Kind::Spsc, Some(_)) => Err(CreateError::OnlyMpmc {
+            option: match role {
+                Role::Producer => "producers",
+                Role::Consumer => "consumers",
+            },
+        }),
+        (Kind::Mpmc, None) => Ok(DEFAULT_SEATS),
+        (Kind::Mpmc, Some(asked)) if (1..=MAX_SEATS).contains(&asked) => Ok(asked),
+        (Kind::Mpmc, Some(asked)) => Err(CreateError::Seats {
+            role,
+            asked,
+            max: MAX_SEATS,
+        }),
+    }
 }
 
 fn choose_shape<M: Message + ?Sized>(options: &Options) -> Result<Shape, CreateError> {
@@ -290,6 +353,24 @@ fn compare<M: Message + ?Sized>(
         return Err(OpenError::LivenessInterval {
             expected: nanos(expected),
             found: nanos(found.liveness_interval),
+        });
+    }
+    for (role, asked, found) in [
+        (Role::Producer, options.producers, found.producers),
+        (Role::Consumer, options.consumers, found.consumers),
+    ] {
+        if let Some(expected) = asked.filter(|&seats| seats != found) {
+            return Err(OpenError::Seats {
+                role,
+                expected,
+                found,
+            });
+        }
+    }
+    if let Some(expected) = options.delivery.filter(|&asked| asked != found.delivery) {
+        return Err(OpenError::Delivery {
+            expected,
+            found: found.delivery,
         });
     }
     if let Some(expected) = options.mode.filter(|&mode| mode != found_mode) {

@@ -6,7 +6,7 @@
 //! 0x100  head       u64, next position to read
 //! 0x180  not_empty  event word
 //! 0x200  not_full   event word
-//! 0x280  status     closed flag, counters
+//! 0x280  status     closed flag, rolls, orphan hint, counters
 //! 0x300  settings   creation time, boot, liveness interval, flags, first position
 //! 0x400  entries    one per participant, 128 bytes each
 //! ....   slots      from the next multiple of 4096
@@ -22,14 +22,15 @@
 
 mod header;
 
-pub(crate) use self::header::{Entry, Person, View};
+pub(crate) use self::header::{Entry, Person, Place, View};
 
 use crate::error::OpenError;
 use crate::message::{MAX_ALIGN, MAX_PAYLOAD, Shape};
 use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
-use crate::terms::{Encoding, Fences, Kind, Role};
+use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
 use bytemuck::{Pod, Zeroable};
 use core::mem::offset_of;
+use core::ops::Range;
 use core::time::Duration;
 
 /// "SLIPRING" as it reads in memory.
@@ -43,16 +44,11 @@ pub(crate) const HEADER_SIZE: usize = 0x400;
 /// Participant `i` is alive as long as it holds a lock on byte `SEATS_AT + i`.
 pub(crate) const SEATS_AT: i64 = 0x400;
 
-/// Participants of an SPSC ring: [`Role::Producer`], then [`Role::Consumer`].
-pub(crate) const SPSC_PARTICIPANTS: u32 = 2;
+/// Whoever recovers holds a lock on this byte.
+pub(crate) const RECOVERY_AT: i64 = SEATS_AT - 1;
 
-/// The seat of an end of an SPSC ring.
-pub(crate) fn spsc_seat(role: Role) -> u32 {
-    match role {
-        Role::Producer => 0,
-        Role::Consumer => 1,
-    }
-}
+/// The most seats of one role.
+pub(crate) const MAX_SEATS: u32 = 4096;
 
 /// What a ring is, as its first line says it.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -71,7 +67,8 @@ pub(crate) struct Identity {
     schema: u64,
     slots_offset: u64,
     total_len: u64,
-    zero: [u64; 7],
+    producers: u32,
+    zero: [u32; 13],
 }
 
 /// How a ring is to be used, as its seventh line says it. What is not used yet is zero.
@@ -98,6 +95,7 @@ const _: () = {
     assert!(offset_of!(Identity, schema) == 0x30);
     assert!(offset_of!(Identity, slots_offset) == 0x38);
     assert!(offset_of!(Identity, total_len) == 0x40);
+    assert!(offset_of!(Identity, producers) == 0x48);
     assert!(size_of::<Settings>() == HEADER_SIZE - SETTINGS_AT);
     assert!(offset_of!(Settings, liveness_interval) == 0x18);
     assert!(offset_of!(Settings, flags) == 0x24);
@@ -112,13 +110,28 @@ pub(crate) struct Geometry {
     pub(crate) fences: Fences,
     pub(crate) shape: Shape,
     pub(crate) capacity: u64,
-    pub(crate) participants: u32,
+    /// Seats for producers, which come first.
+    pub(crate) producers: u32,
+    pub(crate) consumers: u32,
     pub(crate) schema: u64,
     pub(crate) liveness_interval: Duration,
+    pub(crate) delivery: Delivery,
     pub(crate) first_position: u64,
 }
 
 impl Geometry {
+    pub(crate) fn participants(&self) -> u32 {
+        self.producers + self.consumers
+    }
+
+    /// The seats of a role.
+    pub(crate) fn seats(&self, role: Role) -> Range<u32> {
+        match role {
+            Role::Producer => 0..self.producers,
+            Role::Consumer => self.producers..self.participants(),
+        }
+    }
+
     /// Bytes from the start of a slot to its payload.
     pub(crate) fn payload_offset(&self) -> u64 {
         u64::from(self.shape.align).max(8)
@@ -132,7 +145,7 @@ impl Geometry {
 
     /// Bytes from the start of the ring to its first slot.
     pub(crate) fn slots_offset(&self) -> u64 {
-        let entries = u64::from(self.participants) * size_of::<Entry>() as u64;
+        let entries = u64::from(self.participants()) * size_of::<Entry>() as u64;
         (HEADER_SIZE as u64 + entries).next_multiple_of(PAGE)
     }
 
@@ -153,17 +166,18 @@ impl Geometry {
             stride: u32::try_from(self.stride()).unwrap_or(u32::MAX),
             payload_size: self.shape.size,
             payload_align: self.shape.align,
-            participants: self.participants,
+            participants: self.participants(),
             schema: self.schema,
             slots_offset: self.slots_offset(),
             total_len: self.total_len(),
-            zero: [0; 7],
+            producers: self.producers,
+            zero: [0; 13],
         };
         let settings = Settings {
             created_at,
             boot_id,
             liveness_interval: nanos(self.liveness_interval),
-            delivery: 0,
+            delivery: encode_delivery(self.delivery),
             flags: 0,
             successor: 0,
             first_position: self.first_position,
@@ -217,10 +231,21 @@ impl Geometry {
         if !align.is_power_of_two() || align as usize > MAX_ALIGN {
             return Err(bad("payload_align", align));
         }
-        if kind == Kind::Spsc && identity.participants != SPSC_PARTICIPANTS {
+        let most_seats = match kind {
+            Kind::Spsc => 1,
+            Kind::Mpmc => MAX_SEATS,
+        };
+        let producers = identity.producers;
+        if !(1..=most_seats).contains(&producers) {
+            return Err(bad("producers", producers));
+        }
+        let consumers = identity.participants.wrapping_sub(producers);
+        if !(1..=most_seats).contains(&consumers) {
             return Err(bad("participants", identity.participants));
         }
-        if settings.delivery != 0 {
+        let delivery =
+            decode_delivery(settings.delivery).ok_or(bad("delivery", settings.delivery))?;
+        if kind == Kind::Spsc && delivery != Delivery::default() {
             return Err(bad("delivery", settings.delivery));
         }
         if settings.successor != 0 {
@@ -239,9 +264,11 @@ impl Geometry {
                 align,
             },
             capacity,
-            participants: identity.participants,
+            producers,
+            consumers,
             schema: identity.schema,
             liveness_interval: Duration::from_nanos(settings.liveness_interval),
+            delivery,
             first_position: settings.first_position,
         };
         if u64::from(identity.stride) != geometry.stride() {
@@ -318,6 +345,19 @@ fn decode_encoding(word: u32) -> Option<Encoding> {
         .find(|&encoding| encode_encoding(encoding) == word)
 }
 
+fn encode_delivery(delivery: Delivery) -> u32 {
+    match delivery {
+        Delivery::AtLeastOnce => 0,
+        Delivery::AtMostOnce => 1,
+    }
+}
+
+fn decode_delivery(word: u32) -> Option<Delivery> {
+    [Delivery::AtLeastOnce, Delivery::AtMostOnce]
+        .into_iter()
+        .find(|&delivery| encode_delivery(delivery) == word)
+}
+
 fn encode_fences(fences: Fences) -> u32 {
     match fences {
         Fences::Membarrier => 1,
@@ -347,9 +387,11 @@ mod tests {
                     align,
                 },
                 capacity: MAX_CAPACITY,
-                participants: SPSC_PARTICIPANTS,
+                producers: 1,
+                consumers: 1,
                 schema: u64::MAX,
                 liveness_interval: Duration::MAX,
+                delivery: Delivery::AtLeastOnce,
                 first_position: u64::MAX,
             };
             let described = geometry.describe([1; 16], 2);

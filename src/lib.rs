@@ -65,11 +65,17 @@ mod wait;
 #[cfg(not(any(loom, shuttle)))]
 mod attachment;
 #[cfg(not(any(loom, shuttle)))]
+mod handle;
+#[cfg(not(any(loom, shuttle)))]
 mod layout;
 #[cfg(not(any(loom, shuttle)))]
 mod message;
 #[cfg(not(any(loom, shuttle)))]
+pub mod mpmc;
+#[cfg(not(any(loom, shuttle)))]
 mod options;
+#[cfg(not(any(loom, shuttle)))]
+mod recovery;
 #[cfg(not(any(loom, shuttle)))]
 mod region;
 #[cfg(not(any(loom, shuttle)))]
@@ -77,10 +83,12 @@ mod seat;
 #[cfg(not(any(loom, shuttle)))]
 pub mod spsc;
 
-pub use self::terms::{Encoding, Fences, Kind, Peer, Role};
+pub use self::terms::{Delivery, Encoding, Fences, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
+    handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
     message::Message,
     options::{Options, WaitStrategy},
+    recovery::{Counters, Recovery},
     region::unlink,
 };

@@ -1,6 +1,6 @@
 //! How a ring is to be made, and what it must be like to be opened.
 
-use crate::terms::Fences;
+use crate::terms::{Delivery, Fences};
 use core::time::Duration;
 
 /// How a blocked push or pop waits.
@@ -32,9 +32,10 @@ impl Default for WaitStrategy {
 /// What a new ring is to be like, and what an existing one must be like to be opened.
 ///
 /// [`capacity`](Self::capacity), [`message_size`](Self::message_size), [`mode`](Self::mode),
-/// [`schema`](Self::schema), [`liveness_interval`](Self::liveness_interval) and
-/// [`fences`](Self::fences) are properties of the ring: a new ring gets them, and an existing
-/// one is refused if it differs in one that was set. [`wait`](Self::wait) and
+/// [`schema`](Self::schema), [`liveness_interval`](Self::liveness_interval),
+/// [`fences`](Self::fences) and, of MPMC rings, [`producers`](Self::producers),
+/// [`consumers`](Self::consumers) and [`delivery`](Self::delivery) are properties of the ring: a
+/// new ring gets them, and an existing one is refused if it differs in one that was set. [`wait`](Self::wait) and
 /// [`prefault`](Self::prefault) concern only the process that sets them.
 ///
 /// ```
@@ -61,6 +62,9 @@ pub struct Options {
     pub(crate) schema: Option<u64>,
     pub(crate) liveness_interval: Option<Duration>,
     pub(crate) fences: Option<Fences>,
+    pub(crate) producers: Option<u32>,
+    pub(crate) consumers: Option<u32>,
+    pub(crate) delivery: Option<Delivery>,
     pub(crate) wait: WaitStrategy,
     pub(crate) prefault: bool,
     pub(crate) first_position: u64,
@@ -111,6 +115,26 @@ impl Options {
     /// kernel has it, else [`Fences::Symmetric`].
     pub fn fences(mut self, fences: Fences) -> Self {
         self.fences = Some(fences);
+        self
+    }
+
+    /// How many producers an MPMC ring can have at a time, from 1 to 4096. 64 if not set. Each takes
+    /// 128 bytes of the ring.
+    pub fn producers(mut self, seats: u32) -> Self {
+        self.producers = Some(seats);
+        self
+    }
+
+    /// How many consumers an MPMC ring can have at a time; as [`producers`](Self::producers).
+    pub fn consumers(mut self, seats: u32) -> Self {
+        self.consumers = Some(seats);
+        self
+    }
+
+    /// What becomes of the messages that a consumer of an MPMC ring had taken and not given back
+    /// when it died. [`Delivery::AtLeastOnce`] if not set.
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = Some(delivery);
         self
     }
 

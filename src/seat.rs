@@ -1,28 +1,47 @@
-//! Who holds an end of a ring, and whether it is alive.
+//! Who holds the seats of a ring, and whether they are alive.
 //!
 //! A seat is one byte of the ring's object under an open-file-description lock that a mapping
 //! holds. The mapping pins the description, so the kernel lets the lock go exactly when the
 //! address space is gone, and by then no thread of it can store into the ring any more. A
 //! free lock is proof of death; a heartbeat, a pid or a time-out would only be a guess.
+//!
+//! The right to recover is such a lock too: it is never left behind.
 
 use crate::error::SystemError;
-use crate::layout::{Entry, PAGE, Person, SEATS_AT};
+use crate::layout::{Entry, PAGE, Person, RECOVERY_AT, SEATS_AT, View};
 use crate::region::{Mapping, Object, system};
+use crate::ring::roll::Roll;
 use crate::ring::tenancy::Phase;
 use crate::sys::{fork, lock, process};
 use crate::terms::{Peer, Role};
+use core::ops::Range;
 use nix::sys::mman::{MapFlags, ProtFlags};
 
-/// A held seat. Dropping it frees the seat; so does death.
+/// A byte that is locked until the value is dropped or the process is dead.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Hold {
     _lock: Mapping,
-    index: u32,
+    byte: i64,
 }
 
-impl Seat {
-    /// Takes the seat, unless somebody holds it.
-    pub(crate) fn take(object: &Object, index: u32) -> Result<Option<Self>, SystemError> {
+impl Hold {
+    /// Takes a seat, unless somebody holds it.
+    pub(crate) fn seat(object: &Object, seat: u32) -> Result<Option<Self>, SystemError> {
+        Self::take(object, byte(seat))
+    }
+
+    /// Takes the right to recover, unless somebody has it.
+    pub(crate) fn recovery(object: &Object) -> Result<Option<Self>, SystemError> {
+        Self::take(object, RECOVERY_AT)
+    }
+
+    fn take(object: &Object, byte: i64) -> Result<Option<Self>, SystemError> {
+        // To ask is cheaper than to make a description for a try in vain.
+        if let Ok(Some(_)) = lock::locked(object, byte, 1) {
+            return Ok(None);
+        }
+        // A description of its own each time: through a shared one, two threads would both get
+        // the lock.
         fork::without_forks(|| {
             let description = object.reopen()?;
             let mapping = Mapping::new(
@@ -32,58 +51,120 @@ impl Seat {
                 MapFlags::empty(),
             )?;
             mapping.keep_out_of_dumps()?;
-            let taken = lock::try_lock(&description, byte(index))
-                .map_err(|refused| system("fcntl", refused))?;
+            let taken =
+                lock::try_lock(&description, byte).map_err(|refused| system("fcntl", refused))?;
             Ok(taken.then_some(Self {
                 _lock: mapping,
-                index,
+                byte,
             }))
         })
     }
 }
 
-fn byte(index: u32) -> i64 {
-    SEATS_AT + i64::from(index)
+fn byte(seat: u32) -> i64 {
+    SEATS_AT + i64::from(seat)
 }
 
 /// Says in its entry who holds a seat.
-pub(crate) fn arrive(entry: &Entry, role: Role) {
+pub(crate) fn arrive(entry: &Entry, roll: &Roll, role: Role) {
     let person = Person {
         pid: process::pid(),
         start_time: process::start_time(),
         pid_namespace: process::pid_namespace(),
     };
+    // First, so that nobody takes the new stay for the old one.
+    roll.turn();
     entry.arrive(person, role);
 }
 
-/// Whether the holder of a seat is certainly gone. `own` is the asker's seat, which proves that the answers are about this ring: a descriptor that was closed behind the
-/// library's back, and its number used again, says "free" to everything. Any doubt is life.
-fn is_free(object: &Object, index: u32, own: Option<&Seat>) -> bool {
-    let is_held = |index| lock::is_locked(object, byte(index)).unwrap_or(true);
-    let is_genuine =
-        || own.is_some_and(|own| matches!(lock::is_locked(object, byte(own.index)), Ok(true)));
-    !is_held(index) && is_genuine() && !is_held(index) && is_genuine()
+/// Says that the holder of a seat goes in good order.
+pub(crate) fn leave(entry: &Entry, roll: &Roll) {
+    entry.leave();
+    roll.turn();
 }
 
-/// Who holds a seat, or what became of its last holder.
-pub(crate) fn ask(object: &Object, entry: &Entry, index: u32, own: Option<&Seat>) -> Peer {
-    /// Stays that begin and end while their predecessor is asked about; a peer that changes
-    /// its entry faster than that is alive.
-    const PATIENCE: u32 = 8;
-    for _ in 0..PATIENCE {
-        let before = entry.stay();
-        if !is_free(object, index, own) {
-            break;
+/// One of the seats that is held, or `None` if certainly none is. `own` is the asker's seat, which
+/// proves that the answers are about this ring: a descriptor that was closed behind the library's
+/// back, and its number used again, says "free" to everything. Any doubt is life.
+pub(crate) fn held(object: &Object, seats: &Range<u32>, own: Option<&Hold>) -> Option<u32> {
+    let is_genuine = || match own {
+        Some(own) => matches!(lock::locked(object, own.byte, 1), Ok(Some(_))),
+        None => object.is_genuine(),
+    };
+    let len = i64::from(seats.end - seats.start);
+    let first_held = || match lock::locked(object, byte(seats.start), len) {
+        Ok(found) => found.map(|found| (found - SEATS_AT) as u32),
+        Err(_) => Some(seats.start),
+    };
+    for _ in 0..2 {
+        if let Some(held) = first_held() {
+            return Some(held);
         }
-        let after = entry.stay();
+        if !is_genuine() {
+            return Some(seats.start);
+        }
+    }
+    None
+}
+
+/// What is known of the holders of some seats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) peer: Peer,
+    /// Whether a lock is held whose entry says otherwise: its holder is about to leave or has just
+    /// come. Either may have told everybody already.
+    pub(crate) is_passing: bool,
+}
+
+/// Asks about all who hold seats of a role, or what became of the last ones.
+pub(crate) fn ask(
+    object: &Object,
+    view: &View,
+    role: Role,
+    seats: &Range<u32>,
+    own: Option<&Hold>,
+) -> Answer {
+    /// Stays that begin or end while they are asked about; peers that come and go faster than
+    /// that are alive.
+    const PATIENCE: u32 = 8;
+    let roll = view.header().status.0.roll(role);
+    for _ in 0..PATIENCE {
+        let before = roll.count();
+        if let Some(held) = held(object, seats, own) {
+            let entry = view.entry(held);
+            return Answer {
+                peer: Peer::Present { pid: entry.pid() },
+                is_passing: entry.stay().phase() != Phase::Active,
+            };
+        }
+        let peer = last_of(view, seats);
         // A stay that began meanwhile has a lock that was not asked about.
-        if after.is_of(before) {
-            return match after.phase() {
-                Phase::NeverTaken => Peer::NeverCame,
-                Phase::Left => Peer::Left,
-                Phase::Active => Peer::Died { pid: entry.pid() },
+        if roll.count() == before {
+            return Answer {
+                peer,
+                is_passing: false,
             };
         }
     }
-    Peer::Present { pid: entry.pid() }
+    Answer {
+        peer: Peer::Present {
+            pid: view.entry(seats.start).pid(),
+        },
+        is_passing: true,
+    }
+}
+
+/// What became of those who held seats that are all free: that one died says more than that
+/// others left.
+fn last_of(view: &View, seats: &Range<u32>) -> Peer {
+    let mut last = Peer::NeverCame;
+    for seat in seats.clone() {
+        let entry = view.entry(seat);
+        match entry.stay().phase() {
+            Phase::Active => return Peer::Died { pid: entry.pid() },
+            Phase::Left => last = Peer::Left,
+            Phase::NeverTaken => {}
+        }
+    }
+    last
 }

@@ -7,13 +7,8 @@
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence, fence};
 
-#[cfg(loom)]
-pub(crate) use self::modelled::{AtomicU32, AtomicU64};
-#[cfg(loom)]
-pub(crate) use loom::sync::atomic::fence;
-
-#[cfg(shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::modelled::{AtomicU32, AtomicU64, fence};
 
 pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -23,6 +18,8 @@ pub(crate) use self::bytes::Cell;
 
 #[cfg(all(test, any(loom, shuttle)))]
 pub(crate) mod modelling;
+#[cfg(any(loom, shuttle))]
+pub(crate) mod mortality;
 
 #[cfg(not(loom))]
 mod bytes {
@@ -192,25 +189,33 @@ mod bytes {
     }
 }
 
-/// loom's atomics, with loads that can be made read-modify-writes.
+/// The checkers' atomics, whose every store may be one that its thread does not live to make;
+/// and loom's with loads that can be made read-modify-writes.
 ///
 /// loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later; a
 /// load done as `fetch_or(0)` is not skipped, but sees only the newest value. Each model runs
 /// both ways (`--cfg rmw_loads`). Stores become swaps with them: loom does not know that a
 /// plain store can't come between the two halves of another thread's read-modify-write, and
 /// would take what was written back for newer than what was stored.
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 mod modelled {
+    use super::mortality::outlive_a_store;
     use core::sync::atomic::Ordering;
+    #[cfg(loom)]
+    use loom::sync::atomic;
+    #[cfg(shuttle)]
+    use shuttle::sync::atomic;
+
+    pub(crate) use atomic::fence;
 
     macro_rules! atomic {
         ($name:ident, $word:ty) => {
             #[derive(Debug)]
-            pub(crate) struct $name(loom::sync::atomic::$name);
+            pub(crate) struct $name(atomic::$name);
 
             impl $name {
                 pub(crate) fn new(value: $word) -> Self {
-                    Self(loom::sync::atomic::$name::new(value))
+                    Self(atomic::$name::new(value))
                 }
 
                 pub(crate) fn load(&self, order: Ordering) -> $word {
@@ -222,6 +227,7 @@ mod modelled {
                 }
 
                 pub(crate) fn store(&self, value: $word, order: Ordering) {
+                    outlive_a_store();
                     if cfg!(rmw_loads) {
                         self.0.swap(value, order);
                     } else {
@@ -230,6 +236,7 @@ mod modelled {
                 }
 
                 pub(crate) fn fetch_add(&self, value: $word, order: Ordering) -> $word {
+                    outlive_a_store();
                     self.0.fetch_add(value, order)
                 }
 
@@ -240,6 +247,7 @@ mod modelled {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$word, $word> {
+                    outlive_a_store();
                     self.0.compare_exchange(current, new, success, failure)
                 }
             }
@@ -251,6 +259,7 @@ mod modelled {
 
     impl AtomicU32 {
         pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
+            outlive_a_store();
             self.0.fetch_or(bits, order)
         }
     }

@@ -109,8 +109,8 @@ impl fmt::Display for Role {
     }
 }
 
-/// What is known of the other end of a ring. True of the moment of asking; the next holder
-/// may be on its way.
+/// What is known of the other end of a ring; of an MPMC ring, of one of those who are there or of
+/// those who were there last. True of the moment of asking; the next holder may be on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {

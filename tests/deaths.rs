@@ -321,7 +321,7 @@ fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next() {
 fn executing_another_program_frees_the_seat() {
     let name = Name::new("ring");
     let ring = Ring::<u64>::create(&name, 2).unwrap();
-    let mut consumer = ring.consumer().unwrap();
+    let consumer = ring.consumer().unwrap();
     let peer = start("role_holds", &[&name, &"program"]);
     let pid = peer.pid();
     until("the program is gone", || {

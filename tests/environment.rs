@@ -295,13 +295,15 @@ fn no_descriptors_left_is_an_error_everywhere() {
     let child = fork_child(|| {
         let ring = Ring::<u64>::open(&name).unwrap();
         let mut consumer = ring.consumer().unwrap();
+        let free = Ring::<u64>::create(&other, 2).unwrap();
+        slipring::unlink(&other).unwrap();
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 0, hard).unwrap();
         let refused = Ring::<u64>::open(&name).unwrap_err();
         assert!(matches!(refused, OpenError::System(_)), "{refused}");
         let refused = Ring::<u64>::create(&other, 2).unwrap_err();
         assert!(matches!(refused, CreateError::System(_)), "{refused}");
-        let refused = ring.producer().unwrap_err();
+        let refused = free.producer().unwrap_err();
         assert!(matches!(refused, AttachError::System(_)), "{refused}");
         // What is attached needs none.
         assert!(matches!(consumer.peer(), Ok(Peer::Present { .. })));

@@ -160,8 +160,8 @@ impl Victims {
                 };
             }
             Step::Peer => {
-                let asked = self.producer.as_mut().map(Producer::peer);
-                let asked = asked.or(self.consumer.as_mut().map(Consumer::peer));
+                let asked = self.producer.as_ref().map(Producer::peer);
+                let asked = asked.or(self.consumer.as_ref().map(Consumer::peer));
                 assert!(matches!(asked, None | Some(Ok(_))));
             }
             _ => {

@@ -70,11 +70,11 @@ fn a_second_holder_of_an_end_is_refused_with_the_firsts_pid() {
         let present = Ok(Peer::Present { pid });
         match role {
             Role::Producer => {
-                let mut consumer = ring.consumer().unwrap();
+                let consumer = ring.consumer().unwrap();
                 until("it comes", || consumer.peer() == present);
             }
             Role::Consumer => {
-                let mut producer = ring.producer().unwrap();
+                let producer = ring.producer().unwrap();
                 until("it comes", || producer.peer() == present);
             }
         }

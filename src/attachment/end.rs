@@ -1,14 +1,17 @@
-//! One end of a ring: its seat, what it has heard of the other end, and how it waits for it.
+//! One end of a ring: its seat, what it has heard of the other side, and how it waits for it.
 
-use super::Attachment;
+use super::attach::{Attached, attach};
+use super::{A_MOMENT, Attachment};
 use crate::error::{AttachError, Broken, Corrupt, Disconnected, Forked, Refused};
-use crate::layout::{Entry, View};
+use crate::layout::{Entry, Place, View};
 use crate::options::WaitStrategy;
-use crate::ring::tenancy::{Phase, Stay};
-use crate::seat::{self, Seat};
+use crate::ring::Words;
+use crate::ring::intent::Run;
+use crate::seat::{self, Hold};
+use crate::sync::{Acquire, Relaxed};
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
-use crate::terms::{Fences, Peer, Role};
+use crate::terms::{Fences, Kind, Peer, Role};
 use crate::wait::Event;
 use core::hint::spin_loop;
 use core::time::Duration;
@@ -34,76 +37,114 @@ impl Patience {
     }
 }
 
+/// What an end works on, without the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    view: View,
+    place: Place,
+}
+
+impl Station {
+    #[inline(always)]
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn entry(&self) -> &Entry {
+        self.place.entry()
+    }
+
+    #[inline(always)]
+    pub(crate) fn for_pushing(&self) -> Words<'_> {
+        Words {
+            slots: self.view.slots(),
+            index: &self.view.header().tail.0,
+            intent: self.place.entry().intent(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn for_popping(&self) -> Words<'_> {
+        Words {
+            index: &self.view.header().head.0,
+            ..self.for_pushing()
+        }
+    }
+}
+
 /// The part of a handle that is the same for producers and consumers.
 #[derive(Debug)]
 pub(crate) struct End {
     /// Where the handle works; [`Generation::NONE`] once the ring was found corrupt.
     works_in: Generation,
     fences: Fences,
-    view: View,
+    station: Station,
     role: Role,
     heard: Heard,
-    peer_index: u32,
-    index: u32,
-    seat: Option<Seat>,
+    /// What a dead consumer held, and this one has to go on with.
+    inherited: Option<Run>,
+    seat: u32,
+    hold: Option<Hold>,
     attachment: Arc<Attachment>,
 }
 
-/// What the end knows of its peer.
+/// What the end knows of the others.
 #[derive(Debug)]
 struct Heard {
-    /// The stay that was asked about, and the answer.
-    last: Option<(Stay, Peer)>,
-    /// When to ask again whether a peer that was alive still is.
+    news: Option<News>,
+    gone: Option<Disconnected>,
+    /// When to ask again though nothing is new: nobody tells of a death.
     again: Instant,
 }
 
+/// What tells that there is something to ask about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct News {
+    /// Comings and goings on the other side.
+    roll: u32,
+    /// Messages that wait for any consumer.
+    orphans: Option<u32>,
+}
+
 impl End {
-    /// Takes an end of a ring that has one seat for it.
-    pub(crate) fn take(
-        attachment: &Arc<Attachment>,
-        role: Role,
-        index: u32,
-        peer_index: u32,
-    ) -> Result<Self, AttachError> {
+    /// Takes an end of a ring.
+    pub(crate) fn take(attachment: &Arc<Attachment>, role: Role) -> Result<Self, AttachError> {
         let view = *attachment.view().ok_or(Forked)?;
-        let entry = view.entry(index);
-        let patience = Instant::now().after(attachment.geometry.liveness_interval);
-        let seat = loop {
-            if let Some(seat) = Seat::take(attachment.region.object(), index)? {
-                break seat;
-            }
-            // A lock whose holder has left may be held by a child that another thread is just
-            // spawning: `posix_spawn` copies every descriptor, until its exec.
-            let is_active = entry.stay().phase() == Phase::Active;
-            if is_active || Instant::now() >= patience {
-                let pid = is_active.then(|| entry.pid());
-                return Err(AttachError::Taken { role, pid });
-            }
-            thread::sleep(BETWEEN_LOCK_AND_ENTRY);
-        };
-        seat::arrive(entry, role);
+        let Attached {
+            seat,
+            hold,
+            inherited,
+        } = attach(attachment, &view, role)?;
         // The last holder may have died between what it did and telling of it.
         event_of(&view, role.other()).notify_all();
         Ok(Self {
             works_in: attachment.opened_in,
             fences: attachment.geometry.fences,
-            view,
+            station: Station {
+                view,
+                place: view.place(seat),
+            },
             role,
             heard: Heard {
-                last: None,
+                news: None,
+                gone: None,
                 again: Instant::now(),
             },
-            peer_index,
-            index,
-            seat: Some(seat),
+            inherited,
+            seat,
+            hold: Some(hold),
             attachment: Arc::clone(attachment),
         })
     }
 
     #[inline(always)]
+    pub(crate) fn station(&self) -> &Station {
+        &self.station
+    }
+
+    #[inline(always)]
     pub(crate) fn view(&self) -> &View {
-        &self.view
+        &self.station.view
     }
 
     pub(crate) fn attachment(&self) -> &Attachment {
@@ -141,21 +182,40 @@ impl End {
     /// Whether the ring was closed.
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
-        self.view.header().closed.0.is_set()
+        self.view().header().status.0.closed.is_set()
     }
 
-    /// Asks the kernel about the peer.
-    pub(crate) fn peer(&mut self) -> Result<Peer, Forked> {
+    /// Asks the kernel about the other side.
+    pub(crate) fn peer(&self) -> Result<Peer, Forked> {
         self.attachment.view().ok_or(Forked)?;
         if self.is_closed() {
             return Ok(Peer::Closed);
         }
-        Ok(self.ask(Instant::now()))
+        Ok(self.ask().peer)
     }
 
     #[inline(always)]
     pub(crate) fn fences(&self) -> Fences {
         self.fences
+    }
+
+    /// What was a dead consumer's and is this end's now; the caller goes on with it.
+    pub(crate) fn take_inherited(&mut self) -> Option<Run> {
+        self.inherited.take()
+    }
+
+    /// Passes a wake-up on to another sleeper of this role.
+    pub(crate) fn pass_on(&self) {
+        event_of(self.view(), self.role).notify(self.fences);
+    }
+
+    /// Lets others know of positions that were left without a message.
+    #[cold]
+    pub(crate) fn tell_of_tombstones(&self, tombstones: u64) {
+        let header = self.view().header();
+        // Relaxed: a count to look at.
+        header.status.0.tombstones.fetch_add(tombstones, Relaxed);
+        header.not_empty.0.notify_all();
     }
 
     /// How often to look again before [`End::wait`]. One pause between two looks: none takes
@@ -169,22 +229,24 @@ impl End {
         }
     }
 
-    /// Waits until `is_due` says that there is something to do, or not at all.
+    /// Waits until `is_due` says that there is something to do, or something was inherited; or
+    /// not at all. Says whether it slept.
     pub(crate) fn wait(
         &mut self,
         deadline: Option<Instant>,
         is_due: impl Fn() -> bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<bool, Refused> {
         let Some(deadline) = deadline else {
             let gone = self.hear(Instant::lately());
-            return self.conclude(gone, is_due);
+            return self.conclude(gone, is_due, false);
         };
         let mut steps = Steps::after_first_burst(self.attachment.wait);
+        let mut has_slept = false;
         loop {
             let now = Instant::now();
             let gone = self.hear(now);
-            if gone.is_some() || now >= deadline {
-                return self.conclude(gone, is_due);
+            if gone.is_some() || self.inherited.is_some() || now >= deadline {
+                return self.conclude(gone, is_due, has_slept);
             }
             let is_over = || is_due() || self.has_news();
             match steps.next() {
@@ -198,12 +260,13 @@ impl End {
                 }
                 Step::Yield => thread::yield_now(),
                 Step::Sleep => {
-                    let until = deadline.min(self.next_question(now));
-                    event_of(&self.view, self.role).wait(self.fences, until, is_over);
+                    let until = deadline.min(self.heard.again);
+                    event_of(self.view(), self.role).wait(self.fences, until, is_over);
+                    has_slept = true;
                 }
             }
             if is_due() {
-                return Ok(());
+                return Ok(has_slept);
             }
         }
     }
@@ -214,83 +277,138 @@ impl End {
         &self,
         gone: Option<Disconnected>,
         is_due: impl Fn() -> bool,
-    ) -> Result<(), Refused> {
+        has_slept: bool,
+    ) -> Result<bool, Refused> {
         match gone {
-            _ if is_due() => Ok(()),
+            _ if self.inherited.is_some() || is_due() => Ok(has_slept),
             Some(gone) => Err(gone.into()),
             None => Err(Refused::NotNow),
         }
     }
 
-    /// Whether the peer is gone, as far as was heard; asks if there is reason to.
+    /// Whether the other side is gone, as far as was heard; asks if there is reason to.
     fn hear(&mut self, now: Instant) -> Option<Disconnected> {
         if self.is_closed() {
             return Some(Disconnected::Closed);
         }
-        let known = match self.heard.last {
-            Some((stay, peer)) if stay == self.peer_entry().stay() => Some(peer),
-            _ => None,
-        };
-        let peer = match known {
-            Some(Peer::Present { .. }) if now >= self.heard.again => self.ask(now),
-            Some(peer) => peer,
-            None => self.ask(now),
-        };
-        match peer {
+        if self.has_news() || now >= self.heard.again {
+            self.listen(now);
+        }
+        self.heard.gone
+    }
+
+    /// Asks about the others: whether anybody of the other side is there, and whether anybody of
+    /// either died and left something to be done.
+    #[cold]
+    fn listen(&mut self, now: Instant) {
+        let interval = self.attachment.geometry.liveness_interval;
+        let news = self.news();
+        let answer = self.ask();
+        let mut gone = match answer.peer {
             Peer::NeverCame | Peer::Present { .. } => None,
             Peer::Left => Some(Disconnected::Left),
             Peer::Died { pid } => Some(Disconnected::Died { pid }),
             Peer::Closed => Some(Disconnected::Closed),
-        }
-    }
-
-    fn ask(&mut self, now: Instant) -> Peer {
-        let entry = self.view.entry(self.peer_index);
-        let stay = entry.stay();
-        let object = self.attachment.region.object();
-        let peer = seat::ask(object, entry, self.peer_index, self.seat.as_ref());
-        let interval = self.attachment.geometry.liveness_interval;
-        let interval = match (peer, stay.phase()) {
-            // It has left but for its lock, or the next holder has arrived but for its entry.
-            // Either may have told everybody already, before this end listened.
-            (Peer::Present { .. }, Phase::Left) => interval.min(BETWEEN_LOCK_AND_ENTRY),
-            _ => interval,
         };
+        let mut pause = if answer.is_passing {
+            interval.min(A_MOMENT)
+        } else {
+            interval
+        };
+        if self.attachment.geometry.kind == Kind::Mpmc {
+            if !self.recover() {
+                pause = interval.min(A_MOMENT);
+            }
+            if self.role == Role::Consumer && self.may_be_redelivered() {
+                gone = None;
+            }
+        }
         self.heard = Heard {
-            last: Some((stay, peer)),
-            again: now.after(interval),
+            news: Some(news),
+            gone,
+            again: now.after(pause),
         };
-        peer
     }
 
-    /// When a sleeper has to ask about its peer, who will not tell of its death.
-    fn next_question(&self, now: Instant) -> Instant {
-        match self.heard.last {
-            Some((_, Peer::Present { .. })) => self.heard.again,
-            _ => now.after(self.attachment.geometry.liveness_interval),
+    fn ask(&self) -> seat::Answer {
+        let role = self.role.other();
+        seat::ask(
+            self.attachment.region.object(),
+            self.view(),
+            role,
+            &self.attachment.geometry.seats(role),
+            self.hold.as_ref(),
+        )
+    }
+
+    /// Finishes what the dead have left, if they have; `false` if somebody else is at it. A
+    /// refused consumer goes on with what a dead one held.
+    fn recover(&mut self) -> bool {
+        let scene = self.attachment.scene(self.view(), self.hold.as_ref());
+        if !scene.is_recovery_due() {
+            return true;
+        }
+        // A refusal of the kernel, as for want of descriptors, may pass.
+        let Ok(Ok(watch)) = scene.watch() else {
+            return false;
+        };
+        let adopter = (self.role == Role::Consumer).then_some(self.seat);
+        let (_, adopted) = watch.recover(adopter);
+        drop(watch);
+        self.inherited = adopted;
+        true
+    }
+
+    /// Whether there may be a message that no pop has got, though no producer is there: the one
+    /// that another consumer holds comes again if that one dies.
+    fn may_be_redelivered(&self) -> bool {
+        let header = self.view().header();
+        let tail = header.tail.0.load(Acquire);
+        let head = header.head.0.load(Acquire);
+        let scene = self.attachment.scene(self.view(), self.hold.as_ref());
+        head != tail || scene.is_anything_held()
+    }
+
+    fn news(&self) -> News {
+        let status = &self.view().header().status.0;
+        News {
+            roll: status.roll(self.role.other()).count(),
+            orphans: match self.role {
+                Role::Producer => None,
+                Role::Consumer => status.orphans.call(),
+            },
         }
     }
 
-    /// Whether there is a reason to ask about the peer before the interval is over.
+    /// Whether there is a reason to ask before the interval is over.
     fn has_news(&self) -> bool {
-        let now = self.peer_entry().stay();
-        self.is_closed() || self.heard.last.is_none_or(|(heard, _)| heard != now)
-    }
-
-    fn peer_entry(&self) -> &Entry {
-        self.view.entry(self.peer_index)
+        let heard = self.heard.news;
+        let now = self.news();
+        let are_orphans_new = |heard: News| now.orphans.is_some() && now.orphans != heard.orphans;
+        self.is_closed()
+            || heard.is_none_or(|heard| heard.roll != now.roll || are_orphans_new(heard))
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        if self.attachment.view().is_some() {
-            self.view.entry(self.index).leave();
-            // The peer asks the lock, so it should be free before the peer is told; a peer that
-            // finds it held all the same asks again.
-            self.seat = None;
-            event_of(&self.view, self.role.other()).notify_all();
+        if self.attachment.view().is_none() {
+            return;
         }
+        let entry = self.station.entry();
+        let capacity = self.attachment.geometry.capacity;
+        let left_something = entry.intent().read(capacity).is_some();
+        seat::leave(entry, self.view().header().status.0.roll(self.role));
+        // The others ask the lock, so it should be free before they are told; who finds it
+        // held all the same asks again.
+        self.hold = None;
+        if left_something {
+            // If it can't be done now, somebody does it at the end of an interval.
+            if let Ok(Ok(watch)) = self.attachment.scene(self.view(), None).watch() {
+                watch.recover(None);
+            }
+        }
+        event_of(self.view(), self.role.other()).notify_all();
     }
 }
 
@@ -302,10 +420,6 @@ fn event_of(view: &View, role: Role) -> &Event {
         Role::Consumer => &view.header().not_empty.0,
     }
 }
-
-/// How soon to ask again about a seat of which lock and entry do not agree: they differ for
-/// some microseconds, unless their holder is stopped or killed just there.
-const BETWEEN_LOCK_AND_ENTRY: Duration = Duration::from_millis(1);
 
 /// Looks between two looks at the clock: some microseconds, against which the clock is cheap.
 const BURST: u32 = 1000;

@@ -29,6 +29,26 @@ pub enum AttachError {
         /// it is only just attaching. `None` if there is none. Unverified.
         pid: Option<u32>,
     },
+    /// An MPMC ring has as many handles of the kind as it has seats for them.
+    #[error("the ring has {} {role} seats, and all are taken, by processes {holders:?}", holders.len())]
+    NoSeat {
+        /// The end that was asked for.
+        role: Role,
+        /// The pid of each seat's holder, in its own pid namespace; a process is there as often as
+        /// it has handles. Unverified.
+        holders: Vec<u32>,
+    },
+    /// The free seats are those of dead processes, of which it can't be known yet what they held:
+    /// a live process is stopped in the middle of an operation on the same messages.
+    #[error("no {role} seat can be taken before a stopped process goes on")]
+    Undecided {
+        /// The end that was asked for.
+        role: Role,
+    },
+    /// Another process has been recovering the ring for longer than a liveness interval: it is
+    /// stopped.
+    #[error(transparent)]
+    Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
@@ -38,6 +58,30 @@ pub enum AttachError {
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),
+}
+
+/// Why a ring was not recovered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// Another process has been at it for longer than a liveness interval: it is stopped.
+    #[error(transparent)]
+    Recovering(#[from] Recovering),
+    /// The ring was opened before this process was forked.
+    #[error(transparent)]
+    Forked(#[from] Forked),
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Another process is recovering the ring. If it dies, the next one goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("process {pid} is recovering the ring, and has not finished")]
+#[non_exhaustive]
+pub struct Recovering {
+    /// What it recorded as its pid, in its own pid namespace. Unverified.
+    pub pid: u32,
 }
 
 /// The ring holds what no peer that follows the protocol leaves there.
@@ -52,15 +96,15 @@ pub struct Corrupt;
 #[non_exhaustive]
 pub struct Forked;
 
-/// The other end is gone. A report, not a verdict, unless the ring is closed: the same handle
-/// goes on when somebody takes that end again.
+/// The other end is gone; of an MPMC ring, everybody who was there. A report, not a verdict, unless
+/// the ring is closed: the same handle goes on when somebody takes that end again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Disconnected {
     /// Its last holder dropped its handle.
     #[error("the other end has left")]
     Left,
-    /// Its last holder died.
+    /// Its last holder died; of several, one of those that held it last.
     #[error("the other end, process {pid}, has died")]
     Died {
         /// What it recorded as its pid, in its own pid namespace.

@@ -1,6 +1,6 @@
 //! Errors of making, finding and removing rings.
 
-use crate::terms::{Encoding, Fences, Kind};
+use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
 use std::io;
 use thiserror::Error;
 
@@ -60,6 +60,22 @@ pub enum CreateError {
     /// A ring of byte strings needs a message size.
     #[error("a ring of byte strings needs a message size")]
     NoMessageSize,
+    /// The number of seats is out of range.
+    #[error("there can't be {asked} {role} seats, but 1 to {max}")]
+    Seats {
+        /// Of which end.
+        role: Role,
+        /// As given.
+        asked: u32,
+        /// The most.
+        max: u32,
+    },
+    /// An SPSC ring does not have what was asked for.
+    #[error("{option} is an option of MPMC rings")]
+    OnlyMpmc {
+        /// The option.
+        option: &'static str,
+    },
     /// The liveness interval is zero.
     #[error("a liveness interval of zero asks without end")]
     LivenessInterval,
@@ -206,6 +222,24 @@ pub enum OpenError {
         expected: u64,
         /// The ring's, in nanoseconds.
         found: u64,
+    },
+    /// The ring has another number of seats than was asked for.
+    #[error("the ring has {found} {role} seats, not {expected}")]
+    Seats {
+        /// Of which end.
+        role: Role,
+        /// As asked for.
+        expected: u32,
+        /// The ring's.
+        found: u32,
+    },
+    /// The ring treats what dead consumers held in another way than the one asked for.
+    #[error("the ring delivers {found}, not {expected}")]
+    Delivery {
+        /// As asked for.
+        expected: Delivery,
+        /// The ring's.
+        found: Delivery,
     },
     /// The ring's file has another mode than the one asked for.
     #[error("the ring's mode is {found:#o}, not {expected:#o}")]

@@ -2,6 +2,8 @@
 
 use super::{Described, Geometry, HEADER_SIZE, Identity, LINE, Settings, encode_role};
 use crate::ring::closed::Closed;
+use crate::ring::intent::Intent;
+use crate::ring::roll::{OrphanHint, Roll};
 use crate::ring::slot::Slots;
 use crate::ring::tenancy::{Stay, Tenancy};
 use crate::sync::{AtomicU32, AtomicU64, Relaxed};
@@ -24,8 +26,35 @@ pub(crate) struct Header {
     pub(crate) head: Line<AtomicU64>,
     pub(crate) not_empty: Line<Event>,
     pub(crate) not_full: Line<Event>,
-    pub(crate) closed: Line<Closed>,
+    pub(crate) status: Line<Status>,
     settings: UnsafeCell<Settings>,
+}
+
+/// What is stored to seldom: who came and went, how the ring ended, what was recovered.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Status {
+    pub(crate) closed: Closed,
+    producers: Roll,
+    consumers: Roll,
+    pub(crate) orphans: OrphanHint,
+    /// Who took the recovery lock last, for people to read.
+    pub(crate) recoverer: AtomicU32,
+    pub(crate) recoveries: AtomicU64,
+    pub(crate) tombstones: AtomicU64,
+    pub(crate) redelivered: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+}
+
+impl Status {
+    /// The participants of a role.
+    #[inline(always)]
+    pub(crate) fn roll(&self, role: Role) -> &Roll {
+        match role {
+            Role::Producer => &self.producers,
+            Role::Consumer => &self.consumers,
+        }
+    }
 }
 
 /// What a participant says about itself. Only its seat's lock is proof of anything.
@@ -37,6 +66,7 @@ pub(crate) struct Entry {
     pid: AtomicU32,
     start_time: AtomicU64,
     pid_namespace: AtomicU64,
+    intent: Intent,
 }
 
 const _: () = {
@@ -44,13 +74,18 @@ const _: () = {
     assert!(offset_of!(Header, head) == 0x100);
     assert!(offset_of!(Header, not_empty) == 0x180);
     assert!(offset_of!(Header, not_full) == 0x200);
-    assert!(offset_of!(Header, closed) == 0x280);
+    assert!(offset_of!(Header, status) == 0x280);
+    assert!(offset_of!(Status, orphans) == 0x0c);
+    assert!(offset_of!(Status, recoveries) == 0x18);
+    assert!(offset_of!(Status, dropped) == 0x30);
     assert!(offset_of!(Header, settings) == 0x300);
     assert!(size_of::<Header>() == HEADER_SIZE);
     assert!(size_of::<Entry>() == LINE);
     assert!(offset_of!(Entry, pid) == 0x08);
     assert!(offset_of!(Entry, start_time) == 0x10);
     assert!(offset_of!(Entry, pid_namespace) == 0x18);
+    assert!(offset_of!(Entry, intent) == 0x20);
+    assert!(size_of::<Intent>() == 0x10);
 };
 
 /// Who a participant is, for people to read.
@@ -62,6 +97,11 @@ pub(crate) struct Person {
 }
 
 impl Entry {
+    #[inline(always)]
+    pub(crate) fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
     pub(crate) fn stay(&self) -> Stay {
         self.tenancy.stay()
     }
@@ -83,6 +123,24 @@ impl Entry {
     /// Says that the holder goes in good order. Only the holder of the lock may.
     pub(crate) fn leave(&self) {
         self.tenancy.end();
+    }
+}
+
+/// A participant's own entry, found once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(NonNull<Entry>);
+
+// SAFETY: all that is reached through a place is atomic.
+unsafe impl Send for Place {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Place {}
+
+impl Place {
+    #[inline(always)]
+    pub(crate) fn entry(&self) -> &Entry {
+        // SAFETY: the entry lies in the mapping of the view that the place is from, which whoever
+        // copies either keeps.
+        unsafe { self.0.as_ref() }
     }
 }
 
@@ -120,7 +178,7 @@ impl View {
         Self {
             header: base.cast(),
             slots,
-            participants: geometry.participants,
+            participants: geometry.participants(),
         }
     }
 
@@ -145,6 +203,11 @@ impl View {
         let entry = unsafe { first.add(seat as usize) };
         // SAFETY: all fields are atomic.
         unsafe { entry.as_ref() }
+    }
+
+    /// The entry of a seat, for its holder.
+    pub(crate) fn place(&self, seat: u32) -> Place {
+        Place(NonNull::from(self.entry(seat)))
     }
 
     /// Writes a new ring into a mapping of zeroes that nobody else has.

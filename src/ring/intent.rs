@@ -21,7 +21,7 @@ pub(crate) const MAX_CLAIM: u64 = 4096;
 
 /// Positions from `start` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Run {
+pub struct Run {
     pub(crate) start: u64,
     pub(crate) len: u64,
 }

@@ -17,7 +17,7 @@ pub(crate) mod tenancy;
 #[cfg(all(test, any(loom, shuttle)))]
 mod models;
 
-use self::intent::Intent;
+use self::intent::{Intent, Run};
 use self::slot::{Slot, Slots};
 use crate::error::Corrupt;
 use crate::sync::AtomicU64;
@@ -98,4 +98,13 @@ pub trait PopSide: Sized + Debug {
 
     /// Lets observers and successors know of what was given back.
     fn tell(&self, words: &Words<'_>);
+
+    /// Whether anything is taken and not given back that [`is_due`](Self::is_due) does not see.
+    fn is_holding(&self) -> bool {
+        false
+    }
+
+    /// Goes on with what a dead consumer had taken, in rings whose consumers don't
+    /// [resume](Self::resume) where the last one stopped.
+    fn inherit(&mut self, _run: Run) {}
 }

@@ -24,7 +24,7 @@ use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slot, Slots, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
-use crate::sync::{AcqRel, Acquire, AtomicU64};
+use crate::sync::{AcqRel, Acquire};
 
 /// How often a claim may be lost to others before it counts as refused. Each time somebody else
 /// made progress; so many in a row are a peer that moves the index for nothing.
@@ -173,11 +173,8 @@ impl PushSide for Writer {
 
     #[inline(always)]
     fn is_due(&self, words: &Words<'_>) -> bool {
-        !self.held.is_empty()
-            || !matches!(
-                Self::look(words.slots, words.index.load(Acquire)),
-                Look::NotReady
-            )
+        let position = words.index.load(Acquire);
+        !matches!(Self::look(words.slots, position), Look::NotReady)
     }
 
     #[inline(always)]
@@ -233,22 +230,6 @@ impl Reader {
         }
     }
 
-    /// Goes on with what a dead consumer had taken. The own intent stands for it already.
-    pub(crate) fn inherit(&mut self, run: Run) {
-        self.held = Held {
-            position: run.start,
-            until: run.end(),
-            counted: run.len as u32,
-            is_standing: true,
-        };
-        self.is_inherited = true;
-    }
-
-    /// Whether anything is taken and not given back.
-    pub(crate) fn is_holding(&self) -> bool {
-        !self.held.is_empty()
-    }
-
     /// Whether the message that was taken last had been a dead consumer's.
     pub(crate) fn is_inherited(&self) -> bool {
         self.is_inherited
@@ -271,11 +252,8 @@ impl PopSide for Reader {
 
     #[inline(always)]
     fn is_due(&self, words: &Words<'_>) -> bool {
-        self.is_holding()
-            || !matches!(
-                Self::look(words.slots, words.index.load(Acquire)),
-                Look::NotReady
-            )
+        let position = words.index.load(Acquire);
+        !matches!(Self::look(words.slots, position), Look::NotReady)
     }
 
     #[inline(always)]
@@ -307,4 +285,19 @@ impl PopSide for Reader {
 
     #[inline(always)]
     fn tell(&self, _words: &Words<'_>) {}
+
+    fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The own intent stands for it already.
+    fn inherit(&mut self, run: Run) {
+        self.held = Held {
+            position: run.start,
+            until: run.end(),
+            counted: run.len as u32,
+            is_standing: true,
+        };
+        self.is_inherited = true;
+    }
 }

@@ -57,7 +57,7 @@ impl Stamp {
 
 /// The slots of a ring, wherever they lie.
 #[derive(Clone, Copy, Debug)]
-pub struct Slots {
+pub(crate) struct Slots {
     base: NonNull<u8>,
     mask: u64,
     stride: usize,

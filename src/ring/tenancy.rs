@@ -62,9 +62,4 @@ impl Stay {
             _ => Phase::Active,
         }
     }
-
-    /// Whether both are of one stay, over or not.
-    pub(crate) fn is_of(self, other: Self) -> bool {
-        (self.0 ^ other.0) & !PHASE == 0
-    }
 }

@@ -8,26 +8,29 @@ use std::os::fd::AsFd;
 /// Locks the byte at `offset` for the description behind `file`; `false` if another
 /// description has it. Never waits.
 pub(crate) fn try_lock(file: impl AsFd, offset: i64) -> Result<bool, Errno> {
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(F_WRLCK, offset))) {
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&bytes(F_WRLCK, offset, 1))) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(refused) => Err(refused),
     }
 }
 
-/// Whether a description other than the one behind `file` has the byte at `offset` locked.
-pub(crate) fn is_locked(file: impl AsFd, offset: i64) -> Result<bool, Errno> {
-    let mut query = byte(F_RDLCK, offset);
+/// A byte, of `len` from `offset` on, that a description other than the one behind `file` has
+/// locked.
+pub(crate) fn locked(file: impl AsFd, offset: i64, len: i64) -> Result<Option<i64>, Errno> {
+    let mut query = bytes(F_RDLCK, offset, len);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut query))?;
-    Ok(query.l_type != F_UNLCK as i16)
+    // Somebody else's idea of a lock may begin before.
+    let found = query.l_start.clamp(offset, offset + len - 1);
+    Ok((query.l_type != F_UNLCK as i16).then_some(found))
 }
 
-fn byte(kind: i32, offset: i64) -> flock {
+fn bytes(kind: i32, offset: i64, len: i64) -> flock {
     flock {
         l_type: kind as i16,
         l_whence: SEEK_SET as i16,
         l_start: offset,
-        l_len: 1,
+        l_len: len,
         l_pid: 0,
     }
 }

@@ -1,68 +1,11 @@
-//! One producer and one consumer, each in any process.
-//!
-//! ```
-//! use slipring::spsc;
-//!
-//! #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-//! #[repr(C)]
-//! struct Quote {
-//!     instrument: u32,
-//!     price: u32,
-//! }
-//!
-//! # let name = &format!("/slipring-doc-spsc-{}", std::process::id());
-//! // In one process:
-//! let ring = spsc::Ring::<Quote>::create(name, 4096)?;
-//! let mut producer = ring.producer()?;
-//! producer.push(&Quote { instrument: 7, price: 1250 })?;
-//!
-//! // In another, which needs to know nothing but the name:
-//! let ring = spsc::Ring::<Quote>::open(name)?;
-//! let mut consumer = ring.consumer()?;
-//! # drop(producer);
-//! while let Ok(quote) = consumer.pop() {
-//!     println!("{quote:?}");
-//! }
-//! # slipring::unlink(name)?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! # Coming and going
-//!
-//! A ring outlives its users: it is there until its [name is removed](crate::unlink) and the last
-//! process has let go of it. Each end has one holder at a time; the next holder goes on where the
-//! last one stopped, in good order or by death. Nothing is lost then, and nothing comes twice but
-//! a message that a dead consumer was still [reading in place](Consumer::read).
-//!
-//! What the other end is doing is a [`Peer`](crate::Peer); that it is gone is reported as
-//! [`Disconnected`](crate::error::Disconnected), once nothing is left to do without it. A process
-//! that is stopped (SIGSTOP, a debugger) is not gone, and is waited for.
-//!
-//! # Forked children
-//!
-//! A handle belongs to the process that made it. In a forked child its operations return
-//! [`Forked`](crate::error::Forked), and dropping it does nothing. The child opens the ring for
-//! itself.
+//! A ring that is open in this process.
 
-mod batch;
-mod claim;
-mod consumer;
-mod guard;
-mod iter;
-mod producer;
-
-pub use self::claim::Claim;
-pub use self::consumer::Consumer;
-pub use self::guard::ReadGuard;
-pub use self::iter::{Iter, TryIter};
-pub use self::producer::Producer;
-
+use super::{Consumer, Producer, Protocol};
 use crate::attachment::{Attachment, End};
 use crate::error::{AttachError, CreateError, OpenError, OpenOrCreateError};
-use crate::layout::{SPSC_PARTICIPANTS, spsc_seat};
 use crate::message::Message;
 use crate::options::Options;
-use crate::terms::{Kind, Role};
+use crate::terms::Role;
 use bytemuck::Pod;
 use core::fmt;
 use core::marker::PhantomData;
@@ -72,12 +15,12 @@ use std::sync::Arc;
 ///
 /// Clones are the same ring. It keeps one descriptor and one mapping, which go with the last clone
 /// and handle.
-pub struct Ring<M: ?Sized> {
+pub struct Ring<M: ?Sized, P> {
     attachment: Arc<Attachment>,
-    messages: PhantomData<fn(&M)>,
+    messages: PhantomData<fn(&M, P)>,
 }
 
-impl<T: Pod> Ring<T> {
+impl<T: Pod, P: Protocol> Ring<T, P> {
     /// Creates a ring for `capacity` values, from 2 to 2^30, rounded up to a power of two.
     ///
     /// Other processes see the name when the ring is whole, and not before; if this one is killed
@@ -115,7 +58,7 @@ impl<T: Pod> Ring<T> {
     }
 }
 
-impl Ring<[u8]> {
+impl<P: Protocol> Ring<[u8], P> {
     /// Creates a ring for `capacity` byte strings, from 2 to 2^30, rounded up to a power of two,
     /// of up to `message_size` bytes each.
     ///
@@ -158,7 +101,7 @@ impl Ring<[u8]> {
 
 // Bounds on the functions and not on the block, so that the compiler says what is wrong with a
 // type that can't be sent, instead of that there is no such function.
-impl<M: ?Sized> Ring<M> {
+impl<M: ?Sized, P: Protocol> Ring<M, P> {
     /// Creates a ring as the [options](Options) say.
     ///
     /// # Errors
@@ -168,7 +111,7 @@ impl<M: ?Sized> Ring<M> {
     where
         M: Message,
     {
-        Attachment::create::<M>(name, Kind::Spsc, SPSC_PARTICIPANTS, options).map(Self::new)
+        Attachment::create::<M>(name, P::KIND, options).map(Self::new)
     }
 
     /// Opens a ring that exists.
@@ -210,7 +153,7 @@ impl<M: ?Sized> Ring<M> {
     where
         M: Message,
     {
-        Attachment::open::<M>(name, Kind::Spsc, options).map(Self::new)
+        Attachment::open::<M>(name, P::KIND, options).map(Self::new)
     }
 
     /// [Opens](Self::open_with) the ring, or [creates](Self::create_with) it if it does not exist.
@@ -222,11 +165,11 @@ impl<M: ?Sized> Ring<M> {
     where
         M: Message,
     {
-        Attachment::open_or_create::<M>(name, Kind::Spsc, SPSC_PARTICIPANTS, options).map(Self::new)
+        Attachment::open_or_create::<M>(name, P::KIND, options).map(Self::new)
     }
 }
 
-impl<M: Message + ?Sized> Ring<M> {
+impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     fn new(attachment: Attachment) -> Self {
         Self {
             attachment: Arc::new(attachment),
@@ -256,8 +199,8 @@ impl<M: Message + ?Sized> Ring<M> {
     ///
     /// [`Taken`](AttachError::Taken) while another handle has it, in any process. See
     /// [`AttachError`].
-    pub fn producer(&self) -> Result<Producer<M>, AttachError> {
-        Producer::new(self.end(Role::Producer)?)
+    pub fn producer(&self) -> Result<Producer<M, P>, AttachError> {
+        Producer::new(End::take(&self.attachment, Role::Producer)?)
     }
 
     /// Takes the end that pops, and goes on where its last holder stopped.
@@ -266,17 +209,12 @@ impl<M: Message + ?Sized> Ring<M> {
     ///
     /// [`Taken`](AttachError::Taken) while another handle has it, in any process. See
     /// [`AttachError`].
-    pub fn consumer(&self) -> Result<Consumer<M>, AttachError> {
-        Consumer::new(self.end(Role::Consumer)?)
+    pub fn consumer(&self) -> Result<Consumer<M, P>, AttachError> {
+        Consumer::new(End::take(&self.attachment, Role::Consumer)?)
     }
 
-    fn end(&self, role: Role) -> Result<End, AttachError> {
-        End::take(
-            &self.attachment,
-            role,
-            spsc_seat(role),
-            spsc_seat(role.other()),
-        )
+    pub(crate) fn attachment(&self) -> &Attachment {
+        &self.attachment
     }
 
     /// How many messages the ring holds.
@@ -337,7 +275,7 @@ impl<M: Message + ?Sized> Ring<M> {
     }
 }
 
-impl<M: ?Sized> Clone for Ring<M> {
+impl<M: ?Sized, P> Clone for Ring<M, P> {
     fn clone(&self) -> Self {
         Self {
             attachment: Arc::clone(&self.attachment),
@@ -346,9 +284,10 @@ impl<M: ?Sized> Clone for Ring<M> {
     }
 }
 
-impl<M: ?Sized> fmt::Debug for Ring<M> {
+impl<M: ?Sized, P: Protocol> fmt::Debug for Ring<M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ring")
+            .field("kind", &P::KIND)
             .field("capacity", &self.attachment.capacity())
             .field("len", &self.attachment.len())
             .field("closed", &self.attachment.is_closed())

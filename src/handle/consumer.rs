@@ -1,12 +1,13 @@
 //! The end that pops.
 
-use super::{Iter, ReadGuard, TryIter};
+use super::{Iter, Protocol, ReadGuard, TryIter};
 use crate::attachment::{End, Patience, within};
 use crate::error::{
     AttachError, Broken, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError,
 };
 use crate::message::Message;
-use crate::ring::spsc::Reader;
+use crate::ring::PopSide;
+use crate::ring::slot::TOMBSTONE;
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;
@@ -30,18 +31,20 @@ use core::time::Duration;
 ///
 /// While there are messages no pop makes a system call, unless the producer sleeps and has to be
 /// woken.
-pub struct Consumer<M: Message + ?Sized> {
-    reader: Reader,
+pub struct Consumer<M: Message + ?Sized, P: Protocol> {
+    pub(super) reader: P::Reader,
     message_size: u32,
     end: End,
     messages: PhantomData<fn(&M)>,
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl<M: Message + ?Sized> Consumer<M> {
-    pub(super) fn new(end: End) -> Result<Self, AttachError> {
-        let view = end.view();
-        let reader = Reader::resume(view.slots(), &view.header().head.0)?;
+impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
+    pub(super) fn new(mut end: End) -> Result<Self, AttachError> {
+        let mut reader = P::Reader::resume(&end.station().for_popping())?;
+        if let Some(run) = end.take_inherited() {
+            reader.inherit(run);
+        }
         Ok(Self {
             reader,
             message_size: end.attachment().geometry().shape.size,
@@ -74,7 +77,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// interval. See [`TryPopError`].
     #[inline]
     pub fn try_pop(&mut self) -> Result<M::Owned, TryPopError> {
-        let len = self.next(Patience::None)?;
+        let len = self.next(Patience::None, 1)?;
         Ok(self.receive(len))
     }
 
@@ -106,7 +109,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// producer that never came is waited for. See [`PopError`].
     #[inline]
     pub fn pop(&mut self) -> Result<M::Owned, PopError> {
-        let len = self.wait_for_next()?;
+        let len = self.wait_for_next(1)?;
         Ok(self.receive(len))
     }
 
@@ -118,7 +121,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// As for [`pop`](Self::pop), and [`TimedOut`](PopTimeoutError::TimedOut).
     #[inline]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<M::Owned, PopTimeoutError> {
-        let len = self.next(Patience::For(timeout))?;
+        let len = self.next(Patience::For(timeout), 1)?;
         Ok(self.receive(len))
     }
 
@@ -143,7 +146,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// As for [`try_pop`](Self::try_pop).
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut M::Owned) -> Result<(), TryPopError> {
-        let len = self.next(Patience::None)?;
+        let len = self.next(Patience::None, 1)?;
         self.receive_into(len, message);
         Ok(())
     }
@@ -155,7 +158,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// As for [`pop`](Self::pop).
     #[inline]
     pub fn pop_into(&mut self, message: &mut M::Owned) -> Result<(), PopError> {
-        let len = self.wait_for_next()?;
+        let len = self.wait_for_next(1)?;
         self.receive_into(len, message);
         Ok(())
     }
@@ -172,7 +175,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         message: &mut M::Owned,
         timeout: Duration,
     ) -> Result<(), PopTimeoutError> {
-        let len = self.next(Patience::For(timeout))?;
+        let len = self.next(Patience::For(timeout), 1)?;
         self.receive_into(len, message);
         Ok(())
     }
@@ -201,8 +204,8 @@ impl<M: Message + ?Sized> Consumer<M> {
     ///
     /// As for [`try_pop`](Self::try_pop).
     #[inline]
-    pub fn try_read(&mut self) -> Result<ReadGuard<'_, M>, TryPopError> {
-        let len = self.next(Patience::None)?;
+    pub fn try_read(&mut self) -> Result<ReadGuard<'_, M, P>, TryPopError> {
+        let len = self.next(Patience::None, 1)?;
         Ok(ReadGuard::new(self, len))
     }
 
@@ -212,8 +215,8 @@ impl<M: Message + ?Sized> Consumer<M> {
     ///
     /// As for [`pop`](Self::pop).
     #[inline]
-    pub fn read(&mut self) -> Result<ReadGuard<'_, M>, PopError> {
-        let len = self.wait_for_next()?;
+    pub fn read(&mut self) -> Result<ReadGuard<'_, M, P>, PopError> {
+        let len = self.wait_for_next(1)?;
         Ok(ReadGuard::new(self, len))
     }
 
@@ -223,8 +226,11 @@ impl<M: Message + ?Sized> Consumer<M> {
     ///
     /// As for [`pop_timeout`](Self::pop_timeout).
     #[inline]
-    pub fn read_timeout(&mut self, timeout: Duration) -> Result<ReadGuard<'_, M>, PopTimeoutError> {
-        let len = self.next(Patience::For(timeout))?;
+    pub fn read_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<ReadGuard<'_, M, P>, PopTimeoutError> {
+        let len = self.next(Patience::For(timeout), 1)?;
         Ok(ReadGuard::new(self, len))
     }
 
@@ -241,13 +247,13 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// assert_eq!(consumer.iter().sum::<u64>(), 6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn iter(&mut self) -> Iter<'_, M> {
+    pub fn iter(&mut self) -> Iter<'_, M, P> {
         Iter { consumer: self }
     }
 
     /// Pops until [`try_pop`](Self::try_pop) has an error, as when there is no message left. Never
     /// blocks.
-    pub fn try_iter(&mut self) -> TryIter<'_, M> {
+    pub fn try_iter(&mut self) -> TryIter<'_, M, P> {
         TryIter { consumer: self }
     }
 
@@ -257,18 +263,19 @@ impl<M: Message + ?Sized> Consumer<M> {
         if self.end.attachment().view().is_none() {
             return 0;
         }
-        let tail = self.end.view().header().tail.0.load(Relaxed);
-        within(
-            tail.wrapping_sub(self.reader.position()),
-            self.capacity() as u64,
-        )
+        let station = self.end.station();
+        // Relaxed: a count to look at.
+        let tail = station.view().header().tail.0.load(Relaxed);
+        let head = self.reader.next(&station.for_popping());
+        within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
     /// Whether there is no message. `false` stays false until this handle pops; `true` may be old
     /// news. It reads the slot itself: what the producer wrote before it pushed is visible after
     /// `false`.
     pub fn is_empty(&self) -> bool {
-        self.end.attachment().view().is_none() || !self.reader.is_due(self.end.view().slots())
+        let is_here = self.end.attachment().view().is_some();
+        !is_here || !self.reader.is_holding() && !self.is_due()
     }
 
     /// Whether no slot is free. `true` stays true until this handle pops.
@@ -286,7 +293,7 @@ impl<M: Message + ?Sized> Consumer<M> {
     /// # Errors
     ///
     /// [`Forked`] if the handle belongs to the parent of this process.
-    pub fn peer(&mut self) -> Result<Peer, Forked> {
+    pub fn peer(&self) -> Result<Peer, Forked> {
         self.end.peer()
     }
 
@@ -299,49 +306,82 @@ impl<M: Message + ?Sized> Consumer<M> {
         self.end.admit()
     }
 
-    /// The length of the next message.
+    /// The length of the next message, and up to `most` taken at once.
     #[inline(always)]
-    pub(super) fn next(&mut self, patience: Patience) -> Result<u32, Refused> {
+    pub(super) fn next(&mut self, patience: Patience, most: usize) -> Result<u32, Refused> {
         self.end.admit()?;
-        if let Some(len) = self.look()? {
+        if let Some(len) = self.look(most)? {
             return Ok(len);
         }
-        self.next_later(patience)
+        self.next_later(patience, most)
     }
 
     #[inline(always)]
-    pub(super) fn look(&mut self) -> Result<Option<u32>, Refused> {
-        match self.reader.take(self.end.view().slots()) {
-            Ok(Some(len)) if !M::can_have(len, self.message_size) => {
-                Err(self.end.distrust(Corrupt).into())
-            }
+    pub(super) fn look(&mut self, most: usize) -> Result<Option<u32>, Refused> {
+        let words = self.end.station().for_popping();
+        match self.reader.take(&words, most as u64) {
+            Ok(Some(len)) if !M::can_have(len, self.message_size) => self.look_past(len, most),
             Ok(next) => Ok(next),
             Err(corrupt) => Err(self.end.distrust(corrupt).into()),
         }
     }
 
+    /// Skips tombstones, at most a lap of them.
+    #[cold]
     #[inline(never)]
-    fn next_later(&mut self, patience: Patience) -> Result<u32, Refused> {
-        for _ in 0..self.end.spins(patience) {
-            spin_loop();
-            if let Some(len) = self.look()? {
-                return Ok(len);
+    fn look_past(&mut self, mut len: u32, most: usize) -> Result<Option<u32>, Refused> {
+        for _ in 0..self.capacity() {
+            if !P::Reader::IS_SHARED || len != TOMBSTONE {
+                return Err(self.end.distrust(Corrupt).into());
+            }
+            self.release();
+            let words = self.end.station().for_popping();
+            match self.reader.take(&words, most as u64) {
+                Ok(Some(next)) if !M::can_have(next, self.message_size) => len = next,
+                Ok(next) => return Ok(next),
+                Err(corrupt) => return Err(self.end.distrust(corrupt).into()),
             }
         }
-        let view = *self.end.view();
-        self.end
-            .wait(patience.deadline(), || self.reader.is_due(view.slots()))?;
-        match self.look()? {
-            Some(len) => Ok(len),
-            // Nobody takes a message back: who saw it and then none looks at a forgery.
-            None => Err(self.end.distrust(Corrupt).into()),
+        Ok(None)
+    }
+
+    #[inline(never)]
+    fn next_later(&mut self, patience: Patience, most: usize) -> Result<u32, Refused> {
+        let station = *self.end.station();
+        let deadline = patience.deadline();
+        loop {
+            for _ in 0..self.end.spins(patience) {
+                spin_loop();
+                if let Some(len) = self.look(most)? {
+                    return Ok(len);
+                }
+            }
+            let is_due = || self.reader.is_due(&station.for_popping());
+            let has_slept = self.end.wait(deadline, is_due)?;
+            if let Some(run) = self.end.take_inherited() {
+                self.reader.inherit(run);
+            }
+            if let Some(len) = self.look(most)? {
+                // The wake-up may have been for the message after this one.
+                if has_slept && P::Reader::IS_SHARED && self.is_due() {
+                    self.end.pass_on();
+                }
+                return Ok(len);
+            }
+            if !P::Reader::IS_SHARED {
+                // Nobody takes a message back: who saw it and then none looks at a forgery.
+                return Err(self.end.distrust(Corrupt).into());
+            }
+            if deadline.is_none() {
+                return Err(Refused::NotNow);
+            }
         }
     }
 
     #[inline(always)]
-    pub(super) fn wait_for_next(&mut self) -> Result<u32, PopError> {
+    pub(super) fn wait_for_next(&mut self, most: usize) -> Result<u32, PopError> {
         loop {
-            match self.next(Patience::Forever) {
+            match self.next(Patience::Forever, most) {
                 Ok(len) => return Ok(len),
                 Err(Refused::NotNow) => {}
                 Err(Refused::Broken(broken)) => return Err(broken.into()),
@@ -349,10 +389,16 @@ impl<M: Message + ?Sized> Consumer<M> {
         }
     }
 
-    /// The payload of the next slot.
+    fn is_due(&self) -> bool {
+        self.reader.is_due(&self.end.station().for_popping())
+    }
+
+    /// The payload of the next slot that was taken.
     #[inline(always)]
     pub(super) fn payload(&self) -> Bytes {
-        self.reader.slot(self.end.view().slots()).payload()
+        self.reader
+            .slot(&self.end.station().for_popping())
+            .payload()
     }
 
     /// Whether slots can be reached: not in a forked child.
@@ -361,7 +407,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         self.end.admit().is_ok()
     }
 
-    /// Gives the next slot, which holds a message, back, and says so.
+    /// Gives the next slot that was taken back, and says so.
     #[inline(always)]
     pub(super) fn release(&mut self) {
         self.give_back();
@@ -370,14 +416,15 @@ impl<M: Message + ?Sized> Consumer<M> {
 
     #[inline(always)]
     pub(super) fn give_back(&mut self) {
-        self.reader.release(self.end.view().slots());
+        self.reader.release(&self.end.station().for_popping());
     }
 
     /// Lets others know of what was given back.
     #[inline(always)]
     pub(super) fn announce(&self) {
+        let words = self.end.station().for_popping();
+        self.reader.tell(&words);
         let header = self.end.view().header();
-        self.reader.hint(&header.head.0);
         header.not_full.0.notify(self.end.fences());
     }
 
@@ -397,10 +444,9 @@ impl<M: Message + ?Sized> Consumer<M> {
     }
 }
 
-impl<M: Message + ?Sized> fmt::Debug for Consumer<M> {
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for Consumer<M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
-            .field("position", &self.reader.position())
             .field("capacity", &self.capacity())
             .field("len", &self.len())
             .finish_non_exhaustive()

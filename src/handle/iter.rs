@@ -1,15 +1,15 @@
 //! Messages one after the other.
 
-use super::Consumer;
+use super::{Consumer, Protocol};
 use crate::message::Message;
 use core::fmt;
 
 /// Messages as they come, by [`Consumer::iter`].
-pub struct Iter<'c, M: Message + ?Sized> {
-    pub(super) consumer: &'c mut Consumer<M>,
+pub struct Iter<'c, M: Message + ?Sized, P: Protocol> {
+    pub(super) consumer: &'c mut Consumer<M, P>,
 }
 
-impl<M: Message + ?Sized> Iterator for Iter<'_, M> {
+impl<M: Message + ?Sized, P: Protocol> Iterator for Iter<'_, M, P> {
     type Item = M::Owned;
 
     #[inline]
@@ -19,11 +19,11 @@ impl<M: Message + ?Sized> Iterator for Iter<'_, M> {
 }
 
 /// The messages that are there, by [`Consumer::try_iter`].
-pub struct TryIter<'c, M: Message + ?Sized> {
-    pub(super) consumer: &'c mut Consumer<M>,
+pub struct TryIter<'c, M: Message + ?Sized, P: Protocol> {
+    pub(super) consumer: &'c mut Consumer<M, P>,
 }
 
-impl<M: Message + ?Sized> Iterator for TryIter<'_, M> {
+impl<M: Message + ?Sized, P: Protocol> Iterator for TryIter<'_, M, P> {
     type Item = M::Owned;
 
     #[inline]
@@ -32,13 +32,13 @@ impl<M: Message + ?Sized> Iterator for TryIter<'_, M> {
     }
 }
 
-impl<M: Message + ?Sized> fmt::Debug for Iter<'_, M> {
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for Iter<'_, M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Iter").field(&self.consumer).finish()
     }
 }
 
-impl<M: Message + ?Sized> fmt::Debug for TryIter<'_, M> {
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for TryIter<'_, M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TryIter").field(&self.consumer).finish()
     }

@@ -1,13 +1,13 @@
 //! The end that pushes.
 
-use super::Claim;
+use super::{Claim, Protocol};
 use crate::attachment::{End, Patience, within};
 use crate::error::{
     AttachError, Broken, Corrupt, Disconnected, Forked, PushError, PushTimeoutError, Refused,
     TooLong, TryPushError,
 };
 use crate::message::Message;
-use crate::ring::spsc::Writer;
+use crate::ring::PushSide;
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;
@@ -31,18 +31,17 @@ use core::time::Duration;
 ///
 /// While there is room no push makes a system call, unless the consumer sleeps and has to be
 /// woken.
-pub struct Producer<M: Message + ?Sized> {
-    writer: Writer,
+pub struct Producer<M: Message + ?Sized, P: Protocol> {
+    writer: P::Writer,
     pub(super) message_size: u32,
     end: End,
     messages: PhantomData<fn(&M)>,
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl<M: Message + ?Sized> Producer<M> {
+impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     pub(super) fn new(end: End) -> Result<Self, AttachError> {
-        let view = end.view();
-        let writer = Writer::resume(view.slots(), &view.header().tail.0)?;
+        let writer = P::Writer::resume(&end.station().for_pushing())?;
         Ok(Self {
             writer,
             message_size: end.attachment().geometry().shape.size,
@@ -77,7 +76,7 @@ impl<M: Message + ?Sized> Producer<M> {
     #[inline]
     pub fn try_push(&mut self, message: &M) -> Result<(), TryPushError> {
         self.fits(message)?;
-        self.room(Patience::None)?;
+        self.room(Patience::None, 1)?;
         self.send(message);
         Ok(())
     }
@@ -103,7 +102,7 @@ impl<M: Message + ?Sized> Producer<M> {
     #[inline]
     pub fn push(&mut self, message: &M) -> Result<(), PushError> {
         self.fits(message)?;
-        self.wait_for_room()?;
+        self.wait_for_room(1)?;
         self.send(message);
         Ok(())
     }
@@ -131,7 +130,7 @@ impl<M: Message + ?Sized> Producer<M> {
     #[inline]
     pub fn push_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), PushTimeoutError> {
         self.fits(message)?;
-        self.room(Patience::For(timeout))?;
+        self.room(Patience::For(timeout), 1)?;
         self.send(message);
         Ok(())
     }
@@ -156,8 +155,8 @@ impl<M: Message + ?Sized> Producer<M> {
     /// # Errors
     ///
     /// As for [`try_push`](Self::try_push).
-    pub fn try_claim(&mut self) -> Result<Claim<'_, M>, TryPushError> {
-        self.room(Patience::None)?;
+    pub fn try_claim(&mut self) -> Result<Claim<'_, M, P>, TryPushError> {
+        self.room(Patience::None, 1)?;
         Ok(Claim::new(self))
     }
 
@@ -166,8 +165,8 @@ impl<M: Message + ?Sized> Producer<M> {
     /// # Errors
     ///
     /// As for [`push`](Self::push).
-    pub fn claim(&mut self) -> Result<Claim<'_, M>, PushError> {
-        self.wait_for_room()?;
+    pub fn claim(&mut self) -> Result<Claim<'_, M, P>, PushError> {
+        self.wait_for_room(1)?;
         Ok(Claim::new(self))
     }
 
@@ -177,8 +176,11 @@ impl<M: Message + ?Sized> Producer<M> {
     /// # Errors
     ///
     /// As for [`push_timeout`](Self::push_timeout).
-    pub fn claim_timeout(&mut self, timeout: Duration) -> Result<Claim<'_, M>, PushTimeoutError> {
-        self.room(Patience::For(timeout))?;
+    pub fn claim_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Claim<'_, M, P>, PushTimeoutError> {
+        self.room(Patience::For(timeout), 1)?;
         Ok(Claim::new(self))
     }
 
@@ -188,11 +190,11 @@ impl<M: Message + ?Sized> Producer<M> {
         if self.end.attachment().view().is_none() {
             return 0;
         }
-        let head = self.end.view().header().head.0.load(Relaxed);
-        within(
-            self.writer.position().wrapping_sub(head),
-            self.capacity() as u64,
-        )
+        let station = self.end.station();
+        // Relaxed: a count to look at.
+        let head = station.view().header().head.0.load(Relaxed);
+        let tail = self.writer.next(&station.for_pushing());
+        within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
     /// Whether no message is in the ring. `true` stays true until this handle pushes.
@@ -203,7 +205,8 @@ impl<M: Message + ?Sized> Producer<M> {
     /// Whether there is no room. `false` stays false until this handle pushes; `true` may be old
     /// news.
     pub fn is_full(&self) -> bool {
-        self.end.attachment().view().is_some() && !self.writer.is_due(self.end.view().slots())
+        let is_here = self.end.attachment().view().is_some();
+        is_here && !self.writer.is_due(&self.end.station().for_pushing())
     }
 
     /// How many messages the ring holds.
@@ -216,7 +219,7 @@ impl<M: Message + ?Sized> Producer<M> {
     /// # Errors
     ///
     /// [`Forked`] if the handle belongs to the parent of this process.
-    pub fn peer(&mut self) -> Result<Peer, Forked> {
+    pub fn peer(&self) -> Result<Peer, Forked> {
         self.end.peer()
     }
 
@@ -241,49 +244,62 @@ impl<M: Message + ?Sized> Producer<M> {
         self.end.admit()
     }
 
-    /// Makes sure that the next slot is free.
+    /// Makes sure of a free slot, and of up to `most`.
     #[inline(always)]
-    pub(super) fn room(&mut self, patience: Patience) -> Result<(), Refused> {
+    pub(super) fn room(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
         self.end.admit()?;
         if self.end.is_closed() {
             return Err(Disconnected::Closed.into());
         }
-        if self.look()? {
+        if self.look(most)? {
             return Ok(());
         }
-        self.room_later(patience)
+        self.room_later(patience, most)
     }
 
     #[inline(always)]
-    pub(super) fn look(&mut self) -> Result<bool, Refused> {
-        match self.writer.claim(self.end.view().slots()) {
+    pub(super) fn look(&mut self, most: usize) -> Result<bool, Refused> {
+        let words = self.end.station().for_pushing();
+        match self.writer.claim(&words, most as u64) {
             Ok(free) => Ok(free),
             Err(corrupt) => Err(self.end.distrust(corrupt).into()),
         }
     }
 
     #[inline(never)]
-    fn room_later(&mut self, patience: Patience) -> Result<(), Refused> {
-        for _ in 0..self.end.spins(patience) {
-            spin_loop();
-            if self.look()? {
+    fn room_later(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
+        let station = *self.end.station();
+        let deadline = patience.deadline();
+        loop {
+            for _ in 0..self.end.spins(patience) {
+                spin_loop();
+                if self.look(most)? {
+                    return Ok(());
+                }
+            }
+            let is_due = || self.writer.is_due(&station.for_pushing());
+            let has_slept = self.end.wait(deadline, is_due)?;
+            if self.look(most)? {
+                // The wake-up may have been for the slot after this one.
+                if has_slept && P::Writer::IS_SHARED && self.writer.is_due(&station.for_pushing()) {
+                    self.end.pass_on();
+                }
                 return Ok(());
             }
+            if !P::Writer::IS_SHARED {
+                // Nobody takes a free slot away: who saw it free and then full looks at a forgery.
+                return Err(self.end.distrust(Corrupt).into());
+            }
+            if deadline.is_none() {
+                return Err(Refused::NotNow);
+            }
         }
-        let view = *self.end.view();
-        self.end
-            .wait(patience.deadline(), || self.writer.is_due(view.slots()))?;
-        if self.look()? {
-            return Ok(());
-        }
-        // Nobody takes a free slot away: who saw it free and then full looks at a forgery.
-        Err(self.end.distrust(Corrupt).into())
     }
 
     #[inline(always)]
-    pub(super) fn wait_for_room(&mut self) -> Result<(), PushError> {
+    pub(super) fn wait_for_room(&mut self, most: usize) -> Result<(), PushError> {
         loop {
-            match self.room(Patience::Forever) {
+            match self.room(Patience::Forever, most) {
                 Ok(()) => return Ok(()),
                 Err(Refused::NotNow) => {}
                 Err(Refused::Broken(broken)) => return Err(broken.into()),
@@ -304,41 +320,62 @@ impl<M: Message + ?Sized> Producer<M> {
         self.end.admit().is_ok()
     }
 
-    /// The payload of the next slot, which is free.
+    /// The payload of the next slot, which was claimed.
     #[inline(always)]
     pub(super) fn payload(&self) -> Bytes {
-        self.writer.slot(self.end.view().slots()).payload()
+        self.writer
+            .slot(&self.end.station().for_pushing())
+            .payload()
     }
 
     /// Publishes what was written there.
     #[inline(always)]
     pub(super) fn commit(&mut self, len: u32) {
-        self.writer.publish(self.end.view().slots(), len);
+        self.writer.publish(&self.end.station().for_pushing(), len);
         self.announce();
     }
 
+    /// Copies a message that fits into the next slot, which was claimed.
     #[inline(always)]
     pub(super) fn fill(&mut self, message: &M) {
-        let slots = self.end.view().slots();
+        let words = self.end.station().for_pushing();
         // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
         // producer's alone, and the message was found to fit.
-        unsafe { message.store(self.writer.slot(slots).payload()) }
-        self.writer.publish(slots, message.wire_len() as u32);
+        unsafe { message.store(self.writer.slot(&words).payload()) }
+        self.writer.publish(&words, message.wire_len() as u32);
     }
 
     /// Lets others know of what was published.
     #[inline(always)]
     pub(super) fn announce(&self) {
+        let words = self.end.station().for_pushing();
+        self.writer.tell(&words);
         let header = self.end.view().header();
-        self.writer.hint(&header.tail.0);
         header.not_empty.0.notify(self.end.fences());
+    }
+
+    /// Gives up what was claimed and not published.
+    #[inline(always)]
+    pub(super) fn abandon(&mut self) {
+        let tombstones = self.writer.abandon(&self.end.station().for_pushing());
+        if tombstones > 0 {
+            self.end.tell_of_tombstones(tombstones);
+        }
     }
 }
 
-impl<M: Message + ?Sized> fmt::Debug for Producer<M> {
+/// A claim that was forgotten is given up.
+impl<M: Message + ?Sized, P: Protocol> Drop for Producer<M, P> {
+    fn drop(&mut self) {
+        if self.is_here() {
+            self.abandon();
+        }
+    }
+}
+
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for Producer<M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer")
-            .field("position", &self.writer.position())
             .field("capacity", &self.capacity())
             .field("len", &self.len())
             .finish_non_exhaustive()

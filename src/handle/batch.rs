@@ -1,13 +1,13 @@
 //! Many messages at once: one announcement for all of them.
 
-use super::{Consumer, Producer};
+use super::{Consumer, Producer, Protocol};
 use crate::attachment::Patience;
 use crate::error::{PopError, PushError, PushSliceError, TooLong, TryPopError, TryPushError};
 use crate::message::Message;
 use crate::sync::Bytes;
 use core::borrow::Borrow;
 
-impl<M: Message + ?Sized> Producer<M> {
+impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     /// Pushes messages from the start of a slice, as many as there is room for and at most a
     /// whole ring of them, and says how many. Never blocks. The consumer is told once.
     ///
@@ -32,7 +32,7 @@ impl<M: Message + ?Sized> Producer<M> {
             return Ok(0);
         };
         self.fits(first.borrow())?;
-        self.room(Patience::None)?;
+        self.room(Patience::None, messages.len())?;
         match self.send_some(messages)? {
             0 => {
                 // Its own first slot was free: a `borrow` must have forked.
@@ -70,31 +70,32 @@ impl<M: Message + ?Sized> Producer<M> {
             let sent = self
                 .fits(next.borrow())
                 .map_err(PushError::from)
-                .and_then(|()| self.wait_for_room())
+                .and_then(|()| self.wait_for_room(messages.len() - pushed))
                 .and_then(|()| Ok(self.send_some(&messages[pushed..])?));
             pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
         }
         Ok(())
     }
 
-    /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the
-    /// first slot is known to be free.
+    /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the first
+    /// slot is claimed.
     fn send_some<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TooLong> {
-        /// What was published is announced even if a `borrow` panics, but not in a child that
-        /// a `borrow` forked.
-        struct Announced<'p, M: Message + ?Sized>(&'p mut Producer<M>);
-        impl<M: Message + ?Sized> Drop for Announced<'_, M> {
+        /// What was published is announced, and what was claimed beyond it given up, even if a
+        /// `borrow` panics, but not in a child that a `borrow` forked.
+        struct Announced<'p, M: Message + ?Sized, P: Protocol>(&'p mut Producer<M, P>);
+        impl<M: Message + ?Sized, P: Protocol> Drop for Announced<'_, M, P> {
             fn drop(&mut self) {
                 if self.0.is_here() {
+                    self.0.abandon();
                     self.0.announce();
                 }
             }
         }
-        let capacity = self.capacity();
+        let most = messages.len().min(self.capacity());
         let batch = Announced(self);
         let producer = &mut *batch.0;
         let mut sent = 0;
-        for message in messages.iter().take(capacity) {
+        for message in messages.iter().take(most) {
             let message = message.borrow();
             if !producer.is_here() {
                 break;
@@ -104,7 +105,7 @@ impl<M: Message + ?Sized> Producer<M> {
                 Err(too_long) if sent == 0 => return Err(too_long),
                 Err(_) => break,
             }
-            if !matches!(producer.look(), Ok(true)) {
+            if !matches!(producer.look(most - sent), Ok(true)) {
                 break;
             }
             producer.fill(message);
@@ -114,7 +115,7 @@ impl<M: Message + ?Sized> Producer<M> {
     }
 }
 
-impl<M: Message + ?Sized> Consumer<M> {
+impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// Pops messages over those in `messages`, as many as there are and fit, at most a whole ring
     /// of them, and says how many. Never blocks. The producer is told once.
     ///
@@ -141,7 +142,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         if messages.is_empty() {
             return Ok(0);
         }
-        let first = self.next(Patience::None)?;
+        let first = self.next(Patience::None, messages.len())?;
         Ok(self.receive_slice(first, messages))
     }
 
@@ -155,7 +156,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         if messages.is_empty() {
             return Ok(0);
         }
-        let first = self.wait_for_next()?;
+        let first = self.wait_for_next(messages.len())?;
         Ok(self.receive_slice(first, messages))
     }
 
@@ -186,7 +187,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         if most == 0 {
             return Ok(0);
         }
-        let first = self.next(Patience::None)?;
+        let first = self.next(Patience::None, most)?;
         Ok(self.receive_vec(first, messages, most))
     }
 
@@ -204,7 +205,7 @@ impl<M: Message + ?Sized> Consumer<M> {
         if most == 0 {
             return Ok(0);
         }
-        let first = self.wait_for_next()?;
+        let first = self.wait_for_next(most)?;
         Ok(self.receive_vec(first, messages, most))
     }
 
@@ -229,8 +230,8 @@ impl<M: Message + ?Sized> Consumer<M> {
     #[inline(always)]
     fn receive_some(&mut self, first: u32, most: usize, mut keep: impl FnMut(Bytes, u32)) -> usize {
         /// What was given back is announced even if the `Vec` panics.
-        struct Announced<'c, M: Message + ?Sized>(&'c mut Consumer<M>);
-        impl<M: Message + ?Sized> Drop for Announced<'_, M> {
+        struct Announced<'c, M: Message + ?Sized, P: Protocol>(&'c mut Consumer<M, P>);
+        impl<M: Message + ?Sized, P: Protocol> Drop for Announced<'_, M, P> {
             fn drop(&mut self) {
                 self.0.announce();
             }
@@ -247,7 +248,7 @@ impl<M: Message + ?Sized> Consumer<M> {
             if received == most {
                 return received;
             }
-            match consumer.look() {
+            match consumer.look(most - received) {
                 Ok(Some(next)) => len = next,
                 // An error is told by the next call, which meets it first.
                 Ok(None) | Err(_) => return received,

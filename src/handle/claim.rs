@@ -1,6 +1,6 @@
 //! A slot being written in place.
 
-use super::Producer;
+use super::{Producer, Protocol};
 use crate::error::Forked;
 use crate::message::Message;
 use bytemuck::Pod;
@@ -27,15 +27,15 @@ use std::io;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a claim that is dropped publishes nothing"]
-pub struct Claim<'p, M: Message + ?Sized> {
-    producer: &'p mut Producer<M>,
+pub struct Claim<'p, M: Message + ?Sized, P: Protocol> {
+    producer: &'p mut Producer<M, P>,
     /// Bytes from the start of the slot that the user has written.
     written: u32,
 }
 
-impl<'p, M: Message + ?Sized> Claim<'p, M> {
+impl<'p, M: Message + ?Sized, P: Protocol> Claim<'p, M, P> {
     #[inline(always)]
-    pub(super) fn new(producer: &'p mut Producer<M>) -> Self {
+    pub(super) fn new(producer: &'p mut Producer<M, P>) -> Self {
         Self {
             producer,
             written: 0,
@@ -43,7 +43,7 @@ impl<'p, M: Message + ?Sized> Claim<'p, M> {
     }
 }
 
-impl<T: Pod> Claim<'_, T> {
+impl<T: Pod, P: Protocol> Claim<'_, T, P> {
     /// Writes the value, over what was written before.
     #[inline]
     pub fn write(&mut self, value: &T) {
@@ -98,7 +98,7 @@ impl<T: Pod> Claim<'_, T> {
     }
 }
 
-impl Claim<'_, [u8]> {
+impl<P: Protocol> Claim<'_, [u8], P> {
     /// How many more bytes fit.
     #[inline]
     pub fn remaining(&self) -> usize {
@@ -138,7 +138,7 @@ impl Claim<'_, [u8]> {
 }
 
 /// Appends to the message; `Ok(0)` when the slot is full.
-impl io::Write for Claim<'_, [u8]> {
+impl<P: Protocol> io::Write for Claim<'_, [u8], P> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.producer.is_here() {
@@ -160,7 +160,17 @@ impl io::Write for Claim<'_, [u8]> {
     }
 }
 
-impl<M: Message + ?Sized> fmt::Debug for Claim<'_, M> {
+/// Gives the slot up. After a commit there is nothing to give up.
+impl<M: Message + ?Sized, P: Protocol> Drop for Claim<'_, M, P> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.producer.is_here() {
+            self.producer.abandon();
+        }
+    }
+}
+
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for Claim<'_, M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim")
             .field("written", &self.written)

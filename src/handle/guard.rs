@@ -1,6 +1,6 @@
 //! A message being read in place.
 
-use super::Consumer;
+use super::{Consumer, Mpmc, Protocol};
 use crate::message::Message;
 use bytemuck::Pod;
 use core::{fmt, slice};
@@ -9,15 +9,15 @@ use std::thread;
 /// The next message, in its slot, which is given back when the guard is dropped. If a panic
 /// drops it, the message stays and is the next one again.
 #[must_use = "a guard that is dropped consumes its message"]
-pub struct ReadGuard<'c, M: Message + ?Sized> {
-    consumer: &'c mut Consumer<M>,
+pub struct ReadGuard<'c, M: Message + ?Sized, P: Protocol> {
+    consumer: &'c mut Consumer<M, P>,
     len: u32,
     was_panicking: bool,
 }
 
-impl<'c, M: Message + ?Sized> ReadGuard<'c, M> {
+impl<'c, M: Message + ?Sized, P: Protocol> ReadGuard<'c, M, P> {
     #[inline(always)]
-    pub(super) fn new(consumer: &'c mut Consumer<M>, len: u32) -> Self {
+    pub(super) fn new(consumer: &'c mut Consumer<M, P>, len: u32) -> Self {
         Self {
             consumer,
             len,
@@ -53,7 +53,16 @@ impl<'c, M: Message + ?Sized> ReadGuard<'c, M> {
     }
 }
 
-impl<T: Pod> ReadGuard<'_, T> {
+impl<M: Message + ?Sized> ReadGuard<'_, M, Mpmc> {
+    /// Whether another consumer had taken the message and died, or had left without giving it back:
+    /// it may have seen the message, and done something about it.
+    #[inline]
+    pub fn is_redelivered(&self) -> bool {
+        self.consumer.reader.is_inherited()
+    }
+}
+
+impl<T: Pod, P: Protocol> ReadGuard<'_, T, P> {
     /// The message in its slot.
     ///
     /// # Safety
@@ -68,7 +77,7 @@ impl<T: Pod> ReadGuard<'_, T> {
     }
 }
 
-impl ReadGuard<'_, [u8]> {
+impl<P: Protocol> ReadGuard<'_, [u8], P> {
     /// The message's length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
@@ -95,7 +104,7 @@ impl ReadGuard<'_, [u8]> {
     }
 }
 
-impl<M: Message + ?Sized> Drop for ReadGuard<'_, M> {
+impl<M: Message + ?Sized, P: Protocol> Drop for ReadGuard<'_, M, P> {
     #[inline]
     fn drop(&mut self) {
         if self.consumer.is_here() && (self.was_panicking || !thread::panicking()) {
@@ -104,7 +113,7 @@ impl<M: Message + ?Sized> Drop for ReadGuard<'_, M> {
     }
 }
 
-impl<M: Message + ?Sized> fmt::Debug for ReadGuard<'_, M> {
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for ReadGuard<'_, M, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadGuard")
             .field("len", &self.len)

@@ -1,0 +1,141 @@
+//! Taking a seat.
+
+use super::{A_MOMENT, Attachment};
+use crate::error::AttachError;
+use crate::layout::View;
+use crate::recovery::Watch;
+use crate::ring::intent::Run;
+use crate::ring::recovery::Inheritance;
+use crate::ring::tenancy::Phase;
+use crate::seat::{self, Hold};
+use crate::sys::clock::Instant;
+use crate::terms::{Kind, Role};
+use std::thread;
+
+/// A seat that was taken.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) seat: u32,
+    pub(crate) hold: Hold,
+    /// What the last holder had taken and not given back, and the new one goes on with.
+    pub(crate) inherited: Option<Run>,
+}
+
+/// Takes a seat of a role and says so in its entry. Waits at most for a liveness interval: for
+/// others who are just coming or going, or recovering.
+pub(crate) fn attach(
+    attachment: &Attachment,
+    view: &View,
+    role: Role,
+) -> Result<Attached, AttachError> {
+    let patience = Instant::now().after(attachment.geometry.liveness_interval);
+    loop {
+        match try_attach(attachment, view, role) {
+            Ok(attached) => return Ok(attached),
+            Err(Refusal::Final(error)) => return Err(error),
+            Err(Refusal::Passing(error)) if Instant::now() >= patience => return Err(error),
+            Err(Refusal::Passing(_)) => thread::sleep(A_MOMENT),
+        }
+    }
+}
+
+enum Refusal {
+    Final(AttachError),
+    /// Unless somebody is stopped in the middle of it.
+    Passing(AttachError),
+}
+
+impl<E: Into<AttachError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Final(error.into())
+    }
+}
+
+fn try_attach(attachment: &Attachment, view: &View, role: Role) -> Result<Attached, Refusal> {
+    let watch = match attachment.geometry.kind {
+        Kind::Spsc => None,
+        Kind::Mpmc => match attachment.scene(view, None).watch()? {
+            Ok(watch) => Some(watch),
+            Err(busy) => return Err(Refusal::Passing(busy.into())),
+        },
+    };
+    if let Some(watch) = &watch {
+        watch.recover(None);
+    }
+    let attached = match (find_seat(attachment, view, role), &watch, role) {
+        (Err(refusal), Some(watch), Role::Consumer) => {
+            find_inheritance(attachment, watch)?.ok_or(refusal)?
+        }
+        (found, ..) => found?,
+    };
+    let roll = view.header().status.0.roll(role);
+    seat::arrive(view.entry(attached.seat), roll, role);
+    Ok(attached)
+}
+
+/// Takes a seat that nobody holds, and whose last holder left nothing to be done.
+fn find_seat(attachment: &Attachment, view: &View, role: Role) -> Result<Attached, Refusal> {
+    let object = attachment.region.object();
+    let capacity = attachment.geometry.capacity;
+    let mut holders = Vec::new();
+    let mut is_passing = false;
+    let mut is_undecided = false;
+    for seat in attachment.geometry.seats(role) {
+        let entry = view.entry(seat);
+        if let Some(hold) = Hold::seat(object, seat)? {
+            if entry.intent().read(capacity).is_none() {
+                return Ok(Attached {
+                    seat,
+                    hold,
+                    inherited: None,
+                });
+            }
+            // To be given out it would have to be cleared, and then its claim were nobody's.
+            is_undecided = true;
+            continue;
+        }
+        // A lock whose holder has left may be held by a child that another thread is just
+        // spawning: `posix_spawn` copies every descriptor, until its exec.
+        is_passing |= entry.stay().phase() != Phase::Active;
+        holders.push(entry.pid());
+    }
+    let is_active = !is_passing && !is_undecided;
+    let error = match attachment.geometry.kind {
+        _ if is_undecided => AttachError::Undecided { role },
+        Kind::Spsc => AttachError::Taken {
+            role,
+            pid: holders.pop().filter(|_| is_active),
+        },
+        Kind::Mpmc => AttachError::NoSeat { role, holders },
+    };
+    Err(if is_active {
+        Refusal::Final(error)
+    } else {
+        Refusal::Passing(error)
+    })
+}
+
+/// Takes the seat of a dead consumer together with what that one held, when there is no other.
+/// Without that, a ring would be stuck whose consumers have all died holding something.
+fn find_inheritance(
+    attachment: &Attachment,
+    watch: &Watch<'_>,
+) -> Result<Option<Attached>, Refusal> {
+    let object = attachment.region.object();
+    for seat in attachment.geometry.seats(Role::Consumer) {
+        let Some(hold) = Hold::seat(object, seat)? else {
+            continue;
+        };
+        let inherited = match watch.inherit(seat) {
+            Inheritance::Undecided => continue,
+            Inheritance::Nothing => None,
+            Inheritance::Held(run) => Some(run),
+        };
+        return Ok(Some(Attached {
+            seat,
+            hold,
+            inherited,
+        }));
+    }
+    Ok(None)
+}

@@ -1,0 +1,204 @@
+//! When recovery runs, and what follows from it: the lock, the counts, the wake-ups.
+//!
+//! What it does is in [`ring::recovery`](crate::ring::recovery).
+
+use crate::error::{Recovering, SystemError};
+use crate::layout::{Geometry, MAX_SEATS, View};
+use crate::region::Object;
+use crate::ring::intent::{Intent, Run};
+use crate::ring::recovery::{Inheritance, Party, Swept};
+use crate::seat::{self, Hold};
+use crate::sync::Relaxed;
+use crate::sys::process;
+use crate::terms::Role;
+use core::cell::RefCell;
+
+/// What a recovery did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Dead participants of whose operations nothing is left to be done.
+    pub settled: u64,
+    /// Positions that dead producers had claimed and not filled. Consumers skip them.
+    pub tombstones: u64,
+    /// Messages of dead consumers that were dropped, as the ring is at-most-once.
+    pub dropped: u64,
+    /// Messages of dead consumers that wait for a live one. The next consumer that finds the ring
+    /// empty takes them.
+    pub waiting: u64,
+    /// Positions of which it can't be known yet whose they are: a live participant is in the middle
+    /// of an operation on them, and perhaps stopped.
+    pub undecided: u64,
+}
+
+/// What was recovered in the life of a ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Times that something was recovered.
+    pub recoveries: u64,
+    /// Positions without a message, because their producer died or gave them up.
+    pub tombstones: u64,
+    /// Messages that were taken from dead consumers to be delivered again.
+    pub redelivered: u64,
+    /// Messages of dead consumers that were dropped.
+    pub dropped: u64,
+}
+
+/// The ring that may need recovery, and who looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) geometry: &'a Geometry,
+    pub(crate) object: &'a Object,
+    /// The looker's seat.
+    pub(crate) own: Option<&'a Hold>,
+}
+
+/// The right to recover, and what is known of who is gone: of the dead it stays true as long as
+/// nobody else can take a seat.
+#[derive(Debug)]
+pub(crate) struct Watch<'a> {
+    scene: Scene<'a>,
+    muster: Muster,
+    _lock: Hold,
+}
+
+/// Who was asked about, and who was gone, one bit for each seat.
+#[derive(Debug, Default)]
+struct Muster(RefCell<[Bits; 2]>);
+
+#[derive(Debug)]
+struct Bits([u64; MAX_SEATS as usize * 2 / 64]);
+
+impl Default for Bits {
+    fn default() -> Self {
+        Self([0; MAX_SEATS as usize * 2 / 64])
+    }
+}
+
+impl Muster {
+    fn is_gone(&self, scene: &Scene<'_>, seat: u32) -> bool {
+        let [asked, gone] = &mut *self.0.borrow_mut();
+        let (word, bit) = (seat as usize / 64, 1 << (seat % 64));
+        if asked.0[word] & bit == 0 {
+            asked.0[word] |= bit;
+            if seat::held(scene.object, &(seat..seat + 1), scene.own).is_none() {
+                gone.0[word] |= bit;
+            }
+        }
+        gone.0[word] & bit != 0
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// Whether somebody is gone who left something to be done.
+    pub(crate) fn is_recovery_due(&self) -> bool {
+        self.party(&Muster::default()).is_due()
+    }
+
+    /// Takes the right to recover, unless somebody has it.
+    pub(crate) fn watch(self) -> Result<Result<Watch<'a>, Recovering>, SystemError> {
+        let recoverer = &self.view.header().status.0.recoverer;
+        Ok(match Hold::recovery(self.object)? {
+            Some(lock) => {
+                recoverer.store(process::pid(), Relaxed);
+                Ok(Watch {
+                    scene: self,
+                    muster: Muster::default(),
+                    _lock: lock,
+                })
+            }
+            None => Err(Recovering {
+                pid: recoverer.load(Relaxed),
+            }),
+        })
+    }
+
+    fn party<'p>(
+        &'p self,
+        muster: &'p Muster,
+    ) -> Party<'p, impl Fn(u32) -> &'p Intent, impl Fn(u32) -> bool> {
+        let view = self.view;
+        let header = view.header();
+        Party {
+            slots: view.slots(),
+            tail: &header.tail.0,
+            head: &header.head.0,
+            intent: |seat| view.entry(seat).intent(),
+            is_gone: |seat| muster.is_gone(self, seat),
+            producers: self.geometry.producers,
+            participants: self.geometry.participants(),
+        }
+    }
+
+    /// Whether any consumer, dead or alive, may have taken a message that it has not given back.
+    pub(crate) fn is_anything_held(&self) -> bool {
+        let mut consumers = self.geometry.seats(Role::Consumer);
+        let capacity = self.geometry.capacity;
+        consumers.any(|seat| self.view.entry(seat).intent().read(capacity).is_some())
+    }
+}
+
+impl Watch<'_> {
+    /// Finishes what the dead had begun. A consumer that names its seat gets what it has to go on
+    /// with.
+    pub(crate) fn recover(&self, adopter: Option<u32>) -> (Recovery, Option<Run>) {
+        let party = self.scene.party(&self.muster);
+        let swept = party.sweep(adopter, self.scene.geometry.delivery);
+        self.scene
+            .view
+            .header()
+            .status
+            .0
+            .orphans
+            .set(swept.waiting > 0);
+        self.publish(&swept);
+        let recovery = Recovery {
+            settled: swept.settled,
+            tombstones: swept.tombstones,
+            dropped: swept.dropped,
+            waiting: swept.waiting,
+            undecided: swept.undecided,
+        };
+        (recovery, swept.adopted)
+    }
+
+    /// Takes what a dead consumer held over, by whoever now holds its seat.
+    pub(crate) fn inherit(&self, seat: u32) -> Inheritance {
+        let mut swept = Swept::default();
+        let party = self.scene.party(&self.muster);
+        let inheritance = party.inherit(seat, self.scene.geometry.delivery, &mut swept);
+        if let Inheritance::Held(run) = inheritance {
+            swept.adopted = Some(run);
+        }
+        self.publish(&swept);
+        inheritance
+    }
+
+    /// Counts what was done, and wakes who waits for it.
+    fn publish(&self, swept: &Swept) {
+        let header = self.scene.view.header();
+        let status = &header.status.0;
+        let redelivered = swept.adopted.map_or(0, |run| run.len);
+        // Relaxed: counts to look at, by which nothing is reached.
+        for (count, by) in [
+            (&status.tombstones, swept.tombstones),
+            (&status.redelivered, redelivered),
+            (&status.dropped, swept.dropped),
+        ] {
+            if by > 0 {
+                count.fetch_add(by, Relaxed);
+            }
+        }
+        if swept.settled + swept.tombstones + redelivered + swept.dropped > 0 {
+            status.recoveries.fetch_add(1, Relaxed);
+        }
+        if swept.tombstones + swept.waiting > 0 {
+            header.not_empty.0.notify_all();
+        }
+        if swept.dropped > 0 {
+            header.not_full.0.notify_all();
+        }
+    }
+}
