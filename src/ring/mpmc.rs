@@ -37,7 +37,6 @@ struct Held {
     until: u64,
     /// What the count of the intent says.
     counted: u32,
-    is_standing: bool,
 }
 
 /// What the slot at the index says to who wants to claim it.
@@ -54,7 +53,6 @@ impl Held {
             until: 0,
             // A new holder of the seat finds what its predecessor left.
             counted: 0,
-            is_standing: false,
         }
     }
 
@@ -73,37 +71,37 @@ impl Held {
     ) -> Result<bool, Corrupt> {
         let most = most.min(words.slots.capacity()).min(MAX_CLAIM);
         let mut position = words.index.load(Acquire); // I
+        let mut is_said = false;
+        let mut refused = Ok(false);
         for _ in 0..PATIENCE {
-            match look(words.slots, position) {
-                Look::Ready => {}
-                seen => {
-                    let now = words.index.load(Acquire); // I
-                    if now != position {
-                        position = now;
-                        continue;
-                    }
-                    self.withdraw(words.intent);
-                    return match seen {
-                        Look::NotReady => Ok(false),
-                        _ => Err(Corrupt),
-                    };
+            let seen = look(words.slots, position);
+            if !matches!(seen, Look::Ready) {
+                let now = words.index.load(Acquire); // I
+                if now != position {
+                    position = now;
+                    continue;
                 }
+                if matches!(seen, Look::Moved) {
+                    refused = Err(Corrupt);
+                }
+                break;
             }
+            let is_ready =
+                |len| matches!(look(words.slots, position.wrapping_add(len)), Look::Ready);
             let mut len = 1;
-            while len < most && matches!(look(words.slots, position.wrapping_add(len)), Look::Ready)
-            {
+            while len < most && is_ready(len) {
                 len += 1;
             }
             let Some(until) = position.checked_add(len) else {
-                self.withdraw(words.intent);
-                return Err(Corrupt);
+                refused = Err(Corrupt);
+                break;
             };
             let run = Run {
                 start: position,
                 len,
             };
             words.intent.stand(run, &mut self.counted);
-            self.is_standing = true;
+            is_said = true;
             match words
                 .index
                 .compare_exchange(position, until, AcqRel, Acquire) // I
@@ -116,17 +114,10 @@ impl Held {
                 Err(now) => position = now,
             }
         }
-        self.withdraw(words.intent);
-        Ok(false)
-    }
-
-    /// Takes back what was said of a claim that was not won.
-    #[inline(always)]
-    fn withdraw(&mut self, intent: &Intent) {
-        if self.is_standing {
-            self.is_standing = false;
-            intent.clear();
+        if is_said {
+            words.intent.clear();
         }
+        refused
     }
 
     /// Goes on to the next claimed position; after the last one nothing is said any more.
@@ -134,7 +125,7 @@ impl Held {
     fn step(&mut self, intent: &Intent) {
         self.position += 1;
         if self.is_empty() {
-            self.withdraw(intent);
+            intent.clear();
         }
     }
 }
@@ -296,7 +287,6 @@ impl PopSide for Reader {
             position: run.start,
             until: run.end(),
             counted: run.len as u32,
-            is_standing: true,
         };
         self.is_inherited = true;
     }
