@@ -29,6 +29,8 @@ const DEFAULT_SEATS: u32 = 64;
 /// How long to wait for another process that does something that takes microseconds, unless it is
 /// stopped or killed just there.
 const A_MOMENT: Duration = Duration::from_millis(1);
+/// How long such a process may be kept from going on by nothing but a busy machine.
+const A_WHILE: Duration = Duration::from_secs(1);
 
 /// A mapped ring, its checked geometry, and how this process uses it.
 #[derive(Debug)]
@@ -163,10 +165,15 @@ impl Attachment {
         })
     }
 
+    /// Until when to wait for others to finish what is over in a moment, unless they are stopped.
+    fn patience(&self) -> Instant {
+        Instant::now().after(self.geometry.liveness_interval.max(A_WHILE))
+    }
+
     /// Recovers by hand, for nobody in particular.
     pub(crate) fn recover(&self) -> Result<Recovery, RecoverError> {
         let view = self.view().ok_or(Forked)?;
-        let patience = Instant::now().after(self.geometry.liveness_interval);
+        let patience = self.patience();
         loop {
             match self.scene(view, None).watch()? {
                 Ok(watch) => return Ok(watch.recover(None).0),

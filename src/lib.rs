@@ -33,7 +33,7 @@
 //! |-----------|--------|-------------------|
 //! | `try_push`, `try_pop`, claims, guards and batches by `try_` | never | to wake a sleeper; when refused, at most once an interval |
 //! | `push`, `pop` and their like | while full or empty | to wake a sleeper; to sleep |
-//! | `create`, `open`, `producer`, `consumer`, `peer` | for a liveness interval at most | always |
+//! | `create`, `open`, `producer`, `consumer`, `peer`, `recover` | for a liveness interval or a second, whichever is more | always |
 //!
 //! # Layers
 //!

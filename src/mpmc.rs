@@ -92,7 +92,8 @@ pub type TryIter<'c, M> = handle::TryIter<'c, M, Mpmc>;
 impl<M: Message + ?Sized> Ring<M> {
     /// Finishes what dead participants had begun, and says what that was. There is no need to: who
     /// is refused does it, and who attaches. Waits for another process that does it at the same
-    /// time, for a liveness interval at most. If it is killed, the next one goes on.
+    /// time, for a liveness interval or a second, whichever is more. If that one is killed, the next
+    /// one goes on.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-recover-{}", std::process::id());

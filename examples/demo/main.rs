@@ -1,10 +1,12 @@
-//! Three processes: this one starts itself twice more, and the two send each other messages
-//! through rings.
+//! This process starts itself several times more, and those send each other messages through rings.
 //!
 //! Without options it streams 20 million messages of 64 bytes and checks every one, then
 //! plays ping-pong and sets the round trip against the bare exchange of two cache lines
-//! between the same two processes. With `--input` and `--output` it sends a file instead.
+//! between the same two processes. With `--input` and `--output` it sends a file instead. With
+//! `--producers` and `--consumers` it streams from many to many, and with `--kill` it kills them
+//! all the while.
 
+mod crowd;
 mod file;
 mod floor;
 mod ping_pong;
@@ -30,6 +32,15 @@ struct Options {
     /// How many messages the ring holds
     #[arg(long, default_value_t = 1024)]
     capacity: usize,
+    /// How many processes push
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    producers: u64,
+    /// How many processes pop
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    consumers: u64,
+    /// Kill one process after the other, and start another in its place
+    #[arg(long)]
+    kill: bool,
     /// A file to send through the ring
     #[arg(long, requires = "output")]
     input: Option<PathBuf>,
@@ -39,6 +50,9 @@ struct Options {
     /// Which of the two other processes to be
     #[arg(long, hide = true, requires = "prefix")]
     role: Option<Part>,
+    /// Which of those with the same role to be
+    #[arg(long, hide = true, default_value_t = 0)]
+    index: u64,
     /// What the names of the rings start with
     #[arg(long, hide = true)]
     prefix: Option<String>,
@@ -68,6 +82,7 @@ fn run(options: &Options) -> Result<bool> {
     }
     match (&options.input, &options.output) {
         (Some(input), Some(output)) => file::conduct(options, input, output),
+        _ if options.kill || options.producers + options.consumers > 2 => crowd::conduct(options),
         _ => Ok(stream::conduct(options)? & ping_pong::conduct(options)?),
     }
 }
@@ -77,6 +92,8 @@ fn take_part(options: &Options, part: Part, prefix: &str) -> Result<()> {
         (Part::Sender, Some(input), _) => file::send(prefix, input),
         (Part::Receiver, _, Some(output)) => file::receive(prefix, output),
         _ if prefix.ends_with(ping_pong::SUFFIX) => ping_pong::play(options, part, prefix),
+        (Part::Sender, ..) if prefix.ends_with(crowd::SUFFIX) => crowd::produce(options, prefix),
+        (Part::Receiver, ..) if prefix.ends_with(crowd::SUFFIX) => crowd::consume(options, prefix),
         (Part::Sender, ..) => stream::send(options, prefix),
         (Part::Receiver, ..) => stream::receive(options, prefix),
     }

@@ -105,13 +105,13 @@ fn ring_name(prefix: &str) -> String {
 }
 
 /// The message of a number: the number, and then bytes that follow from it.
-fn write(message: &mut [u8], number: u64) {
+pub(crate) fn write(message: &mut [u8], number: u64) {
     let (head, tail) = message.split_at_mut(8);
     head.copy_from_slice(&number.to_le_bytes());
     tail.fill(number as u8);
 }
 
-fn number(message: &[u8]) -> u64 {
+pub(crate) fn number(message: &[u8]) -> u64 {
     message
         .first_chunk()
         .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))

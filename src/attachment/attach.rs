@@ -21,14 +21,14 @@ pub(crate) struct Attached {
     pub(crate) inherited: Option<Run>,
 }
 
-/// Takes a seat of a role and says so in its entry. Waits at most for a liveness interval: for
-/// others who are just coming or going, or recovering.
+/// Takes a seat of a role and says so in its entry. Waits for others who are just coming or going,
+/// or recovering.
 pub(crate) fn attach(
     attachment: &Attachment,
     view: &View,
     role: Role,
 ) -> Result<Attached, AttachError> {
-    let patience = Instant::now().after(attachment.geometry.liveness_interval);
+    let patience = attachment.patience();
     loop {
         match try_attach(attachment, view, role) {
             Ok(attached) => return Ok(attached),

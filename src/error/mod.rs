@@ -45,8 +45,8 @@ pub enum AttachError {
         /// The end that was asked for.
         role: Role,
     },
-    /// Another process has been recovering the ring for longer than a liveness interval: it is
-    /// stopped.
+    /// Another process has been recovering the ring for longer than a liveness interval and a
+    /// second: it is stopped.
     #[error(transparent)]
     Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.
@@ -64,7 +64,8 @@ pub enum AttachError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecoverError {
-    /// Another process has been at it for longer than a liveness interval: it is stopped.
+    /// Another process has been at it for longer than a liveness interval and a second: it is
+    /// stopped.
     #[error(transparent)]
     Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.

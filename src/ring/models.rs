@@ -1,20 +1,22 @@
-//! Models of the ring: the shipping code on memory of its own, capacity 2.
+//! Models of the ring: the shipping code on memory of its own, capacity 2 unless a model says
+//! otherwise.
 
 mod exchange;
+mod mpmc;
 mod takeover;
 mod waiting;
 
 use super::intent::Intent;
-use super::slot::Slots;
+use super::slot::{Slots, TOMBSTONE};
 use super::spsc::{Reader, Writer};
 use super::{PopSide, PushSide, Words};
-use crate::sync::AtomicU64;
-use crate::sync::modelling::yield_now;
+use crate::sync::modelling::{Mutex, yield_now};
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::sys::clock::Instant;
 use crate::terms::Fences;
 use crate::wait::Event;
 use core::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 const CAPACITY: u64 = 2;
 const PRODUCERS: usize = 2;
@@ -39,13 +41,19 @@ struct Place {
 
 /// What two processes would share.
 struct Memory {
-    places: [Place; CAPACITY as usize],
+    places: Box<[Place]>,
     tail: AtomicU64,
     head: AtomicU64,
     not_empty: Event,
     not_full: Event,
     /// Of the producers and of the consumers, in rings that have them.
     intents: [Intent; PARTICIPANTS],
+    /// Who of them is dead, as the kernel says.
+    gone: [AtomicU32; PARTICIPANTS],
+    /// The recovery lock: the kernel frees it, too, when its holder is dead.
+    recovery: Mutex<()>,
+    /// What a model pushed before it began.
+    was_filled_with: OnceLock<Vec<u64>>,
 }
 
 // SAFETY: a payload is reached through a `Slots` alone, one thread at a time if the ring is
@@ -55,18 +63,26 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// An empty ring whose first message gets `position`.
     fn at(position: u64) -> Arc<Self> {
+        Self::of(CAPACITY, position)
+    }
+
+    fn of(capacity: u64, position: u64) -> Arc<Self> {
+        let place = |_| Place {
+            word: AtomicU64::new(0),
+            payload: Payload::new(0),
+        };
         let memory = Arc::new(Self {
-            places: core::array::from_fn(|_| Place {
-                word: AtomicU64::new(0),
-                payload: Payload::new(0),
-            }),
+            places: (0..capacity).map(place).collect(),
             tail: AtomicU64::new(position),
             head: AtomicU64::new(position),
             not_empty: Event::new(),
             not_full: Event::new(),
             intents: core::array::from_fn(|_| Intent::new()),
+            gone: core::array::from_fn(|_| AtomicU32::new(0)),
+            recovery: Mutex::new(()),
+            was_filled_with: OnceLock::new(),
         });
-        for step in 0..CAPACITY {
+        for step in 0..capacity {
             let position = position.wrapping_add(step);
             memory.slots().at(position).reset(position);
         }
@@ -77,10 +93,10 @@ impl Memory {
     fn slots(&self) -> Slots {
         let stride = size_of::<Place>();
         let payload_offset = core::mem::offset_of!(Place, payload);
-        let base = NonNull::from(&self.places).cast();
-        // SAFETY: `CAPACITY` places lie there, a word and a payload each; both may be changed
+        let base = NonNull::from(&*self.places).cast();
+        // SAFETY: so many places lie there, a word and a payload each; both may be changed
         // through a shared reference.
-        unsafe { Slots::new(base, CAPACITY, stride, payload_offset) }
+        unsafe { Slots::new(base, self.places.len() as u64, stride, payload_offset) }
     }
 
     fn for_pushing<'r>(&'r self, slots: &'r Slots, seat: usize) -> Words<'r> {
@@ -129,8 +145,13 @@ impl<W: PushSide> Pusher<W> {
 
     /// Writes a message into the next slot, if that is free. Nobody else sees it yet.
     fn write(&mut self, message: u64) -> bool {
+        self.write_first_of(1, message)
+    }
+
+    /// As `write`, of `most` messages at once.
+    fn write_first_of(&mut self, most: u64, message: u64) -> bool {
         let words = self.memory.for_pushing(&self.slots, self.seat);
-        let free = self.writer.claim(&words, 1).unwrap();
+        let free = self.writer.claim(&words, most).unwrap();
         if free {
             // SAFETY: the slot holds a `u64`, and was found to be this producer's.
             unsafe { self.writer.slot(&words).payload().store(&message) };
@@ -218,14 +239,23 @@ impl<R: PopSide> Popper<R> {
 
     /// Reads the next message, if there is one. It is still there.
     fn read(&mut self) -> Option<u64> {
+        self.read_first_of(1)
+    }
+
+    /// As `read`, of `most` messages at once. What is no message is given back.
+    fn read_first_of(&mut self, most: u64) -> Option<u64> {
         let words = self.memory.for_popping(&self.slots, self.seat);
-        let len = self.reader.take(&words, 1).unwrap();
-        self.was_refused |= len.is_none();
-        len.map(|len| {
-            assert_eq!(len, 8);
+        loop {
+            let len = self.reader.take(&words, most).unwrap();
+            self.was_refused |= len.is_none();
+            if len? == TOMBSTONE {
+                self.reader.release(&words);
+                continue;
+            }
+            assert_eq!(len, Some(8));
             // SAFETY: the slot holds a `u64`, and was found to be this consumer's.
-            unsafe { self.reader.slot(&words).payload().load() }
-        })
+            return Some(unsafe { self.reader.slot(&words).payload().load() });
+        }
     }
 
     fn release(&mut self) {

@@ -1,13 +1,17 @@
 //! Running a model under whichever checker the build is for.
 
 #[cfg(loom)]
+pub(crate) use loom::sync::Mutex;
+#[cfg(loom)]
 pub(crate) use loom::thread::{spawn, yield_now};
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::Mutex;
 #[cfg(shuttle)]
 pub(crate) use shuttle::thread::{spawn, yield_now};
 
 use core::fmt::Debug;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{self, Arc};
 use std::thread;
 
 /// How far a model is explored.
@@ -32,7 +36,7 @@ where
     O: Ord + Clone + Debug + Send + 'static,
     F: Fn() -> O + Send + Sync + 'static,
 {
-    let seen = Arc::new(Mutex::new(BTreeMap::new()));
+    let seen = Arc::new(sync::Mutex::new(BTreeMap::new()));
     explore(extent, {
         let seen = Arc::clone(&seen);
         move || {
