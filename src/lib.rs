@@ -1,18 +1,22 @@
 //! Message passing between unrelated processes: ring buffers in shared memory.
 //!
-//! A ring has a name and a fixed capacity. One process [creates](spsc::Ring::create) it, others
-//! [open](spsc::Ring::open) it, and messages flow through memory that all of them have mapped:
+//! A ring has a name and a fixed capacity. One process [creates](Ring::create) it, others
+//! [open](Ring::open) it, and messages flow through memory that all of them have mapped:
 //! plain values ([`bytemuck::Pod`]) or byte strings. A process that finds nothing to do looks for
 //! a while and then sleeps on a futex. While there is room and data, no operation makes a system
 //! call or takes a lock, and none allocates but for the byte strings that it hands out.
+//!
+//! There are two kinds of ring, with one surface: [`spsc`] for one producer and one consumer,
+//! [`mpmc`] for many of each.
 //!
 //! # What is promised
 //!
 //! * **Exact hand-off.** A message whose push completed is popped exactly once, in order, whatever
 //!   processes are killed in between. A push that is killed happened whole or not at all.
-//! * **Nobody waits for the dead.** Any participant may be killed at any instruction. The other
-//!   end learns of it within a [liveness interval](Options::liveness_interval), and the next
-//!   holder of the dead one's end goes on where it stopped.
+//! * **Nobody waits for the dead.** Any participant may be killed at any instruction. The others
+//!   learn of it within a [liveness interval](Options::liveness_interval). In an SPSC ring the next
+//!   holder of the dead one's end goes on where it stopped; in an MPMC ring the others finish what
+//!   it had begun.
 //! * **Nobody robs the living.** Death is what the kernel says is dead. A process that is stopped
 //!   is waited for.
 //!
@@ -37,8 +41,9 @@
 //!
 //! # Layers
 //!
-//! From the top: `spsc` is what users touch; `attachment` is a ring that is open here, and an end
-//! of it; `seat` knows who is alive; `layout` is the bytes; `region` is where they live; `ring` is
+//! From the top: `spsc` and `mpmc` are what users touch; `handle` is what is behind both;
+//! `attachment` is a ring that is open here, and an end of it; `recovery` finishes what the dead
+//! had begun; `seat` knows who is alive; `layout` is the bytes; `region` is where they live; `ring` is
 //! the algorithms on words and cells, `wait` the event word, `sys` the kernel. A module imports
 //! from below only.
 

@@ -8,8 +8,7 @@ use core::{fmt, slice};
 use std::io;
 
 /// A free slot, to be written in place and then committed. Dropped, by a panic too, forgotten or
-/// killed, it publishes nothing, and the slot is the next one again. In a forked child it does
-/// nothing.
+/// killed, it [publishes nothing](Producer::try_claim). In a forked child it does nothing.
 ///
 /// A byte string is written piece by piece, by [`io::Write`]:
 ///

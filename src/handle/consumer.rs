@@ -16,17 +16,19 @@ use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-/// The end of a ring that pops.
+/// An end of a ring that pops.
 ///
 /// It is taken by [`Ring::consumer`](super::Ring::consumer) and given back when it is dropped or
-/// its process ends, however it ends. It may move between threads; only one uses it at a time.
+/// its process ends, however it ends. It may move between threads; only one uses it at a time. What
+/// is said here of the producer, of an MPMC ring goes for all of its producers together.
 ///
 /// # What a pop is
 ///
 /// A pop copies the message out of its slot and then gives the slot back with one store. A
-/// consumer that is killed before that store has not popped: the message is the next consumer's
-/// first. One that is killed after it has, even if it could do nothing with the message. To do
-/// the work before the slot is given back, [`read`](Self::read) in place. What the producer's
+/// consumer that is killed before that store has not popped: another one gets the message, in an
+/// SPSC ring the next holder of this end. One that is killed after it has, even if it could do
+/// nothing with the message. To do the work before the slot is given back, [`read`](Self::read) in
+/// place. What the producer's
 /// thread wrote before it pushed a message is visible to whoever popped it.
 ///
 /// While there are messages no pop makes a system call, unless the producer sleeps and has to be
@@ -183,9 +185,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// Reads the next message in place if there is one. Never blocks. The slot is given back when
     /// the guard is dropped.
     ///
-    /// A consumer that is killed while it holds the guard has not consumed the message: it is the
-    /// next consumer's first, at-least-once. A guard that was forgotten, or dropped by a panic,
-    /// leaves it the next message of this handle.
+    /// A consumer that is killed while it holds the guard has not consumed the message: another
+    /// one gets it, at-least-once, unless the ring is [at-most-once](crate::Delivery). A guard that
+    /// was forgotten, or dropped by a panic, leaves it the next message of this handle, and somebody
+    /// else's if this handle is dropped.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-try-read-{}", std::process::id());
@@ -257,8 +260,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         TryIter { consumer: self }
     }
 
-    /// How many messages are in the ring; 0 in a forked child. It can be more a moment later, but
-    /// never fewer, since only this handle pops.
+    /// How many messages are in the ring that nobody has taken; 0 in a forked child. It can be more a
+    /// moment later, but in an SPSC ring never fewer, since only this handle pops.
     pub fn len(&self) -> usize {
         if self.end.attachment().view().is_none() {
             return 0;
@@ -270,15 +273,15 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
-    /// Whether there is no message. `false` stays false until this handle pops; `true` may be old
-    /// news. It reads the slot itself: what the producer wrote before it pushed is visible after
+    /// Whether there is no message. In an SPSC ring `false` stays false until this handle pops; `true`
+    /// may be old news. It reads the slot itself: what the producer wrote before it pushed is visible after
     /// `false`.
     pub fn is_empty(&self) -> bool {
         let is_here = self.end.attachment().view().is_some();
         !is_here || !self.reader.is_holding() && !self.is_due()
     }
 
-    /// Whether no slot is free. `true` stays true until this handle pops.
+    /// Whether no slot is free. In an SPSC ring `true` stays true until this handle pops.
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
@@ -288,7 +291,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         self.end.attachment().capacity()
     }
 
-    /// Asks the kernel about the producer, at once. For the price of some microseconds at most.
+    /// Asks the kernel about the producer, at once. For the price of some microseconds at most. Of
+    /// several it tells of one: of one that is there, if there is one.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use core::{fmt, slice};
 use std::thread;
 
 /// The next message, in its slot, which is given back when the guard is dropped. If a panic
-/// drops it, the message stays and is the next one again.
+/// drops it, the message stays and is the handle's next one again.
 #[must_use = "a guard that is dropped consumes its message"]
 pub struct ReadGuard<'c, M: Message + ?Sized, P: Protocol> {
     consumer: &'c mut Consumer<M, P>,
@@ -46,7 +46,8 @@ impl<'c, M: Message + ?Sized, P: Protocol> ReadGuard<'c, M, P> {
         unsafe { M::load_into(self.consumer.payload(), self.len, message) }
     }
 
-    /// Gives the message back unread: it is the next one again.
+    /// Gives the message back unread: it is the handle's next one again, or somebody else's if the
+    /// handle is dropped.
     #[inline]
     pub fn put_back(self) {
         core::mem::forget(self);

@@ -16,10 +16,11 @@ use core::hint::spin_loop;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-/// The end of a ring that pushes.
+/// An end of a ring that pushes.
 ///
 /// It is taken by [`Ring::producer`](super::Ring::producer) and given back when it is dropped or
-/// its process ends, however it ends. It may move between threads; only one uses it at a time.
+/// its process ends, however it ends. It may move between threads; only one uses it at a time. What
+/// is said here of the consumer, of an MPMC ring goes for all of its consumers together.
 ///
 /// # What a push is
 ///
@@ -69,7 +70,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     ///
     /// # Errors
     ///
-    /// [`Full`](TryPushError::Full) if the consumer has not given the next slot back, or
+    /// [`Full`](TryPushError::Full) if the next slot has not been given back, or
     /// [`Disconnected`](TryPushError::Disconnected) if, besides, it left or died; that is asked of
     /// the kernel at most once a liveness interval. A closed ring is
     /// [`Disconnected`](TryPushError::Disconnected) even if it has room. See [`TryPushError`].
@@ -137,8 +138,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
     /// Claims the next slot, to write a message in place, if it is free. Never blocks.
     ///
-    /// A claim that is dropped, forgotten or killed publishes nothing, and its slot is the next
-    /// one again.
+    /// A claim that is dropped, forgotten or killed publishes nothing. In an SPSC ring its slot is
+    /// the next one again. In an MPMC ring its place in the line is skipped by the consumers; until
+    /// the claim ends they don't get past it, also if it was forgotten: then the next push of this
+    /// handle fills it.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-try-claim-{}", std::process::id());
@@ -184,8 +187,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         Ok(Claim::new(self))
     }
 
-    /// How many messages are in the ring; 0 in a forked child. It can be fewer a moment later,
-    /// but never more, since only this handle pushes.
+    /// How many messages are in the ring; 0 in a forked child. It can be fewer a moment later, but
+    /// in an SPSC ring never more, since only this handle pushes.
     pub fn len(&self) -> usize {
         if self.end.attachment().view().is_none() {
             return 0;
@@ -197,13 +200,13 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
-    /// Whether no message is in the ring. `true` stays true until this handle pushes.
+    /// Whether no message is in the ring. In an SPSC ring `true` stays true until this handle pushes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room. `false` stays false until this handle pushes; `true` may be old
-    /// news.
+    /// Whether there is no room. In an SPSC ring `false` stays false until this handle pushes; `true`
+    /// may be old news.
     pub fn is_full(&self) -> bool {
         let is_here = self.end.attachment().view().is_some();
         is_here && !self.writer.is_due(&self.end.station().for_pushing())
@@ -214,7 +217,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         self.end.attachment().capacity()
     }
 
-    /// Asks the kernel about the consumer, at once. For the price of some microseconds at most.
+    /// Asks the kernel about the consumer, at once. For the price of some microseconds at most. Of
+    /// several it tells of one: of one that is there, if there is one.
     ///
     /// # Errors
     ///

@@ -177,7 +177,8 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         }
     }
 
-    /// Takes the end that pushes, and goes on where its last holder stopped.
+    /// Takes an end that pushes. In an SPSC ring there is one, and it goes on where its last holder
+    /// stopped; an MPMC ring has [as many](Options::producers) as it was made with.
     ///
     /// ```
     /// use slipring::{error::AttachError, spsc};
@@ -197,18 +198,17 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     ///
     /// # Errors
     ///
-    /// [`Taken`](AttachError::Taken) while another handle has it, in any process. See
-    /// [`AttachError`].
+    /// [`Taken`](AttachError::Taken) while another handle has it, in any process, or
+    /// [`NoSeat`](AttachError::NoSeat) while others have all. See [`AttachError`].
     pub fn producer(&self) -> Result<Producer<M, P>, AttachError> {
         Producer::new(End::take(&self.attachment, Role::Producer)?)
     }
 
-    /// Takes the end that pops, and goes on where its last holder stopped.
+    /// Takes an end that pops; otherwise as [`producer`](Self::producer).
     ///
     /// # Errors
     ///
-    /// [`Taken`](AttachError::Taken) while another handle has it, in any process. See
-    /// [`AttachError`].
+    /// As for [`producer`](Self::producer).
     pub fn consumer(&self) -> Result<Consumer<M, P>, AttachError> {
         Consumer::new(End::take(&self.attachment, Role::Consumer)?)
     }
@@ -227,8 +227,8 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         self.attachment.message_size()
     }
 
-    /// About how many messages are in the ring; 0 in a forked child. Both ends may be at work, so
-    /// the answer can be old when it comes, and between the two ends' own.
+    /// About how many messages are in the ring that nobody has taken; 0 in a forked child. Others may
+    /// be at work, so the answer can be old when it comes.
     pub fn len(&self) -> usize {
         self.attachment.len()
     }

@@ -3,11 +3,11 @@
 #[cfg(loom)]
 pub(crate) use loom::sync::Mutex;
 #[cfg(loom)]
-pub(crate) use loom::thread::{spawn, yield_now};
+pub(crate) use loom::thread::{JoinHandle, spawn, yield_now};
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::Mutex;
 #[cfg(shuttle)]
-pub(crate) use shuttle::thread::{spawn, yield_now};
+pub(crate) use shuttle::thread::{JoinHandle, spawn, yield_now};
 
 use core::fmt::Debug;
 use std::collections::BTreeMap;
