@@ -97,9 +97,19 @@ struct Heard {
     again: Instant,
 }
 
+/// What an empty ring without producers may still come up with.
+enum Rest {
+    Nothing,
+    /// A position that no consumer has come to.
+    Untaken,
+    /// A message that another consumer has taken: it comes again if that one dies.
+    Held,
+}
+
 /// What tells that there is something to ask about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct News {
+    is_closed: bool,
     /// Comings and goings on the other side.
     roll: u32,
     /// Messages that wait for any consumer.
@@ -288,9 +298,6 @@ impl End {
 
     /// Whether the other side is gone, as far as was heard; asks if there is reason to.
     fn hear(&mut self, now: Instant) -> Option<Disconnected> {
-        if self.is_closed() {
-            return Some(Disconnected::Closed);
-        }
         if self.has_news() || now >= self.heard.again {
             self.listen(now);
         }
@@ -305,6 +312,7 @@ impl End {
         let news = self.news();
         let answer = self.ask();
         let mut gone = match answer.peer {
+            _ if news.is_closed => Some(Disconnected::Closed),
             Peer::NeverCame | Peer::Present { .. } => None,
             Peer::Left => Some(Disconnected::Left),
             Peer::Died { pid } => Some(Disconnected::Died { pid }),
@@ -319,8 +327,16 @@ impl End {
             if !self.recover() {
                 pause = interval.min(A_MOMENT);
             }
-            if self.role == Role::Consumer && self.may_be_redelivered() {
-                gone = None;
+            if self.role == Role::Consumer && gone.is_some() && !news.is_closed {
+                match self.rest() {
+                    Rest::Nothing => {}
+                    Rest::Untaken => {
+                        // Mostly the hole of a dead producer, which was just closed.
+                        gone = None;
+                        pause = interval.min(A_MOMENT);
+                    }
+                    Rest::Held => gone = None,
+                }
             }
         }
         self.heard = Heard {
@@ -359,19 +375,26 @@ impl End {
         true
     }
 
-    /// Whether there may be a message that no pop has got, though no producer is there: the one
-    /// that another consumer holds comes again if that one dies.
-    fn may_be_redelivered(&self) -> bool {
+    /// What there may be still to be popped, though no producer is there.
+    fn rest(&self) -> Rest {
         let header = self.view().header();
+        // In this order: who has taken the last message says that it holds it.
         let tail = header.tail.0.load(Acquire);
         let head = header.head.0.load(Acquire);
         let scene = self.attachment.scene(self.view(), self.hold.as_ref());
-        head != tail || scene.is_anything_held()
+        if head != tail {
+            Rest::Untaken
+        } else if scene.is_anything_held() {
+            Rest::Held
+        } else {
+            Rest::Nothing
+        }
     }
 
     fn news(&self) -> News {
         let status = &self.view().header().status.0;
         News {
+            is_closed: status.closed.is_set(),
             roll: status.roll(self.role.other()).count(),
             orphans: match self.role {
                 Role::Producer => None,
@@ -384,9 +407,10 @@ impl End {
     fn has_news(&self) -> bool {
         let heard = self.heard.news;
         let now = self.news();
-        let are_orphans_new = |heard: News| now.orphans.is_some() && now.orphans != heard.orphans;
-        self.is_closed()
-            || heard.is_none_or(|heard| heard.roll != now.roll || are_orphans_new(heard))
+        heard.is_none_or(|heard| {
+            (heard.is_closed, heard.roll) != (now.is_closed, now.roll)
+                || now.orphans.is_some() && now.orphans != heard.orphans
+        })
     }
 }
 

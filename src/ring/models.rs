@@ -3,6 +3,7 @@
 
 mod exchange;
 mod mpmc;
+mod recovery;
 mod takeover;
 mod waiting;
 

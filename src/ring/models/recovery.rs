@@ -1,0 +1,223 @@
+//! What is left of the dead, and who of the living it is not to be taken from.
+
+use super::mpmc::{consumer, filled_with, producer, settle};
+use super::{Memory, Popper, WRAP_32};
+use crate::ring::intent::{Intent, Run};
+use crate::ring::mpmc::Reader;
+use crate::ring::recovery::{Inheritance, Party, Swept};
+use crate::ring::slot::{Slots, Stamp};
+use crate::sync::modelling::{Extent, check, spawn};
+use crate::sync::mortality::killed_after;
+use crate::sync::{Acquire, Relaxed, Release};
+use crate::terms::Delivery;
+use std::sync::Arc;
+
+impl Memory {
+    /// Says that the holder of a seat is dead, as the kernel does: what it did is seen by who
+    /// sees this.
+    pub(super) fn bury(&self, seat: usize) {
+        self.gone[seat].store(1, Release);
+    }
+
+    /// The living and the dead, of which `producers` come first.
+    pub(super) fn party<'r>(
+        &'r self,
+        slots: &'r Slots,
+        producers: u32,
+    ) -> Party<'r, impl Fn(u32) -> &'r Intent, impl Fn(u32) -> bool> {
+        Party {
+            slots,
+            tail: &self.tail,
+            head: &self.head,
+            intent: |seat| &self.intents[seat as usize],
+            is_gone: |seat| self.gone[seat as usize].load(Acquire) != 0,
+            producers,
+            participants: self.intents.len() as u32,
+        }
+    }
+
+    /// A recovery by somebody without a seat.
+    pub(super) fn sweep(&self, producers: u32, delivery: Delivery) -> Swept {
+        let slots = self.slots();
+        let _locked = self.recovery.lock().unwrap();
+        self.party(&slots, producers).sweep(None, delivery)
+    }
+}
+
+impl Popper<Reader> {
+    /// A recovery by a consumer, which goes on with what it adopts.
+    pub(super) fn sweep(&mut self, producers: u32) -> Swept {
+        let memory = Arc::clone(&self.memory);
+        let _locked = memory.recovery.lock().unwrap();
+        let party = memory.party(&self.slots, producers);
+        let swept = party.sweep(Some(self.seat as u32), Delivery::AtLeastOnce);
+        if let Some(run) = swept.adopted {
+            self.reader.inherit(run);
+        }
+        swept
+    }
+}
+
+/// Positions from where the models of this file begin.
+fn run(start: u64, len: u64) -> Run {
+    Run {
+        start: WRAP_32 + start,
+        len,
+    }
+}
+
+/// Lets a dead participant have said something of positions that it never got.
+fn dead_who_said(memory: &Memory, seat: usize, run: Run) {
+    memory.intents[seat].stand(run, &mut 0);
+    memory.bury(seat);
+}
+
+/// I carries the winner's intent: the dead one lost this position to somebody who may still be
+/// at work on it. Tells how much was left for later.
+#[test]
+fn who_is_seen_to_have_claimed_is_seen_to_have_said_so() {
+    check(Extent::Preemptions(3), 50, &[0, 1], || {
+        let memory = Memory::at(WRAP_32);
+        dead_who_said(&memory, 1, run(0, 1));
+        let mut winner = producer(&memory, 0);
+        let pushing = spawn(move || winner.push_some(1, &[11]));
+        let sweeping = spawn({
+            let memory = Arc::clone(&memory);
+            move || memory.sweep(2, Delivery::AtLeastOnce)
+        });
+        let pushed = pushing.join().unwrap();
+        let swept = sweeping.join().unwrap();
+        assert_eq!(swept.settled, 1 - swept.undecided);
+        assert_eq!(swept.tombstones, 0);
+        assert_eq!(memory.sweep(2, Delivery::AtLeastOnce).tombstones, 0);
+        settle(&memory, &[pushed], &[]);
+        swept.undecided
+    });
+}
+
+/// As above, of consumers: what one of the living has taken is no orphan.
+#[test]
+fn nobody_adopts_what_the_living_have() {
+    check(Extent::Preemptions(3), 50, &[0, 1], || {
+        let memory = filled_with(Memory::at(WRAP_32), 1);
+        dead_who_said(&memory, 1, run(0, 1));
+        let mut winner = consumer(&memory, 2);
+        let popping = spawn(move || winner.pop_some(1, 1));
+        let mut heir = consumer(&memory, 3);
+        let sweeping = spawn(move || {
+            let swept = heir.sweep(1);
+            (swept, heir.pop_some(1, 1))
+        });
+        let popped = popping.join().unwrap();
+        let (swept, also_popped) = sweeping.join().unwrap();
+        assert_eq!((swept.adopted, swept.waiting), (None, 0));
+        memory.sweep(1, Delivery::AtLeastOnce);
+        settle(&memory, &[], &[popped, also_popped]);
+        swept.undecided
+    });
+}
+
+/// A carries the slots of the claim before: an intent that is over, or stands for the next claim,
+/// says that these are given back. The dead one lost the first position.
+#[test]
+fn a_claim_seen_to_be_over_is_seen_to_be_published() {
+    check(Extent::Preemptions(3), 200, &[0, 1], || {
+        let memory = filled_with(Memory::at(WRAP_32), 2);
+        dead_who_said(&memory, 1, run(0, 1));
+        let mut winner = consumer(&memory, 2);
+        let popping = spawn(move || winner.pop_some(1, 2));
+        let mut heir = consumer(&memory, 3);
+        let sweeping = spawn(move || {
+            let swept = heir.sweep(1);
+            (swept, heir.pop_some(1, 1))
+        });
+        let popped = popping.join().unwrap();
+        let (swept, also_popped) = sweeping.join().unwrap();
+        assert_eq!((swept.adopted, swept.waiting), (None, 0));
+        memory.sweep(1, Delivery::AtLeastOnce);
+        settle(&memory, &[], &[popped, also_popped]);
+        swept.undecided
+    });
+}
+
+/// B carries the slots of the claim before: the count of a later claim, read with the position
+/// of this one, covers less of it than there is.
+#[test]
+fn a_claim_of_another_length_is_not_mistaken_for_the_one_before() {
+    check(Extent::Preemptions(2), 200, &[0, 1, 2], || {
+        let memory = filled_with(Memory::at(WRAP_32), 2);
+        dead_who_said(&memory, 1, run(0, 2));
+        let mut next = producer(&memory, 0);
+        let mut winner = consumer(&memory, 2);
+        let popping = spawn(move || {
+            let mut popped = winner.pop_some(2, 2);
+            let pushed = next.push_some(1, &[11]);
+            popped.extend(winner.pop_some(1, 1));
+            (pushed, popped)
+        });
+        let mut heir = consumer(&memory, 3);
+        let sweeping = spawn(move || heir.sweep(1));
+        let (pushed, popped) = popping.join().unwrap();
+        let swept = sweeping.join().unwrap();
+        assert_eq!((swept.adopted, swept.waiting), (None, 0));
+        memory.sweep(1, Delivery::AtLeastOnce);
+        settle(&memory, &[pushed], &[popped]);
+        swept.undecided
+    });
+}
+
+/// One of the living says that it may have claimed what a dead one had: which of them did is
+/// seen when it goes on, having lost.
+#[test]
+fn what_the_living_may_have_is_left_until_they_go_on() {
+    check(Extent::Preemptions(3), 50, &[0, 1], || {
+        let memory = Memory::at(WRAP_32);
+        let mut dead = producer(&memory, 1);
+        assert!(dead.write(99));
+        memory.bury(1);
+        // Paused before the compare-and-swap that it loses.
+        memory.intents[0].stand(run(0, 1), &mut 0);
+        assert_eq!(memory.sweep(2, Delivery::AtLeastOnce).undecided, 1);
+        let mut paused = producer(&memory, 0);
+        let pushing = spawn(move || paused.push_some(1, &[11]));
+        let sweeping = spawn({
+            let memory = Arc::clone(&memory);
+            move || memory.sweep(2, Delivery::AtLeastOnce)
+        });
+        let pushed = pushing.join().unwrap();
+        let swept = sweeping.join().unwrap();
+        assert_eq!(swept.tombstones + swept.undecided, 1);
+        memory.sweep(2, Delivery::AtLeastOnce);
+        settle(&memory, &[pushed], &[]);
+        swept.undecided
+    });
+}
+
+/// What somebody said before it went may not have been its last word. It goes within its second
+/// claim. Tells what was seen of it.
+#[test]
+fn the_last_word_of_the_dead_is_what_counts() {
+    check(Extent::Preemptions(3), 50, &[(0, 0), (0, 1), (1, 1)], || {
+        let memory = Memory::at(WRAP_32);
+        let mut dying = producer(&memory, 0);
+        let pushing = spawn({
+            let memory = Arc::clone(&memory);
+            move || {
+                let pushed = dying.push_some(1, &[11]);
+                assert!(dying.write(99));
+                memory.bury(0);
+                pushed
+            }
+        });
+        let sweeping = spawn({
+            let memory = Arc::clone(&memory);
+            move || memory.sweep(2, Delivery::AtLeastOnce)
+        });
+        let pushed = pushing.join().unwrap();
+        let swept = sweeping.join().unwrap();
+        let later = memory.sweep(2, Delivery::AtLeastOnce);
+        assert_eq!(swept.tombstones + later.tombstones, 1);
+        settle(&memory, &[pushed], &[]);
+        (swept.settled, swept.tombstones)
+    });
+}
