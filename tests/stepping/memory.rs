@@ -1,0 +1,140 @@
+//! A ring's bytes, looked at from outside of the library while nobody stores into them.
+
+use crate::support::Name;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use std::fs::File;
+use std::mem;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+
+/// The length that marks a slot which was given up by a dead producer.
+const TOMBSTONE: u32 = u32::MAX;
+
+/// What the word of a slot says with regard to a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    Free,
+    Full,
+    Tombstone,
+    GivenBack,
+    Other(u32),
+}
+
+/// What a participant's entry says that it is about to claim, or has claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Intent {
+    pub(crate) index: usize,
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+}
+
+/// A ring's bytes.
+pub(crate) struct Memory {
+    words: NonNull<AtomicU64>,
+    len: usize,
+    stride: usize,
+    slots: usize,
+    pub(crate) capacity: u64,
+    pub(crate) participants: usize,
+}
+
+impl Memory {
+    pub(crate) fn of(name: &Name) -> Self {
+        let file = File::open(name.path()).unwrap();
+        let size = NonZeroUsize::new(file.metadata().unwrap().len() as usize).unwrap();
+        let (access, flags) = (ProtFlags::PROT_READ, MapFlags::MAP_SHARED);
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let base = unsafe { mmap(None, size, access, flags, &file, 0) }.unwrap();
+        let mut memory = Self {
+            words: base.cast(),
+            len: size.get() / 8,
+            stride: 0,
+            slots: 0,
+            capacity: 0,
+            participants: 0,
+        };
+        memory.capacity = memory.word(0x18);
+        memory.stride = memory.half(0x20) as usize;
+        memory.slots = memory.word(0x38) as usize;
+        memory.participants = memory.half(0x2c) as usize;
+        memory
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        // SAFETY: mapped as long as `self` lives, aligned to a page, accessed only as atomics.
+        unsafe { slice::from_raw_parts(self.words.as_ptr(), self.len) }
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        self.words()[at / 8].load(SeqCst)
+    }
+
+    fn half(&self, at: usize) -> u32 {
+        (self.word(at) >> (at % 8 * 8)) as u32
+    }
+
+    pub(crate) fn tail(&self) -> u64 {
+        self.word(0x80)
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.word(0x100)
+    }
+
+    pub(crate) fn slot(&self, position: u64) -> Slot {
+        let index = position & (self.capacity - 1);
+        let word = self.word(self.slots + index as usize * self.stride);
+        match (
+            (word as u32).wrapping_sub(position as u32),
+            (word >> 32) as u32,
+        ) {
+            (0, _) => Slot::Free,
+            (1, TOMBSTONE) => Slot::Tombstone,
+            (1, _) => Slot::Full,
+            (ahead, _) if u64::from(ahead) == self.capacity => Slot::GivenBack,
+            (ahead, _) => Slot::Other(ahead),
+        }
+    }
+
+    /// The entries of an MPMC ring that speak of a position.
+    pub(crate) fn intents(&self) -> impl Iterator<Item = Intent> {
+        (0..self.participants).filter_map(|index| {
+            let entry = 0x400 + 128 * index;
+            let first = self.word(entry + 0x20).checked_sub(1)?;
+            Some(Intent {
+                index,
+                first,
+                count: self.half(entry + 0x28),
+            })
+        })
+    }
+
+    /// Copies all that can change, and tells whether it had changed since the last time.
+    pub(crate) fn note(&self, copy: &mut Vec<u64>) -> bool {
+        let entries = 0x400..0x400 + 128 * self.participants;
+        let slots = self.slots..self.slots + self.capacity as usize * self.stride;
+        let parts = [0x80..0x300, entries, slots];
+        let words = parts
+            .into_iter()
+            .flat_map(|part| &self.words()[part.start / 8..part.end / 8]);
+        let mut changed = false;
+        for (index, now) in words.enumerate() {
+            let now = now.load(SeqCst);
+            match copy.get_mut(index) {
+                Some(old) => changed |= mem::replace(old, now) != now,
+                None => copy.push(now),
+            }
+        }
+        changed
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `of`, and nobody has kept a reference.
+        unsafe { munmap(self.words.cast(), self.len * 8) }.unwrap();
+    }
+}

@@ -1,0 +1,342 @@
+//! What a killed participant of an MPMC ring leaves.
+
+use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
+use super::deeds::{self, Deed};
+use super::doomed::{Ambush, Doomed};
+use super::memory::{Memory, Slot};
+use super::ways::{self, Way};
+use super::{Death, Scene};
+use crate::support::Name;
+use slipring::error::{AttachError, TryPopError, TryPushError};
+use slipring::mpmc::{Consumer, Producer, ReadGuard, Ring};
+use slipring::{Counters, Delivery, Options, Recovery};
+
+/// What the child does, and what it meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) deed: Deed,
+    pub(crate) doomed: &'static [Doomed],
+    pub(crate) delivery: Delivery,
+    pub(crate) consumers: u32,
+}
+
+pub(super) const CAPACITY: usize = 4;
+pub(super) const PRODUCERS: u32 = 3;
+
+/// Survivors, and the account of their ring. A message's number is its position.
+pub(crate) struct Crowd {
+    pub(super) name: Name,
+    pub(super) memory: Memory,
+    pub(super) plan: Plan,
+    ring: Ring<Message>,
+    producer: Producer<Message>,
+    /// Nobody, if there is one seat only.
+    consumer: Option<Consumer<Message>>,
+    /// The first position that is not settled.
+    base: u64,
+    /// Whose push has returned, and whose pop has not.
+    owed: Vec<u64>,
+    counted: Counters,
+    pub(super) ambush: Option<Ambush>,
+}
+
+/// What a ring's bytes say of the messages that were not popped when somebody was killed.
+#[derive(Debug, Default)]
+struct Left {
+    /// To come in their order.
+    plain: Vec<u64>,
+    /// Taken and not given back.
+    orphans: Vec<u64>,
+    /// Claimed and not published.
+    holes: u64,
+    tombstones: u64,
+    given_back: u64,
+}
+
+impl Crowd {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let name = Name::new("step");
+        let interval = match plan.deed.sleeps() {
+            true => NAP,
+            false => INTERVAL,
+        };
+        let options = Options::new()
+            .capacity(CAPACITY)
+            .producers(PRODUCERS)
+            .consumers(plan.consumers)
+            .delivery(plan.delivery)
+            .first_position((1 << 32) - 50)
+            .liveness_interval(interval)
+            .wait(ASLEEP_AT_ONCE);
+        let ring = Ring::create_with(&name, &options).unwrap();
+        let memory = Memory::of(&name);
+        Self {
+            producer: ring.producer().unwrap(),
+            consumer: (plan.consumers > 1).then(|| ring.consumer().unwrap()),
+            base: memory.tail(),
+            owed: Vec::new(),
+            counted: ring.counters(),
+            ambush: None,
+            plan,
+            memory,
+            ring,
+            name,
+        }
+    }
+
+    /// The ring as a child sees it.
+    pub(super) fn open(&self) -> Ring<Message> {
+        Ring::open_with(&self.name, &Options::new().wait(ASLEEP_AT_ONCE)).unwrap()
+    }
+
+    /// A survivor pushes where there is room.
+    fn push(&mut self) -> u64 {
+        let number = self.memory.tail();
+        self.producer.try_push(&message(number)).unwrap();
+        self.owed.push(number);
+        number
+    }
+
+    /// Messages that are there before the operation.
+    pub(super) fn before(&self) -> usize {
+        match self.plan.deed {
+            Deed::Push(Way::Blocked) | Deed::PushInVain => CAPACITY,
+            Deed::Pop(Way::Blocked) => 0,
+            Deed::Adopt if self.plan.doomed == [Doomed::Claim] => 0,
+            Deed::Push(_) => 1,
+            Deed::Adopt | Deed::ComeAndPop if self.plan.doomed == [Doomed::Guard] => 1,
+            Deed::Recover if self.plan.doomed == [Doomed::Batch] => 1,
+            Deed::Pop(_) | Deed::Recover | Deed::Adopt | Deed::ComeAndPop => 2,
+        }
+    }
+
+    /// 1 if the first message that a child finds is not the first that there was.
+    fn is_first_gone(&self) -> u64 {
+        let first = self.plan.doomed.first();
+        u64::from(matches!(first, Some(Doomed::Claim | Doomed::Rest)))
+    }
+
+    /// How many messages the operation pushes, and how many it pops.
+    fn moves(&self) -> (u64, u64) {
+        match self.plan.deed {
+            Deed::Push(way) => (way.moves(), 0),
+            Deed::Pop(way) => (0, way.moves()),
+            Deed::Recover | Deed::PushInVain => (0, 0),
+            Deed::Adopt | Deed::ComeAndPop => (0, 1),
+        }
+    }
+
+    fn look(&self) -> Left {
+        let mut left = Left::default();
+        let head = self.memory.head();
+        for position in self.base..self.memory.tail() {
+            match self.memory.slot(position) {
+                Slot::Full if position >= head => left.plain.push(position),
+                Slot::Full => left.orphans.push(position),
+                Slot::Free => left.holes += 1,
+                Slot::Tombstone => left.tombstones += 1,
+                Slot::GivenBack => left.given_back += 1,
+                Slot::Other(ahead) if ahead == CAPACITY as u32 + 1 => left.given_back += 1,
+                Slot::Other(ahead) => panic!("position {position} is {ahead} ahead"),
+            }
+        }
+        left
+    }
+
+    /// What was promised to who pushed is there, or was taken by the dead.
+    fn compare(&self, left: &Left, death: Death) {
+        let (pushes, pops) = self.moves();
+        let is_there = |number: &u64| {
+            left.plain.contains(number)
+                || left.orphans.contains(number) && self.plan.delivery == Delivery::AtLeastOnce
+        };
+        let missing = self.owed.iter().filter(|number| !is_there(number)).count() as u64;
+        assert!(missing <= pops, "{missing} of {:?} in {left:?}", self.owed);
+        if death.has_returned {
+            assert_eq!(missing, pops, "of {:?} in {left:?}", self.owed);
+            let new = left.plain.iter().filter(|new| !self.owed.contains(new));
+            let of_doomed = match self.plan.doomed {
+                [Doomed::Batch, ..] => 1,
+                _ => 0,
+            };
+            assert_eq!(new.count() as u64, pushes + of_doomed, "{left:?}");
+        }
+    }
+
+    /// Pops all that is left, by one of the survivors' means.
+    fn drain(&mut self, left: &Left, means: usize) {
+        let mut plain = left.plain.clone();
+        let mut orphans = match self.plan.delivery {
+            Delivery::AtLeastOnce => left.orphans.clone(),
+            Delivery::AtMostOnce => Vec::new(),
+        };
+        if means % 2 == 1 {
+            // As many more as there is room for.
+            while self.memory.slot(self.memory.tail()) == Slot::Free {
+                plain.push(self.push());
+            }
+        }
+        if means % 4 == 3 {
+            self.ring.recover().unwrap();
+        }
+        if means % 4 == 2 {
+            // Newcomers find every seat free, whatever was left in it.
+            let newcomers = (1..PRODUCERS).map(|_| self.ring.producer().unwrap());
+            drop(newcomers.collect::<Vec<_>>());
+        }
+        let mut fresh = None;
+        if means % 4 == 2 || self.consumer.is_none() {
+            fresh = Some(self.ring.consumer().unwrap());
+        }
+        let consumer = fresh.as_mut().or(self.consumer.as_mut()).unwrap();
+        let mut in_order = plain.iter();
+        for _ in 0..plain.len() + orphans.len() {
+            let (number, is_redelivered) = take(consumer, means % 4 == 0);
+            let is_orphan = orphans.iter().position(|orphan| *orphan == number);
+            assert_eq!(is_redelivered, is_orphan.is_some(), "{number}");
+            match is_orphan {
+                Some(index) => drop(orphans.remove(index)),
+                None => assert_eq!(in_order.next(), Some(&number), "of {plain:?}"),
+            }
+        }
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    }
+
+    /// The ring is whole: it takes as many messages as it has slots, twice, and gives them back.
+    fn laps(&mut self) {
+        let mut fresh = None;
+        if self.consumer.is_none() {
+            fresh = Some(self.ring.consumer().unwrap());
+        }
+        for _ in 0..2 {
+            let first = self.memory.tail();
+            for _ in 0..CAPACITY {
+                self.push();
+            }
+            let full = self.producer.try_push(&message(0));
+            assert_eq!(full, Err(TryPushError::Full));
+            let consumer = fresh.as_mut().or(self.consumer.as_mut()).unwrap();
+            for number in first..first + CAPACITY as u64 {
+                assert_eq!(consumer.try_pop().map(read), Ok(number));
+            }
+            assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+        }
+    }
+
+    /// What was recovered was counted, but for what the dead had recovered.
+    fn check_counters(&self, left: &Left) {
+        let now = self.ring.counters();
+        let (orphans, dropped) = match self.plan.delivery {
+            Delivery::AtLeastOnce => (left.orphans.len() as u64, 0),
+            Delivery::AtMostOnce => (0, left.orphans.len() as u64),
+        };
+        let doomed = 2 * self.plan.doomed.len() as u64;
+        // Of a claim, the tombstone may have been popped by who is dead now.
+        let popped = u64::from(self.plan.doomed == [Doomed::Claim]);
+        let holes = left.holes..=left.holes + left.tombstones.max(popped);
+        let counted = now.tombstones - self.counted.tombstones;
+        assert!(holes.contains(&counted), "{counted} of {left:?}");
+        let counted = now.redelivered - self.counted.redelivered;
+        let range = orphans..=orphans + doomed;
+        assert!(range.contains(&counted), "{counted} of {left:?}");
+        let counted = now.dropped - self.counted.dropped;
+        let range = dropped..=dropped + doomed;
+        assert!(range.contains(&counted), "{counted} of {left:?}");
+    }
+}
+
+impl Scene for Crowd {
+    fn prepare(&mut self) {
+        assert_eq!(self.memory.tail(), self.memory.head());
+        assert_eq!(self.memory.intents().next(), None);
+        self.base = self.memory.tail();
+        self.owed.clear();
+        self.counted = self.ring.counters();
+        for _ in 0..self.before() {
+            self.push();
+        }
+    }
+
+    fn act(&self) {
+        let ring = self.open();
+        match self.plan.deed {
+            Deed::Push(way) => {
+                let first = self.memory.tail();
+                ways::push(&ring, way, &[], &[message(first), message(first + 1)]);
+            }
+            Deed::Pop(way) => ways::pop(&ring, way, self.base),
+            Deed::Recover => deeds::recover(&ring),
+            Deed::PushInVain => deeds::push_in_vain(&ring),
+            Deed::Adopt => deeds::adopt(&ring, self.base + self.is_first_gone()),
+            Deed::ComeAndPop => deeds::come_and_pop(&ring, self.base + self.is_first_gone()),
+        }
+    }
+
+    fn meanwhile(&mut self) {
+        for doomed in self.plan.doomed {
+            doomed.die(self);
+            self.owed.drain(..doomed.takes(self.plan.delivery));
+            if doomed.leaves_a_hole() {
+                self.push();
+            }
+        }
+    }
+
+    fn sleeps(&self) -> bool {
+        self.plan.deed.sleeps()
+    }
+
+    fn wake(&mut self) {
+        if let Deed::Pop(_) = self.plan.deed {
+            self.push();
+        } else {
+            let consumer = self.consumer.as_mut().unwrap();
+            assert_eq!(consumer.try_pop().map(read), Ok(self.base));
+            self.owed.remove(0);
+        }
+    }
+
+    fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    fn settle(&mut self, death: Death, means: usize) {
+        // The interval is longer than anybody waits: only those recover who do so at once.
+        let means = match self.plan.deed.sleeps() {
+            true => 2 + means % 2,
+            false => means,
+        };
+        let left = self.look();
+        self.compare(&left, death);
+        self.drain(&left, means);
+        self.laps();
+        let own_consumers = usize::from(self.consumer.is_some());
+        let free = self.plan.consumers as usize - own_consumers;
+        fill_seats(&self.ring, PRODUCERS as usize - 1, free);
+        self.check_counters(&left);
+    }
+}
+
+/// The next message, and whether it comes again.
+fn take(consumer: &mut Consumer<Message>, can_block: bool) -> (u64, bool) {
+    let look = |guard: &ReadGuard<'_, Message>| (read(guard.get()), guard.is_redelivered());
+    match can_block {
+        true => look(&consumer.read_timeout(SOON).unwrap()),
+        false => soon("a message", || Some(look(&consumer.try_read().ok()?))),
+    }
+}
+
+/// Every seat that the survivors do not hold can be taken, and no more; and nothing is left to
+/// be recovered.
+pub(super) fn fill_seats(ring: &Ring<Message>, producers: usize, consumers: usize) {
+    fn is_full(refused: Option<AttachError>) -> bool {
+        matches!(refused, Some(AttachError::NoSeat { .. }))
+    }
+    let taken: Vec<_> = (0..producers).map(|_| ring.producer().unwrap()).collect();
+    assert!(is_full(ring.producer().err()));
+    drop(taken);
+    let taken: Vec<_> = (0..consumers).map(|_| ring.consumer().unwrap()).collect();
+    assert!(is_full(ring.consumer().err()));
+    drop(taken);
+    assert_eq!(ring.recover().unwrap(), Recovery::default());
+}
