@@ -105,13 +105,18 @@ fn no_pop_works(consumer: &mut Consumer<[u8]>, gone: Disconnected, text: &str) {
         PopTimeoutError::Disconnected(it) if it == gone, "{text}");
 }
 
-/// Makes the entry at `offset`, whose holder has left, look as if it had died.
+/// Makes the entry at `offset`, whose holder has left, look as if somebody had come and died.
 fn let_die(name: &Name, offset: u64) {
+    let file = name.file();
     let mut tenancy = [0; 4];
-    name.file().read_exact_at(&mut tenancy, offset).unwrap();
+    file.read_exact_at(&mut tenancy, offset).unwrap();
     assert_eq!(tenancy[0] & 3, 2);
     tenancy[0] ^= 3;
-    name.file().write_all_at(&tenancy, offset).unwrap();
+    file.write_all_at(&tenancy, offset).unwrap();
+    let roll = if offset == at::PRODUCER { 0x284 } else { 0x288 };
+    let mut count = [0; 1];
+    file.read_exact_at(&mut count, roll).unwrap();
+    file.write_all_at(&[count[0] + 1], roll).unwrap();
 }
 
 #[test]
