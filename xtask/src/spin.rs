@@ -1,0 +1,330 @@
+//! The protocol's models under Spin: each must pass, and each seeded bug must be found.
+
+use crate::passes::{root, target};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+/// A model, or a bug seeded in it.
+struct Case {
+    name: &'static str,
+    file: &'static str,
+    /// What the preprocessor is told.
+    defines: &'static str,
+}
+
+const fn mpmc(name: &'static str, defines: &'static str) -> Case {
+    let file = "mpmc.pml";
+    Case {
+        name,
+        file,
+        defines,
+    }
+}
+
+const fn window(name: &'static str, defines: &'static str) -> Case {
+    let file = "mpmc_window.pml";
+    Case {
+        name,
+        file,
+        defines,
+    }
+}
+
+const fn event(name: &'static str, file: &'static str, defines: &'static str) -> Case {
+    Case {
+        name,
+        file,
+        defines,
+    }
+}
+
+const MODELS: [Case; 18] = [
+    mpmc("a producer and two consumers", "-DNP=1 -DNC=2 -DM=3"),
+    mpmc("two producers and a consumer", "-DNP=2 -DNC=1 -DM=3"),
+    mpmc("three consumers", "-DNP=0 -DNC=3 -DPRE=2 -DM=2"),
+    mpmc(
+        "two and two, single claims",
+        "-DNP=2 -DNC=2 -DM=1 -DMAXB=1 -DLIVES=0",
+    ),
+    mpmc(
+        "three of one claim left by a dead consumer",
+        "-DNP=0 -DNC=3 -DCAP=4 -DPRE=3 -DM=3 -DMAXB=3 -DDEAD=3 -DCRASHES=1",
+    ),
+    mpmc(
+        "the same, with more messages behind",
+        "-DNP=0 -DNC=3 -DCAP=8 -DPRE=6 -DM=6 -DMAXB=3 -DDEAD=3 -DCRASHES=0 -DLIVES=0",
+    ),
+    mpmc(
+        "every load by itself",
+        "-DNP=1 -DNC=2 -DM=2 -DCRASHES=1 -DFINE_LOOK",
+    ),
+    mpmc("at most once", "-DNP=1 -DNC=2 -DM=2 -DAT_MOST_ONCE"),
+    mpmc(
+        "old answers about the living",
+        "-DNP=1 -DNC=2 -DM=2 -DSTALE",
+    ),
+    mpmc(
+        "the count stored after the position",
+        "-DNP=1 -DNC=2 -DM=2 -DCOUNT_AFTER_POSITION",
+    ),
+    mpmc(
+        "taken in place, shrunk to what is held",
+        "-DNP=0 -DNC=3 -DPRE=2 -DM=2 -DIN_PLACE=3",
+    ),
+    mpmc(
+        "hang-up, three consumers",
+        "-DHANGUP=1 -DNP=0 -DNC=3 -DPRE=1 -DM=1",
+    ),
+    mpmc(
+        "hang-up, a producer and two consumers",
+        "-DHANGUP=1 -DNP=1 -DNC=2 -DM=2",
+    ),
+    mpmc(
+        "hang-up, a producer and three consumers",
+        "-DHANGUP=1 -DNP=1 -DNC=3 -DM=1 -DMAXB=1 -DCRASHES=1",
+    ),
+    mpmc(
+        "hang-up, for a producer",
+        "-DHANGUP=2 -DNP=1 -DNC=2 -DPRE=2 -DM=3 -DMAXB=1",
+    ),
+    window("stamps that wrap", ""),
+    event("sleep and wake", "event.pml", "-DFIX=1"),
+    event(
+        "sleep and wake, out of order",
+        "event_order.pml",
+        "-DBATON=1",
+    ),
+];
+
+/// In the smallest model that shows it.
+const BUGS: [Case; 33] = [
+    mpmc(
+        "nobody asks who lives (consumers)",
+        "-DNP=1 -DNC=2 -DM=2 -DNO_LIVE_CHECK",
+    ),
+    mpmc(
+        "nobody asks who lives (producers)",
+        "-DNP=2 -DNC=1 -DM=3 -DNO_LIVE_CHECK",
+    ),
+    mpmc(
+        "the slot is looked at first (consumers)",
+        "-DNP=1 -DNC=2 -DM=2 -DSLOT_FIRST",
+    ),
+    mpmc(
+        "the slot is looked at first (producers)",
+        "-DNP=2 -DNC=1 -DM=3 -DSLOT_FIRST",
+    ),
+    mpmc(
+        "the dead one's intent is cleared first",
+        "-DNP=1 -DNC=2 -DM=2 -DCLEAR_FIRST",
+    ),
+    mpmc(
+        "it is cleared though some is left",
+        "-DNP=0 -DNC=3 -DPRE=2 -DM=2 -DCLEAR_ALWAYS",
+    ),
+    mpmc(
+        "the adopter takes the whole range",
+        "-DNP=0 -DNC=3 -DPRE=2 -DM=2 -DWHOLE_RANGE",
+    ),
+    mpmc(
+        "a seat is taken unsettled",
+        "-DNP=1 -DNC=2 -DM=2 -DSEAT_UNSETTLED",
+    ),
+    mpmc("recovery without its lock", "-DNP=1 -DNC=2 -DM=2 -DNO_LOCK"),
+    mpmc(
+        "the dead are asked for before the lock",
+        "-DNP=1 -DNC=2 -DM=2 -DASKED_BEFORE",
+    ),
+    mpmc(
+        "the intent after the claim",
+        "-DNP=1 -DNC=2 -DM=2 -DINTENT_AFTER_CAS",
+    ),
+    mpmc(
+        "the count after the claim",
+        "-DNP=1 -DNC=2 -DM=2 -DCOUNT_AFTER_CAS",
+    ),
+    mpmc(
+        "in place, shrunk to the first run (one stale claim)",
+        "-DNP=0 -DNC=3 -DCAP=8 -DPRE=6 -DM=6 -DMAXB=3 -DDEAD=3 -DCRASHES=0 -DLIVES=0 -DIN_PLACE=2",
+    ),
+    mpmc(
+        "in place, shrunk to the first run (two)",
+        "-DNP=0 -DNC=4 -DCAP=4 -DPRE=3 -DM=3 -DMAXB=3 -DDEAD=3 -DCRASHES=0 -DLIVES=0 -DIN_PLACE=2",
+    ),
+    mpmc(
+        "in place, the count shrunk first",
+        "-DNP=0 -DNC=3 -DPRE=2 -DM=2 -DIN_PLACE=3 -DSHRINK_COUNT_FIRST",
+    ),
+    mpmc(
+        "a new claim with the old one in hand",
+        "-DNP=1 -DNC=2 -DM=2 -DSTART_HOLDING",
+    ),
+    mpmc(
+        "the intent is cleared at leaving, with messages in hand",
+        "-DNP=1 -DNC=2 -DM=2 -DLEAVE_CLEARS",
+    ),
+    mpmc(
+        "an answer without another look at the index",
+        "-DNP=1 -DNC=2 -DM=2 -DCRASHES=0 -DFINE_LOOK -DUNCONFIRMED",
+    ),
+    mpmc(
+        "Empty, the last lap's message still being read: it occurs",
+        "-DNP=1 -DNC=2 -DM=3 -DCRASHES=0 -DLAP_REACHED",
+    ),
+    mpmc(
+        "hang-up without a look at the intents",
+        "-DHANGUP=1 -DNP=0 -DNC=3 -DPRE=1 -DM=1 -DNO_STEP_4",
+    ),
+    mpmc(
+        "hang-up without popping again",
+        "-DHANGUP=1 -DNP=0 -DNC=3 -DPRE=1 -DM=1 -DNO_REPOP",
+    ),
+    mpmc(
+        "hang-up looks at the intents without the lock",
+        "-DHANGUP=1 -DNP=0 -DNC=3 -DPRE=1 -DM=1 -DSCAN_UNLOCKED",
+    ),
+    mpmc(
+        "hang-up without the roll",
+        "-DHANGUP=1 -DNP=1 -DNC=2 -DM=1 -DMAXB=1 -DCRASHES=1 -DNO_ROLL",
+    ),
+    mpmc(
+        "the roll raised before the seat's lock",
+        "-DHANGUP=1 -DNP=1 -DNC=2 -DM=1 -DMAXB=1 -DCRASHES=1 -DROLL_BEFORE_LOCK",
+    ),
+    mpmc(
+        "the roll raised after ACTIVE",
+        "-DHANGUP=1 -DNP=1 -DNC=2 -DM=1 -DMAXB=1 -DCRASHES=1 -DROLL_AFTER_ACTIVE",
+    ),
+    mpmc(
+        "a producer's hang-up without the roll",
+        "-DHANGUP=2 -DNP=1 -DNC=2 -DPRE=2 -DM=3 -DMAXB=1 -DNO_ROLL",
+    ),
+    mpmc(
+        "Disconnected: it occurs",
+        "-DHANGUP=1 -DNP=1 -DNC=2 -DM=1 -DMAXB=1 -DCRASHES=1 -DANSWER_REACHED",
+    ),
+    window(
+        "producers: the window only before the slot",
+        "-DPRODUCERS=1",
+    ),
+    window("producers: no window", "-DPRODUCERS=0"),
+    window(
+        "consumers: the window only before the slot",
+        "-DCONSUMERS=1",
+    ),
+    window("consumers: no window", "-DCONSUMERS=0"),
+    event(
+        "the bit cleared without a second wake",
+        "event.pml",
+        "-DFIX=0",
+    ),
+    event("nobody wakes the next", "event_order.pml", "-DBATON=0"),
+];
+
+/// What a search said.
+enum Verdict {
+    Passed { states: String },
+    Found { error: String },
+}
+
+pub(crate) fn run() -> Result<(), String> {
+    let mut failed = 0;
+    let start = Instant::now();
+    println!("models");
+    for case in &MODELS {
+        failed += usize::from(!case.report(|verdict| matches!(verdict, Verdict::Passed { .. }))?);
+    }
+    println!("\nseeded bugs");
+    for case in &BUGS {
+        failed += usize::from(!case.report(|verdict| matches!(verdict, Verdict::Found { .. }))?);
+    }
+    println!("{:>8.2} s in all", start.elapsed().as_secs_f64());
+    match failed {
+        0 => Ok(()),
+        _ => Err(format!("{failed} failed")),
+    }
+}
+
+impl Case {
+    /// Whether the search ended as it must.
+    fn report(&self, must: impl Fn(&Verdict) -> bool) -> Result<bool, String> {
+        let start = Instant::now();
+        let verdict = self.search()?;
+        let seconds = start.elapsed().as_secs_f64();
+        let is_right = must(&verdict);
+        let mark = if is_right { "" } else { "FAILED  " };
+        let name = self.name;
+        match verdict {
+            Verdict::Passed { states } => {
+                println!("{seconds:>8.2} s {states:>9} states  {mark}{name}");
+            }
+            Verdict::Found { error } => println!("{seconds:>8.2} s  {mark}{name}: {error}"),
+        }
+        Ok(is_right)
+    }
+
+    fn search(&self) -> Result<Verdict, String> {
+        let dir = target().join("spin");
+        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let model = root().join("docs/models").join(self.file);
+        let is_event = self.file.starts_with("event");
+        let mut spin = Command::new("spin");
+        spin.args(self.defines.split_whitespace())
+            .arg("-a")
+            .arg(model);
+        demand(&dir, &mut spin)?;
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O2", "-w", "-DSAFETY", "-DMEMLIM=6000"]);
+        if !is_event {
+            // A death comes as a rendezvous in an escape, which the reduction does not know.
+            gcc.args(["-DNOREDUCE", "-DCOLLAPSE"]);
+        }
+        demand(&dir, gcc.args(["-o", "pan", "pan.c"]))?;
+        let mut pan = Command::new(dir.join("pan"));
+        pan.args(["-m2000000", "-w26"]);
+        if is_event {
+            // Sleepers at the end are what its own assertion is about.
+            pan.arg("-E");
+        }
+        verdict(&demand(&dir, &mut pan)?)
+    }
+}
+
+/// What a command said, which must have ended well.
+fn demand(dir: &Path, command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .current_dir(dir)
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(said)
+    } else {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{program}: {}\n{said}{errors}", output.status))
+    }
+}
+
+fn verdict(said: &str) -> Result<Verdict, String> {
+    let mut lines = said.lines();
+    if let Some(error) = lines.find_map(|line| line.strip_prefix("pan:1: ")) {
+        let (error, _) = error.split_once(" (at depth").unwrap_or((error, ""));
+        let error = error.to_owned();
+        return Ok(Verdict::Found { error });
+    }
+    let is_whole = said.contains("errors: 0")
+        && !said.contains("max search depth too small")
+        && !said.contains("Search not completed");
+    let states = said
+        .lines()
+        .find_map(|line| line.strip_suffix(" states, stored"));
+    match states {
+        Some(states) if is_whole => Ok(Verdict::Passed {
+            states: states.trim().to_owned(),
+        }),
+        _ => Err(format!("the search did not end:\n{said}")),
+    }
+}
