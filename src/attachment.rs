@@ -31,6 +31,8 @@ const DEFAULT_SEATS: u32 = 64;
 const A_MOMENT: Duration = Duration::from_millis(1);
 /// How long such a process may be kept from going on by nothing but a busy machine.
 const A_WHILE: Duration = Duration::from_secs(1);
+/// How long to wait for it whatever the liveness interval is.
+const A_LONG_WHILE: Duration = Duration::from_secs(10);
 
 /// A mapped ring, its checked geometry, and how this process uses it.
 #[derive(Debug)]
@@ -167,7 +169,8 @@ impl Attachment {
 
     /// Until when to wait for others to finish what is over in a moment, unless they are stopped.
     fn patience(&self) -> Instant {
-        Instant::now().after(self.geometry.liveness_interval.max(A_WHILE))
+        let interval = self.geometry.liveness_interval;
+        Instant::now().after(interval.clamp(A_WHILE, A_LONG_WHILE))
     }
 
     /// Recovers by hand, for nobody in particular.

@@ -90,6 +90,9 @@ pub trait Wire: ToOwned {
     /// The length of this message in bytes, which may be too much for a slot.
     fn wire_len(&self) -> usize;
 
+    /// Whether a message of this kind fits whatever it is.
+    const ALWAYS_FITS: bool;
+
     /// Whether the message fits in a slot with room for `size` bytes.
     fn fits(&self, size: u32) -> bool;
 
@@ -146,6 +149,8 @@ impl<T: Pod> Wire for T {
         size_of::<T>()
     }
 
+    const ALWAYS_FITS: bool = true;
+
     #[inline(always)]
     fn fits(&self, _size: u32) -> bool {
         true
@@ -192,6 +197,8 @@ impl Wire for [u8] {
     fn wire_len(&self) -> usize {
         self.len()
     }
+
+    const ALWAYS_FITS: bool = false;
 
     #[inline(always)]
     fn fits(&self, size: u32) -> bool {

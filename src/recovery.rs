@@ -6,7 +6,7 @@ use crate::error::{Recovering, SystemError};
 use crate::layout::{Geometry, MAX_SEATS, View};
 use crate::region::Object;
 use crate::ring::intent::{Intent, Run};
-use crate::ring::recovery::{Inheritance, Party, Swept};
+use crate::ring::recovery::{Adopter, Inheritance, Party, Swept};
 use crate::seat::{self, Hold};
 use crate::sync::Relaxed;
 use crate::sys::process;
@@ -39,7 +39,7 @@ pub struct Counters {
     pub recoveries: u64,
     /// Positions without a message, because their producer died or gave them up.
     pub tombstones: u64,
-    /// Messages that were taken from dead consumers to be delivered again.
+    /// Times that a message was taken from a dead consumer to be delivered again.
     pub redelivered: u64,
     /// Messages of dead consumers that were dropped.
     pub dropped: u64,
@@ -131,19 +131,11 @@ impl<'a> Scene<'a> {
             participants: self.geometry.participants(),
         }
     }
-
-    /// Whether any consumer, dead or alive, may have taken a message that it has not given back.
-    pub(crate) fn is_anything_held(&self) -> bool {
-        let mut consumers = self.geometry.seats(Role::Consumer);
-        let capacity = self.geometry.capacity;
-        consumers.any(|seat| self.view.entry(seat).intent().read(capacity).is_some())
-    }
 }
 
 impl Watch<'_> {
-    /// Finishes what the dead had begun. A consumer that names its seat gets what it has to go on
-    /// with.
-    pub(crate) fn recover(&self, adopter: Option<u32>) -> (Recovery, Option<Run>) {
+    /// Finishes what the dead had begun, and says what the adopter has to go on with.
+    pub(crate) fn recover(&self, adopter: Option<Adopter>) -> (Recovery, Option<Run>) {
         let party = self.scene.party(&self.muster);
         let swept = party.sweep(adopter, self.scene.geometry.delivery);
         self.scene
@@ -169,29 +161,32 @@ impl Watch<'_> {
         let mut swept = Swept::default();
         let party = self.scene.party(&self.muster);
         let inheritance = party.inherit(seat, self.scene.geometry.delivery, &mut swept);
-        if let Inheritance::Held(run) = inheritance {
-            swept.adopted = Some(run);
-        }
         self.publish(&swept);
         inheritance
+    }
+
+    /// Whether any consumer, dead or alive, may have taken a message that it has not given back.
+    pub(crate) fn is_anything_held(&self) -> bool {
+        let Scene { view, geometry, .. } = self.scene;
+        let mut consumers = geometry.seats(Role::Consumer);
+        consumers.any(|seat| view.entry(seat).intent().read(geometry.capacity).is_some())
     }
 
     /// Counts what was done, and wakes who waits for it.
     fn publish(&self, swept: &Swept) {
         let header = self.scene.view.header();
         let status = &header.status.0;
-        let redelivered = swept.adopted.map_or(0, |run| run.len);
         // Relaxed: counts to look at, by which nothing is reached.
         for (count, by) in [
             (&status.tombstones, swept.tombstones),
-            (&status.redelivered, redelivered),
+            (&status.redelivered, swept.redelivered),
             (&status.dropped, swept.dropped),
         ] {
             if by > 0 {
                 count.fetch_add(by, Relaxed);
             }
         }
-        if swept.settled + swept.tombstones + redelivered + swept.dropped > 0 {
+        if swept.settled + swept.tombstones + swept.redelivered + swept.dropped > 0 {
             status.recoveries.fetch_add(1, Relaxed);
         }
         if swept.tombstones + swept.waiting > 0 {

@@ -2,7 +2,7 @@
 
 use super::{A_MOMENT, Attachment};
 use crate::error::AttachError;
-use crate::layout::View;
+use crate::layout::{Geometry, View};
 use crate::recovery::Watch;
 use crate::ring::intent::Run;
 use crate::ring::recovery::Inheritance;
@@ -61,6 +61,7 @@ fn try_attach(attachment: &Attachment, view: &View, role: Role) -> Result<Attach
     };
     if let Some(watch) = &watch {
         watch.recover(None);
+        forget_the_dead(attachment, view, role);
     }
     let attached = match (find_seat(attachment, view, role), &watch, role) {
         (Err(refusal), Some(watch), Role::Consumer) => {
@@ -76,14 +77,21 @@ fn try_attach(attachment: &Attachment, view: &View, role: Role) -> Result<Attach
 /// Takes a seat that nobody holds, and whose last holder left nothing to be done.
 fn find_seat(attachment: &Attachment, view: &View, role: Role) -> Result<Attached, Refusal> {
     let object = attachment.region.object();
-    let capacity = attachment.geometry.capacity;
+    let Geometry { kind, capacity, .. } = attachment.geometry;
+    let leaves_nothing = |seat| {
+        // SPSC rings have no intents; whoever writes one there forges it.
+        kind == Kind::Spsc || view.entry(seat).intent().read(capacity).is_none()
+    };
     let mut holders = Vec::new();
     let mut is_passing = false;
     let mut is_undecided = false;
-    for seat in attachment.geometry.seats(role) {
-        let entry = view.entry(seat);
+    // First those that nobody seems to hold: to ask the kernel takes the longer the more are held.
+    let seats = attachment.geometry.seats(role);
+    let is_active = |&seat: &u32| view.entry(seat).stay().phase() == Phase::Active;
+    let (active, left): (Vec<_>, Vec<_>) = seats.partition(is_active);
+    for seat in left.into_iter().chain(active) {
         if let Some(hold) = Hold::seat(object, seat)? {
-            if entry.intent().read(capacity).is_none() {
+            if leaves_nothing(seat) {
                 return Ok(Attached {
                     seat,
                     hold,
@@ -94,25 +102,41 @@ fn find_seat(attachment: &Attachment, view: &View, role: Role) -> Result<Attache
             is_undecided = true;
             continue;
         }
+        let entry = view.entry(seat);
         // A lock whose holder has left may be held by a child that another thread is just
         // spawning: `posix_spawn` copies every descriptor, until its exec.
         is_passing |= entry.stay().phase() != Phase::Active;
         holders.push(entry.pid());
     }
-    let is_active = !is_passing && !is_undecided;
-    let error = match attachment.geometry.kind {
+    let is_final = !is_passing && !is_undecided;
+    let error = match kind {
         _ if is_undecided => AttachError::Undecided { role },
         Kind::Spsc => AttachError::Taken {
             role,
-            pid: holders.pop().filter(|_| is_active),
+            pid: holders.pop().filter(|_| is_final),
         },
         Kind::Mpmc => AttachError::NoSeat { role, holders },
     };
-    Err(if is_active {
+    Err(if is_final {
         Refusal::Final(error)
     } else {
         Refusal::Passing(error)
     })
+}
+
+/// When nobody of a role is there any more, the newcomer is the first of others, and how those before
+/// it ended is not told of it.
+fn forget_the_dead(attachment: &Attachment, view: &View, role: Role) {
+    let seats = attachment.geometry.seats(role);
+    if seat::held(attachment.region.object(), &seats, None).is_some() {
+        return;
+    }
+    for seat in seats {
+        let entry = view.entry(seat);
+        if entry.stay().phase() == Phase::Active {
+            entry.leave();
+        }
+    }
 }
 
 /// Takes the seat of a dead consumer together with what that one held, when there is no other.

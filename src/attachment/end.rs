@@ -7,6 +7,7 @@ use crate::layout::{Entry, Place, View};
 use crate::options::WaitStrategy;
 use crate::ring::Words;
 use crate::ring::intent::Run;
+use crate::ring::recovery::Adopter;
 use crate::seat::{self, Hold};
 use crate::sync::{Acquire, Relaxed};
 use crate::sys::clock::Instant;
@@ -93,17 +94,18 @@ pub(crate) struct End {
 struct Heard {
     news: Option<News>,
     gone: Option<Disconnected>,
-    /// When to ask again though nothing is new: nobody tells of a death.
+    /// How long after the last time to ask again though nothing is new: nobody tells of a death.
+    pause: Duration,
     again: Instant,
 }
 
 /// What an empty ring without producers may still come up with.
 enum Rest {
     Nothing,
-    /// A position that no consumer has come to.
-    Untaken,
     /// A message that another consumer has taken: it comes again if that one dies.
     Held,
+    /// Positions that no consumer has come to, perhaps behind a hole; or somebody recovers.
+    Unknown,
 }
 
 /// What tells that there is something to ask about.
@@ -138,6 +140,7 @@ impl End {
             heard: Heard {
                 news: None,
                 gone: None,
+                pause: Duration::ZERO,
                 again: Instant::now(),
             },
             inherited,
@@ -239,22 +242,23 @@ impl End {
         }
     }
 
-    /// Waits until `is_due` says that there is something to do, or something was inherited; or
-    /// not at all. Says whether it slept.
+    /// Waits until `is_due` says that there is something to do, or something was inherited, up to
+    /// `most`; or not at all. Says whether it slept.
     pub(crate) fn wait(
         &mut self,
         deadline: Option<Instant>,
+        most: usize,
         is_due: impl Fn() -> bool,
     ) -> Result<bool, Refused> {
         let Some(deadline) = deadline else {
-            let gone = self.hear(Instant::lately());
+            let gone = self.hear(Instant::lately(), most);
             return self.conclude(gone, is_due, false);
         };
         let mut steps = Steps::after_first_burst(self.attachment.wait);
         let mut has_slept = false;
         loop {
             let now = Instant::now();
-            let gone = self.hear(now);
+            let gone = self.hear(now, most);
             if gone.is_some() || self.inherited.is_some() || now >= deadline {
                 return self.conclude(gone, is_due, has_slept);
             }
@@ -297,9 +301,9 @@ impl End {
     }
 
     /// Whether the other side is gone, as far as was heard; asks if there is reason to.
-    fn hear(&mut self, now: Instant) -> Option<Disconnected> {
+    fn hear(&mut self, now: Instant, most: usize) -> Option<Disconnected> {
         if self.has_news() || now >= self.heard.again {
-            self.listen(now);
+            self.listen(now, most);
         }
         self.heard.gone
     }
@@ -307,8 +311,7 @@ impl End {
     /// Asks about the others: whether anybody of the other side is there, and whether anybody of
     /// either died and left something to be done.
     #[cold]
-    fn listen(&mut self, now: Instant) {
-        let interval = self.attachment.geometry.liveness_interval;
+    fn listen(&mut self, now: Instant, most: usize) {
         let news = self.news();
         let answer = self.ask();
         let mut gone = match answer.peer {
@@ -318,30 +321,37 @@ impl End {
             Peer::Died { pid } => Some(Disconnected::Died { pid }),
             Peer::Closed => Some(Disconnected::Closed),
         };
-        let mut pause = if answer.is_passing {
-            interval.min(A_MOMENT)
-        } else {
-            interval
-        };
+        let mut is_passing = answer.is_passing;
         if self.attachment.geometry.kind == Kind::Mpmc {
-            if !self.recover() {
-                pause = interval.min(A_MOMENT);
-            }
-            if self.role == Role::Consumer && gone.is_some() && !news.is_closed {
-                match self.rest() {
+            is_passing |= !self.recover(most);
+            if self.role == Role::Consumer && gone.is_some() {
+                match self.rest(news.is_closed) {
                     Rest::Nothing => {}
-                    Rest::Untaken => {
-                        // Mostly the hole of a dead producer, which was just closed.
-                        gone = None;
-                        pause = interval.min(A_MOMENT);
-                    }
                     Rest::Held => gone = None,
+                    Rest::Unknown => {
+                        gone = None;
+                        is_passing = true;
+                    }
                 }
             }
         }
+        if self.news().roll != news.roll {
+            // Somebody came meanwhile, and is heard of the next time.
+            gone = gone.filter(|_| news.is_closed);
+        }
+        let interval = self.attachment.geometry.liveness_interval;
+        let pause = if !is_passing {
+            interval
+        } else if self.heard.news == Some(news) && self.heard.pause < interval {
+            // What should be over in a moment is not: somebody was stopped in the middle of it.
+            (self.heard.pause * 2).clamp(A_MOMENT.min(interval), interval)
+        } else {
+            A_MOMENT.min(interval)
+        };
         self.heard = Heard {
             news: Some(news),
             gone,
+            pause,
             again: now.after(pause),
         };
     }
@@ -359,7 +369,7 @@ impl End {
 
     /// Finishes what the dead have left, if they have; `false` if somebody else is at it. A
     /// refused consumer goes on with what a dead one held.
-    fn recover(&mut self) -> bool {
+    fn recover(&mut self, most: usize) -> bool {
         let scene = self.attachment.scene(self.view(), self.hold.as_ref());
         if !scene.is_recovery_due() {
             return true;
@@ -368,26 +378,35 @@ impl End {
         let Ok(Ok(watch)) = scene.watch() else {
             return false;
         };
-        let adopter = (self.role == Role::Consumer).then_some(self.seat);
+        let adopter = (self.role == Role::Consumer).then_some(Adopter {
+            seat: self.seat,
+            most: most as u64,
+        });
         let (_, adopted) = watch.recover(adopter);
         drop(watch);
         self.inherited = adopted;
         true
     }
 
-    /// What there may be still to be popped, though no producer is there.
-    fn rest(&self) -> Rest {
+    /// What there may be still to be popped, though no producer is there or the ring is closed.
+    fn rest(&self, is_closed: bool) -> Rest {
         let header = self.view().header();
-        // In this order: who has taken the last message says that it holds it.
-        let tail = header.tail.0.load(Acquire);
         let head = header.head.0.load(Acquire);
-        let scene = self.attachment.scene(self.view(), self.hold.as_ref());
+        let tail = header.tail.0.load(Acquire);
         if head != tail {
-            Rest::Untaken
-        } else if scene.is_anything_held() {
-            Rest::Held
-        } else {
-            Rest::Nothing
+            return Rest::Unknown;
+        }
+        if is_closed {
+            return Rest::Nothing;
+        }
+        // Whoever took the last message said so before, and so it stands. But an adoption moves a
+        // message from one intent to another, perhaps behind the back of who looks at one after the
+        // other: hence the lock.
+        let scene = self.attachment.scene(self.view(), self.hold.as_ref());
+        match scene.watch() {
+            Ok(Ok(watch)) if watch.is_anything_held() => Rest::Held,
+            Ok(Ok(_)) => Rest::Nothing,
+            _ => Rest::Unknown,
         }
     }
 
@@ -421,7 +440,8 @@ impl Drop for End {
         }
         let entry = self.station.entry();
         let capacity = self.attachment.geometry.capacity;
-        let left_something = entry.intent().read(capacity).is_some();
+        let is_mpmc = self.attachment.geometry.kind == Kind::Mpmc;
+        let left_something = is_mpmc && entry.intent().read(capacity).is_some();
         seat::leave(entry, self.view().header().status.0.roll(self.role));
         // The others ask the lock, so it should be free before they are told; who finds it
         // held all the same asks again.

@@ -4,6 +4,7 @@ use super::{Consumer, Producer, Protocol};
 use crate::attachment::Patience;
 use crate::error::{PopError, PushError, PushSliceError, TooLong, TryPopError, TryPushError};
 use crate::message::Message;
+use crate::ring::PushSide;
 use crate::sync::Bytes;
 use core::borrow::Borrow;
 
@@ -34,8 +35,9 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             return Ok(0);
         };
         self.fits(first.borrow())?;
-        self.room(Patience::None, messages.len())?;
-        match self.send_some(messages)? {
+        let fitting = self.fitting(messages);
+        self.room(Patience::None, fitting)?;
+        match self.send_some(messages, fitting)? {
             0 => {
                 // Its own first slot was free: a `borrow` must have forked.
                 self.admit()?;
@@ -72,16 +74,32 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             let sent = self
                 .fits(next.borrow())
                 .map_err(PushError::from)
-                .and_then(|()| self.wait_for_room(messages.len() - pushed))
-                .and_then(|()| Ok(self.send_some(&messages[pushed..])?));
+                .and_then(|()| {
+                    let fitting = self.fitting(&messages[pushed..]);
+                    self.wait_for_room(fitting)?;
+                    Ok(self.send_some(&messages[pushed..], fitting)?)
+                });
             pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
         }
         Ok(())
     }
 
-    /// Pushes messages until one does not fit or no slot is free, at most a lap of them; the first
-    /// slot is claimed.
-    fn send_some<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TooLong> {
+    /// For how many messages, from the first on, which fits, to claim places: one that is claimed
+    /// for a message that does not fit is lost to everybody.
+    fn fitting<B: Borrow<M>>(&self, messages: &[B]) -> usize {
+        let lap = messages.len().min(self.capacity());
+        if M::ALWAYS_FITS || !P::Writer::IS_SHARED {
+            return lap;
+        }
+        let rest = messages[1..lap].iter();
+        1 + rest
+            .take_while(|&message| self.fits(message.borrow()).is_ok())
+            .count()
+    }
+
+    /// Pushes messages until one does not fit or no slot is free, `most` at most; the first slot
+    /// is claimed.
+    fn send_some<B: Borrow<M>>(&mut self, messages: &[B], most: usize) -> Result<usize, TooLong> {
         /// What was published is announced, and what was claimed beyond it given up, even if a
         /// `borrow` panics, but not in a child that a `borrow` forked.
         struct Announced<'p, M: Message + ?Sized, P: Protocol>(&'p mut Producer<M, P>);
@@ -93,7 +111,6 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 }
             }
         }
-        let most = messages.len().min(self.capacity());
         let batch = Announced(self);
         let producer = &mut *batch.0;
         let mut sent = 0;

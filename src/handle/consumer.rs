@@ -360,8 +360,9 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
                     return Ok(len);
                 }
             }
-            let is_due = || self.reader.is_due(&station.for_popping());
-            let has_slept = self.end.wait(deadline, is_due)?;
+            let words = station.for_popping();
+            let is_due = || self.reader.is_holding() || self.reader.is_due(&words);
+            let has_slept = self.end.wait(deadline, most, is_due)?;
             if let Some(run) = self.end.take_inherited() {
                 self.reader.inherit(run);
             }

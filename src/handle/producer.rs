@@ -282,7 +282,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 }
             }
             let is_due = || self.writer.is_due(&station.for_pushing());
-            let has_slept = self.end.wait(deadline, is_due)?;
+            let has_slept = self.end.wait(deadline, most, is_due)?;
             if self.look(most)? {
                 // The wake-up may have been for the slot after this one.
                 if has_slept && P::Writer::IS_SHARED && self.writer.is_due(&station.for_pushing()) {

@@ -66,26 +66,13 @@ impl Intent {
             *counted = count;
             self.count.store(count, Release); // B
         }
-        self.move_to(run.start);
-    }
-
-    #[inline(always)]
-    fn move_to(&self, start: u64) {
-        self.after_start.store(start.wrapping_add(1), Release); // A
+        self.after_start.store(run.start.wrapping_add(1), Release); // A
     }
 
     /// Says that nothing is claimed.
     #[inline(always)]
     pub(crate) fn clear(&self) {
         self.after_start.store(0, Release); // A
-    }
-
-    /// Narrows what stands to a run that begins within it. Killed between the two stores, it
-    /// leaves a claim that reaches too far, which is harmless; the other way round it could leave
-    /// one that falls short.
-    pub(crate) fn narrow(&self, run: Run) {
-        self.move_to(run.start);
-        self.count.store(run.len as u32, Release); // B
     }
 
     /// What stands, which a peer may have forged: no longer than a claim can be.

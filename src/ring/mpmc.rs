@@ -73,8 +73,13 @@ impl Held {
         let mut position = words.index.load(Acquire); // I
         let mut is_said = false;
         let mut refused = Ok(false);
+        // Slots that were ready, and are as long as nobody claims them.
+        let mut ready_until = 0;
         for _ in 0..PATIENCE {
-            let seen = look(words.slots, position);
+            let seen = match position < ready_until {
+                true => Look::Ready,
+                false => look(words.slots, position),
+            };
             if !matches!(seen, Look::Ready) {
                 let now = words.index.load(Acquire); // I
                 if now != position {
@@ -88,7 +93,7 @@ impl Held {
             }
             let is_ready =
                 |len| matches!(look(words.slots, position.wrapping_add(len)), Look::Ready);
-            let mut len = 1;
+            let mut len = ready_until.saturating_sub(position).min(most).max(1);
             while len < most && is_ready(len) {
                 len += 1;
             }
@@ -111,7 +116,10 @@ impl Held {
                     self.until = until;
                     return Ok(true);
                 }
-                Err(now) => position = now,
+                Err(now) => {
+                    position = now;
+                    ready_until = until;
+                }
             }
         }
         if is_said {
@@ -221,6 +229,19 @@ impl Reader {
         }
     }
 
+    /// Passes over what was finished by others, between orphans of one claim.
+    #[cold]
+    fn take_next_orphan(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
+        while !self.held.is_empty() {
+            let stamp = self.slot(words).stamp();
+            if stamp.ahead_of(self.held.position) == 1 {
+                return Ok(Some(stamp.len()));
+            }
+            self.held.step(words.intent);
+        }
+        self.take(words, most)
+    }
+
     /// Whether the message that was taken last had been a dead consumer's.
     pub(crate) fn is_inherited(&self) -> bool {
         self.is_inherited
@@ -258,6 +279,7 @@ impl PopSide for Reader {
         let stamp = self.slot(words).stamp();
         match stamp.ahead_of(self.held.position) {
             1 => Ok(Some(stamp.len())),
+            _ if self.is_inherited => self.take_next_orphan(words, most),
             _ => Err(Corrupt),
         }
     }
@@ -286,7 +308,8 @@ impl PopSide for Reader {
         self.held = Held {
             position: run.start,
             until: run.end(),
-            counted: run.len as u32,
+            // The intent stands for the run, or for more.
+            counted: 0,
         };
         self.is_inherited = true;
     }

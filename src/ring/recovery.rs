@@ -27,7 +27,7 @@
 //! of their loads to be Acquire. What the dead had stored is visible to who finds their locks
 //! free: the kernel tears down and unlocks in that order.
 
-use super::intent::{Intent, Run};
+use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slots, Stamp, TOMBSTONE};
 use crate::sync::{Acquire, AtomicU64};
 use crate::terms::{Delivery, Role};
@@ -54,6 +54,8 @@ pub(crate) struct Swept {
     pub(crate) settled: u64,
     pub(crate) tombstones: u64,
     pub(crate) dropped: u64,
+    /// Orphans that were adopted, or inherited with a seat.
+    pub(crate) redelivered: u64,
     /// What the recovering consumer has to go on with.
     pub(crate) adopted: Option<Run>,
     /// Orphans that wait for a consumer.
@@ -72,34 +74,67 @@ pub(crate) enum Inheritance {
     Undecided,
 }
 
-/// Orphans in a row, as far as they were found.
+/// A consumer that recovers, and has room for what a dead one held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Adopter {
+    /// Whose intent does not stand.
+    pub(crate) seat: u32,
+    /// How many messages it wants: the others are somebody else's.
+    pub(crate) most: u64,
+}
+
+/// What a dead consumer had taken and not given back.
 #[derive(Clone, Copy)]
 struct Orphans {
     first_run: Run,
-    /// Beyond the first run.
-    more: u64,
+    last: u64,
+    count: u64,
 }
 
 impl Orphans {
     const NONE: Self = Self {
         first_run: Run::NONE,
-        more: 0,
+        last: 0,
+        count: 0,
     };
 
     fn add(&mut self, position: u64) {
         let run = &mut self.first_run;
-        if run.len == 0 {
+        if self.count == 0 {
             run.start = position;
         }
-        if run.end() == position && self.more == 0 {
+        if run.len == self.count && run.end() == position {
             run.len += 1;
-        } else {
-            self.more += 1;
+        }
+        self.last = position;
+        self.count += 1;
+    }
+
+    /// From the first to the last, with what lies between them.
+    fn span(&self) -> Run {
+        Run {
+            start: self.first_run.start,
+            len: self.last - self.first_run.start + 1,
+        }
+    }
+}
+
+/// Positions of one claim, one bit each.
+struct Marks([u64; MAX_CLAIM as usize / 64]);
+
+impl Marks {
+    fn set(&mut self, positions: Range<u64>) {
+        let mut at = positions.start;
+        while at < positions.end {
+            let (word, bit) = (at / 64, at % 64);
+            let len = (64 - bit).min(positions.end - at);
+            self.0[word as usize] |= (u64::MAX >> (64 - len)) << bit;
+            at += len;
         }
     }
 
-    fn total(&self) -> u64 {
-        self.first_run.len + self.more
+    fn has(&self, position: u64) -> bool {
+        self.0[position as usize / 64] & 1 << (position % 64) != 0
     }
 }
 
@@ -113,9 +148,8 @@ where
         (0..self.participants).any(|seat| self.left_behind(seat).is_some())
     }
 
-    /// Does what can be done for everybody who is gone. A consumer that recovers names its seat,
-    /// whose intent does not stand, and adopts what it can go on with.
-    pub(crate) fn sweep(&self, adopter: Option<u32>, delivery: Delivery) -> Swept {
+    /// Does what can be done for everybody who is gone.
+    pub(crate) fn sweep(&self, adopter: Option<Adopter>, delivery: Delivery) -> Swept {
         let mut swept = Swept::default();
         for seat in 0..self.participants {
             let Some(run) = self.left_behind(seat) else {
@@ -133,11 +167,12 @@ where
     }
 
     /// Judges what the intent of a seat stands for, whose holder is dead and whose lock is the
-    /// caller's, and leaves it standing for what the caller has to go on with.
+    /// caller's.
     ///
-    /// Orphans beyond the first run are left to others: a claim's positions are finished in
-    /// order and adopted in as long runs as there are, so what lies beyond a gap was adopted
-    /// once, and the intent of its adopter stands for it.
+    /// The intent stays as it is until the caller has gone through what it inherits, so nothing
+    /// that it stands for is anybody else's meanwhile. What lies between two orphans may have been
+    /// finished by others and be in use again: its slots don't say "taken and not given back", and
+    /// are left alone.
     pub(crate) fn inherit(&self, seat: u32, delivery: Delivery, swept: &mut Swept) -> Inheritance {
         let intent = (self.intent)(seat);
         let Some(run) = intent.read(self.slots.capacity()) else {
@@ -147,12 +182,12 @@ where
         if undecided > 0 {
             return Inheritance::Undecided;
         }
-        if orphans.total() == 0 {
+        if orphans.count == 0 {
             intent.clear();
             return Inheritance::Nothing;
         }
-        intent.narrow(orphans.first_run);
-        Inheritance::Held(orphans.first_run)
+        swept.redelivered += orphans.count;
+        Inheritance::Held(orphans.span())
     }
 
     /// The intent of a participant that is gone, if it stands.
@@ -185,17 +220,22 @@ where
         &self,
         seat: u32,
         run: Run,
-        adopter: Option<u32>,
+        adopter: Option<Adopter>,
         delivery: Delivery,
         swept: &mut Swept,
     ) -> u64 {
         let (orphans, undecided) = self.orphans(seat, run, delivery, swept);
-        let mut left_over = orphans.total();
+        let mut left_over = orphans.count;
         if let Some(adopter) = adopter.filter(|_| left_over > 0) {
+            let adopted = Run {
+                len: orphans.first_run.len.min(adopter.most),
+                ..orphans.first_run
+            };
             // First its own intent, then the dead one's: killed in between, both stand.
-            (self.intent)(adopter).stand(orphans.first_run, &mut 0);
-            swept.adopted = Some(orphans.first_run);
-            left_over = orphans.more;
+            (self.intent)(adopter.seat).stand(adopted, &mut 0);
+            swept.adopted = Some(adopted);
+            swept.redelivered += adopted.len;
+            left_over -= adopted.len;
         }
         if undecided == 0 && left_over == 0 {
             (self.intent)(seat).clear();
@@ -236,58 +276,31 @@ where
             (self.head, Role::Consumer, peers, 1)
         };
         debug_assert!(peers.contains(&seat), "{role} {seat}");
+        let start = run.start;
         let end = run.end().min(index.load(Acquire)); // I
-        let mut undecided = 0;
-        let mut position = run.start;
-        while position < end {
-            let stretch = self.stretch(seat, peers.clone(), position, end);
-            if stretch.is_claimed_by_the_living {
-                undecided += stretch.until - position;
-            } else {
-                for position in position..stretch.until {
-                    let found = self.slots.at(position).stamp();
-                    let is_finished = found.ahead_of(position) != claimed;
-                    let passed = index.load(Acquire).wrapping_sub(position); // I
-                    if !is_finished && passed <= self.slots.capacity() {
-                        unfinished(position, found);
-                    }
-                }
-            }
-            position = stretch.until;
-        }
-        undecided
-    }
-
-    /// How far from `position` on, and before `end`, it is the same whether one of the living
-    /// `peers` says that it may have claimed it.
-    fn stretch(&self, seat: u32, peers: Range<u32>, position: u64, end: u64) -> Stretch {
-        let mut free_until = end;
-        let mut claimed_until = position;
+        let mut living = Marks([0; MAX_CLAIM as usize / 64]);
         for peer in peers.filter(|&peer| peer != seat) {
             let Some(run) = (self.intent)(peer).read(self.slots.capacity()) else {
                 continue;
             };
-            let is_near = run.end() > position && run.start < free_until;
-            if is_near && !(self.is_gone)(peer) {
-                if run.start <= position {
-                    claimed_until = claimed_until.max(run.end());
-                } else {
-                    free_until = run.start;
-                }
+            let (from, to) = (run.start.max(start), run.end().min(end));
+            if from < to && !(self.is_gone)(peer) {
+                living.set(from - start..to - start);
             }
         }
-        Stretch {
-            is_claimed_by_the_living: claimed_until > position,
-            until: if claimed_until > position {
-                claimed_until.min(end)
-            } else {
-                free_until
-            },
+        let mut undecided = 0;
+        for position in start..end {
+            if living.has(position - start) {
+                undecided += 1;
+                continue;
+            }
+            let found = self.slots.at(position).stamp();
+            let is_finished = found.ahead_of(position) != claimed;
+            let passed = index.load(Acquire).wrapping_sub(position); // I
+            if !is_finished && passed <= self.slots.capacity() {
+                unfinished(position, found);
+            }
         }
+        undecided
     }
-}
-
-struct Stretch {
-    is_claimed_by_the_living: bool,
-    until: u64,
 }
