@@ -54,7 +54,8 @@
 //!
 //! When nobody is there on the other side any more, and nothing is left to do, operations return
 //! [`Disconnected`](crate::error::Disconnected). For a consumer something is left as long as another
-//! consumer holds a message: it would come to this one if that one died. A handle belongs to the
+//! consumer holds a message: it would come to this one if that one died; that it was given back is
+//! noticed at the end of an interval. A handle belongs to the
 //! process that made it, as [in SPSC rings](crate::spsc#forked-children).
 //!
 //! # Source

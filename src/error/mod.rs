@@ -45,8 +45,8 @@ pub enum AttachError {
         /// The end that was asked for.
         role: Role,
     },
-    /// Another process has been recovering the ring for longer than a liveness interval and a
-    /// second: it is stopped.
+    /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
+    /// interval and a second: it is stopped, or very many attach at once.
     #[error(transparent)]
     Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.
@@ -64,8 +64,8 @@ pub enum AttachError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecoverError {
-    /// Another process has been at it for longer than a liveness interval and a second: it is
-    /// stopped.
+    /// Another process has been at it, or attaching, for longer than a liveness interval and a
+    /// second: it is stopped, or very many attach at once.
     #[error(transparent)]
     Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.
@@ -78,7 +78,7 @@ pub enum RecoverError {
 
 /// Another process is recovering the ring. If it dies, the next one goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("process {pid} is recovering the ring, and has not finished")]
+#[error("process {pid} is recovering or attaching, and has not finished")]
 #[non_exhaustive]
 pub struct Recovering {
     /// What it recorded as its pid, in its own pid namespace. Unverified.

@@ -246,9 +246,10 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// Closes the ring for good, for every process.
     ///
     /// Pushes fail from here on. Pops drain the ring and then fail. Blocked calls of both kinds
-    /// end. A push that is under way in another process may still succeed, and its message may
-    /// come after a pop has said [`Closed`](crate::error::Disconnected::Closed); it is not lost.
-    /// There is no way back: make a new ring.
+    /// end. A push that is under way in another process may still succeed: in an MPMC ring pops
+    /// wait for a place that was claimed before; if not, its message may come after a pop has said
+    /// [`Closed`](crate::error::Disconnected::Closed), and is not lost. There is no way back: make a
+    /// new ring.
     ///
     /// ```
     /// use slipring::{error::{Disconnected, PopError}, spsc};
