@@ -1,0 +1,85 @@
+//! Medians and their spread.
+
+use std::fmt;
+
+pub(crate) fn median(values: Vec<f64>) -> f64 {
+    Spread::of(values).median
+}
+
+/// The middle of some values, and the quarters around it.
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    quartiles: [f64; 2],
+    pub(crate) count: usize,
+}
+
+impl Spread {
+    /// Of none, not-a-number.
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let [lower, median, upper] = [0.25, 0.5, 0.75].map(|part| quantile(&values, part));
+        Self {
+            median,
+            quartiles: [lower, upper],
+            count: values.len(),
+        }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [lower, upper] = self.quartiles;
+        let digits = f.precision().unwrap_or(3);
+        let text = format!(
+            "{:.digits$} [{lower:.digits$}, {upper:.digits$}]",
+            self.median
+        );
+        write!(f, "{text:>width$}", width = f.width().unwrap_or(0))
+    }
+}
+
+/// Of sorted values, between two of them where it falls between.
+pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
+    let place = part * last as f64;
+    let (below, above) = (place.floor(), place.ceil());
+    let weight = place - below;
+    sorted[below as usize] * (1.0 - weight) + sorted[above as usize] * weight
+}
+
+/// How far apart the cores were, by an exchange of two lines before and one after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Distance {
+    Near,
+    Far,
+    /// It changed in between, or is neither.
+    Unclear,
+}
+
+impl Distance {
+    pub(crate) const ALL: [Self; 3] = [Self::Near, Self::Far, Self::Unclear];
+
+    pub(crate) fn of(before: f64, after: f64) -> Self {
+        const NEAR: f64 = 200.0;
+        const FAR: f64 = 300.0;
+        if before.max(after) < NEAR {
+            Self::Near
+        } else if before.min(after) > FAR {
+            Self::Far
+        } else {
+            Self::Unclear
+        }
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Near => "near",
+            Self::Far => "far",
+            Self::Unclear => "unclear",
+        })
+    }
+}
