@@ -1,0 +1,161 @@
+//! Producers and consumers killed at random moments, thousands of times, while others go on: no
+//! message is lost, none comes twice without being marked, and nobody gets stuck.
+//!
+//! Everybody notes each message outside of the ring: producers before they push it and after,
+//! consumers before they give it back. So what a kill may have cut short is known, and the rest
+//! is exact. Each storm ends with an account, which `--nocapture` shows; the long one is
+//!
+//! ```text
+//! cargo test --release --test storm -- --ignored --nocapture
+//! ```
+
+mod storming;
+mod support;
+
+use slipring::{Fences, WaitStrategy};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use storming::{ASLEEP_AT_ONCE, Report, Round, Taking, storm};
+use support::Name;
+
+/// Rings of all kinds. The most violent come first.
+fn rounds() -> Vec<Round> {
+    let plain = Round::PLAIN;
+    vec![
+        plain,
+        Round {
+            label: "popping, 8 B",
+            taking: Taking::Pops,
+            words: 1,
+            wait: WaitStrategy::default(),
+            ..plain
+        },
+        Round {
+            label: "capacity 2, a seat each and one more",
+            capacity: 2,
+            words: 1,
+            seats: 5,
+            fences: Fences::Symmetric,
+            ..plain
+        },
+        Round {
+            label: "popping, capacity 2, stops",
+            taking: Taking::Pops,
+            capacity: 2,
+            wait: WaitStrategy::default(),
+            stops: true,
+            ..plain
+        },
+        Round {
+            label: "4 KiB, stops, positions that wrap",
+            words: 512,
+            capacity: 1024,
+            first_position: (1 << 32) - 20_000,
+            interval: Duration::from_millis(10),
+            stops: true,
+            ..plain
+        },
+        Round {
+            label: "popping, 4 KiB, capacity 16, a seat each",
+            taking: Taking::Pops,
+            words: 512,
+            seats: 4,
+            ..plain
+        },
+        Round {
+            label: "spinning, capacity 1024",
+            capacity: 1024,
+            wait: WaitStrategy::Spin,
+            interval: Duration::from_millis(2),
+            ..plain
+        },
+        Round {
+            label: "popping, spinning, capacity 1024, stops",
+            taking: Taking::Pops,
+            words: 1,
+            capacity: 1024,
+            wait: WaitStrategy::Spin,
+            fences: Fences::Symmetric,
+            stops: true,
+            ..plain
+        },
+        Round {
+            label: "capacity 2, stops",
+            capacity: 2,
+            interval: Duration::from_millis(10),
+            stops: true,
+            ..plain
+        },
+        Round {
+            label: "8 B, stops, a seat each",
+            words: 1,
+            seats: 4,
+            wait: ASLEEP_AT_ONCE,
+            stops: true,
+            ..plain
+        },
+    ]
+}
+
+/// One storm at a time: who waits for a processor is not stuck.
+static SKY: Mutex<()> = Mutex::new(());
+
+fn rage(round: &Round, kills: u64, calm: Duration) -> Report {
+    let _alone = SKY.lock().unwrap_or_else(PoisonError::into_inner);
+    let ring = Name::new("storm");
+    let report = storm(round, &ring, kills, calm);
+    report.check(round);
+    report
+}
+
+/// Some kills in each of some rounds.
+fn a_short_storm(rounds_of_it: [usize; 2]) {
+    for index in rounds_of_it {
+        let round = &rounds()[index];
+        let report = rage(round, 75, Duration::from_millis(100));
+        println!("{}\n{report}", round.label);
+    }
+}
+
+#[test]
+fn a_short_storm_loses_nothing() {
+    a_short_storm([0, 4]);
+}
+
+#[test]
+fn a_short_storm_over_pops_leaves_in_doubt_what_was_popped_last() {
+    a_short_storm([1, 3]);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_long_storm_loses_nothing() {
+    const KILLS: u64 = 10_000;
+    /// In one storm: well within a watchdog's patience.
+    const AT_ONCE: u64 = 200;
+    let rounds = rounds();
+    let mut reports: Vec<Report> = rounds.iter().map(|_| Report::default()).collect();
+    let mut whole = Report::default();
+    for seed in 7.. {
+        for (round, sum) in rounds.iter().zip(&mut reports) {
+            // Who spins is in the way of the killer.
+            let part = if round.wait == WaitStrategy::Spin {
+                4
+            } else {
+                1
+            };
+            let round = Round { seed, ..*round };
+            let report = rage(&round, AT_ONCE / part, Duration::from_millis(300));
+            sum.add(&report);
+            whole.add(&report);
+        }
+        if whole.kills >= KILLS {
+            break;
+        }
+    }
+    for (round, report) in rounds.iter().zip(&reports) {
+        println!("{}\n{report}", round.label);
+    }
+    println!("all\n{whole}");
+    assert!(whole.mid_operation * 20 >= whole.kills, "too few of them");
+}

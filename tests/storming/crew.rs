@@ -1,0 +1,291 @@
+//! What the participants do, each in a process of its own, until they are told to leave or killed.
+
+use super::log::{Fate, Id, Life, Log, Note, Orders, Pen, message};
+use super::{Round, Taking};
+use crate::support::{Dice, PATIENCE};
+use slipring::error::{
+    AttachError, PopError, PopTimeoutError, PushError, PushSliceError, PushTimeoutError,
+    TryPopError, TryPushError,
+};
+use slipring::mpmc::{Consumer, Producer, ReadGuard, Ring};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The most messages in one operation.
+pub(crate) const BATCH: usize = 8;
+/// How long who is slow dawdles with something in its hands: at times less than a signal takes
+/// to come, at times more.
+const DAWDLE: Duration = Duration::from_micros(3);
+const SLUMBER: Duration = Duration::from_micros(60);
+/// The waits that are not for ever.
+const SHORTLY: Duration = Duration::from_millis(3);
+
+/// A participant, as its process sees it.
+pub(crate) struct Member<'r> {
+    pub(crate) round: &'r Round,
+    pub(crate) ring: &'r str,
+    pub(crate) log: &'r Log,
+    pub(crate) life: Life<'r>,
+}
+
+/// How one participant goes about it.
+struct Manner {
+    dice: Dice,
+    in_batches: bool,
+    is_slow: bool,
+}
+
+impl Manner {
+    fn most(&mut self) -> u64 {
+        match self.in_batches {
+            true => 1 + self.dice.below(BATCH as u64),
+            false => 1,
+        }
+    }
+
+    fn dawdle(&mut self) {
+        match self.dice.below(4) {
+            _ if !self.is_slow => {}
+            0 => thread::sleep(SLUMBER),
+            _ => self.dice.spin(DAWDLE),
+        }
+    }
+}
+
+/// Takes a seat as soon as there is one.
+fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
+    let start = Instant::now();
+    loop {
+        match take() {
+            Ok(handle) => return handle,
+            Err(
+                AttachError::NoSeat { .. }
+                | AttachError::Undecided { .. }
+                | AttachError::Recovering(_),
+            ) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_micros(100)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+impl Member<'_> {
+    fn open<const N: usize>(&self) -> Ring<[u64; N]> {
+        Ring::open_with(self.ring, &self.round.options()).unwrap()
+    }
+
+    fn manner(&self) -> Manner {
+        let mut dice = self.life.dice(self.round.seed);
+        Manner {
+            in_batches: dice.below(3) == 0,
+            is_slow: dice.below(2) == 0,
+            dice,
+        }
+    }
+
+    pub(crate) fn push_until_told<const N: usize>(&self) {
+        let mut producer = attach(|| self.open::<N>().producer());
+        self.life.set_seated(1);
+        let mut manner = self.manner();
+        let mut next = 0;
+        while !self.log.is_ordered(Orders::ProducersLeave) {
+            let most = manner.most();
+            let id = |number| Id {
+                life: self.life.index,
+                number,
+            };
+            let batch: Vec<_> = (next..next + most).map(|n| message(id(n))).collect();
+            self.life.set_begun(next + most);
+            next += push(&mut producer, &batch, &mut manner) as u64;
+            self.life.set_done(next);
+            self.life.set_begun(next);
+            self.life.step();
+        }
+        drop(producer);
+        self.life.end(Fate::Left);
+    }
+
+    pub(crate) fn take_until_told<const N: usize>(&self) {
+        let mut consumer = attach(|| self.open::<N>().consumer());
+        self.life.set_seated(1);
+        let mut pen = Pen::new(self.life);
+        let mut manner = self.manner();
+        while !self.log.is_ordered(Orders::AllLeave) {
+            match self.round.taking {
+                Taking::Guards => match guard(&mut consumer, &mut manner.dice) {
+                    Some(guard) if manner.dice.below(5000) == 0 => {
+                        // Comes again, to this consumer or, if it leaves, to another.
+                        guard.put_back();
+                        if manner.dice.below(2) == 0 {
+                            break;
+                        }
+                    }
+                    Some(guard) => {
+                        pen.note(Note::new(&guard.get(), guard.is_redelivered()));
+                        manner.dawdle();
+                        drop(guard);
+                    }
+                    None => {}
+                },
+                Taking::Pops => self.pop(&mut consumer, &mut pen, &mut manner),
+            }
+        }
+        drop(consumer);
+        self.life.end(Fate::Left);
+    }
+
+    /// Takes what is left, until nobody is there who could still bring something.
+    pub(crate) fn drain<const N: usize>(&self) {
+        let mut consumer = attach(|| self.open::<N>().consumer());
+        self.life.set_seated(1);
+        let mut pen = Pen::new(self.life);
+        loop {
+            match consumer.read_timeout(PATIENCE / 2) {
+                Ok(guard) => pen.note(Note::new(&guard.get(), guard.is_redelivered())),
+                Err(PopTimeoutError::Disconnected(_)) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        drop(consumer);
+        self.life.end(Fate::Left);
+    }
+
+    fn pop<const N: usize>(
+        &self,
+        consumer: &mut Consumer<[u64; N]>,
+        pen: &mut Pen<'_>,
+        manner: &mut Manner,
+    ) {
+        let mut batch = [[0; N]; BATCH];
+        let most = manner.most() as usize;
+        self.life.set_open(most as u64);
+        let free = &mut batch[..most];
+        let popped = match (manner.in_batches, manner.dice.below(4)) {
+            (true, 0) => or_none(consumer.try_pop_slice(free)),
+            (true, _) => match consumer.pop_slice(free) {
+                Ok(popped) => popped,
+                Err(PopError::Disconnected(_)) => 0,
+                Err(error) => panic!("{error}"),
+            },
+            (false, 0) => or_none(consumer.try_pop_into(&mut free[0]).map(|()| 1)),
+            (false, 1) => match consumer.pop_timeout_into(&mut free[0], SHORTLY) {
+                Ok(()) => 1,
+                Err(PopTimeoutError::TimedOut | PopTimeoutError::Disconnected(_)) => 0,
+                Err(error) => panic!("{error}"),
+            },
+            (false, _) => match consumer.pop_into(&mut free[0]) {
+                Ok(()) => 1,
+                Err(PopError::Disconnected(_)) => 0,
+                Err(error) => panic!("{error}"),
+            },
+        };
+        if popped > 0 {
+            manner.dawdle();
+        }
+        for message in &batch[..popped] {
+            pen.note(Note::new(message, false));
+        }
+        self.life.set_open(0);
+    }
+}
+
+fn or_none(popped: Result<usize, TryPopError>) -> usize {
+    match popped {
+        Ok(popped) => popped,
+        Err(TryPopError::Empty | TryPopError::Disconnected(_)) => 0,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// One of the ways to take a message in place.
+fn guard<'c, const N: usize>(
+    consumer: &'c mut Consumer<[u64; N]>,
+    dice: &mut Dice,
+) -> Option<ReadGuard<'c, [u64; N]>> {
+    match dice.below(4) {
+        0 => match consumer.try_read() {
+            Ok(guard) => Some(guard),
+            Err(TryPopError::Empty | TryPopError::Disconnected(_)) => None,
+            Err(error) => panic!("{error}"),
+        },
+        1 => match consumer.read_timeout(SHORTLY) {
+            Ok(guard) => Some(guard),
+            Err(PopTimeoutError::TimedOut | PopTimeoutError::Disconnected(_)) => None,
+            Err(error) => panic!("{error}"),
+        },
+        _ => match consumer.read() {
+            Ok(guard) => Some(guard),
+            Err(PopError::Disconnected(_)) => None,
+            Err(error) => panic!("{error}"),
+        },
+    }
+}
+
+/// Pushes messages in one of the ways; returns how many of them, from the first on.
+fn push<const N: usize>(
+    producer: &mut Producer<[u64; N]>,
+    messages: &[[u64; N]],
+    manner: &mut Manner,
+) -> usize {
+    if messages.len() > 1 {
+        return push_batch(producer, messages, &mut manner.dice);
+    }
+    let message = &messages[0];
+    let way = match manner.is_slow {
+        true => 2,
+        false => manner.dice.below(6),
+    };
+    match way {
+        0 => match producer.try_push(message) {
+            Ok(()) => 1,
+            Err(TryPushError::Full | TryPushError::Disconnected(_)) => 0,
+            Err(error) => panic!("{error}"),
+        },
+        1 => match producer.push_timeout(message, SHORTLY) {
+            Ok(()) => 1,
+            Err(PushTimeoutError::TimedOut | PushTimeoutError::Disconnected(_)) => 0,
+            Err(error) => panic!("{error}"),
+        },
+        2 => match producer.claim() {
+            Ok(claim) if manner.dice.below(500) == 0 => {
+                drop(claim);
+                0
+            }
+            Ok(mut claim) => {
+                claim.write(message);
+                manner.dawdle();
+                claim.commit();
+                1
+            }
+            Err(PushError::Disconnected(_)) => 0,
+            Err(error) => panic!("{error}"),
+        },
+        _ => match producer.push(message) {
+            Ok(()) => 1,
+            Err(PushError::Disconnected(_)) => 0,
+            Err(error) => panic!("{error}"),
+        },
+    }
+}
+
+fn push_batch<const N: usize>(
+    producer: &mut Producer<[u64; N]>,
+    messages: &[[u64; N]],
+    dice: &mut Dice,
+) -> usize {
+    if dice.below(3) == 0 {
+        return match producer.try_push_slice(messages) {
+            Ok(pushed) => pushed,
+            Err(TryPushError::Full | TryPushError::Disconnected(_)) => 0,
+            Err(error) => panic!("{error}"),
+        };
+    }
+    match producer.push_slice(messages) {
+        Ok(()) => messages.len(),
+        Err(PushSliceError {
+            pushed,
+            reason: PushError::Disconnected(_),
+            ..
+        }) => pushed,
+        Err(error) => panic!("{error}"),
+    }
+}
