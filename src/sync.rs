@@ -10,7 +10,7 @@ pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence, fence}
 #[cfg(any(loom, shuttle))]
 pub(crate) use self::modelled::{AtomicU32, AtomicU64, fence};
 
-pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+pub(crate) use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 pub(crate) use self::bytes::Bytes;
 #[cfg(all(test, loom))]
