@@ -11,6 +11,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::uio::pread;
 use nix::unistd::linkat;
+use std::ffi::CStr;
+use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -119,13 +121,20 @@ impl Object {
     /// Opens the object once more: another description, with locks of its own. Through /proc,
     /// which works without a name; where there is no /proc, by the name.
     pub(crate) fn reopen(&self) -> Result<OwnedFd, SystemError> {
-        let through_proc = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let refuse = |refused| system("open", refused);
+        // Without a String: recovery comes by here, and allocates nothing.
+        let mut through_proc = [0; 32];
+        let number = self.file.as_raw_fd();
+        write!(&mut through_proc[..], "/proc/self/fd/{number}\0")
+            .map_err(|_| refuse(Errno::ENAMETOOLONG))?;
+        let through_proc =
+            CStr::from_bytes_until_nul(&through_proc).map_err(|_| refuse(Errno::ENAMETOOLONG))?;
         let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-        let file = match open(Path::new(&through_proc), flags, Mode::empty()) {
+        let file = match open(through_proc, flags, Mode::empty()) {
             Err(Errno::ENOENT) => open(&self.path, flags | OFlag::O_NOFOLLOW, Mode::empty()),
             opened => opened,
         }
-        .map_err(|refused| system("open", refused))?;
+        .map_err(refuse)?;
         let stat = fstat(&file).map_err(|refused| system("fstat", refused))?;
         if self.is(&stat) {
             Ok(file)

@@ -334,11 +334,17 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     #[cold]
     #[inline(never)]
     fn look_past(&mut self, mut len: u32, most: usize) -> Result<Option<u32>, Refused> {
-        for _ in 0..self.capacity() {
+        let mut left = self.capacity();
+        loop {
             if !P::Reader::IS_SHARED || len != TOMBSTONE {
                 return Err(self.end.distrust(Corrupt).into());
             }
             self.release();
+            left -= 1;
+            // Nothing more is taken only to be held.
+            if left == 0 {
+                return Ok(None);
+            }
             let words = self.end.station().for_popping();
             match self.reader.take(&words, most as u64) {
                 Ok(Some(next)) if !M::can_have(next, self.message_size) => len = next,
@@ -346,7 +352,6 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
                 Err(corrupt) => return Err(self.end.distrust(corrupt).into()),
             }
         }
-        Ok(None)
     }
 
     #[inline(never)]
