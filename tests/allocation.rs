@@ -6,17 +6,25 @@
     reason = "that a claim has no destructor is not for users to know"
 )]
 
+#[macro_use]
+mod kinds;
 mod naming;
 
 use core::cell::Cell;
 use core::mem;
 use core::time::Duration;
+use kinds::is_mpmc;
 use naming::Name;
-use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Fences, Options, WaitStrategy};
+use slipring::{Consumer, Fences, Mpmc, Options, Producer, Protocol, Ring, WaitStrategy};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::thread;
+
+for_each_kind! {
+    no_operation_on_values_allocates
+    waiting_for_each_other_allocates_nothing
+    no_operation_on_strings_allocates_except_for_the_strings
+}
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -56,13 +64,16 @@ fn allocations(body: impl FnOnce()) -> u64 {
 
 const SOON: Duration = Duration::from_millis(2);
 
-fn every_way_to_push(producer: &mut Producer<u64>) {
+fn every_way_to_push<P: Protocol>(producer: &mut Producer<u64, P>) {
     producer.try_push(&1).unwrap();
     producer.push(&2).unwrap();
     producer.push_timeout(&3, SOON).unwrap();
     producer.push_slice(&[4, 5]).unwrap();
     mem::forget(producer.claim().unwrap());
-    drop(producer.try_claim().unwrap());
+    if !is_mpmc::<P>() {
+        // There it would take a place in the line.
+        drop(producer.try_claim().unwrap());
+    }
     let mut claim = producer.claim_timeout(SOON).unwrap();
     claim.write(&6);
     claim.commit();
@@ -73,7 +84,7 @@ fn every_way_to_push(producer: &mut Producer<u64>) {
     producer.peer().unwrap();
 }
 
-fn every_way_to_pop(consumer: &mut Consumer<u64>, room: &mut Vec<u64>) {
+fn every_way_to_pop<P: Protocol>(consumer: &mut Consumer<u64, P>, room: &mut Vec<u64>) {
     let mut value = consumer.try_pop().unwrap();
     consumer.pop_into(&mut value).unwrap();
     consumer.pop_timeout(SOON).unwrap();
@@ -87,8 +98,7 @@ fn every_way_to_pop(consumer: &mut Consumer<u64>, room: &mut Vec<u64>) {
     consumer.peer().unwrap();
 }
 
-#[test]
-fn no_operation_on_values_allocates() {
+fn no_operation_on_values_allocates<P: Protocol>() {
     let sleepy = WaitStrategy::Sleep {
         spins: 0,
         yields: 0,
@@ -99,7 +109,7 @@ fn no_operation_on_values_allocates() {
             .capacity(8)
             .wait(strategy)
             .fences(Fences::Symmetric);
-        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let mut room = Vec::with_capacity(100);
         for _ in 0..3 {
@@ -117,13 +127,12 @@ fn no_operation_on_values_allocates() {
     }
 }
 
-#[test]
-fn waiting_for_each_other_allocates_nothing() {
+fn waiting_for_each_other_allocates_nothing<P: Protocol>() {
     for fences in [None, Some(Fences::Symmetric)] {
         let name = Name::new();
         let options = Options::new().capacity(2).liveness_interval(SOON);
         let options = fences.map_or(options.clone(), |fences| options.fences(fences));
-        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         thread::scope(|scope| {
             let pushing = scope.spawn(|| {
@@ -145,10 +154,9 @@ fn waiting_for_each_other_allocates_nothing() {
     }
 }
 
-#[test]
-fn no_operation_on_strings_allocates_except_for_the_strings() {
+fn no_operation_on_strings_allocates_except_for_the_strings<P: Protocol>() {
     let name = Name::new();
-    let ring = Ring::<[u8]>::create(&name, 4, 100).unwrap();
+    let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let mut string = Vec::with_capacity(100);
     let mut strings = [Vec::with_capacity(100), Vec::with_capacity(100)];
@@ -174,4 +182,31 @@ fn no_operation_on_strings_allocates_except_for_the_strings() {
     }
     producer.push(&bytes).unwrap();
     assert_eq!(allocations(|| drop(consumer.pop().unwrap())), 1);
+}
+
+#[test]
+fn skipping_and_redelivering_allocate_nothing() {
+    let name = Name::new();
+    let options = Options::new().capacity(8).liveness_interval(SOON);
+    let ring = Ring::<u64, Mpmc>::create_with(&name, &options).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    for _ in 0..3 {
+        let mut other = ring.consumer().unwrap();
+        producer.push(&1).unwrap();
+        other.read().unwrap().put_back();
+        let skipped = allocations(|| {
+            drop(producer.try_claim().unwrap());
+            producer.push(&2).unwrap();
+            assert_eq!(consumer.try_pop(), Ok(2));
+            assert!(consumer.try_pop().is_err());
+        });
+        drop(other);
+        let redelivered = allocations(|| {
+            let guard = consumer.read().unwrap();
+            assert!(guard.is_redelivered());
+            drop(guard);
+            assert!(consumer.try_pop().is_err());
+        });
+        assert_eq!((skipped, redelivered), (0, 0));
+    }
 }

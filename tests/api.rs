@@ -1,66 +1,59 @@
 //! What rings and their ends do, both ends in one process.
 
+#[macro_use]
+mod kinds;
 mod naming;
 
-use core::fmt::Debug;
 use core::time::Duration;
 use naming::Name;
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
-use slipring::spsc::{Claim, Consumer, Iter, Producer, ReadGuard, Ring, TryIter};
-use slipring::{Options, WaitStrategy};
-use static_assertions::{assert_impl_all, assert_not_impl_any};
+use slipring::{Consumer, Options, Producer, Protocol, Ring, WaitStrategy};
 use std::thread;
 use std::time::Instant;
 
-/// Plain bytes, and nothing else: what holds messages may ask no more of them.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(transparent)]
-#[allow(dead_code, reason = "asked about, never made")]
-struct Opaque([u8; 8]);
-
-assert_impl_all!(Ring<Opaque>: Clone, Send, Sync, Debug);
-assert_impl_all!(Ring<[u8]>: Clone, Send, Sync, Debug);
-assert_impl_all!(Producer<Opaque>: Send, Debug);
-assert_impl_all!(Producer<[u8]>: Send, Debug);
-assert_not_impl_any!(Producer<Opaque>: Sync, Clone);
-assert_not_impl_any!(Producer<[u8]>: Sync, Clone);
-assert_impl_all!(Consumer<Opaque>: Send, Debug);
-assert_impl_all!(Consumer<[u8]>: Send, Debug);
-assert_not_impl_any!(Consumer<Opaque>: Sync, Clone);
-assert_not_impl_any!(Consumer<[u8]>: Sync, Clone);
-assert_impl_all!(Claim<'static, Opaque>: Send, Debug);
-assert_impl_all!(Claim<'static, [u8]>: Send, Debug, std::io::Write);
-assert_not_impl_any!(Claim<'static, Opaque>: Sync, Clone);
-assert_impl_all!(ReadGuard<'static, Opaque>: Send, Debug);
-assert_impl_all!(ReadGuard<'static, [u8]>: Send, Debug);
-assert_not_impl_any!(ReadGuard<'static, Opaque>: Sync, Clone);
-assert_impl_all!(Iter<'static, u64>: Send, Debug, Iterator<Item = u64>);
-assert_impl_all!(TryIter<'static, [u8]>: Send, Debug, Iterator<Item = Vec<u8>>);
+for_each_kind! {
+    a_full_ring_refuses_until_there_is_room
+    waiting_ends_wait_for_each_other_whatever_the_strategy
+    a_push_gives_up_when_its_time_is_over_and_not_before
+    a_pop_gives_up_when_its_time_is_over_and_not_before
+    a_time_out_beyond_the_end_of_time_is_none
+    a_slice_is_pushed_as_far_as_there_is_room
+    a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops
+    a_slice_of_strings_stops_before_one_that_does_not_fit
+    messages_are_popped_into_a_slice_as_far_as_there_are_any
+    messages_are_appended_to_a_vec_up_to_a_number
+    popping_into_a_message_uses_its_memory_again
+    iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty
+    a_capacity_is_rounded_up_to_a_power_of_two
+    all_three_agree_on_how_many_messages_there_are_through_many_laps
+}
 
 const SOON: Duration = Duration::from_millis(20);
 
-fn values(capacity: usize) -> (Name, Ring<u64>, Producer<u64>, Consumer<u64>) {
+/// A ring of values and both its ends.
+type Values<P> = (Name, Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>);
+
+fn values<P: Protocol>(capacity: usize) -> Values<P> {
     let name = Name::new();
-    let ring = Ring::<u64>::create(&name, capacity).unwrap();
+    let ring = Ring::<u64, P>::create(&name, capacity).unwrap();
     let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     (name, ring, producer, consumer)
 }
 
 /// A ring of strings and both its ends.
-type Strings = (Name, Ring<[u8]>, Producer<[u8]>, Consumer<[u8]>);
+type Strings<P> = (Name, Ring<[u8], P>, Producer<[u8], P>, Consumer<[u8], P>);
 
-fn strings(capacity: usize, longest: usize) -> Strings {
+fn strings<P: Protocol>(capacity: usize, longest: usize) -> Strings<P> {
     let name = Name::new();
-    let ring = Ring::<[u8]>::create(&name, capacity, longest).unwrap();
+    let ring = Ring::<[u8], P>::create(&name, capacity, longest).unwrap();
     let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     (name, ring, producer, consumer)
 }
 
-#[test]
-fn a_full_ring_refuses_until_there_is_room() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_full_ring_refuses_until_there_is_room<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.try_push(&1).unwrap();
     producer.try_push(&2).unwrap();
     assert_eq!(producer.try_push(&3), Err(TryPushError::Full));
@@ -71,8 +64,7 @@ fn a_full_ring_refuses_until_there_is_room() {
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
 }
 
-#[test]
-fn waiting_ends_wait_for_each_other_whatever_the_strategy() {
+fn waiting_ends_wait_for_each_other_whatever_the_strategy<P: Protocol>() {
     let sleepy = WaitStrategy::Sleep {
         spins: 0,
         yields: 0,
@@ -85,7 +77,7 @@ fn waiting_ends_wait_for_each_other_whatever_the_strategy() {
         };
         let name = Name::new();
         let options = Options::new().capacity(2).wait(strategy);
-        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let pushing = thread::spawn(move || (0..messages).for_each(|i| producer.push(&i).unwrap()));
         for i in 0..messages {
@@ -99,9 +91,8 @@ fn waiting_ends_wait_for_each_other_whatever_the_strategy() {
     }
 }
 
-#[test]
-fn a_push_gives_up_when_its_time_is_over_and_not_before() {
-    let (_name, _ring, mut producer, consumer) = values(2);
+fn a_push_gives_up_when_its_time_is_over_and_not_before<P: Protocol>() {
+    let (_name, _ring, mut producer, consumer) = values::<P>(2);
     producer.push_timeout(&1, Duration::ZERO).unwrap();
     producer.push_timeout(&2, Duration::MAX).unwrap();
     let start = Instant::now();
@@ -117,9 +108,8 @@ fn a_push_gives_up_when_its_time_is_over_and_not_before() {
     assert_eq!(consumer.len(), 2);
 }
 
-#[test]
-fn a_pop_gives_up_when_its_time_is_over_and_not_before() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_pop_gives_up_when_its_time_is_over_and_not_before<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     let start = Instant::now();
     assert_eq!(consumer.pop_timeout(SOON), Err(PopTimeoutError::TimedOut));
     assert!(start.elapsed() >= SOON);
@@ -138,18 +128,16 @@ fn a_pop_gives_up_when_its_time_is_over_and_not_before() {
     assert_eq!(kept, 2);
 }
 
-#[test]
-fn a_time_out_beyond_the_end_of_time_is_none() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_time_out_beyond_the_end_of_time_is_none<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     let popping = thread::spawn(move || consumer.pop_timeout(Duration::MAX));
     thread::sleep(SOON);
     producer.push(&1).unwrap();
     assert_eq!(popping.join().unwrap(), Ok(1));
 }
 
-#[test]
-fn a_slice_is_pushed_as_far_as_there_is_room() {
-    let (_name, _ring, mut producer, mut consumer) = values(4);
+fn a_slice_is_pushed_as_far_as_there_is_room<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     assert_eq!(producer.try_push_slice::<u64>(&[]), Ok(0));
     assert_eq!(producer.try_push_slice(&[1, 2, 3]), Ok(3));
     assert_eq!(producer.try_push_slice(&[4, 5]), Ok(1));
@@ -158,9 +146,8 @@ fn a_slice_is_pushed_as_far_as_there_is_room() {
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
-#[test]
-fn a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops() {
-    let (_name, _ring, mut producer, mut consumer) = values(4);
+fn a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let messages: Vec<u64> = (0..1000).collect();
     let popping = thread::spawn(move || consumer.iter().collect::<Vec<_>>());
     producer.push_slice::<u64>(&[]).unwrap();
@@ -169,9 +156,8 @@ fn a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops() {
     assert_eq!(popping.join().unwrap(), messages);
 }
 
-#[test]
-fn a_slice_of_strings_stops_before_one_that_does_not_fit() {
-    let (_name, _ring, mut producer, mut consumer) = strings(8, 3);
+fn a_slice_of_strings_stops_before_one_that_does_not_fit<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(8, 3);
     let messages = [&b"abc"[..], b"", b"long", b"d"];
     let Err(TryPushError::TooLong(too_long)) = producer.try_push(b"long") else {
         panic!("it does not fit");
@@ -188,9 +174,8 @@ fn a_slice_of_strings_stops_before_one_that_does_not_fit() {
     assert_eq!(popped, [&b"abc"[..], b"", b"abc", b""]);
 }
 
-#[test]
-fn messages_are_popped_into_a_slice_as_far_as_there_are_any() {
-    let (_name, _ring, mut producer, mut consumer) = values(4);
+fn messages_are_popped_into_a_slice_as_far_as_there_are_any<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let mut popped = [9; 3];
     assert_eq!(consumer.try_pop_slice(&mut []), Ok(0));
     assert_eq!(consumer.pop_slice(&mut []), Ok(0));
@@ -209,9 +194,8 @@ fn messages_are_popped_into_a_slice_as_far_as_there_are_any() {
     assert_eq!(popping.join().unwrap(), (Ok(1), [5, 2, 3]));
 }
 
-#[test]
-fn messages_are_appended_to_a_vec_up_to_a_number() {
-    let (_name, _ring, mut producer, mut consumer) = values(4);
+fn messages_are_appended_to_a_vec_up_to_a_number<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let mut popped = vec![0];
     assert_eq!(consumer.try_pop_vec(&mut popped, 0), Ok(0));
     assert_eq!(consumer.pop_vec(&mut popped, 0), Ok(0));
@@ -235,9 +219,8 @@ fn messages_are_appended_to_a_vec_up_to_a_number() {
     );
 }
 
-#[test]
-fn popping_into_a_message_uses_its_memory_again() {
-    let (_name, _ring, mut producer, mut consumer) = strings(8, 100);
+fn popping_into_a_message_uses_its_memory_again<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(8, 100);
     let mut message = Vec::with_capacity(100);
     let memory = message.as_ptr();
     for len in [100, 0, 7] {
@@ -258,9 +241,8 @@ fn popping_into_a_message_uses_its_memory_again() {
     assert_eq!(messages[0].as_ptr(), memory);
 }
 
-#[test]
-fn iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty() {
-    let (_name, ring, mut producer, mut consumer) = values(8);
+fn iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(8);
     producer.push_slice(&[1, 2]).unwrap();
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
     assert_eq!(consumer.try_iter().next(), None);
@@ -271,8 +253,7 @@ fn iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty() 
     assert_eq!(consumer.iter().collect::<Vec<_>>(), [4]);
 }
 
-#[test]
-fn a_capacity_is_rounded_up_to_a_power_of_two() {
+fn a_capacity_is_rounded_up_to_a_power_of_two<P: Protocol>() {
     for (asked, given) in [
         (2, 2),
         (3, 4),
@@ -281,7 +262,7 @@ fn a_capacity_is_rounded_up_to_a_power_of_two() {
         (1000, 1024),
         (65_537, 131_072),
     ] {
-        let (_name, ring, mut producer, consumer) = values(asked);
+        let (_name, ring, mut producer, consumer) = values::<P>(asked);
         assert_eq!(ring.capacity(), given);
         assert_eq!(producer.capacity(), given);
         assert_eq!(consumer.capacity(), given);
@@ -289,10 +270,9 @@ fn a_capacity_is_rounded_up_to_a_power_of_two() {
     }
 }
 
-#[test]
-fn all_three_agree_on_how_many_messages_there_are_through_many_laps() {
-    let (_name, ring, mut producer, mut consumer) = values(4);
-    let agree = |producer: &Producer<u64>, consumer: &Consumer<u64>, len: usize| {
+fn all_three_agree_on_how_many_messages_there_are_through_many_laps<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(4);
+    let agree = |producer: &Producer<u64, P>, consumer: &Consumer<u64, P>, len: usize| {
         assert_eq!(
             (ring.len(), producer.len(), consumer.len()),
             (len, len, len)
@@ -315,102 +295,4 @@ fn all_three_agree_on_how_many_messages_there_are_through_many_laps() {
         producer.push(&lap).unwrap();
         assert_eq!(consumer.pop(), Ok(lap));
     }
-}
-
-#[test]
-fn positions_may_start_and_wrap_anywhere() {
-    let near = |turn: u64| (0..9).map(move |below| turn.wrapping_sub(below));
-    for capacity in [2, 4] {
-        for first in near(0)
-            .chain(near(1 << 31))
-            .chain(near(1 << 32))
-            .chain(near(7 << 32))
-        {
-            let name = Name::new();
-            let options = Options::new().capacity(capacity).first_position(first);
-            let ring = Ring::<u64>::create_with(&name, &options).unwrap();
-            let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-            let mut next = 0..;
-            for step in 0..20 {
-                let room: Vec<u64> = next.by_ref().take(capacity).collect();
-                producer.push_slice(&room).unwrap();
-                assert_eq!(producer.try_push(&0), Err(TryPushError::Full), "{first:#x}");
-                assert_eq!(
-                    (ring.len(), producer.len(), consumer.len()),
-                    (capacity, capacity, capacity)
-                );
-                // Each end is taken by another holder in turn, with the ring full and empty.
-                match step % 4 {
-                    0 => {
-                        producer = {
-                            drop(producer);
-                            ring.producer().unwrap()
-                        }
-                    }
-                    1 => {
-                        consumer = {
-                            drop(consumer);
-                            ring.consumer().unwrap()
-                        }
-                    }
-                    _ => {}
-                }
-                assert_eq!(producer.try_push(&0), Err(TryPushError::Full), "{first:#x}");
-                assert_eq!(consumer.try_iter().collect::<Vec<_>>(), room, "{first:#x}");
-                match step % 4 {
-                    2 => {
-                        producer = {
-                            drop(producer);
-                            ring.producer().unwrap()
-                        }
-                    }
-                    3 => {
-                        consumer = {
-                            drop(consumer);
-                            ring.consumer().unwrap()
-                        }
-                    }
-                    _ => {}
-                }
-                assert_eq!(consumer.try_pop(), Err(TryPopError::Empty), "{first:#x}");
-            }
-        }
-    }
-}
-
-#[test]
-fn debug_output_tells_no_messages() {
-    const VALUE: u64 = 0x5ec2_e75e_c2e7_5ec2;
-    const STRING: &[u8] = b"secret";
-    let shows = |text: String| {
-        let forms = [
-            format!("{VALUE}"),
-            format!("{VALUE:x}"),
-            "secret".into(),
-            "115, 101".into(),
-        ];
-        assert!(!forms.iter().any(|form| text.contains(form)), "{text}");
-        assert!(!text.is_empty());
-    };
-    let (_name, ring, mut producer, mut consumer) = values(4);
-    producer.push_slice(&[VALUE; 2]).unwrap();
-    let mut claim = producer.claim().unwrap();
-    claim.write(&VALUE);
-    shows(format!("{claim:?} {claim:#?}"));
-    drop(claim);
-    shows(format!("{ring:?} {producer:?} {consumer:?}"));
-    shows(format!("{:?}", consumer.read().unwrap()));
-    shows(format!("{:?} ", consumer.iter()));
-    shows(format!("{:?} ", consumer.try_iter()));
-
-    let (_name, ring, mut producer, mut consumer) = strings(4, 10);
-    producer.push_slice(&[STRING; 2]).unwrap();
-    let mut claim = producer.claim().unwrap();
-    std::io::Write::write_all(&mut claim, STRING).unwrap();
-    shows(format!("{claim:?} {claim:#?}"));
-    drop(claim);
-    shows(format!("{ring:?} {producer:?} {consumer:?}"));
-    shows(format!("{:?}", consumer.read().unwrap()));
-    shows(format!("{:?} ", consumer.iter()));
-    shows(format!("{:?} ", consumer.try_iter()));
 }

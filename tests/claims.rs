@@ -5,30 +5,56 @@
     reason = "that a claim has no destructor is not for users to know"
 )]
 
+#[macro_use]
+mod kinds;
 mod naming;
 
 use core::mem;
+use kinds::is_mpmc;
 use naming::Name;
 use slipring::error::{Disconnected, PopError, TryPopError, TryPushError};
-use slipring::spsc::{Consumer, Producer, ReadGuard, Ring};
+use slipring::{Consumer, Producer, Protocol, ReadGuard, Ring};
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 use std::time::Duration;
 
-fn values(capacity: usize) -> (Name, Ring<u64>, Producer<u64>, Consumer<u64>) {
+for_each_kind! {
+    a_claim_is_published_by_its_commit_and_not_before
+    claims_wait_refuse_and_fail_as_pushes_do
+    a_claim_that_is_dropped_publishes_nothing
+    a_claim_that_a_panic_drops_publishes_nothing
+    a_claim_that_is_forgotten_is_settled_by_the_next_operation
+    a_value_that_was_not_written_is_zero_and_not_an_older_message
+    a_value_may_be_made_in_its_slot
+    a_string_is_written_piece_by_piece
+    a_string_of_which_nothing_was_written_is_empty
+    the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance
+    a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before
+    guards_wait_refuse_and_fail_as_pops_do
+    a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again
+    a_guard_that_a_panic_drops_gives_nothing_back
+    a_guard_made_while_a_panic_unwinds_gives_its_slot_back
+    messages_may_be_looked_at_in_their_slots
+    a_batch_that_panics_half_way_has_pushed_what_came_before
+}
+
+/// A ring of values and both its ends.
+type Values<P> = (Name, Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>);
+
+fn values<P: Protocol>(capacity: usize) -> Values<P> {
     let name = Name::new();
-    let ring = Ring::<u64>::create(&name, capacity).unwrap();
+    let ring = Ring::<u64, P>::create(&name, capacity).unwrap();
     let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     (name, ring, producer, consumer)
 }
 
 /// A ring of strings and both its ends.
-type Strings = (Name, Ring<[u8]>, Producer<[u8]>, Consumer<[u8]>);
+type Strings<P> = (Name, Ring<[u8], P>, Producer<[u8], P>, Consumer<[u8], P>);
 
-fn strings(capacity: usize) -> Strings {
+fn strings<P: Protocol>(capacity: usize) -> Strings<P> {
     let name = Name::new();
-    let ring = Ring::<[u8]>::create(&name, capacity, 8).unwrap();
+    let ring = Ring::<[u8], P>::create(&name, capacity, 8).unwrap();
     let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     (name, ring, producer, consumer)
 }
@@ -39,22 +65,21 @@ fn panicking(body: impl FnOnce()) {
     assert_eq!(message.downcast_ref(), Some(&"on purpose"));
 }
 
-#[test]
-fn a_claim_is_published_by_its_commit_and_not_before() {
-    let (_name, ring, mut producer, mut consumer) = values(2);
+fn a_claim_is_published_by_its_commit_and_not_before<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     let mut claim = producer.try_claim().unwrap();
     claim.write(&1);
     claim.write(&2);
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
-    assert_eq!(ring.len(), 0);
+    // In an MPMC ring the place in the line is taken already.
+    assert_eq!(ring.len(), usize::from(is_mpmc::<P>()));
     claim.commit();
     assert_eq!(ring.len(), 1);
     assert_eq!(consumer.try_pop(), Ok(2));
 }
 
-#[test]
-fn claims_wait_refuse_and_fail_as_pushes_do() {
-    let (_name, ring, mut producer, mut consumer) = values(2);
+fn claims_wait_refuse_and_fail_as_pushes_do<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in [1, 2] {
         let mut claim = producer.claim_timeout(Duration::ZERO).unwrap();
         claim.write(&i);
@@ -79,21 +104,19 @@ fn claims_wait_refuse_and_fail_as_pushes_do() {
     assert_eq!(producer.try_claim().unwrap_err(), closed);
 }
 
-#[test]
-fn a_claim_that_is_dropped_publishes_nothing() {
-    let (_name, ring, mut producer, mut consumer) = values(2);
+fn a_claim_that_is_dropped_publishes_nothing<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in 0..10 {
         producer.claim().unwrap().write(&99);
-        assert!(ring.is_empty());
+        assert_eq!(ring.is_empty(), !is_mpmc::<P>());
         producer.push(&i).unwrap();
         assert_eq!(consumer.try_pop(), Ok(i));
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     }
 }
 
-#[test]
-fn a_claim_that_a_panic_drops_publishes_nothing() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_claim_that_a_panic_drops_publishes_nothing<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     panicking(|| {
         let mut claim = producer.claim().unwrap();
         claim.write(&99);
@@ -104,16 +127,16 @@ fn a_claim_that_a_panic_drops_publishes_nothing() {
     assert_eq!(consumer.try_pop(), Ok(1));
 }
 
-#[test]
-fn a_claim_that_is_forgotten_is_settled_by_the_next_operation() {
-    let (_name, ring, mut producer, mut consumer) = values(2);
+fn a_claim_that_is_forgotten_is_settled_by_the_next_operation<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in 0..10 {
         for _ in 0..3 {
             let mut claim = producer.try_claim().unwrap();
             claim.write(&99);
             mem::forget(claim);
         }
-        assert!(ring.is_empty());
+        assert_eq!(ring.len(), usize::from(is_mpmc::<P>()));
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
         producer.push_slice(&[i, i + 1]).unwrap();
         assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [i, i + 1]);
         mem::forget(producer.claim().unwrap());
@@ -121,12 +144,13 @@ fn a_claim_that_is_forgotten_is_settled_by_the_next_operation() {
             drop(producer);
             ring.producer().unwrap()
         };
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+        assert!(ring.is_empty());
     }
 }
 
-#[test]
-fn a_value_that_was_not_written_is_zero_and_not_an_older_message() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_value_that_was_not_written_is_zero_and_not_an_older_message<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[u64::MAX, u64::MAX]).unwrap();
     assert_eq!(consumer.try_iter().count(), 2);
     producer.claim().unwrap().write(&u64::MAX);
@@ -136,10 +160,9 @@ fn a_value_that_was_not_written_is_zero_and_not_an_older_message() {
     }
 }
 
-#[test]
-fn a_value_may_be_made_in_its_slot() {
+fn a_value_may_be_made_in_its_slot<P: Protocol>() {
     let name = Name::new();
-    let ring = Ring::<[u32; 3]>::create(&name, 2).unwrap();
+    let ring = Ring::<[u32; 3], P>::create(&name, 2).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     for i in 0..5 {
         let mut claim = producer.claim().unwrap();
@@ -152,9 +175,8 @@ fn a_value_may_be_made_in_its_slot() {
     }
 }
 
-#[test]
-fn a_string_is_written_piece_by_piece() {
-    let (_name, _ring, mut producer, mut consumer) = strings(2);
+fn a_string_is_written_piece_by_piece<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
     let mut claim = producer.claim().unwrap();
     assert_eq!(claim.remaining(), 8);
     claim.write_all(b"ab").unwrap();
@@ -171,18 +193,16 @@ fn a_string_is_written_piece_by_piece() {
     assert_eq!(consumer.try_pop().unwrap(), b"ab34cdef");
 }
 
-#[test]
-fn a_string_of_which_nothing_was_written_is_empty() {
-    let (_name, _ring, mut producer, mut consumer) = strings(2);
+fn a_string_of_which_nothing_was_written_is_empty<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
     producer.push_slice(&[*b"secret", *b"secret"]).unwrap();
     assert_eq!(consumer.try_iter().count(), 2);
     producer.claim().unwrap().commit();
     assert_eq!(consumer.try_pop().unwrap(), b"");
 }
 
-#[test]
-fn the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance() {
-    let (_name, _ring, mut producer, mut consumer) = strings(2);
+fn the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
     let mut claim = producer.claim().unwrap();
     claim.write_all(b"12").unwrap();
     // SAFETY: this test is the only peer.
@@ -208,9 +228,8 @@ fn the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance() {
     assert_eq!(consumer.try_pop().unwrap(), [b'z'; 8]);
 }
 
-#[test]
-fn a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[1, 2]).unwrap();
     let guard = consumer.try_read().unwrap();
     assert_eq!(guard.get(), 1);
@@ -223,9 +242,8 @@ fn a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before() {
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3]);
 }
 
-#[test]
-fn guards_wait_refuse_and_fail_as_pops_do() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn guards_wait_refuse_and_fail_as_pops_do<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     assert_eq!(consumer.try_read().unwrap_err(), TryPopError::Empty);
     let timed_out = consumer.read_timeout(Duration::from_millis(2)).unwrap_err();
     assert_eq!(timed_out.to_string(), "timed out: the ring is empty");
@@ -242,16 +260,17 @@ fn guards_wait_refuse_and_fail_as_pops_do() {
     assert_eq!(consumer.read().unwrap_err(), gone);
 }
 
-#[test]
-fn a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again() {
-    let (_name, ring, mut producer, mut consumer) = values(2);
+fn a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in 0..10 {
         producer.push(&i).unwrap();
         for _ in 0..3 {
             let guard = consumer.try_read().unwrap();
             assert_eq!(guard.get(), i);
             guard.put_back();
-            assert_eq!((ring.len(), consumer.len()), (1, 1));
+            let left = usize::from(!is_mpmc::<P>());
+            assert_eq!((ring.len(), consumer.len()), (left, left));
+            assert!(!consumer.is_empty());
             mem::forget(consumer.try_read().unwrap());
         }
         mem::forget(consumer.try_read().unwrap());
@@ -264,9 +283,8 @@ fn a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again() {
     }
 }
 
-#[test]
-fn a_guard_that_a_panic_drops_gives_nothing_back() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_guard_that_a_panic_drops_gives_nothing_back<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[1, 2]).unwrap();
     panicking(|| {
         let _guard = consumer.read().unwrap();
@@ -277,18 +295,17 @@ fn a_guard_that_a_panic_drops_gives_nothing_back() {
 }
 
 /// Reads a message when it is dropped.
-struct ReadsLast<'c>(&'c mut Consumer<u64>);
+struct ReadsLast<'c, P: Protocol>(&'c mut Consumer<u64, P>);
 
-impl Drop for ReadsLast<'_> {
+impl<P: Protocol> Drop for ReadsLast<'_, P> {
     fn drop(&mut self) {
         let guard = self.0.try_read().unwrap();
         assert_eq!(guard.get(), 1);
     }
 }
 
-#[test]
-fn a_guard_made_while_a_panic_unwinds_gives_its_slot_back() {
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+fn a_guard_made_while_a_panic_unwinds_gives_its_slot_back<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[1, 2]).unwrap();
     panicking(|| {
         let _last = ReadsLast(&mut consumer);
@@ -298,12 +315,11 @@ fn a_guard_made_while_a_panic_unwinds_gives_its_slot_back() {
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3]);
 }
 
-#[test]
-fn messages_may_be_looked_at_in_their_slots() {
-    let (_name, _ring, mut producer, mut consumer) = strings(2);
+fn messages_may_be_looked_at_in_their_slots<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
     for message in [&b""[..], b"a", b"abcdefgh"] {
         producer.push(message).unwrap();
-        let read = |guard: &ReadGuard<'_, [u8]>| {
+        let read = |guard: &ReadGuard<'_, [u8], P>| {
             // SAFETY: this test is the only peer.
             assert_eq!(unsafe { guard.as_slice() }, message);
             assert_eq!(guard.len(), message.len());
@@ -315,7 +331,7 @@ fn messages_may_be_looked_at_in_their_slots() {
         read(&consumer.try_read().unwrap());
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     }
-    let (_name, _ring, mut producer, mut consumer) = values(2);
+    let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push(&7).unwrap();
     // SAFETY: as above.
     assert_eq!(unsafe { *consumer.read().unwrap().as_ref() }, 7);
@@ -345,9 +361,8 @@ impl core::borrow::Borrow<u64> for Part {
     }
 }
 
-#[test]
-fn a_batch_that_panics_half_way_has_pushed_what_came_before() {
-    let (_name, ring, mut producer, mut consumer) = values(4);
+fn a_batch_that_panics_half_way_has_pushed_what_came_before<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(4);
     let popping = thread::spawn(move || {
         let popped = (consumer.pop(), consumer.pop(), consumer.pop());
         (popped, consumer)

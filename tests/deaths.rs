@@ -1,13 +1,15 @@
 //! The death of one process, at a chosen moment: in a claim, in a guard, asleep; and how the
 //! other side hears of it.
 
+#[macro_use]
+mod kinds;
 mod support;
 
+use kinds::kind;
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
-use slipring::spsc::Ring;
-use slipring::{Options, Peer, WaitStrategy};
+use slipring::{Options, Peer, Protocol, Ring, Spsc, WaitStrategy};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -15,6 +17,16 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 use support::{Board, NEVER, Name, PATIENCE, Page, fork_child, start, state_of, thread_id, until};
+
+for_each_kind! {
+    a_claim_of_a_dead_producer_publishes_nothing
+    a_producers_death_ends_every_kind_of_pop
+    a_consumers_death_ends_every_kind_of_push
+    killed_sleepers_lose_nothing_and_leave_no_tax
+    a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next
+    executing_another_program_frees_the_seat
+    an_unreaped_zombie_is_dead
+}
 
 const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
     spins: 0,
@@ -28,10 +40,13 @@ const SOON: Duration = Duration::from_millis(20);
 #[test]
 #[ignore = "the other process of a test"]
 fn role_claims() {
-    let Some(role) = support::role("role_claims") else {
-        return;
-    };
-    let ring = Ring::<[u8]>::open(role.text(0)).unwrap();
+    if let Some(role) = support::role("role_claims") {
+        call_for_kind!(role.text(3), claims(&role));
+    }
+}
+
+fn claims<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<[u8], P>::open(role.text(0)).unwrap();
     let mut producer = ring.producer().unwrap();
     for number in 0..role.number(2) {
         producer.push(&[number as u8; 100]).unwrap();
@@ -43,15 +58,14 @@ fn role_claims() {
     claim.commit();
 }
 
-#[test]
-fn a_claim_of_a_dead_producer_publishes_nothing() {
+fn a_claim_of_a_dead_producer_publishes_nothing<P: Protocol>() {
     let (name, words) = (Name::new("ring"), Name::new("board"));
-    let ring = Ring::<[u8]>::create(&name, 4, 100).unwrap();
+    let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
     let board = Board::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
     for count in [0, 1, 3, 0, 2] {
         board[0].store(0, SeqCst);
-        let mut peer = start("role_claims", &[&name, &words, &count]);
+        let mut peer = start("role_claims", &[&name, &words, &count, &kind::<P>()]);
         until("it claims", || board[0].load(SeqCst) == 1);
         peer.kill_and_reap();
         for number in 0..count {
@@ -70,10 +84,13 @@ fn a_claim_of_a_dead_producer_publishes_nothing() {
 #[test]
 #[ignore = "the other process of a test"]
 fn role_reads() {
-    let Some(role) = support::role("role_reads") else {
-        return;
-    };
-    let ring = Ring::<u64>::open(role.text(0)).unwrap();
+    if let Some(role) = support::role("role_reads") {
+        call_for_kind!(role.text(4), reads(&role));
+    }
+}
+
+fn reads<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let first = role.number(2);
     for number in first..first + role.number(3) {
@@ -89,7 +106,7 @@ fn role_reads() {
 #[test]
 fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
     let (name, words) = (Name::new("ring"), Name::new("board"));
-    let ring = Ring::<u64>::create(&name, 8).unwrap();
+    let ring = Ring::<u64, Spsc>::create(&name, 8).unwrap();
     let board = Board::create(&words, 1);
     let mut producer = ring.producer().unwrap();
     let (mut pushed, mut popped) = (0, 0);
@@ -99,7 +116,10 @@ fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
         }
         assert_eq!(pushed - popped, 8, "full, and not fuller");
         board[0].store(0, SeqCst);
-        let mut peer = start("role_reads", &[&name, &words, &popped, &count]);
+        let mut peer = start(
+            "role_reads",
+            &[&name, &words, &popped, &count, &kind::<Spsc>()],
+        );
         until("it reads", || board[0].load(SeqCst) == 1);
         peer.kill_and_reap();
         popped += count;
@@ -125,11 +145,14 @@ fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
 #[test]
 #[ignore = "the other process of a test"]
 fn role_holds() {
-    let Some(role) = support::role("role_holds") else {
-        return;
-    };
+    if let Some(role) = support::role("role_holds") {
+        call_for_kind!(role.text(2), holds(&role));
+    }
+}
+
+fn holds<P: Protocol>(role: &support::Role) {
     let options = Options::new().wait(ASLEEP_AT_ONCE);
-    let ring = Ring::<u64>::open_with(role.text(0), &options).unwrap();
+    let ring = Ring::<u64, P>::open_with(role.text(0), &options).unwrap();
     match role.text(1) {
         "idle producer" => {
             let _producer = ring.producer().unwrap();
@@ -166,14 +189,13 @@ fn comes(peer: Result<Peer, slipring::error::Forked>, pid: u32) -> bool {
     }
 }
 
-#[test]
-fn a_producers_death_ends_every_kind_of_pop() {
+fn a_producers_death_ends_every_kind_of_pop<P: Protocol>() {
     let name = Name::new("ring");
     let options = Options::new().capacity(4).liveness_interval(SOON);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut consumer = ring.consumer().unwrap();
     for way in ["pop", "timeout", "try", "slice", "read", "iter"] {
-        let mut peer = start("role_holds", &[&name, &"idle producer"]);
+        let mut peer = start("role_holds", &[&name, &"idle producer", &kind::<P>()]);
         let pid = peer.pid();
         until("it comes", || comes(consumer.peer(), pid));
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
@@ -210,15 +232,14 @@ fn a_producers_death_ends_every_kind_of_pop() {
     }
 }
 
-#[test]
-fn a_consumers_death_ends_every_kind_of_push() {
+fn a_consumers_death_ends_every_kind_of_push<P: Protocol>() {
     let name = Name::new("ring");
     let options = Options::new().capacity(4).liveness_interval(SOON);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut producer = ring.producer().unwrap();
     while producer.try_push(&1).is_ok() {}
     for way in ["push", "timeout", "try", "slice", "claim"] {
-        let mut peer = start("role_holds", &[&name, &"idle consumer"]);
+        let mut peer = start("role_holds", &[&name, &"idle consumer", &kind::<P>()]);
         let pid = peer.pid();
         until("it comes", || comes(producer.peer(), pid));
         assert_eq!(producer.try_push(&2), Err(TryPushError::Full));
@@ -257,14 +278,13 @@ fn a_consumers_death_ends_every_kind_of_push() {
     }
 }
 
-#[test]
-fn killed_sleepers_lose_nothing_and_leave_no_tax() {
+fn killed_sleepers_lose_nothing_and_leave_no_tax<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let page = Page::of(&name);
     for number in 0..20 {
         let mut producer = ring.producer().unwrap();
-        let mut sleeper = start("role_holds", &[&name, &"blocked consumer"]);
+        let mut sleeper = start("role_holds", &[&name, &"blocked consumer", &kind::<P>()]);
         sleeper.falls_asleep();
         sleeper.kill_and_reap();
         assert_ne!(page.not_empty().load(SeqCst) & 1, 0, "it said so");
@@ -273,7 +293,7 @@ fn killed_sleepers_lose_nothing_and_leave_no_tax() {
         drop(producer);
 
         let mut consumer = ring.consumer().unwrap();
-        let mut sleeper = start("role_holds", &[&name, &"blocked producer"]);
+        let mut sleeper = start("role_holds", &[&name, &"blocked producer", &kind::<P>()]);
         sleeper.falls_asleep();
         sleeper.kill_and_reap();
         assert_ne!(page.not_full().load(SeqCst) & 1, 0, "it said so");
@@ -284,12 +304,11 @@ fn killed_sleepers_lose_nothing_and_leave_no_tax() {
     }
 }
 
-#[test]
-fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next() {
+fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next<P: Protocol>() {
     let name = Name::new("ring");
     // No interval ends the sleep.
     let options = Options::new().capacity(2).liveness_interval(NEVER);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let event = Page::of(&name).not_empty();
     let thread = AtomicU32::new(0);
@@ -302,7 +321,7 @@ fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next() {
             support::is_asleep(std::process::id(), thread.load(SeqCst))
         });
         fork_child(|| {
-            let mut producer = Ring::<u64>::open(&name).unwrap().producer().unwrap();
+            let mut producer = Ring::<u64, P>::open(&name).unwrap().producer().unwrap();
             until("pop sleeps again, now that somebody has come", || {
                 support::is_asleep(nix::unistd::getppid().as_raw() as u32, thread.load(SeqCst))
             });
@@ -317,12 +336,11 @@ fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next() {
     });
 }
 
-#[test]
-fn executing_another_program_frees_the_seat() {
+fn executing_another_program_frees_the_seat<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let consumer = ring.consumer().unwrap();
-    let peer = start("role_holds", &[&name, &"program"]);
+    let peer = start("role_holds", &[&name, &"program", &kind::<P>()]);
     let pid = peer.pid();
     until("the program is gone", || {
         consumer.peer() == Ok(Peer::Died { pid })
@@ -332,13 +350,12 @@ fn executing_another_program_frees_the_seat() {
     ring.producer().unwrap();
 }
 
-#[test]
-fn an_unreaped_zombie_is_dead() {
+fn an_unreaped_zombie_is_dead<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let holder = fork_child(|| {
-        let ring = Ring::<u64>::open(&name).unwrap();
+        let ring = Ring::<u64, P>::open(&name).unwrap();
         let mut producer = ring.producer().unwrap();
         producer.push(&7).unwrap();
         std::mem::forget(producer);

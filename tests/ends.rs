@@ -1,5 +1,7 @@
 //! What the two ends of a ring hear of each other: coming, leaving, closing.
 
+#[macro_use]
+mod kinds;
 mod naming;
 
 use core::time::Duration;
@@ -7,10 +9,18 @@ use naming::Name;
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
-use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Options, Peer, WaitStrategy};
+use slipring::{Consumer, Options, Peer, Producer, Protocol, Ring, WaitStrategy};
 use std::thread;
 use std::time::Instant;
+
+for_each_kind! {
+    a_closed_ring_is_drained_and_then_says_so_for_good
+    closing_ends_blocked_calls
+    a_peer_has_not_come_is_present_has_left_and_comes_again
+    leaving_ends_the_other_sides_wait
+    one_process_may_map_a_ring_twice
+    ends_go_on_without_the_ring_they_came_from
+}
 
 const SOON: Duration = Duration::from_millis(20);
 /// Longer than anybody waits: not its end but the other side must end the calls.
@@ -24,23 +34,25 @@ fn at_once<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
-fn values(capacity: usize) -> (Name, Ring<u64>, Producer<u64>, Consumer<u64>) {
+/// A ring of values and both its ends.
+type Values<P> = (Name, Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>);
+
+fn values<P: Protocol>(capacity: usize) -> Values<P> {
     let name = Name::new();
-    let ring = Ring::<u64>::create(&name, capacity).unwrap();
+    let ring = Ring::<u64, P>::create(&name, capacity).unwrap();
     let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     (name, ring, producer, consumer)
 }
 
-#[test]
-fn a_closed_ring_is_drained_and_then_says_so_for_good() {
-    type Close = fn(&Ring<u64>, &Producer<u64>, &Consumer<u64>);
-    let ways: [Close; 3] = [
+fn a_closed_ring_is_drained_and_then_says_so_for_good<P: Protocol>() {
+    type Close<P> = fn(&Ring<u64, P>, &Producer<u64, P>, &Consumer<u64, P>);
+    let ways: [Close<P>; 3] = [
         |ring, _, _| ring.close(),
         |_, producer, _| producer.close(),
         |_, _, consumer| consumer.close(),
     ];
     for close in ways {
-        let (name, ring, mut producer, mut consumer) = values(4);
+        let (name, ring, mut producer, mut consumer) = values::<P>(4);
         producer.push_slice(&[1, 2]).unwrap();
         assert!(!ring.is_closed());
         close(&ring, &producer, &consumer);
@@ -62,7 +74,7 @@ fn a_closed_ring_is_drained_and_then_says_so_for_good() {
             Err(PopTimeoutError::Disconnected(gone))
         );
         drop((producer, consumer));
-        let again = Ring::<u64>::open(&name).unwrap();
+        let again = Ring::<u64, P>::open(&name).unwrap();
         assert!(again.is_closed());
         assert_eq!(
             again.producer().unwrap().try_push(&3),
@@ -71,15 +83,14 @@ fn a_closed_ring_is_drained_and_then_says_so_for_good() {
     }
 }
 
-#[test]
-fn closing_ends_blocked_calls() {
+fn closing_ends_blocked_calls<P: Protocol>() {
     for strategy in [WaitStrategy::default(), WaitStrategy::Spin] {
         let name = Name::new();
         let options = Options::new()
             .capacity(2)
             .wait(strategy)
             .liveness_interval(INTERVAL);
-        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let popping = thread::spawn(move || consumer.pop());
         thread::sleep(SOON);
@@ -90,7 +101,7 @@ fn closing_ends_blocked_calls() {
         );
 
         let name = Name::new();
-        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
         producer = {
             drop(producer);
             ring.producer().unwrap()
@@ -98,7 +109,7 @@ fn closing_ends_blocked_calls() {
         producer.push_slice(&[1, 2]).unwrap();
         let pushing = thread::spawn(move || producer.push(&3));
         thread::sleep(SOON);
-        Ring::<u64>::open(&name).unwrap().close();
+        Ring::<u64, P>::open(&name).unwrap().close();
         assert_eq!(
             at_once(|| pushing.join().unwrap()),
             Err(PushError::Disconnected(Disconnected::Closed))
@@ -106,10 +117,9 @@ fn closing_ends_blocked_calls() {
     }
 }
 
-#[test]
-fn a_peer_has_not_come_is_present_has_left_and_comes_again() {
+fn a_peer_has_not_come_is_present_has_left_and_comes_again<P: Protocol>() {
     let name = Name::new();
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let pid = std::process::id();
     let mut producer = ring.producer().unwrap();
     assert_eq!(producer.peer(), Ok(Peer::NeverCame));
@@ -131,11 +141,10 @@ fn a_peer_has_not_come_is_present_has_left_and_comes_again() {
     assert_eq!(consumer.iter().collect::<Vec<_>>(), [1, 2]);
 }
 
-#[test]
-fn leaving_ends_the_other_sides_wait() {
+fn leaving_ends_the_other_sides_wait<P: Protocol>() {
     let name = Name::new();
     let options = Options::new().capacity(2).liveness_interval(INTERVAL);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let popping = thread::spawn(move || (consumer.pop(), consumer));
     thread::sleep(SOON);
@@ -153,11 +162,10 @@ fn leaving_ends_the_other_sides_wait() {
     );
 }
 
-#[test]
-fn one_process_may_map_a_ring_twice() {
-    let (name, ring, mut producer, consumer) = values(4);
+fn one_process_may_map_a_ring_twice<P: Protocol>() {
+    let (name, ring, mut producer, consumer) = values::<P>(4);
     drop(consumer);
-    let again = Ring::<u64>::open(&name).unwrap();
+    let again = Ring::<u64, P>::open(&name).unwrap();
     let mut consumer = again.clone().consumer().unwrap();
     let messages: Vec<u64> = (0..100).collect();
     let pushing = thread::spawn(move || producer.push_slice(&messages));
@@ -172,9 +180,8 @@ fn one_process_may_map_a_ring_twice() {
     assert!(ring.is_closed());
 }
 
-#[test]
-fn ends_go_on_without_the_ring_they_came_from() {
-    let (_name, ring, mut producer, mut consumer) = values(2);
+fn ends_go_on_without_the_ring_they_came_from<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     drop(ring);
     producer.push(&1).unwrap();
     assert_eq!(consumer.pop(), Ok(1));

@@ -62,6 +62,7 @@ mod at {
     pub(crate) const SCHEMA: u64 = 0x30;
     pub(crate) const SLOTS_OFFSET: u64 = 0x38;
     pub(crate) const TOTAL_LEN: u64 = 0x40;
+    pub(crate) const PRODUCERS: u64 = 0x48;
     pub(crate) const LIVENESS_INTERVAL: u64 = 0x318;
     pub(crate) const DELIVERY: u64 = 0x320;
     pub(crate) const FLAGS: u64 = 0x324;
@@ -85,7 +86,7 @@ fn refused(name: &Name) -> OpenError {
 
 #[test]
 fn a_number_in_the_header_that_can_not_be_is_named() {
-    let u32s: [(u64, &str, &[u32]); 7] = [
+    let u32s: [(u64, &str, &[u32]); 8] = [
         (at::KIND, "kind", &[0, 3, u32::MAX]),
         (at::ENCODING, "encoding", &[0, 3, u32::MAX]),
         (at::FENCES, "fences", &[0, 3, u32::MAX]),
@@ -97,6 +98,7 @@ fn a_number_in_the_header_that_can_not_be_is_named() {
             &[0, 3, 8192, 1 << 31, u32::MAX],
         ),
         (at::PARTICIPANTS, "participants", &[0, 1, 3, u32::MAX]),
+        (at::PRODUCERS, "producers", &[0, 2, u32::MAX]),
     ];
     for (offset, name, words) in u32s {
         for &word in words {

@@ -1,13 +1,15 @@
 //! Forked children: a handle is its parent's, and a child is a process like any other.
 
+#[macro_use]
+mod kinds;
 mod support;
 
+use kinds::{kind, one_of_each};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
-use slipring::Peer;
 use slipring::error::{
     AttachError, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
-use slipring::spsc::{Consumer, Producer, Ring};
+use slipring::{Consumer, Peer, Producer, Protocol, Ring};
 use std::fs;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
@@ -17,6 +19,21 @@ use std::time::Duration;
 use support::{
     Board, Name, PATIENCE, descriptors_of, fork_child, mappings_of, start, traces_of, until,
 };
+
+for_each_kind! {
+    a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing
+    a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing
+    a_forked_child_can_open_the_ring_itself_and_use_it
+    a_forked_child_does_not_keep_its_dead_parents_seat
+    a_fork_in_another_thread_does_not_keep_a_seat_alive
+}
+
+fn is_taken<E>(attached: Result<E, AttachError>) -> bool {
+    matches!(
+        attached,
+        Err(AttachError::Taken { .. } | AttachError::NoSeat { .. })
+    )
+}
 
 /// Puts a page of this process's own where something is not mapped any more.
 fn occupy((start, len): (usize, usize)) -> *mut u8 {
@@ -31,15 +48,14 @@ fn occupy((start, len): (usize, usize)) -> *mut u8 {
         .cast()
 }
 
-#[test]
-fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing() {
+fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Protocol>() {
     let (name, other) = (Name::new("ring"), Name::new("other"));
-    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[1, 2, 3]).unwrap();
-    let other_ring = Ring::<u64>::create(&other, 4).unwrap();
+    let other_ring = Ring::<u64, P>::create(&other, 4).unwrap();
     let consumer = other_ring.consumer().unwrap();
-    let peer = start("role_watches", &[&name]);
+    let peer = start("role_watches", &[&name, &kind::<P>()]);
     until("the watcher comes", || {
         matches!(producer.peer(), Ok(Peer::Present { .. }))
     });
@@ -72,7 +88,7 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing() {
     assert!(before == (bytes(), traces_of(&name), traces_of(&other)));
 
     let (ring, mut producer, other_ring, mut consumer) = ManuallyDrop::into_inner(handles);
-    assert!(matches!(ring.producer(), Err(AttachError::Taken { .. })));
+    assert!(is_taken(ring.producer()));
     assert!(!ring.is_closed());
     producer.push(&4).unwrap();
     until("the watcher has seen it", || producer.is_empty());
@@ -84,6 +100,54 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing() {
     assert_eq!((traces_of(&name), traces_of(&other)), ((0, 0), (0, 0)));
 }
 
+fn a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing<P: Protocol>() {
+    let name = Name::new("ring");
+    let ring = Ring::<u64, P>::create(&name, 4).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[1, 2]).unwrap();
+    let bytes = || fs::read(name.path()).unwrap();
+    for way in 0..4 {
+        let mut claim = ManuallyDrop::new(producer.try_claim().unwrap());
+        let mut guard = ManuallyDrop::new(consumer.try_read().unwrap());
+        claim.write(&3);
+        let before = bytes();
+        fork_child(|| {
+            // SAFETY: the child's copies of the values are not used again.
+            let mut claim = unsafe { ManuallyDrop::take(&mut claim) };
+            // SAFETY: as above.
+            let guard = unsafe { ManuallyDrop::take(&mut guard) };
+            claim.write(&99);
+            assert_eq!(guard.get(), 0);
+            match way {
+                0 => drop((claim, guard)),
+                1 => claim.commit(),
+                2 => {
+                    std::mem::forget(claim);
+                    guard.put_back();
+                }
+                _ => drop((guard, claim)),
+            }
+        })
+        .finish();
+        assert!(before == bytes(), "{way}");
+        assert_eq!(guard.get(), 1);
+        ManuallyDrop::into_inner(guard).put_back();
+        let _ = claim;
+    }
+    let handles = ManuallyDrop::new((producer, consumer));
+    let before = bytes();
+    fork_child(|| {
+        // SAFETY: the child's copy of the value is not used again.
+        drop(unsafe { std::ptr::read(&*handles) });
+    })
+    .finish();
+    assert!(before == bytes());
+    let (mut producer, mut consumer) = ManuallyDrop::into_inner(handles);
+    producer.push(&3).unwrap();
+    assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(ring.is_empty());
+}
+
 macro_rules! assert_forked {
     ($error:ident: $($call:expr),+ $(,)?) => {$(
         assert!(matches!($call, Err($error::Forked(_))), stringify!($call));
@@ -91,11 +155,11 @@ macro_rules! assert_forked {
 }
 
 /// Tries every operation of handles that belong to the parent.
-fn all_is_refused(
-    ring: Ring<u64>,
-    mut producer: Producer<u64>,
-    mut consumer: Consumer<u64>,
-) -> (Ring<u64>, Producer<u64>, Consumer<u64>) {
+fn all_is_refused<P: Protocol>(
+    ring: Ring<u64, P>,
+    mut producer: Producer<u64, P>,
+    mut consumer: Consumer<u64, P>,
+) -> (Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>) {
     let soon = Duration::from_millis(1);
     assert_forked!(TryPushError:
         producer.try_push(&4),
@@ -159,10 +223,13 @@ fn all_is_refused(
 #[test]
 #[ignore = "the other process of a test"]
 fn role_watches() {
-    let Some(role) = support::role("role_watches") else {
-        return;
-    };
-    let ring = Ring::<u64>::open(role.text(0)).unwrap();
+    if let Some(role) = support::role("role_watches") {
+        call_for_kind!(role.text(1), watches(&role));
+    }
+}
+
+fn watches<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let there = consumer.peer();
     assert!(matches!(there, Ok(Peer::Present { .. })), "{there:?}");
@@ -176,18 +243,17 @@ fn role_watches() {
     until("it leaves", || consumer.peer() == Ok(Peer::Left));
 }
 
-#[test]
-fn a_forked_child_can_open_the_ring_itself_and_use_it() {
+fn a_forked_child_can_open_the_ring_itself_and_use_it<P: Protocol>() {
     let (name, back) = (Name::new("ring"), Name::new("back"));
-    let ring = Ring::<u64>::create(&name, 4).unwrap();
-    let back_ring = Ring::<u64>::create(&back, 4).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
+    let back_ring = Ring::<u64, P>::create(&back, 4).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut consumer = back_ring.consumer().unwrap();
     let child = fork_child(|| {
-        let ring = Ring::<u64>::open(&name).unwrap();
-        assert!(matches!(ring.producer(), Err(AttachError::Taken { .. })));
+        let ring = Ring::<u64, P>::open(&name).unwrap();
+        assert!(is_taken(ring.producer()));
         let mut consumer = ring.consumer().unwrap();
-        let mut producer = Ring::open(&back).unwrap().producer().unwrap();
+        let mut producer = Ring::<u64, P>::open(&back).unwrap().producer().unwrap();
         while let Ok(message) = consumer.pop() {
             producer.push(&message).unwrap();
         }
@@ -207,10 +273,13 @@ fn a_forked_child_can_open_the_ring_itself_and_use_it() {
 #[test]
 #[ignore = "the other process of a test"]
 fn role_leaves_a_child() {
-    let Some(role) = support::role("role_leaves_a_child") else {
-        return;
-    };
-    let ring = Ring::<u64>::open(role.text(0)).unwrap();
+    if let Some(role) = support::role("role_leaves_a_child") {
+        call_for_kind!(role.text(2), leaves_a_child(&role));
+    }
+}
+
+fn leaves_a_child<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let _producer = ring.producer().unwrap();
     let board = Board::open(role.text(1));
     let child = support::fork_orphan(|| {
@@ -221,13 +290,12 @@ fn role_leaves_a_child() {
     role.is_told();
 }
 
-#[test]
-fn a_forked_child_does_not_keep_its_dead_parents_seat() {
+fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
     let (name, words) = (Name::new("ring"), Name::new("board"));
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, 3);
     let consumer = ring.consumer().unwrap();
-    let mut peer = start("role_leaves_a_child", &[&name, &words]);
+    let mut peer = start("role_leaves_a_child", &[&name, &words, &kind::<P>()]);
     let pid = peer.pid();
     until("the child lives", || {
         board[0].load(SeqCst) != 0 && board[1].load(SeqCst) != 0
@@ -241,12 +309,11 @@ fn a_forked_child_does_not_keep_its_dead_parents_seat() {
     board[2].store(1, SeqCst);
 }
 
-#[test]
-fn a_fork_in_another_thread_does_not_keep_a_seat_alive() {
+fn a_fork_in_another_thread_does_not_keep_a_seat_alive<P: Protocol>() {
     const FORKS: usize = 1000;
     const AT_ONCE: usize = 50;
     let (name, words) = (Name::new("ring"), Name::new("board"));
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, FORKS / AT_ONCE);
     let over = AtomicBool::new(false);
     let mut stays = 0_u64;
@@ -263,7 +330,7 @@ fn a_fork_in_another_thread_does_not_keep_a_seat_alive() {
         while !over.load(SeqCst) {
             // Refused if a child has a copy of the last stay's lock.
             drop(ring.producer().unwrap());
-            drop(Ring::<u64>::open(&name).unwrap().producer().unwrap());
+            drop(Ring::<u64, P>::open(&name).unwrap().producer().unwrap());
             stays += 2;
         }
     });

@@ -1,16 +1,19 @@
 //! Whatever words stand in the shared memory, each answer is a documented one, and who has
 //! found a ring corrupt never uses it again.
 
+#[macro_use]
+mod kinds;
 mod naming;
 mod tampering;
 
 use core::time::Duration;
+use kinds::is_mpmc;
 use naming::Name;
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
-use slipring::spsc::Ring;
+use slipring::{Protocol, Ring, Spsc};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use tampering::{CAPACITY, slot, values, word};
+use tampering::{CAPACITY, options, slot, values, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
@@ -34,17 +37,37 @@ const AHEAD: [i64; 13] = [
     i32::MAX as i64,
 ];
 
-#[test]
-fn a_consumer_takes_no_stamp_but_its_own() {
+for_each_kind! {
+    a_consumer_takes_no_stamp_but_its_own
+    a_producer_takes_no_stamp_but_its_own
+    a_length_that_a_message_can_not_have_is_corrupt
+    what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle
+}
+
+/// The stamps of a slot that holds the message of a lap ago, and of one that is free for it.
+const FULL: i64 = 1 - CAPACITY as i64;
+const EMPTY: i64 = -(CAPACITY as i64);
+
+/// Whether a ring has no more positions.
+fn is_the_end<P: Protocol>(position: u64) -> bool {
+    is_mpmc::<P>() && position == u64::MAX
+}
+
+fn a_consumer_takes_no_stamp_but_its_own<P: Protocol>() {
     for position in POSITIONS {
         for ahead in AHEAD {
-            let (_name, file, ring) = values(position);
+            let (_name, file, ring) = values::<P>(position);
             let mut consumer = ring.consumer().unwrap();
             let honest = word(position, 0, 0);
             file.write_all_at(&word(position, ahead, 8), slot(position))
                 .unwrap();
             match (ahead, consumer.try_pop()) {
-                (1, Ok(0)) | (0, Err(TryPopError::Empty)) => continue,
+                (1, Ok(0)) if !is_the_end::<P>(position) => continue,
+                (0, Err(TryPopError::Empty)) => continue,
+                // Others may still read what was there a lap ago.
+                (FULL, Err(TryPopError::Empty)) if is_mpmc::<P>() => continue,
+                (1, Err(TryPopError::Corrupt(_))) if is_the_end::<P>(position) => {}
+                (FULL, other) if is_mpmc::<P>() => panic!("{position:#x}: {other:?}"),
                 (0 | 1, other) => panic!("{position:#x} {ahead}: {other:?}"),
                 (_, result) => {
                     assert!(matches!(result, Err(TryPopError::Corrupt(_))), "{result:?}")
@@ -63,18 +86,21 @@ fn a_consumer_takes_no_stamp_but_its_own() {
     }
 }
 
-#[test]
-fn a_producer_takes_no_stamp_but_its_own() {
-    const FULL: i64 = 1 - CAPACITY as i64;
+fn a_producer_takes_no_stamp_but_its_own<P: Protocol>() {
     for position in POSITIONS {
         for ahead in AHEAD {
-            let (_name, file, ring) = values(position);
+            let (_name, file, ring) = values::<P>(position);
             let mut producer = ring.producer().unwrap();
             let honest = word(position, 0, 0);
             file.write_all_at(&word(position, ahead, 8), slot(position))
                 .unwrap();
             match (ahead, producer.try_push(&7)) {
-                (0, Ok(())) | (FULL, Err(TryPushError::Full)) => continue,
+                (0, Ok(())) if !is_the_end::<P>(position) => continue,
+                (0, Err(TryPushError::Corrupt(_))) if is_the_end::<P>(position) => continue,
+                (FULL, Err(TryPushError::Full)) => continue,
+                // Others may still write what was there a lap ago.
+                (EMPTY, Err(TryPushError::Full)) if is_mpmc::<P>() => continue,
+                (EMPTY, other) if is_mpmc::<P>() => panic!("{position:#x}: {other:?}"),
                 (0 | FULL, other) => panic!("{position:#x} {ahead}: {other:?}"),
                 (_, result) => assert!(
                     matches!(result, Err(TryPushError::Corrupt(_))),
@@ -92,34 +118,37 @@ fn a_producer_takes_no_stamp_but_its_own() {
             ));
             assert!(producer.push(&7).is_err() && producer.claim().is_err());
             drop(producer);
-            ring.producer().unwrap().try_push(&7).unwrap();
+            let pushed = ring.producer().unwrap().try_push(&7);
+            assert_eq!(pushed.is_ok(), !is_the_end::<P>(position));
         }
     }
 }
 
-#[test]
-fn a_length_that_a_message_can_not_have_is_corrupt() {
-    for len in [0, 7, 9, 16, 1 << 31, u32::MAX - 1, u32::MAX] {
-        let (_name, file, ring) = values(0);
+fn a_length_that_a_message_can_not_have_is_corrupt<P: Protocol>() {
+    // In MPMC rings the last one says that there is no message.
+    let lengths = [0, 7, 9, 16, 1 << 31, u32::MAX - 1, u32::MAX];
+    let lengths = &lengths[..lengths.len() - usize::from(is_mpmc::<P>())];
+    for &len in lengths {
+        let (_name, file, ring) = values::<P>(0);
         file.write_all_at(&word(0, 1, len), slot(0)).unwrap();
         let popped = ring.consumer().unwrap().try_pop();
         assert!(matches!(popped, Err(TryPopError::Corrupt(_))), "{len}");
     }
     for len in [0, 8, 9, 15, 16, 17, 4096, u32::MAX - 2, u32::MAX] {
         let name = Name::new();
-        let ring = Ring::<[u8]>::create(&name, CAPACITY as usize, 8).unwrap();
+        let ring = Ring::<[u8], P>::create_with(&name, &options::<P>(0).message_size(8)).unwrap();
         name.file().write_all_at(&word(0, 1, len), slot(0)).unwrap();
         let mut consumer = ring.consumer().unwrap();
         match consumer.try_pop() {
             Ok(message) => assert!(len <= 8 && message == vec![0; len as usize]),
+            Err(TryPopError::Empty) => assert!(len == u32::MAX && is_mpmc::<P>()),
             Err(error) => assert!(len > 8 && matches!(error, TryPopError::Corrupt(_)), "{len}"),
         }
     }
 }
 
-#[test]
-fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle() {
-    let (_name, file, ring) = values(0);
+fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle<P: Protocol>() {
+    let (_name, file, ring) = values::<P>(0);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push_slice(&[1, 2, 3, 4]).unwrap();
     // All that come after the first, so that no look ahead finds one that is in order.
@@ -134,7 +163,7 @@ fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle() {
     spoil(&file, 1);
     assert!(matches!(consumer.try_pop(), Err(TryPopError::Corrupt(_))));
 
-    let (_name, file, ring) = values(0);
+    let (_name, file, ring) = values::<P>(0);
     let mut producer = ring.producer().unwrap();
     spoil(&file, 7);
     assert_eq!(producer.try_push_slice(&[1, 2]), Ok(1));
@@ -162,7 +191,7 @@ fn hints_that_lie_are_walked_or_refused_and_never_counted_beyond_the_capacity() 
             u64::MAX - 3,
         ] {
             for hint in [HEAD, TAIL] {
-                let (_name, file, ring) = values(first);
+                let (_name, file, ring) = values::<Spsc>(first);
                 let mut producer = ring.producer().unwrap();
                 let mut consumer = ring.consumer().unwrap();
                 file.write_all_at(&first.wrapping_add(lie).to_le_bytes(), hint)
@@ -193,7 +222,7 @@ fn a_hint_that_lags_up_to_a_lap_misleads_nobody() {
     for first in POSITIONS {
         for pushed in 0..=4 {
             for popped in 0..=pushed {
-                let (_name, file, ring) = values(first);
+                let (_name, file, ring) = values::<Spsc>(first);
                 let (mut producer, mut consumer) =
                     (ring.producer().unwrap(), ring.consumer().unwrap());
                 let messages: Vec<u64> = (0..pushed).collect();

@@ -1,11 +1,14 @@
 //! What becomes of the kernel's refusals: the variant, what its fields say, and how it reads.
 
+#[macro_use]
+mod kinds;
 mod naming;
 #[macro_use]
 mod telling;
 mod sandbox;
 
 use core::time::Duration;
+use kinds::one_of_each;
 use naming::Name;
 use nix::errno::Errno;
 use nix::libc;
@@ -14,12 +17,16 @@ use nix::sys::statvfs::statvfs;
 use slipring::error::{
     AttachError, CreateError, OpenError, SystemError, TryPushError, UnlinkError,
 };
-use slipring::spsc::Ring;
-use slipring::{Fences, Options, Peer, unlink};
+use slipring::{Fences, Options, Peer, Protocol, Ring, Spsc, unlink};
 use std::os::unix::fs::FileExt;
 use std::process;
 use std::thread;
 use std::time::Instant;
+
+for_each_kind! {
+    a_fence_that_is_withdrawn_later_loses_no_wake_up
+    a_kernel_that_does_not_answer_has_not_proved_a_death
+}
 
 const OPEN: &[i64] = &[
     libc::SYS_openat,
@@ -36,18 +43,18 @@ const UNLINK: &[i64] = &[
 fn what_the_kernel_does_not_permit_is_told() {
     let (name, free) = (Name::new(), Name::new());
     let (told, told_free) = (&*name, &*free);
-    Ring::<u64>::create(&name, 2).unwrap();
+    Ring::<u64, Spsc>::create(&name, 2).unwrap();
     for errno in [Errno::EACCES, Errno::EPERM, Errno::EROFS] {
         sandbox::refusing(OPEN, errno, || {
-            is!(Ring::<u64>::open(&name).unwrap_err(),
+            is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
                 OpenError::Permission { name: ref of, .. } if of == told,
                 "no permission to open {told}");
-            is!(Ring::<u64>::create(&free, 2).unwrap_err(),
+            is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
                 CreateError::Permission { name: ref of, .. } if of == told_free,
                 "no permission to create {told_free}");
         });
         sandbox::refusing(&[libc::SYS_linkat], errno, || {
-            is!(Ring::<u64>::create(&free, 2).unwrap_err(),
+            is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
                 CreateError::Permission { name: ref of, .. } if of == told_free,
                 "no permission to create {told_free}");
         });
@@ -63,7 +70,7 @@ fn what_the_kernel_does_not_permit_is_told() {
 #[test]
 fn other_refusals_of_the_kernel_are_told_with_their_call() {
     let name = Name::new();
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, Spsc>::create(&name, 2).unwrap();
     let free = Name::new();
     let told = |error: SystemError, call: &str, errno: Errno| {
         assert_eq!(error.call, call);
@@ -71,11 +78,11 @@ fn other_refusals_of_the_kernel_are_told_with_their_call() {
         assert_eq!(error.to_string(), format!("{call}: {}", error.source));
     };
     sandbox::refusing(OPEN, Errno::EMFILE, || {
-        match Ring::<u64>::open(&name) {
+        match Ring::<u64, Spsc>::open(&name) {
             Err(OpenError::System(error)) => told(error, "open", Errno::EMFILE),
             other => panic!("{other:?}"),
         }
-        match Ring::<u64>::create(&free, 2) {
+        match Ring::<u64, Spsc>::create(&free, 2) {
             Err(CreateError::System(error)) => told(error, "open", Errno::EMFILE),
             other => panic!("{other:?}"),
         }
@@ -90,9 +97,11 @@ fn other_refusals_of_the_kernel_are_told_with_their_call() {
         (libc::SYS_linkat, "linkat", Errno::EIO),
         (libc::SYS_fstatfs, "fstatfs", Errno::ENOSYS),
     ] {
-        sandbox::refusing(&[number], errno, || match Ring::<u64>::create(&free, 2) {
-            Err(CreateError::System(error)) => told(error, call, errno),
-            other => panic!("{other:?}"),
+        sandbox::refusing(&[number], errno, || {
+            match Ring::<u64, Spsc>::create(&free, 2) {
+                Err(CreateError::System(error)) => told(error, call, errno),
+                other => panic!("{other:?}"),
+            }
         });
     }
     sandbox::refusing(&[libc::SYS_fcntl], Errno::EINVAL, || {
@@ -108,12 +117,11 @@ fn other_refusals_of_the_kernel_are_told_with_their_call() {
     assert!(ring.producer().is_ok() && !free.path().exists());
 }
 
-#[test]
-fn a_kernel_that_does_not_answer_has_not_proved_a_death() {
+fn a_kernel_that_does_not_answer_has_not_proved_a_death<P: Protocol>() {
     const CONSUMER: u64 = 0x480;
     const FIRST_STAY_UNENDED: [u8; 4] = [5, 0, 0, 0];
     let name = Name::new();
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(2)).unwrap();
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
     drop(ring.consumer().unwrap());
@@ -132,31 +140,30 @@ fn a_kernel_that_does_not_answer_has_not_proved_a_death() {
 fn fences_that_are_not_available_are_refused_or_chosen_otherwise() {
     let (symmetric, expedited, free) = (Name::new(), Name::new(), Name::new());
     let with = |fences| Options::new().capacity(2).fences(fences);
-    if Ring::<u64>::create_with(&expedited, &with(Fences::Membarrier)).is_err() {
+    if Ring::<u64, Spsc>::create_with(&expedited, &with(Fences::Membarrier)).is_err() {
         return eprintln!("skipped: this kernel has no expedited membarrier");
     }
     sandbox::refusing(&[libc::SYS_membarrier], Errno::EPERM, || {
-        is!(Ring::<u64>::create_with(&free, &with(Fences::Membarrier)).unwrap_err(),
+        is!(Ring::<u64, Spsc>::create_with(&free, &with(Fences::Membarrier)).unwrap_err(),
             CreateError::Fences { asked: Fences::Membarrier, .. } if true,
             "membarrier fences are not available to this process");
-        is!(Ring::<u64>::open(&expedited).unwrap_err(),
+        is!(Ring::<u64, Spsc>::open(&expedited).unwrap_err(),
             OpenError::FencesUnavailable { found: Fences::Membarrier, .. } if true,
             "the ring has membarrier fences, which are not available to this process");
-        Ring::<u64>::create(&symmetric, 2).unwrap();
-        Ring::<u64>::open_with(&symmetric, &with(Fences::Symmetric)).unwrap();
+        Ring::<u64, Spsc>::create(&symmetric, 2).unwrap();
+        Ring::<u64, Spsc>::open_with(&symmetric, &with(Fences::Symmetric)).unwrap();
     });
     let unset = Name::new();
-    Ring::<u64>::create(&unset, 2).unwrap();
-    Ring::<u64>::open_with(&unset, &with(Fences::Membarrier)).unwrap();
+    Ring::<u64, Spsc>::create(&unset, 2).unwrap();
+    Ring::<u64, Spsc>::open_with(&unset, &with(Fences::Membarrier)).unwrap();
 }
 
-#[test]
-fn a_fence_that_is_withdrawn_later_loses_no_wake_up() {
+fn a_fence_that_is_withdrawn_later_loses_no_wake_up<P: Protocol>() {
     let name = Name::new();
     let options = Options::new()
         .capacity(2)
         .liveness_interval(Duration::from_secs(20));
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let start = Instant::now();
     thread::scope(|scope| {
@@ -185,7 +192,7 @@ fn a_ring_that_does_not_fit_is_told_with_its_size() {
     let told = &*free;
     for errno in [Errno::ENOSPC, Errno::ENOMEM, Errno::EDQUOT, Errno::EFBIG] {
         sandbox::refusing(&[libc::SYS_fallocate], errno, || {
-            let error = Ring::<u64>::create(&free, 2).unwrap_err();
+            let error = Ring::<u64, Spsc>::create(&free, 2).unwrap_err();
             let text = error.to_string();
             let CreateError::NoSpace {
                 name,
@@ -209,7 +216,7 @@ fn a_ring_that_does_not_fit_is_told_with_its_size() {
     if whole == 0 || whole > 1 << 38 {
         return eprintln!("skipped: /dev/shm is not limited to less than this would take");
     }
-    match Ring::<[u8]>::create(&free, 1 << 30, 504).unwrap_err() {
+    match Ring::<[u8], Spsc>::create(&free, 1 << 30, 504).unwrap_err() {
         CreateError::NoSpace {
             needed, available, ..
         } => {
@@ -228,7 +235,7 @@ fn a_ring_above_the_file_size_limit_is_refused_and_not_punished_with_a_signal() 
     let free = Name::new();
     let (soft, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
     setrlimit(Resource::RLIMIT_FSIZE, LIMIT.min(hard), hard).unwrap();
-    let error = Ring::<[u8]>::create(&free, 1 << 21, 1 << 20).unwrap_err();
+    let error = Ring::<[u8], Spsc>::create(&free, 1 << 21, 1 << 20).unwrap_err();
     setrlimit(Resource::RLIMIT_FSIZE, soft, hard).unwrap();
     let size = 0x1000 + (1 << 21) * ((1 << 20) + 8);
     is!(error, CreateError::FileSizeLimit { needed, limit, .. } if (needed, limit) == (size, LIMIT.min(hard)),

@@ -1,14 +1,20 @@
 //! Processes that are not allowed to call membarrier(2), from the start or later.
 
+#[macro_use]
+mod kinds;
 mod support;
 
 use nix::libc;
 use nix::sys::wait::WaitStatus;
 use slipring::error::{CreateError, OpenError};
-use slipring::spsc::Ring;
-use slipring::{Fences, Options};
+use slipring::{Fences, Options, Protocol, Ring};
 use std::sync::atomic::Ordering::SeqCst;
 use support::{NEVER, Name, Page, fork_child, is_asleep, skip, until};
+
+for_each_kind! {
+    where_membarrier_is_forbidden_rings_have_symmetric_fences
+    no_sleep_is_long_if_membarrier_is_forbidden_after_attaching
+}
 
 /// Has the kernel answer membarrier(2) with EPERM from now on.
 fn forbid_membarrier() -> bool {
@@ -37,11 +43,10 @@ fn forbid_membarrier() -> bool {
     refused == 0
 }
 
-#[test]
-fn where_membarrier_is_forbidden_rings_have_symmetric_fences() {
+fn where_membarrier_is_forbidden_rings_have_symmetric_fences<P: Protocol>() {
     let (with, without) = (Name::new("with"), Name::new("without"));
     let asked = Options::new().capacity(2).fences(Fences::Membarrier);
-    match Ring::<u64>::create_with(&with, &asked) {
+    match Ring::<u64, P>::create_with(&with, &asked) {
         Ok(_) => {}
         Err(CreateError::Fences { .. }) => return skip("this kernel has no membarrier"),
         Err(error) => panic!("{error}"),
@@ -51,8 +56,8 @@ fn where_membarrier_is_forbidden_rings_have_symmetric_fences() {
             // SAFETY: ends the process, with a number that nothing else uses.
             unsafe { libc::_exit(77) }
         }
-        Ring::<u64>::create(&without, 2).unwrap();
-        let refused = Ring::<u64>::create_with("/slipring-test-never", &asked).unwrap_err();
+        Ring::<u64, P>::create(&without, 2).unwrap();
+        let refused = Ring::<u64, P>::create_with("/slipring-test-never", &asked).unwrap_err();
         assert!(matches!(
             refused,
             CreateError::Fences {
@@ -60,7 +65,7 @@ fn where_membarrier_is_forbidden_rings_have_symmetric_fences() {
                 ..
             }
         ));
-        let refused = Ring::<u64>::open(&with).unwrap_err();
+        let refused = Ring::<u64, P>::open(&with).unwrap_err();
         assert!(matches!(
             refused,
             OpenError::FencesUnavailable {
@@ -68,7 +73,7 @@ fn where_membarrier_is_forbidden_rings_have_symmetric_fences() {
                 ..
             }
         ));
-        let ring = Ring::<u64>::open(&without).unwrap();
+        let ring = Ring::<u64, P>::open(&without).unwrap();
         let mut producer = ring.producer().unwrap();
         producer.push(&7).unwrap();
     });
@@ -78,19 +83,18 @@ fn where_membarrier_is_forbidden_rings_have_symmetric_fences() {
         ended => panic!("{ended:?}"),
     }
     let symmetric = Options::new().fences(Fences::Symmetric);
-    let ring = Ring::<u64>::open_with(&without, &symmetric).unwrap();
+    let ring = Ring::<u64, P>::open_with(&without, &symmetric).unwrap();
     assert_eq!(ring.consumer().unwrap().pop(), Ok(7));
 }
 
-#[test]
-fn no_sleep_is_long_if_membarrier_is_forbidden_after_attaching() {
+fn no_sleep_is_long_if_membarrier_is_forbidden_after_attaching<P: Protocol>() {
     let name = Name::new("ring");
     let options = Options::new().capacity(2).liveness_interval(NEVER);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut producer = ring.producer().unwrap();
     let event = Page::of(&name).not_empty();
     let child = fork_child(|| {
-        let mut consumer = Ring::<u64>::open(&name).unwrap().consumer().unwrap();
+        let mut consumer = Ring::<u64, P>::open(&name).unwrap().consumer().unwrap();
         forbid_membarrier();
         for number in 0..100 {
             assert_eq!(consumer.pop(), Ok(number));

@@ -1,12 +1,22 @@
 //! Messages of every shape come out as they went in: sizes, alignments, lengths.
 
+#[macro_use]
+mod kinds;
 mod naming;
 
 use bytemuck::{Pod, Zeroable};
 use naming::Name;
 use slipring::error::{TooLong, TryPushError};
-use slipring::spsc::Ring;
+use slipring::{Protocol, Ring};
 use std::io::Write;
+
+for_each_kind! {
+    values_of_any_size_come_through
+    values_of_any_alignment_come_through_and_lie_aligned
+    values_of_no_size_are_counted_all_the_same
+    strings_of_any_length_up_to_the_longest_come_through
+    neighbours_in_a_full_ring_do_not_overlap
+}
 
 /// Bytes that differ from message to message and from place to place.
 fn pattern(len: usize, seed: usize) -> Vec<u8> {
@@ -14,12 +24,12 @@ fn pattern(len: usize, seed: usize) -> Vec<u8> {
 }
 
 /// Sends values of one type through a ring by copies, in place and in batches, for some laps.
-fn values_come_through<T: Pod>() {
+fn values_come_through<T: Pod, P: Protocol>() {
     let name = Name::new();
-    let ring = Ring::<T>::create(&name, 4).unwrap();
+    let ring = Ring::<T, P>::create(&name, 4).unwrap();
     assert_eq!(ring.message_size(), size_of::<T>());
     let mut producer = ring.producer().unwrap();
-    let mut consumer = Ring::<T>::open(&name).unwrap().consumer().unwrap();
+    let mut consumer = Ring::<T, P>::open(&name).unwrap().consumer().unwrap();
     let value = |seed| bytemuck::pod_read_unaligned::<T>(&pattern(size_of::<T>(), seed));
     let is = |found: &T, seed| {
         let expected = value(seed);
@@ -50,41 +60,38 @@ fn values_come_through<T: Pod>() {
     }
 }
 
-#[test]
-fn values_of_any_size_come_through() {
+fn values_of_any_size_come_through<P: Protocol>() {
     macro_rules! sizes {
-        ($($size:literal)*) => {$( values_come_through::<[u8; $size]>(); )*};
+        ($($size:literal)*) => {$( values_come_through::<[u8; $size], P>(); )*};
     }
     sizes!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 23 24 25 31 32 33 40 47 48 49 55 56 57);
     sizes!(63 64 65 71 72 73 95 96 97 111 112 120 121 127 128 129 136 160 183 184 191 192 199 200);
     sizes!(4088 4096 10_000);
 }
 
-#[test]
-fn values_of_any_alignment_come_through_and_lie_aligned() {
+fn values_of_any_alignment_come_through_and_lie_aligned<P: Protocol>() {
     macro_rules! aligned {
         ($($name:ident $align:literal $size:literal)*) => {$(
             #[derive(Clone, Copy, Pod, Zeroable)]
             #[repr(C, align($align))]
             struct $name([u8; $size]);
-            values_come_through::<$name>();
+            values_come_through::<$name, P>();
         )*};
     }
     aligned!(One 1 3  Two 2 6  Four 4 4  Eight 8 24  Sixteen 16 48  Line 64 128  TwoLines 128 128);
     aligned!(Quarter 1024 1024  Half 2048 4096  Page 4096 4096);
-    values_come_through::<u16>();
-    values_come_through::<f32>();
-    values_come_through::<u64>();
-    values_come_through::<i128>();
+    values_come_through::<u16, P>();
+    values_come_through::<f32, P>();
+    values_come_through::<u64, P>();
+    values_come_through::<i128, P>();
 }
 
-#[test]
-fn values_of_no_size_are_counted_all_the_same() {
-    values_come_through::<()>();
-    values_come_through::<[u64; 0]>();
-    values_come_through::<[u128; 0]>();
+fn values_of_no_size_are_counted_all_the_same<P: Protocol>() {
+    values_come_through::<(), P>();
+    values_come_through::<[u64; 0], P>();
+    values_come_through::<[u128; 0], P>();
     let name = Name::new();
-    let ring = Ring::<()>::create(&name, 4).unwrap();
+    let ring = Ring::<(), P>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     assert_eq!(producer.try_push_slice(&[(); 9]), Ok(4));
     assert_eq!(ring.len(), 4);
@@ -92,14 +99,13 @@ fn values_of_no_size_are_counted_all_the_same() {
     assert!(ring.is_empty());
 }
 
-#[test]
-fn strings_of_any_length_up_to_the_longest_come_through() {
+fn strings_of_any_length_up_to_the_longest_come_through<P: Protocol>() {
     for longest in (0..=200).chain([4095, 4096, 1 << 20]) {
         let name = Name::new();
-        let ring = Ring::<[u8]>::create(&name, 2, longest).unwrap();
+        let ring = Ring::<[u8], P>::create(&name, 2, longest).unwrap();
         assert_eq!(ring.message_size(), longest);
         let mut producer = ring.producer().unwrap();
-        let mut consumer = Ring::<[u8]>::open(&name).unwrap().consumer().unwrap();
+        let mut consumer = Ring::<[u8], P>::open(&name).unwrap().consumer().unwrap();
         let lengths = [
             longest,
             0,
@@ -131,11 +137,10 @@ fn strings_of_any_length_up_to_the_longest_come_through() {
     }
 }
 
-#[test]
-fn neighbours_in_a_full_ring_do_not_overlap() {
+fn neighbours_in_a_full_ring_do_not_overlap<P: Protocol>() {
     for longest in [1, 7, 8, 9, 55, 56, 57] {
         let name = Name::new();
-        let ring = Ring::<[u8]>::create(&name, 8, longest).unwrap();
+        let ring = Ring::<[u8], P>::create(&name, 8, longest).unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let sent: Vec<_> = (0..8).map(|seed| pattern(longest, seed)).collect();
         producer.push_slice(&sent).unwrap();

@@ -1,10 +1,13 @@
 //! Every way in which an operation fails: the variant, what its fields say, and how it reads.
 
+#[macro_use]
+mod kinds;
 mod naming;
 #[macro_use]
 mod telling;
 
 use core::time::Duration;
+use kinds::one_of_each;
 use naming::Name;
 use nix::libc;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -13,11 +16,18 @@ use slipring::error::{
     AttachError, Disconnected, PopError, PopTimeoutError, PushError, PushSliceError,
     PushTimeoutError, TooLong, TryPopError, TryPushError,
 };
-use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Peer, Role};
+use slipring::{Consumer, Peer, Producer, Protocol, Ring, Role, Spsc};
 use std::os::unix::fs::FileExt;
 use std::process;
 use std::thread;
+
+for_each_kind! {
+    refusals_of_the_moment_are_told
+    messages_that_are_too_long_are_told
+    nobody_waits_for_room_for_a_message_that_fits_in_no_slot
+    a_peer_that_left_died_or_closed_is_told_apart
+    a_forked_child_is_refused_everything_and_its_parent_notices_nothing
+}
 
 /// Where the layout has its fields.
 mod at {
@@ -27,12 +37,13 @@ mod at {
 }
 
 /// A ring of strings and both its ends.
-type Strings = (Name, Ring<[u8]>, Producer<[u8]>, Consumer<[u8]>);
+type Strings<P> = (Name, Ring<[u8], P>, Producer<[u8], P>, Consumer<[u8], P>);
 
 /// A ring of two strings of up to three bytes, full, with both its ends.
-fn full() -> Strings {
+fn full<P: Protocol>() -> Strings<P> {
     let name = Name::new();
-    let ring = Ring::<[u8]>::create(&name, 2, 3).unwrap();
+    let ring = Ring::<[u8], P>::create_with(&name, &one_of_each::<P>().capacity(2).message_size(3))
+        .unwrap();
     let (mut producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push_slice(&[*b"one", *b"two"]).unwrap();
     (name, ring, producer, consumer)
@@ -40,9 +51,8 @@ fn full() -> Strings {
 
 const NO_TIME: Duration = Duration::ZERO;
 
-#[test]
-fn refusals_of_the_moment_are_told() {
-    let (_name, _ring, mut producer, mut consumer) = full();
+fn refusals_of_the_moment_are_told<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = full::<P>();
     is!(producer.try_push(b"x").unwrap_err(), TryPushError::Full if true, "the ring is full");
     is!(producer.push_timeout(b"x", NO_TIME).unwrap_err(), PushTimeoutError::TimedOut if true,
         "timed out: the ring is full");
@@ -52,9 +62,8 @@ fn refusals_of_the_moment_are_told() {
         "timed out: the ring is empty");
 }
 
-#[test]
-fn messages_that_are_too_long_are_told() {
-    let (_name, _ring, mut producer, mut consumer) = full();
+fn messages_that_are_too_long_are_told<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = full::<P>();
     let text = "a message of 4 bytes does not fit in a slot of 3";
     is!(producer.try_push(b"four").unwrap_err(),
         TryPushError::TooLong(TooLong { len: 4, max: 3, .. }) if true, "{text}");
@@ -68,9 +77,8 @@ fn messages_that_are_too_long_are_told() {
         "after 1 messages: {text}");
 }
 
-#[test]
-fn nobody_waits_for_room_for_a_message_that_fits_in_no_slot() {
-    let (_name, ring, mut producer, _consumer) = full();
+fn nobody_waits_for_room_for_a_message_that_fits_in_no_slot<P: Protocol>() {
+    let (_name, ring, mut producer, _consumer) = full::<P>();
     let too_long = [&b"four"[..]];
     assert!(matches!(
         producer.try_push_slice(&too_long),
@@ -87,7 +95,7 @@ fn nobody_waits_for_room_for_a_message_that_fits_in_no_slot() {
 }
 
 /// A producer of a full ring fails in all its operations as `gone` says, which reads `text`.
-fn no_push_works(producer: &mut Producer<[u8]>, gone: Disconnected, text: &str) {
+fn no_push_works<P: Protocol>(producer: &mut Producer<[u8], P>, gone: Disconnected, text: &str) {
     is!(producer.try_push(b"x").unwrap_err(), TryPushError::Disconnected(it) if it == gone, "{text}");
     is!(producer.push(b"x").unwrap_err(), PushError::Disconnected(it) if it == gone, "{text}");
     is!(producer.push_timeout(b"x", NO_TIME).unwrap_err(),
@@ -98,7 +106,7 @@ fn no_push_works(producer: &mut Producer<[u8]>, gone: Disconnected, text: &str) 
 }
 
 /// A consumer of an empty ring fails in all its operations as `gone` says, which reads `text`.
-fn no_pop_works(consumer: &mut Consumer<[u8]>, gone: Disconnected, text: &str) {
+fn no_pop_works<P: Protocol>(consumer: &mut Consumer<[u8], P>, gone: Disconnected, text: &str) {
     is!(consumer.try_pop().unwrap_err(), TryPopError::Disconnected(it) if it == gone, "{text}");
     is!(consumer.pop().unwrap_err(), PopError::Disconnected(it) if it == gone, "{text}");
     is!(consumer.pop_timeout(NO_TIME).unwrap_err(),
@@ -119,12 +127,11 @@ fn let_die(name: &Name, offset: u64) {
     file.write_all_at(&[count[0] + 1], roll).unwrap();
 }
 
-#[test]
-fn a_peer_that_left_died_or_closed_is_told_apart() {
+fn a_peer_that_left_died_or_closed_is_told_apart<P: Protocol>() {
     let pid = process::id();
     let died = format!("the other end, process {pid}, has died");
 
-    let (name, ring, mut producer, consumer) = full();
+    let (name, ring, mut producer, consumer) = full::<P>();
     drop(consumer);
     no_push_works(&mut producer, Disconnected::Left, "the other end has left");
     let_die(&name, at::CONSUMER);
@@ -137,7 +144,7 @@ fn a_peer_that_left_died_or_closed_is_told_apart() {
     assert_eq!(consumer.try_iter().count(), 2);
     no_pop_works(&mut consumer, Disconnected::Closed, "the ring is closed");
 
-    let (name, ring, producer, mut consumer) = full();
+    let (name, ring, producer, mut consumer) = full::<P>();
     assert_eq!(consumer.try_iter().count(), 2);
     drop(producer);
     no_pop_works(&mut consumer, Disconnected::Left, "the other end has left");
@@ -151,9 +158,9 @@ fn a_peer_that_left_died_or_closed_is_told_apart() {
 
 #[test]
 fn an_end_that_is_taken_is_refused_with_its_holders_pid() {
-    let (name, ring, _producer, _consumer) = full();
+    let (name, ring, _producer, _consumer) = full::<Spsc>();
     let pid = process::id();
-    let also = Ring::<[u8]>::open(&name).unwrap();
+    let also = Ring::<[u8], Spsc>::open(&name).unwrap();
     for ring in [&ring, &also] {
         is!(ring.producer().unwrap_err(),
             AttachError::Taken { role: Role::Producer, pid: Some(told), .. } if told == pid,
@@ -170,7 +177,7 @@ fn an_end_that_is_taken_is_refused_with_its_holders_pid() {
 #[test]
 fn a_corrupt_ring_is_told_by_every_operation_and_to_who_attaches() {
     let text = "the ring is corrupt";
-    let (name, ring, mut producer, mut consumer) = full();
+    let (name, ring, mut producer, mut consumer) = full::<Spsc>();
     name.file()
         .write_all_at(&[0x55; 0x1000], at::SLOTS)
         .unwrap();
@@ -188,9 +195,8 @@ fn a_corrupt_ring_is_told_by_every_operation_and_to_who_attaches() {
     is!(ring.consumer().unwrap_err(), AttachError::Corrupt(_) if true, "{text}");
 }
 
-#[test]
-fn a_forked_child_is_refused_everything_and_its_parent_notices_nothing() {
-    let (_name, ring, mut producer, mut consumer) = full();
+fn a_forked_child_is_refused_everything_and_its_parent_notices_nothing<P: Protocol>() {
+    let (_name, ring, mut producer, mut consumer) = full::<P>();
     // SAFETY: the child only makes calls that allocate nothing, and ends by `_exit`.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
@@ -249,5 +255,8 @@ fn a_forked_child_is_refused_everything_and_its_parent_notices_nothing() {
     assert_eq!(consumer.pop().unwrap(), b"one");
     producer.push(b"x").unwrap();
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid: process::id() }));
-    assert!(matches!(ring.producer(), Err(AttachError::Taken { .. })));
+    assert!(matches!(
+        ring.producer(),
+        Err(AttachError::Taken { .. } | AttachError::NoSeat { .. })
+    ));
 }

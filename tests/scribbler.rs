@@ -1,22 +1,23 @@
 //! A peer that writes anything anywhere, between operations and during them: no panic, no
 //! endless loop, no answer that is not documented.
 
+mod bounded;
+#[macro_use]
+mod kinds;
 mod naming;
 mod tampering;
 
+use bounded::bounded;
 use core::time::Duration;
+use kinds::is_mpmc;
 use naming::Name;
 use proptest::prelude::*;
 use proptest::sample::select;
 use slipring::error::{OpenError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
-use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Options, Peer};
+use slipring::{Consumer, Mpmc, Producer, Protocol, Ring, Spsc};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::{process, thread};
-use tampering::{CAPACITY, SLOTS, slot, values, word};
+use tampering::{CAPACITY, SEATS, SLOTS, intent, options, slot, values, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
@@ -24,27 +25,14 @@ const NOT_EMPTY: u64 = 0x180;
 const NOT_FULL: u64 = 0x200;
 const STATUS: u64 = 0x280;
 const ENTRIES: u64 = 0x400;
-const SOON: Duration = Duration::from_millis(1);
-
-/// Runs `body`, and ends the process if it runs for minutes.
-fn bounded<R>(body: impl FnOnce() -> R) -> R {
-    let (done, waiting) = mpsc::channel::<()>();
-    let watchdog = thread::spawn(move || {
-        if waiting.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("an operation does not end");
-            process::abort();
-        }
-    });
-    let result = body();
-    drop(done);
-    watchdog.join().unwrap();
-    result
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Write { at: u64, word: u64 },
     Stamp { slot: u64, ahead: i64, len: u32 },
+    Intend { seat: u64, ahead: i64, count: u32 },
+    Other,
+    Recover,
     TryPush,
     PushTimeout,
     PushSlice,
@@ -81,6 +69,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ENTRIES,
         ENTRIES + 8,
         ENTRIES + 0x80,
+        ENTRIES + 0x80 * SEATS as u64,
+        intent(0).0,
+        intent(1).0,
+        intent(SEATS as u64).0,
     ];
     let live = (select(live), words()).prop_map(|(at, word)| Step::Write { at, word });
     let slots = (0..CAPACITY * 2, words()).prop_map(|(at, word)| Step::Write {
@@ -89,6 +81,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     });
     let stamps = (0..CAPACITY, -5..6_i64, select(vec![0, 3, 8, 9, u32::MAX]))
         .prop_map(|(slot, ahead, len)| Step::Stamp { slot, ahead, len });
+    let intents = (
+        0..2 * u64::from(SEATS),
+        -7..3_i64,
+        select(vec![0, 1, 2, 4, 5, u32::MAX]),
+    )
+        .prop_map(|(seat, ahead, count)| Step::Intend { seat, ahead, count });
     let operations = vec![
         Step::TryPush,
         Step::TryPush,
@@ -106,21 +104,44 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Step::Consumer,
         Step::Producer,
         Step::Consumer,
+        Step::Other,
+        Step::Other,
+        Step::Recover,
     ];
     let step = prop_oneof![
-        1 => header, 3 => live, 1 => slots, 3 => stamps, 20 => select(operations)
+        1 => header, 3 => live, 1 => slots, 3 => stamps, 3 => intents, 20 => select(operations)
     ];
     prop::collection::vec(step, 1..120)
 }
 
-/// Both ends of one ring, and what they have found out.
-struct Victims {
-    ring: Ring<[u8]>,
+/// Handles of one ring, two of each kind if it has seats for them, and what they have found out.
+/// The first ones work; they change places with the second ones now and then.
+struct Victims<P: Protocol> {
+    ring: Ring<[u8], P>,
     file: File,
-    producer: Option<Producer<[u8]>>,
-    consumer: Option<Consumer<[u8]>>,
-    producer_gave_up: bool,
-    consumer_gave_up: bool,
+    producers: [Found<Producer<[u8], P>>; 2],
+    consumers: [Found<Consumer<[u8], P>>; 2],
+}
+
+/// A handle, if there is one, and whether it found the ring corrupt.
+type Found<H> = Option<(H, bool)>;
+
+/// Rings of either kind, which recover if they can.
+trait Recovers: Protocol + Sized {
+    fn recover(ring: &Ring<[u8], Self>);
+}
+
+impl Recovers for Spsc {
+    fn recover(_: &Ring<[u8], Self>) {}
+}
+
+impl Recovers for Mpmc {
+    fn recover(ring: &Ring<[u8], Self>) {
+        let recovery = ring.recover().unwrap();
+        assert!(recovery.settled <= 2 * u64::from(SEATS));
+        let most = CAPACITY * 2 * u64::from(SEATS);
+        assert!(recovery.waiting <= most && recovery.undecided <= most);
+    }
 }
 
 /// Notes whether a result says corrupt; once one did, all must.
@@ -129,7 +150,7 @@ fn note(gave_up: &mut bool, corrupt: bool) {
     *gave_up |= corrupt;
 }
 
-impl Victims {
+impl<P: Recovers> Victims<P> {
     fn step(&mut self, step: Step) {
         match step {
             Step::Write { at, word } => self.file.write_all_at(&word.to_le_bytes(), at).unwrap(),
@@ -145,23 +166,40 @@ impl Victims {
                     .write_all_at(&word(position, ahead, len), slot(index))
                     .unwrap();
             }
+            Step::Intend { seat, ahead, count } => {
+                let mut tail = [0; 8];
+                self.file.read_exact_at(&mut tail, TAIL).unwrap();
+                let after = u64::from_le_bytes(tail).wrapping_add_signed(ahead + 1);
+                let (position_at, count_at) = intent(seat);
+                self.file
+                    .write_all_at(&count.to_le_bytes(), count_at)
+                    .unwrap();
+                self.file
+                    .write_all_at(&after.to_le_bytes(), position_at)
+                    .unwrap();
+            }
             Step::Producer => {
-                self.producer_gave_up = false;
-                self.producer = match self.producer.take() {
+                self.producers[0] = match self.producers[0].take() {
                     Some(_) => None,
-                    None => self.ring.producer().ok(),
+                    None => self.ring.producer().ok().map(|end| (end, false)),
                 };
             }
             Step::Consumer => {
-                self.consumer_gave_up = false;
-                self.consumer = match self.consumer.take() {
+                self.consumers[0] = match self.consumers[0].take() {
                     Some(_) => None,
-                    None => self.ring.consumer().ok(),
+                    None => self.ring.consumer().ok().map(|end| (end, false)),
                 };
             }
+            // Who finds a seat taken asks for a second whether it is being left.
+            Step::Other if is_mpmc::<P>() => {
+                self.producers.swap(0, 1);
+                self.consumers.swap(0, 1);
+            }
+            Step::Other => {}
+            Step::Recover => P::recover(&self.ring),
             Step::Peer => {
-                let asked = self.producer.as_ref().map(Producer::peer);
-                let asked = asked.or(self.consumer.as_ref().map(Consumer::peer));
+                let asked = self.producers[0].as_ref().map(|(end, _)| end.peer());
+                let asked = asked.or(self.consumers[0].as_ref().map(|(end, _)| end.peer()));
                 assert!(matches!(asked, None | Some(Ok(_))));
             }
             _ => {
@@ -172,7 +210,7 @@ impl Victims {
     }
 
     fn push(&mut self, step: Step) {
-        let Some(producer) = &mut self.producer else {
+        let Some((producer, gave_up)) = &mut self.producers[0] else {
             return;
         };
         let corrupt = match step {
@@ -195,11 +233,11 @@ impl Victims {
             },
             _ => return,
         };
-        note(&mut self.producer_gave_up, corrupt);
+        note(gave_up, corrupt);
     }
 
     fn pop(&mut self, step: Step) {
-        let Some(consumer) = &mut self.consumer else {
+        let Some((consumer, gave_up)) = &mut self.consumers[0] else {
             return;
         };
         let corrupt = match step {
@@ -233,22 +271,68 @@ impl Victims {
             },
             _ => return,
         };
-        note(&mut self.consumer_gave_up, corrupt);
+        note(gave_up, corrupt);
     }
 
     fn check(&self) {
-        let lens = [
-            Some(self.ring.len()),
-            self.producer.as_ref().map(Producer::len),
-            self.consumer.as_ref().map(Consumer::len),
-        ];
-        assert!(lens.iter().flatten().all(|&len| len <= 4), "{lens:?}");
+        let producers = self.producers.iter().flatten().map(|(end, _)| end.len());
+        let consumers = self.consumers.iter().flatten().map(|(end, _)| end.len());
+        let lens: Vec<_> = producers
+            .chain(consumers)
+            .chain([self.ring.len()])
+            .collect();
+        assert!(lens.iter().all(|&len| len <= 4), "{lens:?}");
     }
+}
+
+fn only_documented_errors<P: Recovers>(first: u64, steps: &[Step]) {
+    let name = Name::new();
+    let options = options::<P>(first).message_size(8);
+    let options = options.liveness_interval(Duration::from_micros(100));
+    let ring = Ring::<[u8], P>::create_with(&name, &options).unwrap();
+    let mut victims = Victims {
+        file: name.file(),
+        producers: [ring.producer().ok().map(|end| (end, false)), None],
+        consumers: [ring.consumer().ok().map(|end| (end, false)), None],
+        ring,
+    };
+    bounded(|| {
+        for &step in steps {
+            victims.step(step);
+            victims.check();
+        }
+    });
+}
+
+fn opened_or_refused<P: Protocol>(writes: &[(u64, u8)], words: &[(u64, u64)]) {
+    let (name, file, ring) = values::<P>(3);
+    ring.producer().unwrap().push_slice(&[1, 2]).unwrap();
+    drop(ring);
+    for &(at, byte) in writes {
+        file.write_all_at(&[byte], at).unwrap();
+    }
+    for &(at, word) in words {
+        file.write_all_at(&(word as u32).to_le_bytes(), at * 4)
+            .unwrap();
+    }
+    bounded(|| match Ring::<u64, P>::open(&name) {
+        Ok(ring) => {
+            assert!(ring.len() <= ring.capacity());
+            if let Ok(mut producer) = ring.producer() {
+                let _ = producer.try_push(&1);
+            }
+            if let Ok(mut consumer) = ring.consumer() {
+                assert!(consumer.try_iter().take(5).count() <= 4);
+            }
+        }
+        Err(OpenError::System(error)) => panic!("{error}"),
+        Err(_) => {}
+    });
 }
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 500,
+        cases: 300,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -257,125 +341,30 @@ proptest! {
     fn a_scribbler_between_operations_gets_no_more_than_documented_errors(
         first in words(), steps in steps(),
     ) {
-        let name = Name::new();
-        let options = Options::new().capacity(4).message_size(8).first_position(first);
-        let ring = Ring::<[u8]>::create_with(&name, &options).unwrap();
-        let mut victims = Victims {
-            file: name.file(),
-            producer: ring.producer().ok(),
-            consumer: ring.consumer().ok(),
-            ring,
-            producer_gave_up: false,
-            consumer_gave_up: false,
-        };
-        bounded(|| for &step in &steps {
-            victims.step(step);
-            victims.check();
-        });
+        only_documented_errors::<Spsc>(first, &steps);
+    }
+
+    #[test]
+    fn a_scribbler_between_operations_of_many_gets_no_more_than_documented_errors(
+        first in words(), steps in steps(),
+    ) {
+        only_documented_errors::<Mpmc>(first, &steps);
     }
 
     #[test]
     fn a_header_of_any_bytes_is_opened_or_refused(
-        writes in prop::collection::vec((0..0x480_u64, any::<u8>()), 1..6),
-        words in prop::collection::vec((0..0x480_u64 / 4, words()), 0..3),
+        writes in prop::collection::vec((0..0x880_u64, any::<u8>()), 1..6),
+        words in prop::collection::vec((0..0x880_u64 / 4, words()), 0..3),
     ) {
-        let (name, file, ring) = values(3);
-        ring.producer().unwrap().push_slice(&[1, 2]).unwrap();
-        drop(ring);
-        for (at, byte) in writes {
-            file.write_all_at(&[byte], at).unwrap();
-        }
-        for (at, word) in words {
-            file.write_all_at(&(word as u32).to_le_bytes(), at * 4).unwrap();
-        }
-        bounded(|| match Ring::<u64>::open(&name) {
-            Ok(ring) => {
-                prop_assert!(ring.len() <= ring.capacity());
-                if let Ok(mut producer) = ring.producer() {
-                    let _ = producer.try_push(&1);
-                }
-                if let Ok(mut consumer) = ring.consumer() {
-                    prop_assert!(consumer.try_iter().take(5).count() <= 4);
-                }
-                Ok(())
-            }
-            Err(OpenError::System(error)) => panic!("{error}"),
-            Err(_) => Ok(()),
-        })?;
+        opened_or_refused::<Spsc>(&writes, &words);
+        opened_or_refused::<Mpmc>(&writes, &words);
     }
 
     #[test]
     fn a_file_of_any_size_is_opened_or_refused(size in 0..0x4000_u64) {
-        let (name, file, ring) = values(0);
+        let (name, file, ring) = values::<Spsc>(0);
         drop(ring);
         file.set_len(size).unwrap();
-        prop_assert_eq!(Ring::<u64>::open(&name).is_ok(), size == 0x2000);
-    }
-}
-
-/// Tells a thread to stop, also if the one that waits for it panics.
-struct StopsAtTheEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopsAtTheEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-#[test]
-fn a_scribbler_during_operations_stops_nobody_for_good() {
-    for (at, len) in [
-        (TAIL, 8),
-        (HEAD, 8),
-        (NOT_EMPTY, 4),
-        (NOT_FULL, 4),
-        (ENTRIES, 0x100),
-        (slot(0), 8),
-    ] {
-        let name = Name::new();
-        let interval = Duration::from_micros(200);
-        let options = Options::new().capacity(4).liveness_interval(interval);
-        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
-        let file = name.file();
-        let over = AtomicBool::new(false);
-        bounded(|| {
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    let mut noise = 1_u64;
-                    while !over.load(Ordering::Relaxed) {
-                        noise = noise
-                            .wrapping_mul(6_364_136_223_846_793_005)
-                            .wrapping_add(1);
-                        // Slots flip between free and full, the rest takes any value.
-                        let word = match at {
-                            SLOTS => word(0, (noise >> 60) as i64 & 1, 8),
-                            _ => (noise >> 20).to_le_bytes(),
-                        };
-                        for at in (at..at + len).step_by(8) {
-                            file.write_all_at(&word[..8.min(len as usize)], at).unwrap();
-                        }
-                    }
-                });
-                let _stops = StopsAtTheEnd(&over);
-                for _ in 0..30 {
-                    let (producer, consumer) = (ring.producer(), ring.consumer());
-                    if let Ok(mut producer) = producer {
-                        for _ in 0..50 {
-                            let _ = producer.try_push(&1);
-                        }
-                        let _ = producer.push_timeout(&1, SOON);
-                        assert!(producer.len() <= 4 && ring.len() <= 4);
-                        assert!(producer.peer().is_ok_and(|peer| peer != Peer::Closed));
-                    }
-                    if let Ok(mut consumer) = consumer {
-                        for _ in 0..50 {
-                            let _ = consumer.try_pop();
-                        }
-                        let _ = consumer.pop_timeout(SOON);
-                        assert!(consumer.len() <= 4);
-                    }
-                }
-            })
-        });
+        prop_assert_eq!(Ring::<u64, Spsc>::open(&name).is_ok(), size == 0x2000);
     }
 }

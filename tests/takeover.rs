@@ -1,27 +1,44 @@
 //! Coming and going: who may take an end, what the other side is told, and that the next
 //! holder goes on where the last one stopped.
 
+#[macro_use]
+mod kinds;
 mod support;
 
+use kinds::{kind, one_of_each};
 use slipring::error::{
     AttachError, Disconnected, PopError, PopTimeoutError, PushError, TryPopError, TryPushError,
 };
-use slipring::spsc::Ring;
-use slipring::{Options, Peer, Role, WaitStrategy};
+use slipring::{Options, Peer, Protocol, Ring, Role, WaitStrategy};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 use support::{NEVER, Name, PATIENCE, is_asleep, start, thread_id, until};
+
+for_each_kind! {
+    a_second_holder_of_an_end_is_refused_with_the_firsts_pid
+    a_peer_never_came_is_present_left_died_or_closed
+    pop_waits_for_a_producer_that_never_came
+    push_without_a_consumer_fills_the_ring_and_then_waits
+    what_is_there_is_popped_before_the_producers_end_is_reported
+    the_same_consumer_goes_on_with_one_producer_after_another
+    the_same_producer_goes_on_with_one_consumer_after_another
+    either_end_starts_again_where_it_stopped_whoever_holds_it
+    closing_in_another_process_ends_blocked_calls_and_is_final
+}
 
 /// Pushes or pops the numbers from `first` to before `end`, waits to be told, and goes: by
 /// leaving, by dying, or after closing the ring.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_passes_by() {
-    let Some(role) = support::role("role_passes_by") else {
-        return;
-    };
-    let ring = Ring::<u64>::open(role.text(0)).unwrap();
+    if let Some(role) = support::role("role_passes_by") {
+        call_for_kind!(role.text(5), passes_by(&role));
+    }
+}
+
+fn passes_by<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let numbers = role.number(2)..role.number(3);
     let go = || {
         role.is_told();
@@ -49,18 +66,25 @@ fn role_passes_by() {
 }
 
 fn taken(role: Role, pid: u32) -> impl Fn(&AttachError) -> bool {
-    move |error| {
-        matches!(error, AttachError::Taken { role: r, pid: p, .. }
-            if *r == role && *p == Some(pid))
+    move |error| match error {
+        AttachError::Taken {
+            role: r, pid: p, ..
+        } => (*r, *p) == (role, Some(pid)),
+        AttachError::NoSeat {
+            role: r, holders, ..
+        } => *r == role && *holders == [pid],
+        _ => false,
     }
 }
 
-#[test]
-fn a_second_holder_of_an_end_is_refused_with_the_firsts_pid() {
+fn a_second_holder_of_an_end_is_refused_with_the_firsts_pid<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(2)).unwrap();
     for (role, part) in [(Role::Producer, "producer"), (Role::Consumer, "consumer")] {
-        let mut peer = start("role_passes_by", &[&name, &part, &0, &0, &"leaves"]);
+        let mut peer = start(
+            "role_passes_by",
+            &[&name, &part, &0, &0, &"leaves", &kind::<P>()],
+        );
         let attempt = || match role {
             Role::Producer => ring.producer().map(drop),
             Role::Consumer => ring.consumer().map(drop),
@@ -95,11 +119,10 @@ fn a_second_holder_of_an_end_is_refused_with_the_firsts_pid() {
     );
 }
 
-#[test]
-fn a_peer_never_came_is_present_left_died_or_closed() {
+fn a_peer_never_came_is_present_left_died_or_closed<P: Protocol>() {
     for (part, other) in [("producer", "consumer"), ("consumer", "producer")] {
         let name = Name::new("ring");
-        let ring = Ring::<u64>::create(&name, 2).unwrap();
+        let ring = Ring::<u64, P>::create(&name, 2).unwrap();
         let mut consumer = (part == "producer").then(|| ring.consumer().unwrap());
         let mut producer = (other == "producer").then(|| ring.producer().unwrap());
         let mut peer_is = || match (&mut consumer, &mut producer) {
@@ -110,7 +133,10 @@ fn a_peer_never_came_is_present_left_died_or_closed() {
         assert_eq!(peer_is(), Peer::NeverCame);
         for _ in 0..2 {
             for way in ["leaves", "dies"] {
-                let mut peer = start("role_passes_by", &[&name, &part, &0, &0, &way]);
+                let mut peer = start(
+                    "role_passes_by",
+                    &[&name, &part, &0, &0, &way, &kind::<P>()],
+                );
                 let pid = peer.pid();
                 until("it comes", || peer_is() == Peer::Present { pid });
                 peer.tell();
@@ -122,15 +148,18 @@ fn a_peer_never_came_is_present_left_died_or_closed() {
                 assert_eq!(peer_is(), expected);
             }
         }
-        start("role_passes_by", &[&name, &"neither", &0, &0, &"closes"]).finish();
+        start(
+            "role_passes_by",
+            &[&name, &"neither", &0, &0, &"closes", &kind::<P>()],
+        )
+        .finish();
         assert_eq!(peer_is(), Peer::Closed);
     }
 }
 
-#[test]
-fn pop_waits_for_a_producer_that_never_came() {
+fn pop_waits_for_a_producer_that_never_came<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 2).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let thread = AtomicU32::new(0);
     thread::scope(|scope| {
@@ -141,17 +170,22 @@ fn pop_waits_for_a_producer_that_never_came() {
         until("pop sleeps", || {
             is_asleep(process::id(), thread.load(SeqCst))
         });
-        let peer = start("role_passes_by", &[&name, &"producer", &7, &8, &"leaves"]);
+        let peer = start(
+            "role_passes_by",
+            &[&name, &"producer", &7, &8, &"leaves", &kind::<P>()],
+        );
         assert_eq!(popping.join().unwrap(), Ok(7));
         peer.finish();
     });
 }
 
-#[test]
-fn push_without_a_consumer_fills_the_ring_and_then_waits() {
+fn push_without_a_consumer_fills_the_ring_and_then_waits<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 4).unwrap();
-    let peer = start("role_passes_by", &[&name, &"producer", &0, &10, &"leaves"]);
+    let ring = Ring::<u64, P>::create(&name, 4).unwrap();
+    let peer = start(
+        "role_passes_by",
+        &[&name, &"producer", &0, &10, &"leaves", &kind::<P>()],
+    );
     peer.falls_asleep();
     assert_eq!(ring.len(), 4);
     let mut consumer = ring.consumer().unwrap();
@@ -161,13 +195,15 @@ fn push_without_a_consumer_fills_the_ring_and_then_waits() {
     peer.finish();
 }
 
-#[test]
-fn what_is_there_is_popped_before_the_producers_end_is_reported() {
+fn what_is_there_is_popped_before_the_producers_end_is_reported<P: Protocol>() {
     for way in ["leaves", "dies", "closes"] {
         let name = Name::new("ring");
-        let ring = Ring::<u64>::create(&name, 8).unwrap();
+        let ring = Ring::<u64, P>::create(&name, 8).unwrap();
         let mut consumer = ring.consumer().unwrap();
-        let mut peer = start("role_passes_by", &[&name, &"producer", &0, &6, &way]);
+        let mut peer = start(
+            "role_passes_by",
+            &[&name, &"producer", &0, &6, &way, &kind::<P>()],
+        );
         peer.tell();
         peer.reap();
         let gone = match way {
@@ -196,10 +232,9 @@ fn what_is_there_is_popped_before_the_producers_end_is_reported() {
     }
 }
 
-#[test]
-fn the_same_consumer_goes_on_with_one_producer_after_another() {
+fn the_same_consumer_goes_on_with_one_producer_after_another<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
     for (turn, way) in ["leaves", "dies", "dies", "leaves", "leaves", "dies"]
         .into_iter()
@@ -208,7 +243,14 @@ fn the_same_consumer_goes_on_with_one_producer_after_another() {
         let first = turn as u64 * 10;
         let mut peer = start(
             "role_passes_by",
-            &[&name, &"producer", &first, &(first + 10), &way],
+            &[
+                &name,
+                &"producer",
+                &first,
+                &(first + 10),
+                &way,
+                &kind::<P>(),
+            ],
         );
         let mut popped = Vec::new();
         // The report of the last one's end may still come before the next one has.
@@ -228,10 +270,9 @@ fn the_same_consumer_goes_on_with_one_producer_after_another() {
     }
 }
 
-#[test]
-fn the_same_producer_goes_on_with_one_consumer_after_another() {
+fn the_same_producer_goes_on_with_one_consumer_after_another<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut next = 0;
     for (turn, way) in ["leaves", "dies", "dies", "leaves", "leaves", "dies"]
@@ -241,7 +282,14 @@ fn the_same_producer_goes_on_with_one_consumer_after_another() {
         let first = turn as u64 * 10;
         let mut peer = start(
             "role_passes_by",
-            &[&name, &"consumer", &first, &(first + 10), &way],
+            &[
+                &name,
+                &"consumer",
+                &first,
+                &(first + 10),
+                &way,
+                &kind::<P>(),
+            ],
         );
         until("ten went, and four are left", || {
             while next < first + 14 && producer.push(&next).is_ok() {
@@ -260,20 +308,25 @@ fn the_same_producer_goes_on_with_one_consumer_after_another() {
     }
 }
 
-#[test]
-fn either_end_starts_again_where_it_stopped_whoever_holds_it() {
+fn either_end_starts_again_where_it_stopped_whoever_holds_it<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create(&name, 8).unwrap();
+    let ring = Ring::<u64, P>::create(&name, 8).unwrap();
     let (mut pushed, mut popped) = (0, 0);
     for turn in 0..12_u64 {
         let way = if turn % 3 == 0 { "dies" } else { "leaves" };
         let end = popped + 8 - turn % 2;
-        let mut peer = start("role_passes_by", &[&name, &"producer", &pushed, &end, &way]);
+        let mut peer = start(
+            "role_passes_by",
+            &[&name, &"producer", &pushed, &end, &way, &kind::<P>()],
+        );
         peer.tell();
         peer.reap();
         pushed = end;
         let end = pushed - turn % 5;
-        let mut peer = start("role_passes_by", &[&name, &"consumer", &popped, &end, &way]);
+        let mut peer = start(
+            "role_passes_by",
+            &[&name, &"consumer", &popped, &end, &way, &kind::<P>()],
+        );
         peer.tell();
         peer.reap();
         popped = end;
@@ -281,8 +334,7 @@ fn either_end_starts_again_where_it_stopped_whoever_holds_it() {
     }
 }
 
-#[test]
-fn closing_in_another_process_ends_blocked_calls_and_is_final() {
+fn closing_in_another_process_ends_blocked_calls_and_is_final<P: Protocol>() {
     let (full, empty) = (Name::new("full"), Name::new("empty"));
     // Nothing but the wake-up can end the calls.
     let sleepy = Options::new()
@@ -292,8 +344,8 @@ fn closing_in_another_process_ends_blocked_calls_and_is_final() {
             spins: 0,
             yields: 0,
         });
-    let full_ring = Ring::<u64>::create_with(&full, &sleepy).unwrap();
-    let empty_ring = Ring::<u64>::create_with(&empty, &sleepy).unwrap();
+    let full_ring = Ring::<u64, P>::create_with(&full, &sleepy).unwrap();
+    let empty_ring = Ring::<u64, P>::create_with(&empty, &sleepy).unwrap();
     let mut producer = full_ring.producer().unwrap();
     let mut consumer = empty_ring.consumer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
@@ -313,7 +365,11 @@ fn closing_in_another_process_ends_blocked_calls_and_is_final() {
                 && is_asleep(process::id(), pops.load(SeqCst))
         });
         for name in [&full, &empty] {
-            start("role_passes_by", &[name, &"neither", &0, &0, &"closes"]).finish();
+            start(
+                "role_passes_by",
+                &[name, &"neither", &0, &0, &"closes", &kind::<P>()],
+            )
+            .finish();
         }
         let closed = Disconnected::Closed;
         assert_eq!(pushing.join().unwrap(), Err(closed.into()));
@@ -333,5 +389,5 @@ fn closing_in_another_process_ends_blocked_calls_and_is_final() {
     assert_eq!(drain.pop(), Err(PopError::Disconnected(closed)));
     // Now there is room, and still nothing goes in.
     assert_eq!(successor.push(&3), Err(PushError::Disconnected(closed)));
-    assert!(Ring::<u64>::open(&full).unwrap().is_closed());
+    assert!(Ring::<u64, P>::open(&full).unwrap().is_closed());
 }

@@ -1,17 +1,31 @@
 //! Waiting: time-outs are deadlines, nothing but a message or a reason ends a wait, and no
 //! wake-up is lost.
 
+#[macro_use]
+mod kinds;
 mod support;
 
+use kinds::kind;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slipring::error::{Disconnected, PopTimeoutError, PushTimeoutError};
-use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Fences, Options, WaitStrategy};
+use slipring::{Consumer, Fences, Options, Producer, Protocol, Ring, WaitStrategy};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{Dice, NEVER, Name, PATIENCE, Page, is_asleep, start, thread_id, until};
+
+for_each_kind! {
+    signals_neither_end_nor_prolong_a_wait
+    wake_ups_for_nothing_neither_end_nor_prolong_a_wait
+    a_liveness_interval_that_ends_does_not_end_a_wait
+    a_blocked_pop_sleeps_through_signals_until_the_message_comes
+    no_time_at_all_returns_at_once_and_takes_what_is_there
+    the_longest_time_out_is_no_overflow
+    every_strategy_delivers_to_every_other_with_either_fences
+    no_wake_up_is_lost_with_membarrier
+    no_wake_up_is_lost_with_symmetric_fences
+}
 
 const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
     spins: 0,
@@ -81,7 +95,7 @@ fn woken_for_nothing<R>(word: &AtomicU32, body: impl FnOnce() -> R) -> R {
 const WHILE: Duration = Duration::from_millis(100);
 
 /// Each call that takes a time-out uses it up, no less, and ends.
-fn all_time_out(full: &mut Producer<u64>, empty: &mut Consumer<u64>) {
+fn all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Consumer<u64, P>) {
     let lasts = |call: &mut dyn FnMut()| {
         let start = Instant::now();
         call();
@@ -96,18 +110,18 @@ fn all_time_out(full: &mut Producer<u64>, empty: &mut Consumer<u64>) {
 }
 
 /// A producer of a full ring, a consumer of an empty one, and what keeps their peers present.
-struct Stuck {
+struct Stuck<P: Protocol> {
     full: Name,
     empty: Name,
-    producer: Producer<u64>,
-    consumer: Consumer<u64>,
-    _others: (Consumer<u64>, Producer<u64>),
+    producer: Producer<u64, P>,
+    consumer: Consumer<u64, P>,
+    _others: (Consumer<u64, P>, Producer<u64, P>),
 }
 
-fn stuck(options: &Options) -> Stuck {
+fn stuck<P: Protocol>(options: &Options) -> Stuck<P> {
     let (full, empty) = (Name::new("full"), Name::new("empty"));
-    let full_ring = Ring::<u64>::create_with(&full, options).unwrap();
-    let empty_ring = Ring::<u64>::create_with(&empty, options).unwrap();
+    let full_ring = Ring::<u64, P>::create_with(&full, options).unwrap();
+    let empty_ring = Ring::<u64, P>::create_with(&empty, options).unwrap();
     let mut producer = full_ring.producer().unwrap();
     while producer.try_push(&0).is_ok() {}
     Stuck {
@@ -122,18 +136,16 @@ fn stuck(options: &Options) -> Stuck {
     }
 }
 
-#[test]
-fn signals_neither_end_nor_prolong_a_wait() {
+fn signals_neither_end_nor_prolong_a_wait<P: Protocol>() {
     for options in [sleepy(2), Options::new().capacity(2)] {
-        let mut stuck = stuck(&options);
+        let mut stuck = stuck::<P>(&options);
         in_a_storm_of_signals(|| all_time_out(&mut stuck.producer, &mut stuck.consumer));
     }
 }
 
-#[test]
-fn wake_ups_for_nothing_neither_end_nor_prolong_a_wait() {
+fn wake_ups_for_nothing_neither_end_nor_prolong_a_wait<P: Protocol>() {
     for options in [sleepy(2), Options::new().capacity(2)] {
-        let mut stuck = stuck(&options);
+        let mut stuck = stuck::<P>(&options);
         let (full, empty) = (Page::of(&stuck.full), Page::of(&stuck.empty));
         woken_for_nothing(full.not_full(), || {
             woken_for_nothing(empty.not_empty(), || {
@@ -143,13 +155,12 @@ fn wake_ups_for_nothing_neither_end_nor_prolong_a_wait() {
     }
 }
 
-#[test]
-fn a_liveness_interval_that_ends_does_not_end_a_wait() {
+fn a_liveness_interval_that_ends_does_not_end_a_wait<P: Protocol>() {
     let options = Options::new()
         .capacity(2)
         .wait(ASLEEP_AT_ONCE)
         .liveness_interval(Duration::from_millis(1));
-    let mut stuck = stuck(&options);
+    let mut stuck = stuck::<P>(&options);
     all_time_out(&mut stuck.producer, &mut stuck.consumer);
 }
 
@@ -157,10 +168,16 @@ fn a_liveness_interval_that_ends_does_not_end_a_wait() {
 #[test]
 #[ignore = "the other process of a test"]
 fn role_pushes_when_told() {
-    let Some(role) = support::role("role_pushes_when_told") else {
-        return;
-    };
-    let mut producer = Ring::open(role.text(0)).unwrap().producer().unwrap();
+    if let Some(role) = support::role("role_pushes_when_told") {
+        call_for_kind!(role.text(1), pushes_when_told(&role));
+    }
+}
+
+fn pushes_when_told<P: Protocol>(role: &support::Role) {
+    let mut producer = Ring::<u64, P>::open(role.text(0))
+        .unwrap()
+        .producer()
+        .unwrap();
     let mut number = 0_u64;
     while role.is_told() {
         producer.push(&number).unwrap();
@@ -168,12 +185,11 @@ fn role_pushes_when_told() {
     }
 }
 
-#[test]
-fn a_blocked_pop_sleeps_through_signals_until_the_message_comes() {
+fn a_blocked_pop_sleeps_through_signals_until_the_message_comes<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create_with(&name, &sleepy(2)).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &sleepy(2)).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let mut peer = start("role_pushes_when_told", &[&name]);
+    let mut peer = start("role_pushes_when_told", &[&name, &kind::<P>()]);
     let this = thread_id();
     thread::scope(|scope| {
         let (turn, turns) = mpsc::channel::<()>();
@@ -195,9 +211,8 @@ fn a_blocked_pop_sleeps_through_signals_until_the_message_comes() {
     peer.finish();
 }
 
-#[test]
-fn no_time_at_all_returns_at_once_and_takes_what_is_there() {
-    let mut stuck = stuck(&sleepy(2));
+fn no_time_at_all_returns_at_once_and_takes_what_is_there<P: Protocol>() {
+    let mut stuck = stuck::<P>(&sleepy(2));
     let none = Duration::ZERO;
     let timed_out = PopTimeoutError::TimedOut;
     assert_eq!(stuck.consumer.pop_timeout(none), Err(timed_out));
@@ -213,12 +228,11 @@ fn no_time_at_all_returns_at_once_and_takes_what_is_there() {
     assert_eq!(stuck.producer.push_timeout(&1, none), Ok(()));
 }
 
-#[test]
-fn the_longest_time_out_is_no_overflow() {
+fn the_longest_time_out_is_no_overflow<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64>::create_with(&name, &sleepy(2)).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &sleepy(2)).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let mut peer = start("role_pushes_when_told", &[&name]);
+    let mut peer = start("role_pushes_when_told", &[&name, &kind::<P>()]);
     let this = thread_id();
     for (number, timeout) in [Duration::MAX, Duration::from_secs(u64::MAX / 2)]
         .into_iter()
@@ -239,12 +253,15 @@ fn the_longest_time_out_is_no_overflow() {
 #[test]
 #[ignore = "the other process of a test"]
 fn role_echoes() {
-    let Some(role) = support::role("role_echoes") else {
-        return;
-    };
+    if let Some(role) = support::role("role_echoes") {
+        call_for_kind!(role.text(3), echoes(&role));
+    }
+}
+
+fn echoes<P: Protocol>(role: &support::Role) {
     let options = Options::new().wait(strategy(role.text(2)));
-    let there = Ring::<u64>::open_with(role.text(0), &options).unwrap();
-    let back = Ring::<u64>::open_with(role.text(1), &options).unwrap();
+    let there = Ring::<u64, P>::open_with(role.text(0), &options).unwrap();
+    let back = Ring::<u64, P>::open_with(role.text(1), &options).unwrap();
     let mut consumer = there.consumer().unwrap();
     let mut producer = back.producer().unwrap();
     let mut dice = Dice::new(2);
@@ -279,14 +296,14 @@ fn strategy(name: &str) -> WaitStrategy {
 }
 
 /// Plays ping-pong, with `ahead` balls at once, for a while.
-fn rally(fences: Fences, here: &str, there: &str, ahead: u64, time: Duration) {
+fn rally<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, time: Duration) {
     let (to, from) = (Name::new("to"), Name::new("from"));
     let options = sleepy(2).fences(fences).wait(strategy(here));
-    let out = Ring::<u64>::create_with(&to, &options).unwrap();
-    let back = Ring::<u64>::create_with(&from, &options).unwrap();
+    let out = Ring::<u64, P>::create_with(&to, &options).unwrap();
+    let back = Ring::<u64, P>::create_with(&from, &options).unwrap();
     let mut producer = out.producer().unwrap();
     let mut consumer = back.consumer().unwrap();
-    let peer = start("role_echoes", &[&to, &from, &there]);
+    let peer = start("role_echoes", &[&to, &from, &there, &kind::<P>()]);
     let mut dice = Dice::new(1);
     let start = Instant::now();
     let mut pushed = 0;
@@ -313,12 +330,11 @@ fn slept() -> i64 {
     usage.voluntary_context_switches()
 }
 
-#[test]
-fn every_strategy_delivers_to_every_other_with_either_fences() {
+fn every_strategy_delivers_to_every_other_with_either_fences<P: Protocol>() {
     for fences in [Fences::Membarrier, Fences::Symmetric] {
         for here in STRATEGIES {
             for there in STRATEGIES {
-                rally(fences, here, there, 1, Duration::from_millis(10));
+                rally::<P>(fences, here, there, 1, Duration::from_millis(10));
             }
         }
     }
@@ -327,22 +343,20 @@ fn every_strategy_delivers_to_every_other_with_either_fences() {
 /// Sleeps and is woken for some seconds, without an interval that would end a sleep. If one
 /// side never sleeps, its messages meet the other one just as that falls asleep; if both
 /// sleep, each wakes the other every time.
-fn sleep_and_wake(fences: Fences) {
+fn sleep_and_wake<P: Protocol>(fences: Fences) {
     let before = slept();
     for ahead in [1, 2, 4] {
-        let time = Duration::from_millis(1500);
-        rally(fences, "spinning", "asleep at once", ahead, time);
-        rally(fences, "asleep at once", "asleep at once", ahead, time);
+        let time = Duration::from_millis(600);
+        rally::<P>(fences, "spinning", "asleep at once", ahead, time);
+        rally::<P>(fences, "asleep at once", "asleep at once", ahead, time);
     }
     assert!(slept() - before > 1000, "it hardly slept");
 }
 
-#[test]
-fn no_wake_up_is_lost_with_membarrier() {
-    sleep_and_wake(Fences::Membarrier);
+fn no_wake_up_is_lost_with_membarrier<P: Protocol>() {
+    sleep_and_wake::<P>(Fences::Membarrier);
 }
 
-#[test]
-fn no_wake_up_is_lost_with_symmetric_fences() {
-    sleep_and_wake(Fences::Symmetric);
+fn no_wake_up_is_lost_with_symmetric_fences<P: Protocol>() {
+    sleep_and_wake::<P>(Fences::Symmetric);
 }

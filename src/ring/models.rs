@@ -1,11 +1,15 @@
 //! Models of the ring: the shipping code on memory of its own, capacity 2 unless a model says
 //! otherwise.
 
+mod deaths;
 mod exchange;
+mod heirs;
 mod mpmc;
 mod recovery;
+mod roll;
 mod takeover;
 mod waiting;
+mod wakes;
 
 use super::intent::Intent;
 use super::slot::{Slots, TOMBSTONE};

@@ -18,13 +18,16 @@
 //!
 //! | edge | store                        | load                               | carries                          | model |
 //! |------|------------------------------|------------------------------------|----------------------------------|-------|
-//! | I    | index, AcqRel, `seize`       | index, Acquire, `seize`, recovery  | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap` |
+//! | I    | index, Release, `seize`      | index, Acquire, `seize`, `is_due`, recovery | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap`, `an_empty_ring_is_not_due_by_an_old_lap`, `a_full_ring_is_not_due_by_an_old_lap` |
+//!
+//! A claim that succeeds needs no Acquire of its own: what it replaces was loaded with Acquire
+//! before. Who sees a claim sees all before it, as only claims move the index.
 
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slot, Slots, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
-use crate::sync::{AcqRel, Acquire};
+use crate::sync::{Acquire, Relaxed, Release};
 
 /// How often a claim may be lost to others before it counts as refused. Each time somebody else
 /// made progress; so many in a row are a peer that moves the index for nothing.
@@ -109,7 +112,7 @@ impl Held {
             is_said = true;
             match words
                 .index
-                .compare_exchange(position, until, AcqRel, Acquire) // I
+                .compare_exchange(position, until, Release, Acquire) // I
             {
                 Ok(_) => {
                     self.position = position;
@@ -167,12 +170,13 @@ impl PushSide for Writer {
     }
 
     fn next(&self, words: &Words<'_>) -> u64 {
-        words.index.load(Acquire)
+        // Relaxed: a count to look at.
+        words.index.load(Relaxed)
     }
 
     #[inline(always)]
     fn is_due(&self, words: &Words<'_>) -> bool {
-        let position = words.index.load(Acquire);
+        let position = words.index.load(Acquire); // I
         !matches!(Self::look(words.slots, position), Look::NotReady)
     }
 
@@ -259,12 +263,13 @@ impl PopSide for Reader {
     }
 
     fn next(&self, words: &Words<'_>) -> u64 {
-        words.index.load(Acquire)
+        // Relaxed: a count to look at.
+        words.index.load(Relaxed)
     }
 
     #[inline(always)]
     fn is_due(&self, words: &Words<'_>) -> bool {
-        let position = words.index.load(Acquire);
+        let position = words.index.load(Acquire); // I
         !matches!(Self::look(words.slots, position), Look::NotReady)
     }
 

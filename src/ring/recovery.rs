@@ -23,13 +23,13 @@
 //!
 //! # Ordering
 //!
-//! P and R are the slot's, A and B the intent's, I the index's. The order of the looks needs all
-//! of their loads to be Acquire. What the dead had stored is visible to who finds their locks
+//! P and R are the slot's, A and B the intent's, I the index's. The order of the looks needs
+//! their loads to be Acquire, but for the last one. What the dead had stored is visible to who finds their locks
 //! free: the kernel tears down and unlocks in that order.
 
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slots, Stamp, TOMBSTONE};
-use crate::sync::{Acquire, AtomicU64};
+use crate::sync::{Acquire, AtomicU64, Relaxed};
 use crate::terms::{Delivery, Role};
 use core::ops::Range;
 
@@ -296,7 +296,8 @@ where
             }
             let found = self.slots.at(position).stamp();
             let is_finished = found.ahead_of(position) != claimed;
-            let passed = index.load(Acquire).wrapping_sub(position); // I
+            // Relaxed: who had the slot say the same again had seen the index pass before.
+            let passed = index.load(Relaxed).wrapping_sub(position);
             if !is_finished && passed <= self.slots.capacity() {
                 unfinished(position, found);
             }

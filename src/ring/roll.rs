@@ -6,7 +6,7 @@
 //! |------|-----------------------------|----------------------------|---------|-------|
 //! | L    | the count, Release, `turn`  | the count, Acquire, `count` | the entry of who left | `who_hears_of_a_departure_finds_it` |
 
-use crate::sync::{Acquire, AtomicU32, Release};
+use crate::sync::{Acquire, AtomicU32, Relaxed, Release};
 
 /// How often the participants of one role changed. It is turned before an entry says that its
 /// holder has come, so that no stay is seen that was not counted; and after it says that its
@@ -31,7 +31,8 @@ impl Roll {
     }
 }
 
-/// Whether messages of dead consumers wait for a live one. Changed under the recovery lock only.
+/// Whether messages of dead consumers wait for a live one. Changed under the recovery lock only,
+/// and who is called looks for them under that lock: nothing travels by the word itself.
 #[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct OrphanHint(AtomicU32);
@@ -48,18 +49,18 @@ impl OrphanHint {
     /// Something other than before, and not `None`, if messages have come to wait.
     #[inline(always)]
     pub(crate) fn call(&self) -> Option<u32> {
-        let word = self.0.load(Acquire); // L
+        let word = self.0.load(Relaxed);
         (word & WAITING != 0).then_some(word)
     }
 
     pub(crate) fn set(&self, is_waiting: bool) {
-        let word = self.0.load(Acquire);
+        let word = self.0.load(Relaxed);
         let next = match is_waiting {
             true => (word | WAITING).wrapping_add(2),
             false => word & !WAITING,
         };
         if next != word {
-            self.0.store(next, Release); // L
+            self.0.store(next, Relaxed);
         }
     }
 }

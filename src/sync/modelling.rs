@@ -48,6 +48,9 @@ where
     let total = seen.values().sum::<u64>();
     let name = thread::current().name().unwrap_or_default().to_owned();
     println!("{total:>8} executions of {name}, by outcome {seen:?}");
+    if std::env::var("SURVEY").is_ok() {
+        return;
+    }
     assert!(total >= executions, "only {total} executions");
     let reached = if cfg!(all(loom, not(rmw_loads))) {
         seen.keys().all(|outcome| outcomes.contains(outcome))

@@ -1,5 +1,7 @@
 //! Ring names for tests: unique, and gone when the test is over, also after a panic.
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use std::fs::{self, File, OpenOptions};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -32,6 +34,22 @@ impl Name {
         let mut options = OpenOptions::new();
         options.read(true).write(true).open(self.path()).unwrap()
     }
+}
+
+/// The bytes of a ring's object from `start` on, locked as a process that holds seats locks them,
+/// until the value is dropped.
+#[allow(dead_code, reason = "not every test file holds seats by hand")]
+pub(crate) fn locked(name: &Name, start: i64, len: i64) -> File {
+    let file = name.file();
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: start,
+        l_len: len,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
 }
 
 impl Deref for Name {

@@ -1,14 +1,20 @@
 //! A small ring whose bytes a test writes, as a broken peer would.
 
+use crate::kinds::is_mpmc;
 use crate::naming::Name;
-use slipring::Options;
-use slipring::spsc::Ring;
+use slipring::{Options, Protocol, Ring};
 use std::fs::File;
 
+#[allow(
+    dead_code,
+    reason = "not every test file goes beyond the slots it asks for"
+)]
 pub(crate) const SLOTS: u64 = 0x1000;
 /// Bytes from one slot of a ring of `u64` or of 8-byte strings to the next.
 pub(crate) const STRIDE: u64 = 16;
 pub(crate) const CAPACITY: u64 = 4;
+/// Seats for each role of an MPMC ring; so few that the slots begin at the first page.
+pub(crate) const SEATS: u32 = 4;
 
 /// A slot's word whose stamp is `ahead` of `position`.
 pub(crate) fn word(position: u64, ahead: i64, len: u32) -> [u8; 8] {
@@ -21,13 +27,29 @@ pub(crate) fn slot(position: u64) -> u64 {
     SLOTS + position % CAPACITY * STRIDE
 }
 
-/// A ring of four values at `first`, with its bytes.
-pub(crate) fn values(first: u64) -> (Name, File, Ring<u64>) {
-    let name = Name::new();
+/// What a ring of four messages from `first` on is made with.
+pub(crate) fn options<P: Protocol>(first: u64) -> Options {
     let options = Options::new()
         .capacity(CAPACITY as usize)
         .first_position(first);
-    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    match is_mpmc::<P>() {
+        true => options.producers(SEATS).consumers(SEATS),
+        false => options,
+    }
+}
+
+/// A ring of four values at `first`, with its bytes.
+#[allow(dead_code, reason = "not every test file has values")]
+pub(crate) fn values<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
+    let name = Name::new();
+    let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();
     let file = name.file();
     (name, file, ring)
+}
+
+/// Where a seat's entry says what is claimed: the first position plus 1, and how many.
+#[allow(dead_code, reason = "not every test file forges intents")]
+pub(crate) fn intent(seat: u64) -> (u64, u64) {
+    let entry = 0x400 + 0x80 * seat;
+    (entry + 0x20, entry + 0x28)
 }

@@ -1,11 +1,15 @@
 //! What the project does with itself beyond one cargo command:
 //!
 //! - `cargo run -p xtask -- models` runs the models under loom, twice, and under shuttle;
-//! - `cargo run -p xtask -- mutants` demands that the models find every ordering needed.
+//! - `cargo run -p xtask -- spin` runs the models of the protocol, which need Spin and a C compiler;
+//! - `cargo run -p xtask -- mutants` demands that the models find every ordering needed; with
+//!   part of a path, in those files only.
 
+mod mistakes;
 mod models;
 mod mutants;
 mod passes;
+mod spin;
 
 use std::env;
 use std::process::ExitCode;
@@ -13,8 +17,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let done = match env::args().nth(1).as_deref() {
         Some("models") => models::run(),
-        Some("mutants") => mutants::run(),
-        _ => Err("usage: cargo run -p xtask -- <models | mutants>".to_owned()),
+        Some("spin") => spin::run(),
+        Some("mutants") => mutants::run(&env::args().nth(2).unwrap_or_default()),
+        _ => Err(
+            "usage: cargo run -p xtask -- <models | mutants [part of a path] | spin>".to_owned(),
+        ),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //! sources: a model must fail every time. An ordering that no model misses is either not
 //! needed or not tested.
 
+use crate::mistakes::{MISTAKES, Mistake};
 use crate::passes::{PASSES, Verdict, root, target};
 use std::collections::HashMap;
 use std::fs;
@@ -9,8 +10,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Where the orderings stand.
-const FILES: [&str; 6] = [
+const FILES: [&str; 10] = [
     "src/ring/closed.rs",
+    "src/ring/intent.rs",
+    "src/ring/mpmc.rs",
+    "src/ring/recovery.rs",
+    "src/ring/roll.rs",
     "src/ring/slot.rs",
     "src/ring/spsc.rs",
     "src/ring/tenancy.rs",
@@ -28,93 +33,20 @@ struct Mutant {
     mutated: String,
 }
 
-/// A mistake that somebody could make.
-struct Mistake {
-    name: &'static str,
-    file: &'static str,
-    right: &'static str,
-    wrong: &'static str,
-}
-
-const MISTAKES: [Mistake; 11] = [
-    Mistake {
-        name: "no look between arming and sleeping",
-        file: "src/wait.rs",
-        right: "if !is_due() {",
-        wrong: "let _ = is_due();\n        {",
-    },
-    Mistake {
-        name: "no second wake after clearing the bit",
-        file: "src/wait.rs",
-        right: ".is_ok()\n        {\n            self.0.wake(futex::ALL);",
-        wrong: ".is_ok()\n        {",
-    },
-    Mistake {
-        name: "notify_all leaves the epoch",
-        file: "src/wait.rs",
-        right: "self.0.word().fetch_add(EPOCH, Release);",
-        wrong: "self.0.word().fetch_add(0, Release);",
-    },
-    Mistake {
-        name: "the bit is never cleared",
-        file: "src/wait.rs",
-        right: "word.wrapping_add(EPOCH) & !ASLEEP",
-        wrong: "word.wrapping_add(EPOCH)",
-    },
-    Mistake {
-        name: "a slot is given back a position early",
-        file: "src/ring/slot.rs",
-        right: "position.wrapping_add(capacity)",
-        wrong: "position.wrapping_add(capacity - 1)",
-    },
-    Mistake {
-        name: "stamps are compared in 64 bits",
-        file: "src/ring/slot.rs",
-        right: "(self.0 as u32).wrapping_sub(position as u32) as i32",
-        wrong: "u64::from(self.0 as u32).wrapping_sub(position).clamp(0, 99) as i32",
-    },
-    Mistake {
-        name: "a probe answers for one more",
-        file: "src/ring/spsc.rs",
-        right: "self.free_until = last.wrapping_add(1);",
-        wrong: "self.free_until = last.wrapping_add(2);",
-    },
-    Mistake {
-        name: "tail is ahead of the words",
-        file: "src/ring/spsc.rs",
-        right: "words.index.store(self.position, Release); // T",
-        wrong: "words.index.store(self.position.wrapping_add(1), Release); // T",
-    },
-    Mistake {
-        name: "head is ahead of the words",
-        file: "src/ring/spsc.rs",
-        right: "words.index.store(self.position, Release); // H",
-        wrong: "words.index.store(self.position.wrapping_add(1), Release); // H",
-    },
-    Mistake {
-        name: "a successor writes over what was published",
-        file: "src/ring/spsc.rs",
-        right: "1 => Some(Done::Yes),",
-        wrong: "1 => Some(Done::No),",
-    },
-    Mistake {
-        name: "a successor walks a step short of a lap",
-        file: "src/ring/spsc.rs",
-        right: "for step in 0..=slots.capacity() {",
-        wrong: "for step in 0..slots.capacity() {",
-    },
-];
-
-pub(crate) fn run() -> Result<(), String> {
+/// Tries the mutants of each file whose path contains `part`.
+pub(crate) fn run(part: &str) -> Result<(), String> {
     let start = Instant::now();
     let target = target();
     let tree = target.join("tree");
     copy_sources(&tree)?;
     let mut mutants = Vec::new();
-    for file in FILES {
+    for file in FILES.into_iter().filter(|file| file.contains(part)) {
         mutants.extend(weaken(file, &read(&root().join(file))?));
     }
-    for mistake in &MISTAKES {
+    for mistake in MISTAKES
+        .iter()
+        .filter(|mistake| mistake.file.contains(part))
+    {
         mutants.push(mistake.make(&read(&root().join(mistake.file))?)?);
     }
 

@@ -221,11 +221,13 @@ fn await_end(
     }
 }
 
-/// How many executions a model says that it had.
+/// How many executions a model says that it had, in all.
 fn executions(said: &str) -> u64 {
-    let (before, _) = said.split_once(" executions of ").unwrap_or_default();
-    let number = before.rsplit(char::is_whitespace).next();
-    number.unwrap_or_default().parse().unwrap_or(0)
+    let counts = said.split(" executions of ").map(|before| {
+        let number = before.rsplit(char::is_whitespace).next();
+        number.unwrap_or_default().parse().unwrap_or(0)
+    });
+    counts.sum()
 }
 
 /// The first panic's message, or that there was none.

@@ -136,15 +136,12 @@ fn two_producers_are_heard_in_their_order() {
 
 #[test]
 fn two_consumers_share_what_there_is() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &ANYBODY_MAY_BE_REFUSED,
-        || {
-            let memory = filled_with(Memory::at(WRAP_32 - 1), 1);
-            mingle(&memory, 1, &[&[11, 12]], &[2, 1])
-        },
-    );
+    // With the producer's second message refused, there are not enough.
+    let outcomes = [(false, false), (false, true), (true, true)];
+    check(Extent::Preemptions(3), 4000, &outcomes, || {
+        let memory = filled_with(Memory::at(WRAP_32 - 1), 1);
+        mingle(&memory, 1, &[&[11, 12]], &[2, 1])
+    });
 }
 
 /// loom goes no further than two preemptions here.
@@ -226,7 +223,7 @@ fn consumers_give_back_in_any_order() {
 #[test]
 fn a_claim_that_is_refused_was_refused_by_this_lap() {
     let outcomes = [None, Some(1), Some(2), Some(3)];
-    check(Extent::Preemptions(3), 1000, &outcomes, || {
+    check(Extent::Preemptions(3), 400, &outcomes, || {
         let memory = Memory::at(WRAP_32 - 1);
         let mut producer = producer(&memory, 0);
         let mut regular = consumer(&memory, 2);
@@ -248,60 +245,117 @@ fn a_claim_that_is_refused_was_refused_by_this_lap() {
     });
 }
 
+/// I of a look: who sees where the ring ends sees at least what its claimants saw, and nothing
+/// older, which would look like somebody's going on. Tells whether the end was seen.
+#[test]
+fn an_empty_ring_is_not_due_by_an_old_lap() {
+    check(Extent::Preemptions(4), 50, &[false, true], || {
+        let memory = Memory::at(WRAP_32 - 1);
+        let (mut producer, mut regular) = (producer(&memory, 0), consumer(&memory, 2));
+        let busy = spawn(move || {
+            for message in 1..=3 {
+                assert_eq!(producer.push_some(1, &[message]), [message]);
+                assert_eq!(regular.pop_some(1, 1), [message]);
+            }
+        });
+        let visitor = consumer(&memory, 3);
+        let visiting = spawn(move || {
+            let is_over = visitor.position() == WRAP_32 + 2;
+            assert!(!is_over || !visitor.is_due());
+            is_over
+        });
+        busy.join().unwrap();
+        visiting.join().unwrap()
+    });
+}
+
+#[test]
+fn a_full_ring_is_not_due_by_an_old_lap() {
+    check(Extent::Preemptions(4), 50, &[false, true], || {
+        let memory = Memory::at(WRAP_32 - 1);
+        let (mut regular, mut consumer) = (producer(&memory, 0), consumer(&memory, 2));
+        let busy = spawn(move || {
+            for message in 1..=3 {
+                assert_eq!(regular.push_some(1, &[message]), [message]);
+                assert_eq!(consumer.pop_some(1, 1), [message]);
+            }
+            assert_eq!(regular.push_some(1, &[4, 5]), [4, 5]);
+        });
+        let visitor = producer(&memory, 1);
+        let visiting = spawn(move || {
+            let is_over = visitor.position() == WRAP_32 + 4;
+            assert!(!is_over || !visitor.is_due());
+            is_over
+        });
+        busy.join().unwrap();
+        visiting.join().unwrap()
+    });
+}
+
 /// Somebody still reads what lay in the slot a lap ago. Tells how far the slot was ahead of the
 /// consumer that was refused, if one was.
 #[test]
 fn a_slow_consumer_makes_the_ring_look_empty() {
-    check(Extent::Preemptions(3), 100, &[None, Some(-1), Some(0)], || {
-        let memory = filled_with(Memory::at(WRAP_32), 2);
-        let mut slow = consumer(&memory, 2);
-        let slow = spawn(move || slow.pop_some(1, 1));
-        let mut fast = consumer(&memory, 3);
-        let looking = spawn({
-            let memory = Arc::clone(&memory);
-            move || {
-                let mut popped = fast.pop_some(1, 1);
-                // Relaxed: to know which case it is, not to do anything about it.
-                let is_last = memory.head.load(Relaxed) == WRAP_32 + 2;
-                let stamp = memory.slots().at(WRAP_32 + 2).stamp();
-                popped.extend(fast.pop_some(1, 1));
-                let was_refused = is_last && fast.was_refused;
-                (popped, was_refused.then(|| stamp.ahead_of(WRAP_32 + 2)))
-            }
-        });
-        let slow = slow.join().unwrap();
-        let (popped, ahead) = looking.join().unwrap();
-        settle(&memory, &[], &[slow, popped]);
-        ahead
-    });
+    check(
+        Extent::Preemptions(3),
+        100,
+        &[None, Some(-1), Some(0)],
+        || {
+            let memory = filled_with(Memory::at(WRAP_32), 2);
+            let mut slow = consumer(&memory, 2);
+            let slow = spawn(move || slow.pop_some(1, 1));
+            let mut fast = consumer(&memory, 3);
+            let looking = spawn({
+                let memory = Arc::clone(&memory);
+                move || {
+                    let mut popped = fast.pop_some(1, 1);
+                    // Relaxed: to know which case it is, not to do anything about it.
+                    let is_last = memory.head.load(Relaxed) == WRAP_32 + 2;
+                    let stamp = memory.slots().at(WRAP_32 + 2).stamp();
+                    popped.extend(fast.pop_some(1, 1));
+                    let was_refused = is_last && fast.was_refused;
+                    (popped, was_refused.then(|| stamp.ahead_of(WRAP_32 + 2)))
+                }
+            });
+            let slow = slow.join().unwrap();
+            let (popped, ahead) = looking.join().unwrap();
+            settle(&memory, &[], &[slow, popped]);
+            ahead
+        },
+    );
 }
 
 /// As above: somebody has claimed the slot a lap ago, and is still writing into it, or somebody
 /// has written. Tells how far the slot was ahead of the producer that was refused, if one was.
 #[test]
 fn a_slow_producer_makes_the_ring_look_full() {
-    check(Extent::Preemptions(3), 100, &[None, Some(-2), Some(-1)], || {
-        let memory = Memory::at(WRAP_32);
-        let mut slow = producer(&memory, 0);
-        let slow = spawn(move || slow.push_some(1, &[11]));
-        let mut fast = producer(&memory, 1);
-        let looking = spawn({
-            let memory = Arc::clone(&memory);
-            move || {
-                let mut pushed = fast.push_some(1, &[21]);
-                // Relaxed: as above.
-                let is_last = memory.tail.load(Relaxed) == WRAP_32 + 2;
-                let stamp = memory.slots().at(WRAP_32 + 2).stamp();
-                pushed.extend(fast.push_some(1, &[22]));
-                let was_refused = is_last && fast.was_refused;
-                (pushed, was_refused.then(|| stamp.ahead_of(WRAP_32 + 2)))
-            }
-        });
-        let slow = slow.join().unwrap();
-        let (pushed, ahead) = looking.join().unwrap();
-        settle(&memory, &[slow, pushed], &[]);
-        ahead
-    });
+    check(
+        Extent::Preemptions(3),
+        100,
+        &[None, Some(-2), Some(-1)],
+        || {
+            let memory = Memory::at(WRAP_32);
+            let mut slow = producer(&memory, 0);
+            let slow = spawn(move || slow.push_some(1, &[11]));
+            let mut fast = producer(&memory, 1);
+            let looking = spawn({
+                let memory = Arc::clone(&memory);
+                move || {
+                    let mut pushed = fast.push_some(1, &[21]);
+                    // Relaxed: as above.
+                    let is_last = memory.tail.load(Relaxed) == WRAP_32 + 2;
+                    let stamp = memory.slots().at(WRAP_32 + 2).stamp();
+                    pushed.extend(fast.push_some(1, &[22]));
+                    let was_refused = is_last && fast.was_refused;
+                    (pushed, was_refused.then(|| stamp.ahead_of(WRAP_32 + 2)))
+                }
+            });
+            let slow = slow.join().unwrap();
+            let (pushed, ahead) = looking.join().unwrap();
+            settle(&memory, &[slow, pushed], &[]);
+            ahead
+        },
+    );
 }
 
 /// A slot that was looked at belongs to the position that was looked for only as long as the

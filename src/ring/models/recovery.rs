@@ -2,12 +2,12 @@
 
 use super::mpmc::{consumer, filled_with, producer, settle};
 use super::{Memory, Popper, WRAP_32};
+use crate::ring::PopSide;
 use crate::ring::intent::{Intent, Run};
 use crate::ring::mpmc::Reader;
-use crate::ring::recovery::{Inheritance, Party, Swept};
-use crate::ring::slot::{Slots, Stamp};
+use crate::ring::recovery::{Adopter, Party, Swept};
+use crate::ring::slot::Slots;
 use crate::sync::modelling::{Extent, check, spawn};
-use crate::sync::mortality::killed_after;
 use crate::sync::{Acquire, Relaxed, Release};
 use crate::terms::Delivery;
 use std::sync::Arc;
@@ -45,21 +45,37 @@ impl Memory {
 }
 
 impl Popper<Reader> {
-    /// A recovery by a consumer, which goes on with what it adopts.
-    pub(super) fn sweep(&mut self, producers: u32) -> Swept {
+    /// Pops what is left of the claim that it has, if it has one.
+    pub(super) fn pop_held(&mut self) -> Vec<u64> {
+        let mut popped = Vec::new();
+        while self.reader.is_holding() {
+            popped.extend(self.pop_some(1, 1));
+        }
+        popped
+    }
+
+    /// A recovery by a consumer, which goes on with what it adopts: `most` messages of one of the
+    /// dead. The recovery lock is the caller's.
+    pub(super) fn adopt(&mut self, producers: u32, most: u64) -> Swept {
         let memory = Arc::clone(&self.memory);
-        let _locked = memory.recovery.lock().unwrap();
         let party = memory.party(&self.slots, producers);
-        let swept = party.sweep(Some(self.seat as u32), Delivery::AtLeastOnce);
+        let seat = self.seat as u32;
+        let swept = party.sweep(Some(Adopter { seat, most }), Delivery::AtLeastOnce);
         if let Some(run) = swept.adopted {
             self.reader.inherit(run);
         }
         swept
     }
+
+    pub(super) fn sweep(&mut self, producers: u32) -> Swept {
+        let memory = Arc::clone(&self.memory);
+        let _locked = memory.recovery.lock().unwrap();
+        self.adopt(producers, u64::MAX)
+    }
 }
 
 /// Positions from where the models of this file begin.
-fn run(start: u64, len: u64) -> Run {
+pub(super) fn run(start: u64, len: u64) -> Run {
     Run {
         start: WRAP_32 + start,
         len,
@@ -67,7 +83,7 @@ fn run(start: u64, len: u64) -> Run {
 }
 
 /// Lets a dead participant have said something of positions that it never got.
-fn dead_who_said(memory: &Memory, seat: usize, run: Run) {
+pub(super) fn dead_who_said(memory: &Memory, seat: usize, run: Run) {
     memory.intents[seat].stand(run, &mut 0);
     memory.bury(seat);
 }
@@ -118,12 +134,12 @@ fn nobody_adopts_what_the_living_have() {
 }
 
 /// A carries the slots of the claim before: an intent that is over, or stands for the next claim,
-/// says that these are given back. The dead one lost the first position.
+/// says that these are given back. The dead one lost both positions, which are taken one by one.
 #[test]
 fn a_claim_seen_to_be_over_is_seen_to_be_published() {
     check(Extent::Preemptions(3), 200, &[0, 1], || {
         let memory = filled_with(Memory::at(WRAP_32), 2);
-        dead_who_said(&memory, 1, run(0, 1));
+        dead_who_said(&memory, 1, run(0, 2));
         let mut winner = consumer(&memory, 2);
         let popping = spawn(move || winner.pop_some(1, 2));
         let mut heir = consumer(&memory, 3);
@@ -144,7 +160,7 @@ fn a_claim_seen_to_be_over_is_seen_to_be_published() {
 /// of this one, covers less of it than there is.
 #[test]
 fn a_claim_of_another_length_is_not_mistaken_for_the_one_before() {
-    check(Extent::Preemptions(2), 200, &[0, 1, 2], || {
+    check(Extent::Preemptions(3), 200, &[0, 1, 2], || {
         let memory = filled_with(Memory::at(WRAP_32), 2);
         dead_who_said(&memory, 1, run(0, 2));
         let mut next = producer(&memory, 0);
@@ -197,7 +213,7 @@ fn what_the_living_may_have_is_left_until_they_go_on() {
 /// claim. Tells what was seen of it.
 #[test]
 fn the_last_word_of_the_dead_is_what_counts() {
-    check(Extent::Preemptions(3), 50, &[(0, 0), (0, 1), (1, 1)], || {
+    check(Extent::Preemptions(3), 40, &[(0, 0), (1, 1)], || {
         let memory = Memory::at(WRAP_32);
         let mut dying = producer(&memory, 0);
         let pushing = spawn({
@@ -219,5 +235,62 @@ fn the_last_word_of_the_dead_is_what_counts() {
         assert_eq!(swept.tombstones + later.tombstones, 1);
         settle(&memory, &[pushed], &[]);
         (swept.settled, swept.tombstones)
+    });
+}
+
+/// What is left over of a claim that was finished 2^32 positions ago: the slot says the same
+/// again.
+#[test]
+fn what_was_finished_long_ago_is_left_alone() {
+    const FAR: u64 = 1 << 32;
+    check(Extent::Preemptions(3), 20, &[0, 1], || {
+        let memory = Memory::at(FAR);
+        let far = Run { start: 0, len: 2 };
+        dead_who_said(&memory, 0, far);
+        dead_who_said(&memory, 2, far);
+        let mut producer = producer(&memory, 1);
+        let pushing = spawn(move || producer.push_some(1, &[11]));
+        let mut heir = consumer(&memory, 3);
+        let sweeping = spawn(move || {
+            let swept = heir.sweep(2);
+            assert_eq!((swept.settled, swept.tombstones), (2, 0));
+            assert_eq!((swept.adopted, swept.waiting), (None, 0));
+            heir.pop_some(1, 1)
+        });
+        let pushed = pushing.join().unwrap();
+        let popped = sweeping.join().unwrap();
+        settle(&memory, &[pushed], &[popped.clone()]);
+        popped.len()
+    });
+}
+
+/// As above, when the 2^32 positions go by during the look: what a stamp says is believed only
+/// if the index has not gone on since. Tells whether the look was over before.
+#[test]
+fn what_a_stamp_says_ages() {
+    const FAR: u64 = 1 << 32;
+    check(Extent::Preemptions(3), 10, &[false, true], || {
+        let memory = Memory::at(0);
+        assert_eq!(producer(&memory, 0).push_some(1, &[11]), [11]);
+        dead_who_said(&memory, 1, Run { start: 0, len: 1 });
+        let going_on = spawn({
+            let memory = Arc::clone(&memory);
+            move || {
+                let index = &memory.tail;
+                assert!(index.compare_exchange(1, FAR, Release, Relaxed).is_ok());
+                memory.slots().at(FAR).release(FAR, 0);
+            }
+        });
+        let sweeping = spawn({
+            let memory = Arc::clone(&memory);
+            move || {
+                let was_early = memory.tail.load(Relaxed) == 1;
+                (memory.sweep(2, Delivery::AtLeastOnce), was_early)
+            }
+        });
+        going_on.join().unwrap();
+        let (swept, was_early) = sweeping.join().unwrap();
+        assert_eq!((swept.settled, swept.tombstones), (1, 0));
+        was_early
     });
 }

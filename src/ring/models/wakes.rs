@@ -1,0 +1,158 @@
+//! Sleepers of a ring whose slots are published in any order: a wake-up may be spent on somebody
+//! who finds a hole at the head. Who pops here is busy with its message for ever after, so that
+//! nobody else's looking around makes up for a wake-up that was lost.
+
+use super::mpmc::{consumer, producer};
+use super::{Memory, Popper, Pusher, WRAP_32};
+use crate::ring::mpmc::{Reader, Writer};
+use crate::sync::modelling::{Extent, JoinHandle, check, spawn};
+use crate::sys::clock::Instant;
+use crate::terms::{Delivery, Fences};
+use std::sync::Arc;
+
+impl Popper<Reader> {
+    /// Pops one message, as a handle does: who has slept passes the wake-up on, if there is
+    /// something for another one to do. Tells whether it had to sleep.
+    fn pop_passing_on(&mut self) -> (u64, bool) {
+        let mut has_slept = false;
+        loop {
+            if let Some(message) = self.read() {
+                if has_slept && self.is_due() {
+                    self.memory.not_empty.notify(Fences::Symmetric);
+                }
+                self.release();
+                self.memory.not_full.notify(Fences::Symmetric);
+                return (message, has_slept);
+            }
+            let not_empty = &self.memory.not_empty;
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, || self.is_due());
+            has_slept = true;
+        }
+    }
+}
+
+impl Pusher<Writer> {
+    /// As `pop_passing_on`.
+    fn push_passing_on(&mut self, message: u64) -> bool {
+        let mut has_slept = false;
+        while !self.write(message) {
+            let not_full = &self.memory.not_full;
+            not_full.wait(Fences::Symmetric, Instant::NEVER, || self.is_due());
+            has_slept = true;
+        }
+        if has_slept && self.is_due() {
+            self.memory.not_full.notify(Fences::Symmetric);
+        }
+        self.publish();
+        self.announce();
+        has_slept
+    }
+}
+
+fn two_consumers(memory: &Arc<Memory>) -> [JoinHandle<(u64, bool)>; 2] {
+    [2, 3].map(|seat| {
+        let mut consumer = consumer(memory, seat);
+        spawn(move || consumer.pop_passing_on())
+    })
+}
+
+/// The second slot is published first. Tells how many consumers slept.
+#[test]
+fn a_wake_up_spent_on_a_hole_is_made_up_for() {
+    check(Extent::Preemptions(2), 500, &[0, 1, 2], || {
+        let memory = Memory::at(WRAP_32);
+        let popping = two_consumers(&memory);
+        let pushing = spawn(move || {
+            let mut producers = [producer(&memory, 0), producer(&memory, 1)];
+            for (producer, message) in producers.iter_mut().zip([11, 21]) {
+                assert!(producer.write(message));
+            }
+            for producer in producers.iter_mut().rev() {
+                producer.publish();
+                producer.announce();
+            }
+        });
+        pushing.join().unwrap();
+        let [(one, one_slept), (other, other_slept)] = popping.map(|popper| popper.join().unwrap());
+        assert_eq!(one + other, 32);
+        u8::from(one_slept) + u8::from(other_slept)
+    });
+}
+
+/// As above, each slot published by a producer of its own. With four threads loom goes no further
+/// than one preemption.
+#[test]
+fn producers_publish_in_any_order_and_nobody_sleeps_on() {
+    check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
+        let memory = Memory::at(WRAP_32);
+        let popping = two_consumers(&memory);
+        let pushing = [0, 1].map(|seat| {
+            let mut producer = producer(&memory, seat);
+            spawn(move || {
+                assert!(producer.write(11 + 10 * seat as u64));
+                producer.publish();
+                producer.announce();
+            })
+        });
+        for pushing in pushing {
+            pushing.join().unwrap();
+        }
+        let [(one, one_slept), (other, other_slept)] = popping.map(|popper| popper.join().unwrap());
+        assert_eq!(one + other, 32);
+        u8::from(one_slept) + u8::from(other_slept)
+    });
+}
+
+/// The ring is full, and the second slot is given back first. Tells how many producers slept.
+#[test]
+fn consumers_give_back_in_any_order_and_nobody_sleeps_on() {
+    check(Extent::Preemptions(2), 500, &[0, 1, 2], || {
+        let memory = Memory::at(WRAP_32);
+        assert_eq!(producer(&memory, 0).push_some(1, &[1, 2]), [1, 2]);
+        let pushing = [0, 1].map(|seat| {
+            let mut producer = producer(&memory, seat);
+            spawn(move || producer.push_passing_on(11 + 10 * seat as u64))
+        });
+        let popping = spawn(move || {
+            let mut consumers = [consumer(&memory, 2), consumer(&memory, 3)];
+            for (consumer, message) in consumers.iter_mut().zip([1, 2]) {
+                assert_eq!(consumer.read(), Some(message));
+            }
+            for consumer in consumers.iter_mut().rev() {
+                consumer.release();
+                consumer.announce();
+            }
+        });
+        popping.join().unwrap();
+        pushing
+            .map(|pusher| u8::from(pusher.join().unwrap()))
+            .iter()
+            .sum()
+    });
+}
+
+/// A dead producer has the first slot, the other two are published, and nobody finds anything
+/// before there is a tombstone. Tells how many consumers slept.
+#[test]
+fn a_tombstone_wakes_who_waits_behind_it() {
+    check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
+        let memory = Memory::of(4, WRAP_32);
+        assert!(producer(&memory, 0).write(99));
+        memory.bury(0);
+        let popping = two_consumers(&memory);
+        let pushing = spawn(move || {
+            let mut producer = producer(&memory, 1);
+            for message in [11, 21] {
+                assert!(producer.write(message));
+                producer.publish();
+                producer.announce();
+            }
+            assert_eq!(memory.sweep(2, Delivery::AtLeastOnce).tombstones, 1);
+            memory.not_empty.notify_all();
+        });
+        pushing.join().unwrap();
+        let [(one, one_slept), (other, other_slept)] = popping.map(|popper| popper.join().unwrap());
+        assert_eq!(one + other, 32);
+        u8::from(one_slept) + u8::from(other_slept)
+    });
+}
