@@ -4,6 +4,7 @@
 mod deaths;
 mod exchange;
 mod heirs;
+mod laps;
 mod mpmc;
 mod recovery;
 mod roll;
