@@ -14,8 +14,7 @@ use slipring::{Delivery, Options};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{self, AssertUnwindSafe};
 
-/// Handles of each role that come and go; one more of each stays, so that nobody is ever alone, and
-/// there are more seats, so that nobody inherits one.
+/// Handles of each role that come and go. One more of each stays, and more seats are free.
 const HANDLES: usize = 3;
 
 #[derive(Clone, Copy, Debug)]

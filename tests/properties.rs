@@ -6,10 +6,12 @@
 )]
 
 mod naming;
+mod numbers;
 
 use core::mem;
 use core::time::Duration;
 use naming::Name;
+use numbers::{ClaimEnd, Numbered};
 use proptest::prelude::*;
 use proptest::sample::select;
 use slipring::error::{
@@ -17,69 +19,11 @@ use slipring::error::{
     TryPushError,
 };
 use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Message, Options, Peer};
+use slipring::{Options, Peer};
 use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::panic::{self, AssertUnwindSafe};
-
-/// A message that a number stands for.
-trait Numbered: Message<Owned: Debug + PartialEq + Default + Borrow<Self>> {
-    const LONGEST: usize;
-    fn of(number: u64) -> Self::Owned;
-    /// Claims a slot, writes the message in place, and commits if it is to.
-    fn write(producer: &mut Producer<Self>, number: u64, end: ClaimEnd) -> bool;
-}
-
-impl Numbered for u64 {
-    const LONGEST: usize = 8;
-
-    fn of(number: u64) -> u64 {
-        number ^ 0x5555_5555_5555_5555
-    }
-
-    fn write(producer: &mut Producer<u64>, number: u64, end: ClaimEnd) -> bool {
-        let Ok(mut claim) = producer.try_claim() else {
-            return false;
-        };
-        claim.write(&Self::of(number));
-        match end {
-            ClaimEnd::Commit => claim.commit(),
-            ClaimEnd::Drop => drop(claim),
-            ClaimEnd::Forget => mem::forget(claim),
-        }
-        true
-    }
-}
-
-impl Numbered for [u8] {
-    const LONGEST: usize = 20;
-
-    fn of(number: u64) -> Vec<u8> {
-        let len = (number * 7) as usize % (Self::LONGEST + 1);
-        (0..len).map(|at| (number as usize + at) as u8).collect()
-    }
-
-    fn write(producer: &mut Producer<[u8]>, number: u64, end: ClaimEnd) -> bool {
-        let Ok(mut claim) = producer.try_claim() else {
-            return false;
-        };
-        std::io::Write::write_all(&mut claim, &Self::of(number)).unwrap();
-        match end {
-            ClaimEnd::Commit => claim.commit(),
-            ClaimEnd::Drop => drop(claim),
-            ClaimEnd::Forget => mem::forget(claim),
-        }
-        true
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum ClaimEnd {
-    Commit,
-    Drop,
-    Forget,
-}
 
 #[derive(Clone, Copy, Debug)]
 enum GuardEnd {

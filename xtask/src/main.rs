@@ -3,7 +3,7 @@
 //! - `cargo run -p xtask -- models` runs the models under loom, twice, and under shuttle;
 //! - `cargo run -p xtask -- spin` runs the models of the protocol, which need Spin and a C compiler;
 //! - `cargo run -p xtask -- mutants` demands that the models find every ordering needed; with
-//!   part of a path, in those files only.
+//!   part of a path or of a mistake's name, those only.
 
 mod mistakes;
 mod models;
@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         Some("spin") => spin::run(),
         Some("mutants") => mutants::run(&env::args().nth(2).unwrap_or_default()),
         _ => Err(
-            "usage: cargo run -p xtask -- <models | mutants [part of a path] | spin>".to_owned(),
+            "usage: cargo run -p xtask -- <models | mutants [part of a path or name] | spin>"
+                .to_owned(),
         ),
     };
     match done {
