@@ -3,6 +3,7 @@
 use crate::sync::Bytes;
 use crate::terms::Encoding;
 use bytemuck::Pod;
+use core::marker::PhantomData;
 
 /// What a ring can carry: any [`bytemuck::Pod`] type, or `[u8]`.
 ///
@@ -237,5 +238,44 @@ impl Wire for [u8] {
         unsafe { slot.copy_to(&mut message.spare_capacity_mut()[..len]) };
         // SAFETY: the line above initialised as many.
         unsafe { message.set_len(len) };
+    }
+}
+
+/// A message in a slot that is this process's until it is given back.
+#[derive(Debug)]
+pub(crate) struct Payload<'ring, M: ?Sized> {
+    slot: Bytes,
+    len: u32,
+    messages: PhantomData<(&'ring (), fn() -> &'ring M)>,
+}
+
+impl<M: Message + ?Sized> Payload<'_, M> {
+    /// The message, if it can have the length that its slot's word tells.
+    ///
+    /// # Safety
+    ///
+    /// The slot was laid out for the shape of `M` with room for `size` bytes, and lies there as
+    /// long as the value.
+    #[inline(always)]
+    pub(crate) unsafe fn new(slot: Bytes, len: u32, size: u32) -> Option<Self> {
+        M::can_have(len, size).then_some(Self {
+            slot,
+            len,
+            messages: PhantomData,
+        })
+    }
+
+    /// Copies the message out.
+    #[inline(always)]
+    pub(crate) fn load(self) -> M::Owned {
+        // SAFETY: as `new` was promised, and it checked the length.
+        unsafe { M::load(self.slot, self.len) }
+    }
+
+    /// Copies the message out over `message`, whose memory is used again.
+    #[inline(always)]
+    pub(crate) fn load_into(self, message: &mut M::Owned) {
+        // SAFETY: as for `load`.
+        unsafe { M::load_into(self.slot, self.len, message) }
     }
 }

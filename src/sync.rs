@@ -31,6 +31,15 @@ mod bytes {
     #[derive(Clone, Copy, Debug)]
     pub struct Bytes(*mut u8);
 
+    /// Whether a value travels through registers, word by word. A copy in vectors reads memory in
+    /// other pieces than it was written in, perhaps just before, and then has to wait until all
+    /// that was stored earlier has reached the cache: also the last message, whose line is still
+    /// on its way.
+    const fn is_moved_by_words<T>() -> bool {
+        const LINE: usize = 64;
+        size_of::<T>() <= LINE && size_of::<T>() % size_of::<u64>() == 0
+    }
+
     impl Bytes {
         /// # Safety
         ///
@@ -50,9 +59,24 @@ mod bytes {
         ///
         /// # Safety
         ///
-        /// The address is aligned for `T`, and `size_of::<T>()` bytes lie there.
+        /// The address is aligned for `T` and for a `u64`, and `size_of::<T>()` bytes lie there.
+        /// A `T` has no padding.
         #[inline(always)]
         pub(crate) unsafe fn store<T: Copy>(self, value: &T) {
+            if is_moved_by_words::<T>() {
+                let (from, to) = (ptr::from_ref(value).cast::<u64>(), self.0.cast::<u64>());
+                for place in 0..size_of::<T>() / size_of::<u64>() {
+                    // SAFETY: within `value`.
+                    let from = unsafe { from.add(place) };
+                    // SAFETY: initialised, and perhaps less aligned than a word.
+                    let word = unsafe { from.read_unaligned() };
+                    // SAFETY: within the `T` that lies here.
+                    let to = unsafe { to.add(place) };
+                    // SAFETY: valid and aligned by this function's contract.
+                    unsafe { to.write_volatile(word) };
+                }
+                return;
+            }
             // SAFETY: valid and aligned for a `T` by this function's contract.
             unsafe { ptr::copy_nonoverlapping(value, self.0.cast::<T>(), 1) }
         }
@@ -62,16 +86,31 @@ mod bytes {
         ///
         /// # Safety
         ///
-        /// The address is aligned for `T`, and `size_of::<T>()` bytes lie there that are
-        /// valid for `T` whatever they are.
+        /// The address is aligned for `T` and for a `u64`, and `size_of::<T>()` bytes lie there
+        /// that are valid for `T` whatever they are.
         #[inline(always)]
         pub(crate) unsafe fn load<T: Copy>(self) -> T {
-            if size_of::<T>() <= size_of::<usize>() {
+            if size_of::<T>() <= size_of::<u64>() {
                 // A register holds it: no need to go through memory.
                 // SAFETY: valid and aligned for a `T` by this function's contract.
                 return unsafe { ptr::read_volatile(self.0.cast::<T>()) };
             }
             let mut copy = MaybeUninit::<T>::uninit();
+            if is_moved_by_words::<T>() {
+                let (from, to) = (self.0.cast::<u64>(), copy.as_mut_ptr().cast::<u64>());
+                for place in 0..size_of::<T>() / size_of::<u64>() {
+                    // SAFETY: within the `T` that lies here.
+                    let from = unsafe { from.add(place) };
+                    // SAFETY: valid and aligned by this function's contract.
+                    let word = unsafe { from.read_volatile() };
+                    // SAFETY: within `copy`.
+                    let to = unsafe { to.add(place) };
+                    // SAFETY: `copy` is valid for writes, and perhaps less aligned than a word.
+                    unsafe { to.write_unaligned(word) };
+                }
+                // SAFETY: all of it was written, and any bytes are valid for `T`.
+                return unsafe { copy.assume_init() };
+            }
             // SAFETY: as above; private memory such as `copy` does not overlap a slot.
             unsafe { ptr::copy_nonoverlapping(self.0.cast::<T>(), copy.as_mut_ptr(), 1) }
             forget_origin(copy.as_mut_ptr().cast());
@@ -86,7 +125,7 @@ mod bytes {
         /// As for [`Bytes::load`].
         #[inline(always)]
         pub(crate) unsafe fn load_into<T: Copy>(self, target: &mut T) {
-            if size_of::<T>() <= size_of::<usize>() {
+            if size_of::<T>() <= size_of::<u64>() {
                 // SAFETY: this function's contract is the same.
                 *target = unsafe { self.load() };
                 return;

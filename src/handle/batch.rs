@@ -1,11 +1,11 @@
 //! Many messages at once: one announcement for all of them.
 
-use super::{Consumer, Producer, Protocol};
+use super::producer::fits;
+use super::{Consumer, Producer, Protocol, patiently};
 use crate::attachment::Patience;
 use crate::error::{PopError, PushError, PushSliceError, TooLong, TryPopError, TryPushError};
-use crate::message::Message;
-use crate::ring::PushSide;
-use crate::sync::Bytes;
+use crate::message::{Message, Payload};
+use crate::ring::{PopSide, PushSide};
 use core::borrow::Borrow;
 
 impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
@@ -37,7 +37,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         self.fits(first.borrow())?;
         let fitting = self.fitting(messages);
         self.room(Patience::None, fitting)?;
-        match self.send_some(messages, fitting)? {
+        match self.send_slice(messages, fitting)? {
             0 => {
                 // Its own first slot was free: a `borrow` must have forked.
                 self.admit()?;
@@ -76,8 +76,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 .map_err(PushError::from)
                 .and_then(|()| {
                     let fitting = self.fitting(&messages[pushed..]);
-                    self.wait_for_room(fitting)?;
-                    Ok(self.send_some(&messages[pushed..], fitting)?)
+                    patiently(|| self.room(Patience::Forever, fitting))?;
+                    Ok(self.send_slice(&messages[pushed..], fitting)?)
                 });
             pushed += sent.map_err(|reason| PushSliceError { pushed, reason })?;
         }
@@ -99,7 +99,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
     /// Pushes messages until one does not fit or no slot is free, `most` at most; the first slot
     /// is claimed.
-    fn send_some<B: Borrow<M>>(&mut self, messages: &[B], most: usize) -> Result<usize, TooLong> {
+    fn send_slice<B: Borrow<M>>(&mut self, messages: &[B], most: usize) -> Result<usize, TooLong> {
         /// What was published is announced, and what was claimed beyond it given up, even if a
         /// `borrow` panics, but not in a child that a `borrow` forked.
         struct Announced<'p, M: Message + ?Sized, P: Protocol>(&'p mut Producer<M, P>);
@@ -114,23 +114,36 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         let batch = Announced(self);
         let producer = &mut *batch.0;
         let mut sent = 0;
-        for message in messages.iter().take(most) {
-            let message = message.borrow();
-            if !producer.is_here() {
+        let mut too_long = None;
+        // An error is told by the next call, which meets it first.
+        while sent < most && matches!(producer.look(most - sent), Ok(true)) {
+            let Producer {
+                writer,
+                end,
+                message_size,
+                ..
+            } = &mut *producer;
+            let run = writer.send_claimed(&end.station().for_pushing(), |slot| {
+                let message = messages[..most].get(sent)?.borrow();
+                end.admit().ok()?;
+                if let Err(refused) = fits(message, *message_size) {
+                    too_long = Some(refused);
+                    return None;
+                }
+                // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
+                // producer's alone, and the message fits.
+                unsafe { message.store(slot) }
+                sent += 1;
+                Some(message.wire_len() as u32)
+            });
+            if run == 0 {
                 break;
             }
-            match producer.fits(message) {
-                Ok(()) => {}
-                Err(too_long) if sent == 0 => return Err(too_long),
-                Err(_) => break,
-            }
-            if !matches!(producer.look(most - sent), Ok(true)) {
-                break;
-            }
-            producer.fill(message);
-            sent += 1;
         }
-        Ok(sent)
+        match too_long {
+            Some(too_long) if sent == 0 => Err(too_long),
+            _ => Ok(sent),
+        }
     }
 }
 
@@ -162,8 +175,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if messages.is_empty() {
             return Ok(0);
         }
-        let first = self.next(Patience::None, messages.len())?;
-        Ok(self.receive_slice(first, messages))
+        self.next(Patience::None, messages.len())?;
+        Ok(self.receive_slice(messages))
     }
 
     /// Pops as [`try_pop_slice`](Self::try_pop_slice) does, and waits for the first message.
@@ -176,8 +189,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if messages.is_empty() {
             return Ok(0);
         }
-        let first = self.wait_for_next(messages.len())?;
-        Ok(self.receive_slice(first, messages))
+        patiently(|| self.next(Patience::Forever, messages.len()))?;
+        Ok(self.receive_slice(messages))
     }
 
     /// Pops up to `most` messages and appends them to `messages`; otherwise as
@@ -207,8 +220,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if most == 0 {
             return Ok(0);
         }
-        let first = self.next(Patience::None, most)?;
-        Ok(self.receive_vec(first, messages, most))
+        self.next(Patience::None, most)?;
+        Ok(self.receive_vec(messages, most))
     }
 
     /// Pops as [`try_pop_vec`](Self::try_pop_vec) does, and waits for the first message.
@@ -225,30 +238,26 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if most == 0 {
             return Ok(0);
         }
-        let first = self.wait_for_next(most)?;
-        Ok(self.receive_vec(first, messages, most))
+        patiently(|| self.next(Patience::Forever, most))?;
+        Ok(self.receive_vec(messages, most))
     }
 
-    fn receive_slice(&mut self, first: u32, messages: &mut [M::Owned]) -> usize {
+    fn receive_slice(&mut self, messages: &mut [M::Owned]) -> usize {
         let mut free = messages.iter_mut();
-        self.receive_some(first, free.len(), |payload, len| {
+        self.receive_some(free.len(), |next| {
             if let Some(message) = free.next() {
-                // SAFETY: as for `receive`.
-                unsafe { M::load_into(payload, len, message) }
+                next.load_into(message);
             }
         })
     }
 
-    fn receive_vec(&mut self, first: u32, messages: &mut Vec<M::Owned>, most: usize) -> usize {
-        self.receive_some(first, most, |payload, len| {
-            // SAFETY: as for `receive`.
-            messages.push(unsafe { M::load(payload, len) });
-        })
+    fn receive_vec(&mut self, messages: &mut Vec<M::Owned>, most: usize) -> usize {
+        self.receive_some(most, |next| messages.push(next.load()))
     }
 
-    /// Pops the next message, which is `first` bytes long, and those after it, at most a lap.
+    /// Pops the next message, which is there, and those after it, at most a lap.
     #[inline(always)]
-    fn receive_some(&mut self, first: u32, most: usize, mut keep: impl FnMut(Bytes, u32)) -> usize {
+    fn receive_some(&mut self, most: usize, mut keep: impl FnMut(Payload<'_, M>)) -> usize {
         /// What was given back is announced even if the `Vec` panics.
         struct Announced<'c, M: Message + ?Sized, P: Protocol>(&'c mut Consumer<M, P>);
         impl<M: Message + ?Sized, P: Protocol> Drop for Announced<'_, M, P> {
@@ -259,19 +268,25 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         let most = most.min(self.capacity());
         let batch = Announced(self);
         let consumer = &mut *batch.0;
-        let mut len = first;
         let mut received = 0;
         loop {
-            keep(consumer.payload(), len);
-            consumer.give_back();
-            received += 1;
-            if received == most {
+            let words = consumer.end.station().for_popping();
+            let run = consumer.reader.receive_taken(&words, |slot, len| {
+                // SAFETY: the ring was opened for the shape of `M`; `keep` is done with the
+                // payload when it returns.
+                match unsafe { Payload::new(slot, len, consumer.message_size) } {
+                    Some(next) if received < most => {
+                        keep(next);
+                        received += 1;
+                        true
+                    }
+                    _ => false,
+                }
+            });
+            let is_over = run == 0 || received == most;
+            // An error is told by the next call, which meets it first.
+            if is_over || !matches!(consumer.look(most - received), Ok(Some(_))) {
                 return received;
-            }
-            match consumer.look(most - received) {
-                Ok(Some(next)) => len = next,
-                // An error is told by the next call, which meets it first.
-                Ok(None) | Err(_) => return received,
             }
         }
     }

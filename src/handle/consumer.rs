@@ -1,11 +1,11 @@
 //! The end that pops.
 
-use super::{Iter, Protocol, ReadGuard, TryIter};
+use super::{Iter, Protocol, ReadGuard, TryIter, patiently};
 use crate::attachment::{End, Patience, within};
 use crate::error::{
     AttachError, Broken, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError,
 };
-use crate::message::Message;
+use crate::message::{Message, Payload};
 use crate::ring::PopSide;
 use crate::ring::slot::TOMBSTONE;
 use crate::sync::{Bytes, Relaxed};
@@ -35,8 +35,8 @@ use core::time::Duration;
 /// woken.
 pub struct Consumer<M: Message + ?Sized, P: Protocol> {
     pub(super) reader: P::Reader,
-    message_size: u32,
-    end: End,
+    pub(super) message_size: u32,
+    pub(super) end: End,
     messages: PhantomData<fn(&M)>,
     not_sync: PhantomData<Cell<()>>,
 }
@@ -79,8 +79,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// interval. See [`TryPopError`].
     #[inline]
     pub fn try_pop(&mut self) -> Result<M::Owned, TryPopError> {
-        let len = self.next(Patience::None, 1)?;
-        Ok(self.receive(len))
+        match self.receive_now(|next| next.load()) {
+            Some(message) => Ok(message),
+            None => Ok(self.receive_later(Patience::None, |next| next.load())?),
+        }
     }
 
     /// Pops the next message, and waits for it if there is none: for the producer to push, or to
@@ -111,8 +113,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// producer that never came is waited for. See [`PopError`].
     #[inline]
     pub fn pop(&mut self) -> Result<M::Owned, PopError> {
-        let len = self.wait_for_next(1)?;
-        Ok(self.receive(len))
+        match self.receive_now(|next| next.load()) {
+            Some(message) => Ok(message),
+            None => self.receive_patiently(|next| next.load()),
+        }
     }
 
     /// [Pops](Self::pop) the next message, and gives up when none came for as long as `timeout`.
@@ -123,8 +127,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// As for [`pop`](Self::pop), and [`TimedOut`](PopTimeoutError::TimedOut).
     #[inline]
     pub fn pop_timeout(&mut self, timeout: Duration) -> Result<M::Owned, PopTimeoutError> {
-        let len = self.next(Patience::For(timeout), 1)?;
-        Ok(self.receive(len))
+        match self.receive_now(|next| next.load()) {
+            Some(message) => Ok(message),
+            None => Ok(self.receive_later(Patience::For(timeout), |next| next.load())?),
+        }
     }
 
     /// [Pops](Self::try_pop) over `message`, whose memory is used again: a `Vec<u8>` with room for
@@ -148,9 +154,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// As for [`try_pop`](Self::try_pop).
     #[inline]
     pub fn try_pop_into(&mut self, message: &mut M::Owned) -> Result<(), TryPopError> {
-        let len = self.next(Patience::None, 1)?;
-        self.receive_into(len, message);
-        Ok(())
+        match self.receive_now(|next| next.load_into(message)) {
+            Some(()) => Ok(()),
+            None => Ok(self.receive_later(Patience::None, |next| next.load_into(message))?),
+        }
     }
 
     /// [Pops](Self::pop) over `message`, as [`try_pop_into`](Self::try_pop_into) does, and waits.
@@ -160,9 +167,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// As for [`pop`](Self::pop).
     #[inline]
     pub fn pop_into(&mut self, message: &mut M::Owned) -> Result<(), PopError> {
-        let len = self.wait_for_next(1)?;
-        self.receive_into(len, message);
-        Ok(())
+        match self.receive_now(|next| next.load_into(message)) {
+            Some(()) => Ok(()),
+            None => self.receive_patiently(|next| next.load_into(message)),
+        }
     }
 
     /// [Pops](Self::pop_timeout) over `message`, as [`try_pop_into`](Self::try_pop_into) does, and
@@ -177,9 +185,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         message: &mut M::Owned,
         timeout: Duration,
     ) -> Result<(), PopTimeoutError> {
-        let len = self.next(Patience::For(timeout), 1)?;
-        self.receive_into(len, message);
-        Ok(())
+        match self.receive_now(|next| next.load_into(message)) {
+            Some(()) => Ok(()),
+            None => Ok(self.receive_later(Patience::For(timeout), |next| next.load_into(message))?),
+        }
     }
 
     /// Reads the next message in place if there is one. Never blocks. The slot is given back when
@@ -219,7 +228,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// As for [`pop`](Self::pop).
     #[inline]
     pub fn read(&mut self) -> Result<ReadGuard<'_, M, P>, PopError> {
-        let len = self.wait_for_next(1)?;
+        let len = patiently(|| self.next(Patience::Forever, 1))?;
         Ok(ReadGuard::new(self, len))
     }
 
@@ -388,15 +397,52 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         }
     }
 
+    /// Pops the next message, as what `read` makes of it, if nothing stands in the way; says
+    /// nothing of what does.
     #[inline(always)]
-    pub(super) fn wait_for_next(&mut self, most: usize) -> Result<u32, PopError> {
-        loop {
-            match self.next(Patience::Forever, most) {
-                Ok(len) => return Ok(len),
-                Err(Refused::NotNow) => {}
-                Err(Refused::Broken(broken)) => return Err(broken.into()),
-            }
+    fn receive_now<R>(&mut self, read: impl FnOnce(Payload<'_, M>) -> R) -> Option<R> {
+        if self.end.admit().is_err() {
+            return None;
         }
+        let words = self.end.station().for_popping();
+        let message = self.reader.receive_one(&words, |slot, len| {
+            // SAFETY: the ring was opened for the shape of `M`; `read` is done with the payload
+            // when it returns.
+            unsafe { Payload::new(slot, len, self.message_size) }.map(read)
+        });
+        if message.is_some() {
+            self.announce();
+        }
+        message
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn receive_later<R>(
+        &mut self,
+        patience: Patience,
+        read: impl FnOnce(Payload<'_, M>) -> R,
+    ) -> Result<R, Refused> {
+        // Without another look at once, which would take the line away from who is about to fill
+        // the slot.
+        self.end.admit()?;
+        let len = self.next_later(patience, 1)?;
+        // SAFETY: as for `receive_now`.
+        let next = unsafe { Payload::new(self.payload(), len, self.message_size) };
+        let message = next.map(read).ok_or(Refused::NotNow)?;
+        self.release();
+        Ok(message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn receive_patiently<R>(
+        &mut self,
+        mut read: impl FnMut(Payload<'_, M>) -> R,
+    ) -> Result<R, PopError> {
+        Ok(patiently(|| {
+            self.receive_later(Patience::Forever, &mut read)
+        })?)
     }
 
     fn is_due(&self) -> bool {
@@ -420,13 +466,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// Gives the next slot that was taken back, and says so.
     #[inline(always)]
     pub(super) fn release(&mut self) {
-        self.give_back();
-        self.announce();
-    }
-
-    #[inline(always)]
-    pub(super) fn give_back(&mut self) {
         self.reader.release(&self.end.station().for_popping());
+        self.announce();
     }
 
     /// Lets others know of what was given back.
@@ -436,21 +477,6 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         self.reader.tell(&words);
         let header = self.end.view().header();
         header.not_full.0.notify(self.end.fences());
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, len: u32) -> M::Owned {
-        // SAFETY: the ring was opened for the shape of `M`, and `next` checked the length.
-        let message = unsafe { M::load(self.payload(), len) };
-        self.release();
-        message
-    }
-
-    #[inline(always)]
-    fn receive_into(&mut self, len: u32, message: &mut M::Owned) {
-        // SAFETY: as for `receive`.
-        unsafe { M::load_into(self.payload(), len, message) }
-        self.release();
     }
 }
 

@@ -16,6 +16,7 @@ pub use self::iter::{Iter, TryIter};
 pub use self::producer::Producer;
 pub use self::ring::Ring;
 
+use crate::error::{Broken, Refused};
 use crate::ring::{PopSide, PushSide, mpmc, spsc};
 use crate::terms::Kind;
 
@@ -71,4 +72,16 @@ impl Rules for Mpmc {
     type Writer = mpmc::Writer;
     type Reader = mpmc::Reader;
     const KIND: Kind = Kind::Mpmc;
+}
+
+/// Does what who waits for ever does when its time is up: begin again.
+#[inline(always)]
+fn patiently<R>(mut attempt: impl FnMut() -> Result<R, Refused>) -> Result<R, Broken> {
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(Refused::NotNow) => {}
+            Err(Refused::Broken(broken)) => return Err(broken),
+        }
+    }
 }

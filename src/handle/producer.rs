@@ -1,6 +1,6 @@
 //! The end that pushes.
 
-use super::{Claim, Protocol};
+use super::{Claim, Protocol, patiently};
 use crate::attachment::{End, Patience, within};
 use crate::error::{
     AttachError, Broken, Corrupt, Disconnected, Forked, PushError, PushTimeoutError, Refused,
@@ -33,9 +33,9 @@ use core::time::Duration;
 /// While there is room no push makes a system call, unless the consumer sleeps and has to be
 /// woken.
 pub struct Producer<M: Message + ?Sized, P: Protocol> {
-    writer: P::Writer,
+    pub(super) writer: P::Writer,
     pub(super) message_size: u32,
-    end: End,
+    pub(super) end: End,
     messages: PhantomData<fn(&M)>,
     not_sync: PhantomData<Cell<()>>,
 }
@@ -77,9 +77,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     #[inline]
     pub fn try_push(&mut self, message: &M) -> Result<(), TryPushError> {
         self.fits(message)?;
-        self.room(Patience::None, 1)?;
-        self.send(message);
-        Ok(())
+        if self.send_now(message) {
+            return Ok(());
+        }
+        Ok(self.send_later(message, Patience::None)?)
     }
 
     /// Pushes a message, and waits for room if there is none: for the consumer to take a message,
@@ -103,9 +104,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     #[inline]
     pub fn push(&mut self, message: &M) -> Result<(), PushError> {
         self.fits(message)?;
-        self.wait_for_room(1)?;
-        self.send(message);
-        Ok(())
+        if self.send_now(message) {
+            return Ok(());
+        }
+        self.send_patiently(message)
     }
 
     /// [Pushes](Self::push) a message, and gives up when there was no room for as long as
@@ -131,9 +133,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     #[inline]
     pub fn push_timeout(&mut self, message: &M, timeout: Duration) -> Result<(), PushTimeoutError> {
         self.fits(message)?;
-        self.room(Patience::For(timeout), 1)?;
-        self.send(message);
-        Ok(())
+        if self.send_now(message) {
+            return Ok(());
+        }
+        Ok(self.send_later(message, Patience::For(timeout))?)
     }
 
     /// Claims the next slot, to write a message in place, if it is free. Never blocks.
@@ -169,7 +172,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     ///
     /// As for [`push`](Self::push).
     pub fn claim(&mut self) -> Result<Claim<'_, M, P>, PushError> {
-        self.wait_for_room(1)?;
+        patiently(|| self.room(Patience::Forever, 1))?;
         Ok(Claim::new(self))
     }
 
@@ -234,27 +237,26 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
     #[inline(always)]
     pub(super) fn fits(&self, message: &M) -> Result<(), TooLong> {
-        if message.fits(self.message_size) {
-            Ok(())
-        } else {
-            Err(TooLong {
-                len: message.wire_len(),
-                max: self.message_size as usize,
-            })
-        }
+        fits(message, self.message_size)
     }
 
     pub(super) fn admit(&self) -> Result<(), Broken> {
         self.end.admit()
     }
 
-    /// Makes sure of a free slot, and of up to `most`.
     #[inline(always)]
-    pub(super) fn room(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
+    fn may_push(&self) -> Result<(), Refused> {
         self.end.admit()?;
         if self.end.is_closed() {
             return Err(Disconnected::Closed.into());
         }
+        Ok(())
+    }
+
+    /// Makes sure of a free slot, and of up to `most`.
+    #[inline(always)]
+    pub(super) fn room(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
+        self.may_push()?;
         if self.look(most)? {
             return Ok(());
         }
@@ -281,7 +283,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                     return Ok(());
                 }
             }
-            let is_due = || self.writer.is_due(&station.for_pushing());
+            let is_due = || self.writer.is_holding() || self.writer.is_due(&station.for_pushing());
             let has_slept = self.end.wait(deadline, most, is_due)?;
             if self.look(most)? {
                 // The wake-up may have been for the slot after this one.
@@ -300,22 +302,42 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         }
     }
 
+    /// Pushes a message that fits, if nothing stands in the way; says nothing of what does.
     #[inline(always)]
-    pub(super) fn wait_for_room(&mut self, most: usize) -> Result<(), PushError> {
-        loop {
-            match self.room(Patience::Forever, most) {
-                Ok(()) => return Ok(()),
-                Err(Refused::NotNow) => {}
-                Err(Refused::Broken(broken)) => return Err(broken.into()),
-            }
+    fn send_now(&mut self, message: &M) -> bool {
+        if self.may_push().is_err() {
+            return false;
         }
+        let words = self.end.station().for_pushing();
+        let is_sent = self.writer.send_one(&words, |slot| {
+            // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
+            // producer's alone, and the message was found to fit.
+            unsafe { message.store(slot) }
+            message.wire_len() as u32
+        });
+        if is_sent {
+            self.announce();
+        }
+        is_sent
     }
 
-    /// Copies a message that fits into the next slot, which is free, and publishes it.
-    #[inline(always)]
-    fn send(&mut self, message: &M) {
-        self.fill(message);
-        self.announce();
+    #[cold]
+    #[inline(never)]
+    fn send_later(&mut self, message: &M, patience: Patience) -> Result<(), Refused> {
+        // Without another look at once, which would take the line away from who is about to free
+        // the slot.
+        self.may_push()?;
+        self.room_later(patience, 1)?;
+        // SAFETY: as for `send_now`.
+        unsafe { message.store(self.payload()) }
+        self.commit(message.wire_len() as u32);
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_patiently(&mut self, message: &M) -> Result<(), PushError> {
+        Ok(patiently(|| self.send_later(message, Patience::Forever))?)
     }
 
     /// Whether slots can be reached: not in a forked child.
@@ -339,16 +361,6 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         self.announce();
     }
 
-    /// Copies a message that fits into the next slot, which was claimed.
-    #[inline(always)]
-    pub(super) fn fill(&mut self, message: &M) {
-        let words = self.end.station().for_pushing();
-        // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
-        // producer's alone, and the message was found to fit.
-        unsafe { message.store(self.writer.slot(&words).payload()) }
-        self.writer.publish(&words, message.wire_len() as u32);
-    }
-
     /// Lets others know of what was published.
     #[inline(always)]
     pub(super) fn announce(&self) {
@@ -365,6 +377,18 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         if tombstones > 0 {
             self.end.tell_of_tombstones(tombstones);
         }
+    }
+}
+
+#[inline(always)]
+pub(super) fn fits<M: Message + ?Sized>(message: &M, size: u32) -> Result<(), TooLong> {
+    if message.fits(size) {
+        Ok(())
+    } else {
+        Err(TooLong {
+            len: message.wire_len(),
+            max: size as usize,
+        })
     }
 }
 

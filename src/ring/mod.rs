@@ -20,7 +20,7 @@ mod models;
 use self::intent::{Intent, Run};
 use self::slot::{Slot, Slots};
 use crate::error::Corrupt;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Bytes};
 use core::fmt::Debug;
 
 /// The fewest slots: at 1, "full" and "free for the next lap" would be the same stamp.
@@ -56,6 +56,14 @@ pub trait PushSide: Sized + Debug {
     /// until it is published or abandoned.
     fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
 
+    /// Publishes one message, which `fill` puts into the slot and says how long it is: if nothing
+    /// stands in the way. Why it did not, [`claim`](Self::claim) tells. `fill` does not panic.
+    fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool;
+
+    /// Publishes claimed slots, one after the other, as long as `fill` puts a message into the
+    /// slot and says how long it is. Says how many.
+    fn send_claimed(&mut self, words: &Words<'_>, fill: impl FnMut(Bytes) -> Option<u32>) -> u64;
+
     /// The next of the claimed slots.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
@@ -65,6 +73,11 @@ pub trait PushSide: Sized + Debug {
 
     /// Lets observers and successors know of what was published.
     fn tell(&self, words: &Words<'_>);
+
+    /// Whether anything is claimed and not published that [`is_due`](Self::is_due) does not see.
+    fn is_holding(&self) -> bool {
+        false
+    }
 
     /// Gives up what is claimed and not published. Says how many positions were left without a
     /// message.
@@ -88,6 +101,18 @@ pub trait PopSide: Sized + Debug {
     /// The length of the next message, if there is one, and up to `most` taken at once. What is
     /// taken is this end's until it is released.
     fn take(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt>;
+
+    /// Gives one message to `read` and its slot back, if nothing stands in the way. Why it did not,
+    /// or what `read` made nothing of, [`take`](Self::take) tells. `read` does not panic.
+    fn receive_one<R>(
+        &mut self,
+        words: &Words<'_>,
+        read: impl FnOnce(Bytes, u32) -> Option<R>,
+    ) -> Option<R>;
+
+    /// Gives slots that were taken back, one after the other, as long as `keep` takes the message.
+    /// Says how many.
+    fn receive_taken(&mut self, words: &Words<'_>, keep: impl FnMut(Bytes, u32) -> bool) -> u64;
 
     /// The next of the slots that were taken.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;

@@ -17,7 +17,7 @@ use super::slot::{Slots, TOMBSTONE};
 use super::spsc::{Reader, Writer};
 use super::{PopSide, PushSide, Words};
 use crate::sync::modelling::{Mutex, yield_now};
-use crate::sync::{AtomicU32, AtomicU64};
+use crate::sync::{AtomicU32, AtomicU64, Bytes};
 use crate::sys::clock::Instant;
 use crate::terms::Fences;
 use crate::wait::Event;
@@ -166,6 +166,12 @@ impl<W: PushSide> Pusher<W> {
         free
     }
 
+    /// Pushes a message as `Producer` does when nothing stands in the way.
+    fn send(&mut self, message: u64) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.send_one(&words, |slot| put(message, slot))
+    }
+
     fn publish(&mut self) {
         let words = self.memory.for_pushing(&self.slots, self.seat);
         self.writer.publish(&words, 8);
@@ -207,10 +213,10 @@ impl<W: PushSide> Pusher<W> {
 
     /// Without the event words, whose fences and locks order more than a ring needs.
     fn push_spinning(&mut self, message: u64) {
-        while !self.write(message) {
+        while !self.send(message) {
+            self.was_refused = true;
             yield_now();
         }
-        self.publish();
         self.tell();
     }
 }
@@ -264,6 +270,12 @@ impl<R: PopSide> Popper<R> {
         }
     }
 
+    /// Pops a message as `Consumer` does when nothing stands in the way.
+    fn receive(&mut self) -> Option<u64> {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.receive_one(&words, get)
+    }
+
     fn release(&mut self) {
         let words = self.memory.for_popping(&self.slots, self.seat);
         self.reader.release(&words);
@@ -299,11 +311,11 @@ impl<R: PopSide> Popper<R> {
     /// Without the event words, as `push_spinning`.
     fn pop_spinning(&mut self) -> u64 {
         loop {
-            if let Some(message) = self.read() {
-                self.release();
+            if let Some(message) = self.receive() {
                 self.tell();
                 return message;
             }
+            self.was_refused = true;
             yield_now();
         }
     }
@@ -322,4 +334,15 @@ impl<R: PopSide> Popper<R> {
             not_empty.wait(Fences::Symmetric, until, || self.is_due());
         }
     }
+}
+
+fn put(message: u64, slot: Bytes) -> u32 {
+    // SAFETY: the slot holds a `u64`, and is the producer's that puts it there.
+    unsafe { slot.store(&message) };
+    8
+}
+
+fn get(slot: Bytes, len: u32) -> Option<u64> {
+    // SAFETY: the slot holds a `u64`, and is the consumer's that gets it.
+    (len == 8).then(|| unsafe { slot.load() })
 }

@@ -24,10 +24,10 @@
 //! before. Who sees a claim sees all before it, as only claims move the index.
 
 use super::intent::{Intent, MAX_CLAIM, Run};
-use super::slot::{Slot, Slots, TOMBSTONE};
+use super::slot::{Slot, Slots, Stamp, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
-use crate::sync::{Acquire, Relaxed, Release};
+use crate::sync::{Acquire, Bytes, Relaxed, Release};
 
 /// How often a claim may be lost to others before it counts as refused. Each time somebody else
 /// made progress; so many in a row are a peer that moves the index for nothing.
@@ -40,6 +40,13 @@ struct Held {
     until: u64,
     /// What the count of the intent says.
     counted: u32,
+}
+
+/// A claimed position that nobody remembers but who has it.
+struct One<'r> {
+    position: u64,
+    slot: Slot<'r>,
+    stamp: Stamp,
 }
 
 /// What the slot at the index says to who wants to claim it.
@@ -62,6 +69,49 @@ impl Held {
     #[inline(always)]
     fn is_empty(&self) -> bool {
         self.position == self.until
+    }
+
+    /// Claims the position at the index, if one look finds its slot `ready` ahead of it and nobody
+    /// else is quicker. What is claimed is the caller's to finish, or to [keep](Self::keep).
+    ///
+    /// It is handed over by value: what goes through memory around a compare-and-swap has to wait
+    /// for it.
+    #[inline(always)]
+    fn seize_one<'r>(&mut self, words: &Words<'r>, ready: i32) -> Option<One<'r>> {
+        if !self.is_empty() {
+            return None;
+        }
+        let position = words.index.load(Acquire); // I
+        let slot = words.slots.at(position);
+        let stamp = slot.stamp();
+        if stamp.ahead_of(position) != ready {
+            return None;
+        }
+        let until = position.checked_add(1)?;
+        let run = Run {
+            start: position,
+            len: 1,
+        };
+        words.intent.stand(run, &mut self.counted);
+        let claimed = words
+            .index
+            .compare_exchange(position, until, Release, Acquire); // I
+        if claimed.is_err() {
+            words.intent.clear();
+            return None;
+        }
+        Some(One {
+            position,
+            slot,
+            stamp,
+        })
+    }
+
+    /// Remembers what was claimed for later.
+    #[cold]
+    fn keep(&mut self, position: u64) {
+        self.position = position;
+        self.until = position + 1;
     }
 
     /// Claims up to `most` positions from the index on, as many as are ready in a row.
@@ -131,6 +181,28 @@ impl Held {
         refused
     }
 
+    /// Goes from one claimed position to the next as long as `finish` has finished them. Says how
+    /// many.
+    #[inline(always)]
+    fn advance(
+        &mut self,
+        words: &Words<'_>,
+        mut finish: impl FnMut(&Slot<'_>, u64) -> bool,
+    ) -> u64 {
+        let slots = *words.slots;
+        let (start, until) = (self.position, self.until);
+        let mut position = start;
+        while position != until && finish(&slots.at(position), position) {
+            position += 1;
+            // Each time, since the next `finish` may panic.
+            self.position = position;
+        }
+        if position == until {
+            words.intent.clear();
+        }
+        position - start
+    }
+
     /// Goes on to the next claimed position; after the last one nothing is said any more.
     #[inline(always)]
     fn step(&mut self, intent: &Intent) {
@@ -190,6 +262,32 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
+    fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
+        let Some(claimed) = self.held.seize_one(words, 0) else {
+            return false;
+        };
+        let len = fill(claimed.slot.payload());
+        claimed.slot.publish(claimed.position, len);
+        words.intent.clear();
+        true
+    }
+
+    #[inline(always)]
+    fn send_claimed(
+        &mut self,
+        words: &Words<'_>,
+        mut fill: impl FnMut(Bytes) -> Option<u32>,
+    ) -> u64 {
+        self.held.advance(words, |slot, position| {
+            let len = fill(slot.payload());
+            if let Some(len) = len {
+                slot.publish(position, len);
+            }
+            len.is_some()
+        })
+    }
+
+    #[inline(always)]
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
         words.slots.at(self.held.position)
     }
@@ -202,6 +300,10 @@ impl PushSide for Writer {
 
     #[inline(always)]
     fn tell(&self, _words: &Words<'_>) {}
+
+    fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
 
     fn abandon(&mut self, words: &Words<'_>) -> u64 {
         let mut tombstones = 0;
@@ -287,6 +389,40 @@ impl PopSide for Reader {
             _ if self.is_inherited => self.take_next_orphan(words, most),
             _ => Err(Corrupt),
         }
+    }
+
+    #[inline(always)]
+    fn receive_one<R>(
+        &mut self,
+        words: &Words<'_>,
+        read: impl FnOnce(Bytes, u32) -> Option<R>,
+    ) -> Option<R> {
+        let taken = self.held.seize_one(words, 1)?;
+        let Some(message) = read(taken.slot.payload(), taken.stamp.len()) else {
+            self.is_inherited = false;
+            self.held.keep(taken.position);
+            return None;
+        };
+        taken.slot.release(taken.position, words.slots.capacity());
+        words.intent.clear();
+        Some(message)
+    }
+
+    #[inline(always)]
+    fn receive_taken(
+        &mut self,
+        words: &Words<'_>,
+        mut keep: impl FnMut(Bytes, u32) -> bool,
+    ) -> u64 {
+        let capacity = words.slots.capacity();
+        self.held.advance(words, |slot, position| {
+            let stamp = slot.stamp();
+            let is_kept = stamp.ahead_of(position) == 1 && keep(slot.payload(), stamp.len());
+            if is_kept {
+                slot.release(position, capacity);
+            }
+            is_kept
+        })
     }
 
     #[inline(always)]

@@ -23,7 +23,7 @@
 use super::slot::{Slot, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
-use crate::sync::{Acquire, Release};
+use crate::sync::{Acquire, Bytes, Release};
 
 /// The most slots that one probe answers for: beyond some hundred the price of a probe is
 /// spread too thin to matter.
@@ -112,6 +112,33 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
+    fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
+        let is_free = matches!(self.claim(words, 1), Ok(true));
+        if is_free {
+            let len = fill(self.slot(words).payload());
+            self.publish(words, len);
+        }
+        is_free
+    }
+
+    #[inline(always)]
+    fn send_claimed(
+        &mut self,
+        words: &Words<'_>,
+        mut fill: impl FnMut(Bytes) -> Option<u32>,
+    ) -> u64 {
+        let mut sent = 0;
+        while self.position != self.free_until {
+            let Some(len) = fill(self.slot(words).payload()) else {
+                break;
+            };
+            self.publish(words, len);
+            sent += 1;
+        }
+        sent
+    }
+
+    #[inline(always)]
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
         words.slots.at(self.position)
     }
@@ -178,6 +205,35 @@ impl PopSide for Reader {
             0 => Ok(None),
             _ => Err(Corrupt),
         }
+    }
+
+    #[inline(always)]
+    fn receive_one<R>(
+        &mut self,
+        words: &Words<'_>,
+        read: impl FnOnce(Bytes, u32) -> Option<R>,
+    ) -> Option<R> {
+        let len = self.take(words, 1).ok().flatten()?;
+        let message = read(self.slot(words).payload(), len)?;
+        self.release(words);
+        Some(message)
+    }
+
+    #[inline(always)]
+    fn receive_taken(
+        &mut self,
+        words: &Words<'_>,
+        mut keep: impl FnMut(Bytes, u32) -> bool,
+    ) -> u64 {
+        let mut received = 0;
+        while let Ok(Some(len)) = self.take(words, 1) {
+            if !keep(self.slot(words).payload(), len) {
+                break;
+            }
+            self.release(words);
+            received += 1;
+        }
+        received
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //! the dead one stores is counted: in a model of each number, it makes so many.
 
 use super::mpmc::{consumer, filled_with, producer, settle};
-use super::{Memory, Popper, Pusher, WRAP_32};
+use super::{Memory, Popper, Pusher, WRAP_32, get, put};
 use crate::ring::mpmc::{Reader, Writer};
 use crate::ring::{PopSide, PushSide};
 use crate::sync::modelling::{Extent, check, spawn};
@@ -16,6 +16,18 @@ impl Pusher<Writer> {
         let mut pushed = Vec::new();
         let mut left = messages.len() as u64;
         killed_after(stores, || {
+            if let &[message] = messages {
+                let words = self.memory.for_pushing(&self.slots, self.seat);
+                let is_sent = self.writer.send_one(&words, |slot| {
+                    if will_store() {
+                        pushed.push(message);
+                    }
+                    put(message, slot)
+                });
+                if is_sent {
+                    return;
+                }
+            }
             for &message in messages {
                 if !self.write_first_of(left, message) {
                     break;
@@ -38,6 +50,19 @@ impl Popper<Reader> {
     fn pop_until_killed(&mut self, stores: u32, messages: u64) -> Vec<u64> {
         let mut popped = Vec::new();
         killed_after(stores, || {
+            if messages == 1 {
+                let words = self.memory.for_popping(&self.slots, self.seat);
+                let received = self.reader.receive_one(&words, |slot, len| {
+                    let message = get(slot, len)?;
+                    if will_store() {
+                        popped.push(message);
+                    }
+                    Some(message)
+                });
+                if received.is_some() {
+                    return;
+                }
+            }
             for left in (1..=messages).rev() {
                 let Some(message) = self.read_first_of(left) else {
                     break;

@@ -1,8 +1,9 @@
 //! Many producers and many consumers, all of them alive. Nobody waits: of three threads two that
 //! spin could take turns for ever.
 
-use super::{Memory, Popper, Pusher, WRAP_32};
+use super::{Memory, Popper, Pusher, WRAP_32, get, put};
 use crate::ring::mpmc::{Reader, Writer};
+use crate::ring::{PopSide, PushSide};
 use crate::sync::Relaxed;
 use crate::sync::modelling::{Extent, JoinHandle, check, spawn};
 use std::sync::Arc;
@@ -19,13 +20,22 @@ impl Pusher<Writer> {
     /// Pushes what there is room for, in claims of up to `most`. Returns what was pushed.
     pub(super) fn push_some(&mut self, most: u64, messages: &[u64]) -> Vec<u64> {
         let mut pushed = Vec::new();
-        for (done, &message) in messages.iter().enumerate() {
-            let left = (messages.len() - done) as u64;
-            if !self.write_first_of(most.min(left), message) {
+        while let Some(&next) = messages.get(pushed.len()) {
+            if most == 1 && self.send(next) {
+                pushed.push(next);
+                continue;
+            }
+            let left = (messages.len() - pushed.len()) as u64;
+            let words = self.memory.for_pushing(&self.slots, self.seat);
+            if !self.writer.claim(&words, most.min(left)).unwrap() {
+                self.was_refused = true;
                 break;
             }
-            self.publish();
-            pushed.push(message);
+            self.writer.send_claimed(&words, |slot| {
+                let &next = messages.get(pushed.len())?;
+                pushed.push(next);
+                Some(put(next, slot))
+            });
         }
         pushed
     }
@@ -36,12 +46,22 @@ impl Popper<Reader> {
     pub(super) fn pop_some(&mut self, most: u64, messages: usize) -> Vec<u64> {
         let mut popped = Vec::new();
         while popped.len() < messages {
+            if most == 1 {
+                if let Some(message) = self.receive() {
+                    popped.push(message);
+                    continue;
+                }
+            }
             let left = (messages - popped.len()) as u64;
-            let Some(message) = self.read_first_of(most.min(left)) else {
+            if self.read_first_of(most.min(left)).is_none() {
                 break;
-            };
-            self.release();
-            popped.push(message);
+            }
+            let words = self.memory.for_popping(&self.slots, self.seat);
+            self.reader.receive_taken(&words, |slot, len| {
+                let message = get(slot, len).filter(|_| popped.len() < messages);
+                popped.extend(message);
+                message.is_some()
+            });
         }
         popped
     }
