@@ -84,14 +84,32 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "no intent",
         file: "src/ring/mpmc.rs",
-        right: "words.intent.stand(run, &mut self.counted);",
-        wrong: "let _ = run;",
+        right: "words.intent.stand(run, &mut self.counted);\n            is_said = true;",
+        wrong: "is_said = true;",
+    },
+    Mistake {
+        name: "no intent for one",
+        file: "src/ring/mpmc.rs",
+        right: "words.intent.stand(run, &mut self.counted);\n        let claimed",
+        wrong: "let claimed",
+    },
+    Mistake {
+        name: "an intent for one stands after the claim",
+        file: "src/ring/mpmc.rs",
+        right: "        words.intent.stand(run, &mut self.counted);\n        let claimed = words\n            .index\n            .compare_exchange(position, until, Release, Acquire); // I",
+        wrong: "        let claimed = words\n            .index\n            .compare_exchange(position, until, Release, Acquire); // I\n        words.intent.stand(run, &mut self.counted);",
     },
     Mistake {
         name: "a refused claim leaves its intent",
         file: "src/ring/mpmc.rs",
         right: "        if is_said {\n            words.intent.clear();",
         wrong: "        if is_said {",
+    },
+    Mistake {
+        name: "a lost claim of one leaves its intent",
+        file: "src/ring/mpmc.rs",
+        right: "        if claimed.is_err() {\n            words.intent.clear();",
+        wrong: "        if claimed.is_err() {",
     },
     Mistake {
         name: "a newcomer believes in a count",
@@ -116,6 +134,30 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         file: "src/ring/mpmc.rs",
         right: "        self.slot(words).release(self.held.position, capacity);\n        self.held.step(words.intent);",
         wrong: "        let slot = self.slot(words);\n        let position = self.held.position;\n        self.held.step(words.intent);\n        slot.release(position, capacity);",
+    },
+    Mistake {
+        name: "the intent for one is over before its message is in",
+        file: "src/ring/mpmc.rs",
+        right: "        claimed.slot.publish(claimed.position, len);\n        words.intent.clear();",
+        wrong: "        words.intent.clear();\n        claimed.slot.publish(claimed.position, len);",
+    },
+    Mistake {
+        name: "the intent for one is over before its slot is free",
+        file: "src/ring/mpmc.rs",
+        right: "        taken.slot.release(taken.position, words.slots.capacity());\n        words.intent.clear();",
+        wrong: "        words.intent.clear();\n        taken.slot.release(taken.position, words.slots.capacity());",
+    },
+    Mistake {
+        name: "the intent for one stays",
+        file: "src/ring/mpmc.rs",
+        right: "        claimed.slot.publish(claimed.position, len);\n        words.intent.clear();",
+        wrong: "        claimed.slot.publish(claimed.position, len);",
+    },
+    Mistake {
+        name: "the intent for several is over with the first",
+        file: "src/ring/mpmc.rs",
+        right: "        if position == until {\n            words.intent.clear();",
+        wrong: "        {\n            words.intent.clear();",
     },
     Mistake {
         name: "an intent is over with the first of its positions",
