@@ -1,5 +1,6 @@
-//! What intents are set against: Dmitry Vyukov's bounded queue (1024cores.net) as it is, laid out
-//! and waited for as the library's rings are. Who is killed in it stops everybody for good.
+//! What the library's ring is set against: Dmitry Vyukov's bounded queue (1024cores.net) as it is,
+//! laid out and waited for as the library's rings are. Who is killed in it stops everybody for good.
+//! The same queue with nothing but an intent more, in both its ends, tells what that alone costs.
 
 use crate::Result;
 use crate::ends::{Body, CAPACITY, Pop, Push, SPINS};
@@ -38,29 +39,31 @@ unsafe impl<B: Body> Sync for Slot<B> {}
 // SAFETY: integers in atomics and cells; a body is plain bytes.
 unsafe impl<B: Body> Shared for Ring<B> {}
 
+pub(crate) fn create<B: Body>(name: &str) -> Result<()> {
+    let ring = share::<Ring<B>>(name)?;
+    let [capacity, stride] = &ring.identity.0;
+    capacity.store(CAPACITY as u64, Relaxed);
+    stride.store(size_of::<Slot<B>>() as u64, Relaxed);
+    for (position, slot) in (0..).zip(&ring.slots) {
+        slot.word.store(position, Relaxed);
+    }
+    Ok(())
+}
+
 /// Either end of a ring. How the ring is laid out it learns when it opens it, as ends of the
 /// library's do: what the compiler does not know it can't make cheaper.
-pub(crate) struct Plain<B: Body> {
+pub(crate) struct Plain<B: Body, const HAS_INTENT: bool> {
     ring: &'static Ring<B>,
     mask: u64,
     stride: usize,
+    /// On a line that nobody else looks at.
+    intent: Box<Line<AtomicU64>>,
 }
 
 /// A position and its slot.
 type Claimed<B> = (u64, &'static Slot<B>);
 
-impl<B: Body> Plain<B> {
-    pub(crate) fn create(name: &str) -> Result<()> {
-        let ring = share::<Ring<B>>(name)?;
-        let [capacity, stride] = &ring.identity.0;
-        capacity.store(CAPACITY as u64, Relaxed);
-        stride.store(size_of::<Slot<B>>() as u64, Relaxed);
-        for (position, slot) in (0..).zip(&ring.slots) {
-            slot.word.store(position, Relaxed);
-        }
-        Ok(())
-    }
-
+impl<B: Body, const HAS_INTENT: bool> Plain<B, HAS_INTENT> {
     pub(crate) fn open(name: &str) -> Result<Self> {
         let ring = share::<Ring<B>>(name)?;
         let [capacity, stride] = &ring.identity.0;
@@ -72,6 +75,7 @@ impl<B: Body> Plain<B> {
             ring,
             mask: capacity - 1,
             stride,
+            intent: Box::new(Line(AtomicU64::new(0))),
         })
     }
 
@@ -85,6 +89,13 @@ impl<B: Body> Plain<B> {
         unsafe { &*slot }
     }
 
+    #[inline(always)]
+    fn stand(&self, intent: u64) {
+        if HAS_INTENT {
+            self.intent.0.store(intent, Release);
+        }
+    }
+
     /// Claims the slot at the index as soon as its word is `ready` ahead of its position.
     #[inline(always)]
     fn seize(&self, index: &AtomicU64, ready: i32) -> Option<Claimed<B>> {
@@ -94,11 +105,13 @@ impl<B: Body> Plain<B> {
             let word = slot.word.load(Acquire);
             let ahead = (word as u32).wrapping_sub(position as u32) as i32 - ready;
             if ahead == 0 {
+                self.stand(position + 1);
                 match index.compare_exchange(position, position + 1, Relaxed, Relaxed) {
                     Ok(_) => return Some((position, slot)),
                     Err(now) => position = now,
                 }
             } else if ahead < 0 {
+                self.stand(0);
                 return None;
             } else {
                 position = index.load(Relaxed);
@@ -123,6 +136,7 @@ impl<B: Body> Plain<B> {
         let len = (size_of::<B>() as u64) << 32;
         let full = len | u64::from((position as u32).wrapping_add(1));
         slot.word.store(full, Release);
+        self.stand(0);
         notify(&self.ring.not_empty.0);
     }
 
@@ -140,12 +154,13 @@ impl<B: Body> Plain<B> {
         };
         let free = (position as u32).wrapping_add(CAPACITY as u32);
         slot.word.store(free.into(), Release);
+        self.stand(0);
         notify(&self.ring.not_full.0);
         message
     }
 }
 
-impl<B: Body> Push<B> for Plain<B> {
+impl<B: Body, const HAS_INTENT: bool> Push<B> for Plain<B, HAS_INTENT> {
     #[inline(always)]
     fn push(&mut self, message: &B) -> Result<()> {
         if self.ring.closed.0.load(Relaxed) != 0 {
@@ -164,7 +179,7 @@ impl<B: Body> Push<B> for Plain<B> {
     }
 }
 
-impl<B: Body> Pop<B> for Plain<B> {
+impl<B: Body, const HAS_INTENT: bool> Pop<B> for Plain<B, HAS_INTENT> {
     #[inline(always)]
     fn pop(&mut self) -> Result<B> {
         let claimed = self.take().unwrap_or_else(|| later(|| self.take()));

@@ -3,7 +3,7 @@
 use crate::ends::{Body, consumer, create, producer};
 use crate::memory::{Names, prefix, share};
 use crate::peers::{Crew, Role, Shape};
-use crate::plain::Plain;
+use crate::plain::{self, Plain};
 use crate::relay::{Board, Lane, Receiving, Sending, Step, run};
 use crate::tally::{Distance, Spread};
 use crate::{Effort, Result};
@@ -13,40 +13,48 @@ use std::time::Duration;
 /// The lane of each ring.
 const RING: usize = 0;
 const REFERENCE: usize = 1;
+/// The reference with intents.
+const INTENDING: usize = 2;
 
-/// A round: an exchange, then each in turn there and back. Every other round the first two change
-/// places.
+/// Steps of a round: an exchange, then each in turn there and back.
+const ROUND: usize = 9;
+
+/// The order changes from round to round.
 fn steps(rounds: u64) -> Vec<Step> {
     use Step::{Batched, Floor, Single};
     let mut steps = Vec::new();
     for round in 0..rounds {
-        let (one, other) = if round % 2 == 0 {
-            (RING, REFERENCE)
-        } else {
-            (REFERENCE, RING)
+        let turns = match round % 3 {
+            0 => [RING, REFERENCE, INTENDING],
+            1 => [REFERENCE, INTENDING, RING],
+            _ => [INTENDING, RING, REFERENCE],
         };
-        steps.extend([Floor, Single(one), Single(other), Batched(RING)]);
-        steps.extend([Batched(RING), Single(other), Single(one)]);
+        steps.push(Floor);
+        steps.extend(turns.map(Single));
+        steps.extend([Batched(RING), Batched(RING)]);
+        steps.extend(turns.into_iter().rev().map(Single));
     }
     steps.push(Floor);
     steps
 }
 
 pub(crate) fn conduct(effort: Effort) -> Result<()> {
-    println!("The price of intents: one message at a time, beside the same ring without them,");
+    println!("One message at a time, beside a bare queue (bare) and the same with intents (int.),");
     println!("and batches of 32. apart: producers on one processor, consumers on the other;");
     println!("mixed: half of each on both. Ratios of rates, medians [quartiles].\n");
     println!(
-        "{:6} {:5} {:>5} {:7} {:>5} {:>8} {:>8} {:>8} {:>22} {:>22}",
+        "{:6} {:5} {:>5} {:7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>20} {:>20} {:>20}",
         "to",
         "place",
         "bytes",
         "cores",
         "pairs",
         "ring ns",
-        "ref. ns",
-        "batch ns",
-        "ring/reference",
+        "bare ns",
+        "int. ns",
+        "batch",
+        "int./bare",
+        "ring/bare",
         "batch/single"
     );
     for (each, is_mixed) in [(1, false), (2, false), (2, true), (4, false), (4, true)] {
@@ -75,7 +83,9 @@ fn measure<B: Body>(shape: &Shape) -> Result<&'static Board> {
     let board = share(&names.keep(format!("{prefix}-board")))?;
     // Kept, so that there is no first and no last to come and go.
     let _ring = create::<B>(&names.keep(ring(&prefix)), Duration::from_millis(100))?;
-    Plain::<B>::create(&names.keep(reference(&prefix)))?;
+    for lane in [REFERENCE, INTENDING] {
+        plain::create::<B>(&names.keep(reference(&prefix, lane)))?;
+    }
     let mut crew = Crew::default();
     for index in 0..shape.each {
         for role in [Role::Producer, Role::Consumer] {
@@ -90,8 +100,8 @@ fn ring(prefix: &str) -> String {
     format!("{prefix}-ring")
 }
 
-fn reference(prefix: &str) -> String {
-    format!("{prefix}-reference")
+fn reference(prefix: &str, lane: usize) -> String {
+    format!("{prefix}-reference-{lane}")
 }
 
 pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
@@ -103,17 +113,20 @@ pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
     run(board, role, shape, &mut lanes, 0, &steps(shape.rounds))
 }
 
-fn lanes<B: Body>(role: Role, prefix: &str) -> Result<[Box<dyn Lane>; 2]> {
-    let (ring, reference) = (ring(prefix), reference(prefix));
-    let plain = Plain::<B>::open(&reference)?;
+fn lanes<B: Body>(role: Role, prefix: &str) -> Result<[Box<dyn Lane>; 3]> {
+    let ring = ring(prefix);
+    let bare = Plain::<B, false>::open(&reference(prefix, REFERENCE))?;
+    let intending = Plain::<B, true>::open(&reference(prefix, INTENDING))?;
     Ok(match role {
         Role::Consumer => [
             Box::new(Receiving(consumer::<B>(&ring)?, PhantomData)),
-            Box::new(Receiving(plain, PhantomData)),
+            Box::new(Receiving(bare, PhantomData)),
+            Box::new(Receiving(intending, PhantomData)),
         ],
         _ => [
             Box::new(Sending(producer::<B>(&ring)?, PhantomData)),
-            Box::new(Sending(plain, PhantomData)),
+            Box::new(Sending(bare, PhantomData)),
+            Box::new(Sending(intending, PhantomData)),
         ],
     })
 }
@@ -123,15 +136,16 @@ struct Lap {
     distance: Distance,
     ring: f64,
     reference: f64,
+    intending: f64,
     batch: f64,
 }
 
 fn laps(shape: &Shape, board: &Board) -> Vec<Lap> {
     let steps = steps(shape.rounds);
     let mut laps = Vec::new();
-    for start in (0..steps.len() - 1).step_by(7) {
-        let distance = Distance::of(board.result(start), board.result(start + 7));
-        for half in [start + 1..start + 4, start + 4..start + 7] {
+    for start in (0..steps.len() - 1).step_by(ROUND) {
+        let distance = Distance::of(board.result(start), board.result(start + ROUND));
+        for half in [start + 1..start + 5, start + 5..start + ROUND] {
             let of = |step| {
                 let found = half.clone().find(|&index| steps[index] == step);
                 found.map_or(f64::NAN, |index| board.result(index))
@@ -140,6 +154,7 @@ fn laps(shape: &Shape, board: &Board) -> Vec<Lap> {
                 distance,
                 ring: of(Step::Single(RING)),
                 reference: of(Step::Single(REFERENCE)),
+                intending: of(Step::Single(INTENDING)),
                 batch: of(Step::Batched(RING)),
             });
         }
@@ -159,14 +174,16 @@ fn show(shape: &Shape, board: &Board) {
             continue;
         }
         println!(
-            "{:6} {:5} {:>5} {distance:7} {:>5} {:>8.1} {:>8.1} {:>8.1} {:>22} {:>22}",
+            "{:6} {:5} {:>5} {distance:7} {:>5} {:>7.1} {:>7.1} {:>7.1} {:>7.1} {:>20} {:>20} {:>20}",
             format!("{0} to {0}", shape.each),
             if shape.is_mixed { "mixed" } else { "apart" },
             shape.bytes,
             ring.count,
             ring.median,
             of(|lap| lap.reference).median,
+            of(|lap| lap.intending).median,
             of(|lap| lap.batch).median,
+            of(|lap| lap.reference / lap.intending),
             of(|lap| lap.reference / lap.ring),
             of(|lap| lap.ring / lap.batch),
         );
