@@ -88,12 +88,13 @@ mod seat;
 #[cfg(not(any(loom, shuttle)))]
 pub mod spsc;
 
-pub use self::terms::{Delivery, Encoding, Fences, Kind, Peer, Role};
+pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
+    attachment::Stat,
     handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
     message::Message,
     options::{Options, WaitStrategy},
     recovery::{Counters, Recovery},
-    region::unlink,
+    region::{Backing, unlink},
 };

@@ -44,7 +44,7 @@ fn what_the_kernel_does_not_permit_is_told() {
     let (name, free) = (Name::new(), Name::new());
     let (told, told_free) = (&*name, &*free);
     Ring::<u64, Spsc>::create(&name, 2).unwrap();
-    for errno in [Errno::EACCES, Errno::EPERM, Errno::EROFS] {
+    for errno in [Errno::EACCES, Errno::EPERM] {
         sandbox::refusing(OPEN, errno, || {
             is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
                 OpenError::Permission { name: ref of, .. } if of == told,
@@ -64,6 +64,19 @@ fn what_the_kernel_does_not_permit_is_told() {
                 "no permission to remove {told}");
         });
     }
+    sandbox::refusing(OPEN, Errno::EROFS, || {
+        is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
+            OpenError::ReadOnly { name: ref of, .. } if of == told,
+            "{told} is on a read-only file system");
+        is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
+            CreateError::ReadOnly { name: ref of, .. } if of == told_free,
+            "{told_free} is on a read-only file system");
+    });
+    sandbox::refusing(UNLINK, Errno::EROFS, || {
+        is!(unlink(&name).unwrap_err(),
+            UnlinkError::ReadOnly { name: ref of, .. } if of == told,
+            "{told} is on a read-only file system");
+    });
     assert!(name.path().exists() && !free.path().exists());
 }
 

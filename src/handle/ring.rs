@@ -170,7 +170,7 @@ impl<M: ?Sized, P: Protocol> Ring<M, P> {
 }
 
 impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
-    fn new(attachment: Attachment) -> Self {
+    pub(super) fn new(attachment: Attachment) -> Self {
         Self {
             attachment: Arc::new(attachment),
             messages: PhantomData,
