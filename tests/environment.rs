@@ -64,7 +64,7 @@ fn life_and_death_are_seen_across_pid_namespaces() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let board = Board::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
@@ -112,7 +112,7 @@ fn role_attaches_when_told() {
 
 #[test]
 fn without_a_name_life_death_and_takeover_are_as_before() {
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let board = Board::create(&words, 2);
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();

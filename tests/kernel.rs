@@ -24,8 +24,12 @@ use std::thread;
 use std::time::Instant;
 
 for_each_kind! {
-    a_fence_that_is_withdrawn_later_loses_no_wake_up
-    a_kernel_that_does_not_answer_has_not_proved_a_death
+    names from naming;;
+    files:
+        a_kernel_that_does_not_answer_has_not_proved_a_death
+    ;
+    everywhere:
+        a_fence_that_is_withdrawn_later_loses_no_wake_up
 }
 
 const OPEN: &[i64] = &[

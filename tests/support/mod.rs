@@ -9,6 +9,8 @@
 
 mod board;
 mod peer;
+#[path = "../places/mod.rs"]
+pub(crate) mod places;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
@@ -44,9 +46,18 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn new(label: &str) -> Self {
+        Self::made(label, places::name)
+    }
+
+    /// For what is not a ring, and where rings are by default.
+    pub(crate) fn in_memory(label: &str) -> Self {
+        Self::made(label, |text| format!("/{text}"))
+    }
+
+    fn made(label: &str, form: impl FnOnce(&str) -> String) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let text = format!("/slipring-test-{label}-{}-{count}", process::id());
+        let text = form(&format!("slipring-test-{label}-{}-{count}", process::id()));
         NAMES.lock().unwrap().push(text.clone());
         let (watchdog, silence) = mpsc::channel::<()>();
         let watched = text.clone();
@@ -69,8 +80,8 @@ impl Name {
         }
     }
 
-    pub(crate) fn path(&self) -> String {
-        format!("/dev/shm{}", self.text)
+    pub(crate) fn path(&self) -> PathBuf {
+        places::path(&self.text)
     }
 }
 
@@ -130,10 +141,12 @@ pub(crate) fn is_root() -> bool {
 /// Where the object with a name is mapped in this process: start and length. Its maker sees it
 /// without the name, so the inode tells.
 pub(crate) fn mappings_of(name: &Name) -> Vec<(usize, usize)> {
-    let inode = fs::metadata(name.path()).unwrap().ino().to_string();
+    let path = name.path();
+    let inode = fs::metadata(&path).unwrap().ino().to_string();
+    let directory = format!(" {}/", path.parent().unwrap().display());
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let of_object = maps.lines().filter(|line| {
-        line.contains(" /dev/shm/") && line.split_ascii_whitespace().nth(4) == Some(&inode)
+        line.contains(&directory) && line.split_ascii_whitespace().nth(4) == Some(&inode)
     });
     of_object
         .map(|line| {
