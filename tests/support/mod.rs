@@ -18,6 +18,7 @@ pub(crate) use self::peer::{
     state_of, thread_id,
 };
 
+use std::ffi::CString;
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
@@ -136,6 +137,28 @@ pub(crate) fn skip(why: &str) {
 pub(crate) fn is_root() -> bool {
     // SAFETY: geteuid takes nothing and can't fail.
     unsafe { nix::libc::geteuid() == 0 }
+}
+
+/// Mounts something; as root, and in a namespace of one's own.
+pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: u64, data: &str) {
+    let mounted = try_mount(source, target, kind, flags, data);
+    assert!(mounted, "mount {target}: {}", io::Error::last_os_error());
+}
+
+pub(crate) fn try_mount(source: &str, target: &str, kind: &str, flags: u64, data: &str) -> bool {
+    let [source, target, kind, data] =
+        [source, target, kind, data].map(|text| CString::new(text).unwrap());
+    // SAFETY: all strings outlive the call.
+    let failed = unsafe {
+        nix::libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            data.as_ptr().cast(),
+        )
+    };
+    failed == 0
 }
 
 /// Where the object with a name is mapped in this process: start and length. Its maker sees it
