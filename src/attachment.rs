@@ -152,9 +152,10 @@ impl Attachment {
         let mut last = Self::open::<M>(name, kind, options).map_err(OpenOrCreateError::from);
         for _ in 0..TRIES {
             last = match last {
-                Err(OpenOrCreateError::Open(OpenError::NotFound { .. })) => {
-                    Self::create::<M>(name, kind, options).map_err(Into::into)
-                }
+                // What is half made may be the work of somebody who died.
+                Err(OpenOrCreateError::Open(
+                    OpenError::NotFound { .. } | OpenError::Unfinished { .. },
+                )) => Self::create::<M>(name, kind, options).map_err(Into::into),
                 Err(OpenOrCreateError::Create(CreateError::Exists { .. })) => {
                     Self::open::<M>(name, kind, options).map_err(Into::into)
                 }

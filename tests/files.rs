@@ -295,7 +295,9 @@ fn role_mounts() {
     for directory in ["lower", "upper", "work", "over"] {
         fs::create_dir(format!("{base}/{directory}")).unwrap();
     }
-    fs::rename(format!("{base}/fits"), format!("{base}/lower/fits")).unwrap();
+    // To open a file of a lower layer for writing copies it.
+    slipring::unlink(&at("fits")).unwrap();
+    spsc::Ring::<[u8; 1016]>::create(&at("lower/fits"), 2).unwrap();
     let data = format!("lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work");
     let over = format!("{base}/over");
     if !support::try_mount("overlay", &over, "overlay", 0, &data) {

@@ -253,22 +253,22 @@ impl Mapping {
             let Some((field, amount)) = line.split_once(':') else {
                 break;
             };
-            let kilobytes = amount.trim().strip_suffix(" kB");
-            let Some(bytes) = kilobytes.and_then(|number| number.parse::<u64>().ok()) else {
-                // The last line of a mapping, or the first of the next.
-                if field == "VmFlags" || field.contains('-') {
-                    break;
+            if field == "VmFlags" {
+                if amount.split(' ').any(|flag| flag == "lo") {
+                    residency.locked = residency.resident;
                 }
-                continue;
-            };
+                break;
+            }
+            let kilobytes = amount.trim().strip_suffix(" kB");
+            let bytes = kilobytes.and_then(|number| number.parse::<u64>().ok());
+            let bytes = bytes.unwrap_or(0) << 10;
             match field {
-                "Rss" => residency.resident += bytes << 10,
-                "Locked" => residency.locked = bytes << 10,
-                "ShmemPmdMapped" | "FilePmdMapped" => residency.huge += bytes << 10,
+                "Rss" => residency.resident += bytes,
+                "ShmemPmdMapped" | "FilePmdMapped" => residency.huge += bytes,
                 // Not counted as resident by the kernel.
                 "Shared_Hugetlb" | "Private_Hugetlb" => {
-                    residency.huge += bytes << 10;
-                    residency.resident += bytes << 10;
+                    residency.huge += bytes;
+                    residency.resident += bytes;
                 }
                 _ => {}
             }

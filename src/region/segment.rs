@@ -95,23 +95,27 @@ impl Segment {
         if is_huge {
             flags |= SHM_HUGETLB;
         }
-        let id = ipc::segment(key, bytes, flags).map_err(|refused| {
-            let _ = maker.say_draft(false);
-            match refused {
-                Errno::EEXIST => CreateError::Exists { name: name() },
-                Errno::EPERM if is_huge => CreateError::NotHuge { name: name() },
-                Errno::ENOMEM | Errno::EINVAL | Errno::ENOSPC if is_huge => {
-                    CreateError::NoHugePages {
-                        name: name(),
-                        needed: size.div_ceil(page as u64),
-                        page: page as u64,
+        let id = match ipc::segment(key, bytes, flags) {
+            Ok(id) => id,
+            Err(refused) => {
+                let _ = maker.say_draft(false);
+                let _ = maker.remove_unless_held();
+                return Err(match refused {
+                    Errno::EEXIST => CreateError::Exists { name: name() },
+                    Errno::EPERM if is_huge => CreateError::NotHuge { name: name() },
+                    Errno::ENOMEM | Errno::EINVAL | Errno::ENOSPC if is_huge => {
+                        CreateError::NoHugePages {
+                            name: name(),
+                            needed: size.div_ceil(page as u64),
+                            page: page as u64,
+                        }
                     }
-                }
-                // EINVAL: above the largest segment that is allowed.
-                Errno::EINVAL | Errno::ENOSPC | Errno::ENOMEM => no_space(),
-                refused => system("shmget", refused).into(),
+                    // EINVAL: above the largest segment that is allowed.
+                    Errno::EINVAL | Errno::ENOSPC | Errno::ENOMEM => no_space(),
+                    refused => system("shmget", refused).into(),
+                });
             }
-        })?;
+        };
         let segment = Self {
             id,
             key,
