@@ -171,10 +171,8 @@ fn die_at(call: c_long) {
         filter: program.as_mut_ptr(),
     };
     // SAFETY: prctl takes numbers here.
-    assert_eq!(
-        unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) },
-        0
-    );
+    let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(promised, 0);
     // SAFETY: the kernel copies the program, which lives until it has.
     let confined = unsafe {
         libc::prctl(
