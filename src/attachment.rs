@@ -251,7 +251,7 @@ impl Attachment {
     /// Removes the ring's name, if it is to go with the last participant and that one has gone. Nobody
     /// who found the ring by its name before takes a seat unaware of that: the ring is closed.
     fn unlink_when_left(&self, view: &View) {
-        if !self.geometry.unlink_when_left {
+        if !self.geometry.unlink_when_left || self.region.object().is_nameless() {
             return;
         }
         let patience = self.patience();

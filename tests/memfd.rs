@@ -339,3 +339,15 @@ fn a_receiver_of_another_user_needs_the_mode_for_it() {
     .finish();
     consumer.pop().unwrap();
 }
+
+#[test]
+fn the_descriptor_is_closed_by_exec() {
+    let ring = nameless::<Spsc>();
+    let flags = fcntl(ring.descriptor().unwrap(), FcntlArg::F_GETFD).unwrap();
+    assert_ne!(flags & nix::libc::FD_CLOEXEC, 0);
+    let (here, there) = UnixStream::pair().unwrap();
+    ring.hand_over(&here).unwrap();
+    let received = Ring::<u64, Spsc>::receive(&there).unwrap();
+    let flags = fcntl(received.descriptor().unwrap(), FcntlArg::F_GETFD).unwrap();
+    assert_ne!(flags & nix::libc::FD_CLOEXEC, 0);
+}

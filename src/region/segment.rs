@@ -135,11 +135,12 @@ impl Segment {
 
     /// The ring is whole: nobody has to wait for it any more.
     pub(super) fn finish(&mut self) -> Result<(), SystemError> {
-        if let Some(maker) = self.maker.take() {
+        if let Some(maker) = &self.maker {
             maker
                 .say_draft(false)
                 .map_err(|refused| system("semctl", refused))?;
         }
+        self.maker = None;
         Ok(())
     }
 
