@@ -2,29 +2,34 @@
 
 mod attach;
 mod end;
+mod plan;
+mod stat;
+
+pub use self::stat::Stat;
 
 pub(crate) use self::end::{End, Patience};
 
-use crate::error::{CreateError, Forked, OpenError, OpenOrCreateError, RecoverError, Recovering};
-use crate::layout::{Geometry, MAX_SEATS, View, nanos};
-use crate::message::{MAX_PAYLOAD, Message, Shape};
+use self::plan::{admit, compare, plan};
+use crate::error::{
+    CreateError, Forked, OpenError, OpenOrCreateError, RecoverError, Recovering, StatError,
+    SyncError,
+};
+use crate::layout::{Geometry, View, nanos};
+use crate::message::Message;
 use crate::options::{Options, WaitStrategy};
 use crate::recovery::{Counters, Recovery, Scene};
-use crate::region::{Found, Name, Region};
-use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
-use crate::seat::Hold;
+use crate::region::{Found, Lock, Making, Object, Place, Region, Residence};
+use crate::seat::{self, Hold};
 use crate::sync::Relaxed;
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
 use crate::sys::process;
-use crate::terms::{Encoding, Fences, Kind, Role};
+use crate::terms::Kind;
 use core::time::Duration;
 use std::thread;
 use std::time::SystemTime;
 
 const DEFAULT_MODE: u32 = 0o600;
-const DEFAULT_INTERVAL: Duration = Duration::from_millis(100);
-const DEFAULT_SEATS: u32 = 64;
 
 /// How long to wait for another process that does something that takes microseconds, unless it is
 /// stopped or killed just there.
@@ -40,6 +45,7 @@ pub(crate) struct Attachment {
     view: View,
     geometry: Geometry,
     wait: WaitStrategy,
+    residence: Residence,
     opened_in: Generation,
     region: Region,
 }
@@ -50,16 +56,22 @@ impl Attachment {
         kind: Kind,
         options: &Options,
     ) -> Result<Self, CreateError> {
-        let name = Name::new(name)?;
+        let place = Place::new(name)?;
         let geometry = plan::<M>(kind, options)?;
         let size = geometry.total_len();
-        let mode = options.mode.unwrap_or(DEFAULT_MODE);
-        let region = Region::create(&name, size, mode, options.prefault)?;
-        let attachment = Self::new(region, geometry, options);
+        let making = Making {
+            mode: options.mode.unwrap_or(DEFAULT_MODE),
+            owner: options.owner,
+            residence: options.residence,
+            locks: Lock::count(geometry.participants()),
+            patience: patience(geometry.liveness_interval),
+        };
+        let region = Region::create(&place, size, &making)?;
+        let mut attachment = Self::new(region, geometry, options);
         let created_at = SystemTime::UNIX_EPOCH.elapsed().map_or(0, nanos);
         let described = geometry.describe(process::boot_id(), created_at);
         attachment.view.initialise(&geometry, described);
-        attachment.region.link(&name)?;
+        attachment.region.publish(&place, size)?;
         Ok(attachment)
     }
 
@@ -68,16 +80,62 @@ impl Attachment {
         kind: Kind,
         options: &Options,
     ) -> Result<Self, OpenError> {
-        let name = Name::new(name)?;
-        let found = Found::open(&name)?;
-        let geometry = Geometry::check(&found.head()?, found.size, name.as_str())?;
-        compare::<M>(&geometry, found.mode, kind, options)?;
+        let place = Place::new(name)?;
+        let patience = patience(options.liveness_interval.unwrap_or_default());
+        let found = Found::open(&place, &options.residence, patience)?;
+        Self::believe::<M>(found, name, kind, options)
+    }
+
+    /// Opens the same ring once more, whatever its name names by now; also in a forked child.
+    pub(crate) fn again<M: Message + ?Sized>(&self) -> Result<Self, OpenError> {
+        let options = Options {
+            wait: self.wait,
+            residence: self.residence,
+            ..Options::default()
+        };
+        let found = Found::again(self.region.object(), &self.residence)?;
+        Self::believe::<M>(found, "the same ring", self.geometry.kind, &options)
+    }
+
+    /// Takes an object that was found for a ring, if it is one, as asked for.
+    fn believe<M: Message + ?Sized>(
+        found: Found,
+        name: &str,
+        kind: Kind,
+        options: &Options,
+    ) -> Result<Self, OpenError> {
+        admit(&found.properties, options)?;
+        let geometry = Geometry::check(&found.head()?, found.properties.size, found.page(), name)?;
+        compare::<M>(&geometry, &found.properties, kind, options)?;
+        if options.residence.reserves_huge_pages() && !found.is_huge() {
+            return Err(OpenError::NotHuge);
+        }
         if !geometry.fences.register() {
             return Err(OpenError::FencesUnavailable {
                 found: geometry.fences,
             });
         }
-        Ok(Self::new(found.map(options.prefault)?, geometry, options))
+        let region = found.map(&options.residence)?;
+        let attachment = Self::new(region, geometry, options);
+        attachment.renew();
+        Ok(attachment)
+    }
+
+    /// If the machine has been started since anybody had the ring open: settles what those had begun
+    /// who had it open then, none of whom holds a lock any more.
+    fn renew(&self) {
+        let boot_id = process::boot_id();
+        // Where /proc does not tell, it is done when somebody attaches.
+        if boot_id == [0; 16] || self.view.boot_id() == boot_id {
+            return;
+        }
+        // Who else has the lock does the same.
+        if let Ok(Ok(watch)) = self.scene(&self.view, None).watch() {
+            if self.geometry.kind == Kind::Mpmc {
+                watch.recover(None);
+            }
+            self.view.set_boot_id(boot_id);
+        }
     }
 
     pub(crate) fn open_or_create<M: Message + ?Sized>(
@@ -94,9 +152,10 @@ impl Attachment {
         let mut last = Self::open::<M>(name, kind, options).map_err(OpenOrCreateError::from);
         for _ in 0..TRIES {
             last = match last {
-                Err(OpenOrCreateError::Open(OpenError::NotFound { .. })) => {
-                    Self::create::<M>(name, kind, options).map_err(Into::into)
-                }
+                // What is half made may be the work of somebody who died.
+                Err(OpenOrCreateError::Open(
+                    OpenError::NotFound { .. } | OpenError::Unfinished { .. },
+                )) => Self::create::<M>(name, kind, options).map_err(Into::into),
                 Err(OpenOrCreateError::Create(CreateError::Exists { .. })) => {
                     Self::open::<M>(name, kind, options).map_err(Into::into)
                 }
@@ -119,6 +178,7 @@ impl Attachment {
             view: unsafe { View::new(region.base(), &geometry) },
             geometry,
             wait: options.wait,
+            residence: options.residence,
             opened_in: Generation::current(),
             region,
         }
@@ -169,8 +229,47 @@ impl Attachment {
 
     /// Until when to wait for others to finish what is over in a moment, unless they are stopped.
     fn patience(&self) -> Instant {
-        let interval = self.geometry.liveness_interval;
-        Instant::now().after(interval.clamp(A_WHILE, A_LONG_WHILE))
+        Instant::now().after(patience(self.geometry.liveness_interval))
+    }
+
+    pub(crate) fn object(&self) -> &Object {
+        self.region.object()
+    }
+
+    /// Has the ring written to where it is kept.
+    pub(crate) fn sync(&self) -> Result<(), SyncError> {
+        self.view().ok_or(Forked)?;
+        Ok(self.region.sync()?)
+    }
+
+    pub(crate) fn stat(&self) -> Result<Stat, StatError> {
+        self.view().ok_or(Forked)?;
+        let properties = self.region.object().properties()?;
+        Ok(Stat::new(&properties, &self.region.residency()))
+    }
+
+    /// Removes the ring's name, if it is to go with the last participant and that one has gone. Nobody
+    /// who found the ring by its name before takes a seat unaware of that: the ring is closed.
+    fn unlink_when_left(&self, view: &View) {
+        if !self.geometry.unlink_when_left || self.region.object().is_nameless() {
+            return;
+        }
+        let patience = self.patience();
+        loop {
+            match self.scene(view, None).watch() {
+                Ok(Ok(_watch)) => {
+                    let seats = 0..self.geometry.participants();
+                    if seat::held(self.region.object(), &seats, None).is_none() {
+                        self.close();
+                        self.region.object().remove();
+                    }
+                    return;
+                }
+                Ok(Err(Recovering { .. })) if Instant::now() < patience => thread::sleep(A_MOMENT),
+                // Then the name stays, for whoever leaves next.
+                _ => return,
+            }
+        }
     }
 
     /// Recovers by hand, for nobody in particular.
@@ -209,6 +308,11 @@ impl Attachment {
     }
 }
 
+/// How long to wait for others, with regard to a liveness interval.
+fn patience(interval: Duration) -> Duration {
+    interval.clamp(A_WHILE, A_LONG_WHILE)
+}
+
 /// A difference of two hints as a number of messages. The hints are read one after the other,
 /// so it may come out below zero or above the capacity.
 pub(crate) fn within(difference: u64, capacity: u64) -> usize {
@@ -217,183 +321,4 @@ pub(crate) fn within(difference: u64, capacity: u64) -> usize {
         above if above <= u64::MAX / 2 => capacity as usize,
         _ => 0,
     }
-}
-
-/// The geometry of a ring that does not exist yet.
-fn plan<M: Message + ?Sized>(kind: Kind, options: &Options) -> Result<Geometry, CreateError> {
-    let asked = options.capacity.unwrap_or(0) as u64;
-    if !(MIN_CAPACITY..=MAX_CAPACITY).contains(&asked) {
-        return Err(CreateError::Capacity {
-            asked,
-            min: MIN_CAPACITY,
-            max: MAX_CAPACITY,
-        });
-    }
-    let liveness_interval = options.liveness_interval.unwrap_or(DEFAULT_INTERVAL);
-    if liveness_interval.is_zero() {
-        return Err(CreateError::LivenessInterval);
-    }
-    if let Some(asked) = options.mode.filter(|mode| mode & !0o177 != 0o600) {
-        return Err(CreateError::Mode { asked });
-    }
-    Ok(Geometry {
-        kind,
-        fences: choose_fences(options.fences)?,
-        shape: choose_shape::<M>(options)?,
-        capacity: asked.next_power_of_two(),
-        producers: choose_seats(kind, Role::Producer, options.producers)?,
-        consumers: choose_seats(kind, Role::Consumer, options.consumers)?,
-        schema: options.schema.unwrap_or(0),
-        liveness_interval,
-        delivery: match (kind, options.delivery) {
-            (Kind::Spsc, Some(_)) => return Err(CreateError::OnlyMpmc { option: "delivery" }),
-            (_, asked) => asked.unwrap_or_default(),
-        },
-        first_position: options.first_position,
-    })
-}
-
-fn choose_seats(kind: Kind, role: Role, asked: Option<u32>) -> Result<u32, CreateError> {
-    match (kind, asked) {
-        (Kind::Spsc, None) => Ok(1),
-        (Kind::Spsc, Some(_)) => Err(CreateError::OnlyMpmc {
-            option: match role {
-                Role::Producer => "producers",
-                Role::Consumer => "consumers",
-            },
-        }),
-        (Kind::Mpmc, None) => Ok(DEFAULT_SEATS),
-        (Kind::Mpmc, Some(asked)) if (1..=MAX_SEATS).contains(&asked) => Ok(asked),
-        (Kind::Mpmc, Some(asked)) => Err(CreateError::Seats {
-            role,
-            asked,
-            max: MAX_SEATS,
-        }),
-    }
-}
-
-fn choose_shape<M: Message + ?Sized>(options: &Options) -> Result<Shape, CreateError> {
-    let longest = MAX_PAYLOAD;
-    let (asked, max) = match (M::shape(longest).encoding, options.message_size) {
-        (Encoding::Bytes, Some(asked)) => (asked, longest),
-        (Encoding::Bytes, None) => return Err(CreateError::NoMessageSize),
-        (Encoding::Values, None) => return Ok(M::shape(longest)),
-        (Encoding::Values, Some(asked)) => (asked, M::shape(longest).size),
-    };
-    match u32::try_from(asked).map(M::shape) {
-        Ok(shape) if shape.size <= max && shape.size as usize == asked => Ok(shape),
-        _ => Err(CreateError::MessageSize {
-            asked: asked as u64,
-            max: u64::from(max),
-        }),
-    }
-}
-
-fn choose_fences(asked: Option<Fences>) -> Result<Fences, CreateError> {
-    match asked {
-        Some(asked) if asked.register() => Ok(asked),
-        Some(asked) => Err(CreateError::Fences { asked }),
-        None if Fences::Membarrier.register() => Ok(Fences::Membarrier),
-        None => Ok(Fences::Symmetric),
-    }
-}
-
-/// Whether a ring that was found is what was asked for.
-fn compare<M: Message + ?Sized>(
-    found: &Geometry,
-    found_mode: u32,
-    kind: Kind,
-    options: &Options,
-) -> Result<(), OpenError> {
-    if found.kind != kind {
-        return Err(OpenError::Kind {
-            expected: kind,
-            found: found.kind,
-        });
-    }
-    let shape = M::shape(found.shape.size);
-    if found.shape.encoding != shape.encoding {
-        return Err(OpenError::Encoding {
-            expected: shape.encoding,
-            found: found.shape.encoding,
-        });
-    }
-    if found.shape.size != shape.size {
-        return Err(OpenError::PayloadSize {
-            expected: shape.size,
-            found: found.shape.size,
-        });
-    }
-    let asked = options
-        .message_size
-        .map(|size| u32::try_from(size).unwrap_or(u32::MAX));
-    if let Some(expected) = asked.filter(|&size| size != found.shape.size) {
-        return Err(OpenError::PayloadSize {
-            expected,
-            found: found.shape.size,
-        });
-    }
-    if found.shape.align != shape.align {
-        return Err(OpenError::PayloadAlign {
-            expected: shape.align,
-            found: found.shape.align,
-        });
-    }
-    if let Some(expected) = options.schema.filter(|&schema| schema != found.schema) {
-        return Err(OpenError::Schema {
-            expected,
-            found: found.schema,
-        });
-    }
-    let capacity = options.capacity.map(|asked| {
-        (asked as u64)
-            .checked_next_power_of_two()
-            .unwrap_or(u64::MAX)
-    });
-    if let Some(expected) = capacity.filter(|&capacity| capacity != found.capacity) {
-        return Err(OpenError::Capacity {
-            expected,
-            found: found.capacity,
-        });
-    }
-    if let Some(expected) = options
-        .liveness_interval
-        .filter(|&interval| nanos(interval) != nanos(found.liveness_interval))
-    {
-        return Err(OpenError::LivenessInterval {
-            expected: nanos(expected),
-            found: nanos(found.liveness_interval),
-        });
-    }
-    for (role, asked, found) in [
-        (Role::Producer, options.producers, found.producers),
-        (Role::Consumer, options.consumers, found.consumers),
-    ] {
-        if let Some(expected) = asked.filter(|&seats| seats != found) {
-            return Err(OpenError::Seats {
-                role,
-                expected,
-                found,
-            });
-        }
-    }
-    if let Some(expected) = options.delivery.filter(|&asked| asked != found.delivery) {
-        return Err(OpenError::Delivery {
-            expected,
-            found: found.delivery,
-        });
-    }
-    if let Some(expected) = options.mode.filter(|&mode| mode != found_mode) {
-        return Err(OpenError::Mode {
-            expected,
-            found: found_mode,
-        });
-    }
-    if let Some(expected) = options.fences.filter(|&fences| fences != found.fences) {
-        return Err(OpenError::Fences {
-            expected,
-            found: found.fences,
-        });
-    }
-    Ok(())
 }

@@ -14,7 +14,7 @@
 //!
 //! Lines are 128 bytes apart whatever the machine's own are: two processes on one machine may
 //! be built for different ones, and a file may move. All positions are offsets, all fields
-//! fixed-width integers. The kernel keeps locks at offsets too: see [`SEATS_AT`].
+//! fixed-width integers.
 //!
 //! The size of a ring is `round_up(0x400 + 128 * participants, 4096) + capacity * stride`,
 //! rounded up to 4096, where a slot's `stride` is its word (8 bytes, or the payload's
@@ -41,12 +41,6 @@ const LINE: usize = 128;
 pub(crate) const PAGE: u64 = 4096;
 /// The size of everything before the participants' entries.
 pub(crate) const HEADER_SIZE: usize = 0x400;
-/// Participant `i` is alive as long as it holds a lock on byte `SEATS_AT + i`.
-pub(crate) const SEATS_AT: i64 = 0x400;
-
-/// Whoever recovers holds a lock on this byte.
-pub(crate) const RECOVERY_AT: i64 = SEATS_AT - 1;
-
 /// The most seats of one role.
 pub(crate) const MAX_SEATS: u32 = 4096;
 
@@ -69,6 +63,13 @@ pub(crate) struct Identity {
     total_len: u64,
     producers: u32,
     zero: [u32; 13],
+}
+
+impl Identity {
+    /// What says that the rest is there, and the rest.
+    fn without_magic(self) -> (u64, Self) {
+        (self.magic, Self { magic: 0, ..self })
+    }
 }
 
 /// How a ring is to be used, as its seventh line says it. What is not used yet is zero.
@@ -117,7 +118,12 @@ pub(crate) struct Geometry {
     pub(crate) liveness_interval: Duration,
     pub(crate) delivery: Delivery,
     pub(crate) first_position: u64,
+    /// Whether the name goes with the last participant.
+    pub(crate) unlink_when_left: bool,
 }
+
+/// The name goes with the last participant.
+const UNLINK_WHEN_LEFT: u32 = 1;
 
 impl Geometry {
     pub(crate) fn participants(&self) -> u32 {
@@ -178,7 +184,11 @@ impl Geometry {
             boot_id,
             liveness_interval: nanos(self.liveness_interval),
             delivery: encode_delivery(self.delivery),
-            flags: 0,
+            flags: if self.unlink_when_left {
+                UNLINK_WHEN_LEFT
+            } else {
+                0
+            },
             successor: 0,
             first_position: self.first_position,
             zero: [0; 25],
@@ -186,10 +196,12 @@ impl Geometry {
         Described { identity, settings }
     }
 
-    /// Checks what the first bytes of an object say against each other and against its size.
+    /// Checks what the first bytes of an object say against each other and against its size, which is
+    /// rounded up to a page of the object's.
     pub(crate) fn check(
         bytes: &[u8; HEADER_SIZE],
         size: u64,
+        page: u64,
         name: &str,
     ) -> Result<Self, OpenError> {
         let identity: Identity = bytemuck::pod_read_unaligned(&bytes[IDENTITY_AT..][..LINE]);
@@ -210,10 +222,9 @@ impl Geometry {
                 found: size,
             });
         }
-        if settings.flags != 0 {
-            return Err(OpenError::UnknownFlags {
-                found: settings.flags,
-            });
+        let unknown = settings.flags & !UNLINK_WHEN_LEFT;
+        if unknown != 0 {
+            return Err(OpenError::UnknownFlags { found: unknown });
         }
 
         let kind = decode_kind(identity.kind).ok_or(bad("kind", identity.kind))?;
@@ -270,6 +281,7 @@ impl Geometry {
             liveness_interval: Duration::from_nanos(settings.liveness_interval),
             delivery,
             first_position: settings.first_position,
+            unlink_when_left: settings.flags & UNLINK_WHEN_LEFT != 0,
         };
         if u64::from(identity.stride) != geometry.stride() {
             return Err(bad("stride", identity.stride));
@@ -286,7 +298,8 @@ impl Geometry {
                 found: size,
             });
         }
-        if size > identity.total_len {
+        let rounded = identity.total_len.next_multiple_of(page);
+        if size != identity.total_len && size != rounded {
             return Err(bad("total_len", identity.total_len));
         }
         Ok(geometry)
@@ -393,12 +406,13 @@ mod tests {
                 liveness_interval: Duration::MAX,
                 delivery: Delivery::AtLeastOnce,
                 first_position: u64::MAX,
+                unlink_when_left: true,
             };
             let described = geometry.describe([1; 16], 2);
             let mut head = [0; HEADER_SIZE];
             head[..LINE].copy_from_slice(bytemuck::bytes_of(&described.identity));
             head[SETTINGS_AT..].copy_from_slice(bytemuck::bytes_of(&described.settings));
-            let found = Geometry::check(&head, geometry.total_len(), "/name").unwrap();
+            let found = Geometry::check(&head, geometry.total_len(), PAGE, "/name").unwrap();
             assert_eq!(found.stride(), geometry.stride());
             assert_eq!(found.total_len(), geometry.total_len());
         }

@@ -6,6 +6,9 @@
 //! a while and then sleeps on a futex. While there is room and data, no operation makes a system
 //! call or takes a lock, and none allocates but for the byte strings that it hands out.
 //!
+//! The name says where the ring lives: in POSIX shared memory if it is just `/name`, or in a file, a sealed
+//! memfd or a System V segment. [`Backing`] has the forms.
+//!
 //! There are two kinds of ring, with one surface: [`spsc`] for one producer and one consumer,
 //! [`mpmc`] for many of each.
 //!
@@ -29,7 +32,8 @@
 //! delivery, but safe functions still read and write nothing out of bounds, never panic, end
 //! within bounded time, and return [`Corrupt`](error::Corrupt). Safe functions copy; access in
 //! place is `unsafe`, since a hostile peer can change what a reference points to. And whoever may
-//! write the object can cut it short, which the kernel answers with SIGBUS.
+//! write an object that has a name can cut it short, which the kernel answers with SIGBUS: a ring for
+//! hostile peers is a memfd. In a System V segment a hostile peer can also have the living taken for dead.
 //!
 //! # Progress
 //!
@@ -88,12 +92,13 @@ mod seat;
 #[cfg(not(any(loom, shuttle)))]
 pub mod spsc;
 
-pub use self::terms::{Delivery, Encoding, Fences, Kind, Peer, Role};
+pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
+    attachment::Stat,
     handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
     message::Message,
     options::{Options, WaitStrategy},
     recovery::{Counters, Recovery},
-    region::unlink,
+    region::{Backing, unlink},
 };

@@ -1,6 +1,7 @@
 //! How a ring is to be made, and what it must be like to be opened.
 
-use crate::terms::{Delivery, Fences};
+use crate::region::Residence;
+use crate::terms::{Delivery, Fences, HugePages};
 use core::time::Duration;
 
 /// How a blocked push or pop waits.
@@ -33,10 +34,12 @@ impl Default for WaitStrategy {
 ///
 /// [`capacity`](Self::capacity), [`message_size`](Self::message_size), [`mode`](Self::mode),
 /// [`schema`](Self::schema), [`liveness_interval`](Self::liveness_interval),
-/// [`fences`](Self::fences) and, of MPMC rings, [`producers`](Self::producers),
+/// [`fences`](Self::fences), [`owner`](Self::owner), [`unlink_when_left`](Self::unlink_when_left) and,
+/// of MPMC rings, [`producers`](Self::producers),
 /// [`consumers`](Self::consumers) and [`delivery`](Self::delivery) are properties of the ring: a
-/// new ring gets them, and an existing one is refused if it differs in one that was set. [`wait`](Self::wait) and
-/// [`prefault`](Self::prefault) concern only the process that sets them.
+/// new ring gets them, and an existing one is refused if it differs in one that was set. [`wait`](Self::wait),
+/// [`prefault`](Self::prefault) and [`lock_memory`](Self::lock_memory) concern only the process that
+/// sets them; [`huge_pages`](Self::huge_pages) says what it does.
 ///
 /// ```
 /// use slipring::{Options, WaitStrategy, spsc};
@@ -66,7 +69,9 @@ pub struct Options {
     pub(crate) consumers: Option<u32>,
     pub(crate) delivery: Option<Delivery>,
     pub(crate) wait: WaitStrategy,
-    pub(crate) prefault: bool,
+    pub(crate) owner: Option<u32>,
+    pub(crate) unlink_when_left: Option<bool>,
+    pub(crate) residence: Residence,
     pub(crate) first_position: u64,
 }
 
@@ -147,7 +152,40 @@ impl Options {
     /// Whether to enter every page into this process's page tables at once, so that no first
     /// access is slower than the others.
     pub fn prefault(mut self, prefault: bool) -> Self {
-        self.prefault = prefault;
+        self.residence.prefault = prefault;
+        self
+    }
+
+    /// Whether to keep every page in memory for as long as this process has the ring open (`mlock(2)`).
+    /// If the process may not lock as much, the ring is not created or opened.
+    pub fn lock_memory(mut self, lock: bool) -> Self {
+        self.residence.lock = lock;
+        self
+    }
+
+    /// To have the ring in pages that are larger than others, which costs fewer misses of the
+    /// address translation and more memory. With [`HugePages::Reserved`] a new ring is made of them, a POSIX
+    /// shared memory object excepted, or not at all; one that exists must be. Files have them in a directory of
+    /// hugetlbfs.
+    pub fn huge_pages(mut self, pages: HugePages) -> Self {
+        self.residence.huge = Some(pages);
+        self
+    }
+
+    /// Whose the ring is: a user id. One that is another user's is refused, before anything is
+    /// believed that stands in it: wherever others may create names, they may have created this
+    /// one. To give a new ring to somebody else takes privileges.
+    pub fn owner(mut self, user: u32) -> Self {
+        self.owner = Some(user);
+        self
+    }
+
+    /// Whether the name goes when the last participant leaves, by dropping its handle. `false` if not set.
+    /// What is in the ring then is gone with it, and the ring is [closed](crate::Ring::close) for those who
+    /// still have it open without taking part. If the last one is killed the name stays until
+    /// somebody comes and leaves.
+    pub fn unlink_when_left(mut self, unlink: bool) -> Self {
+        self.unlink_when_left = Some(unlink);
         self
     }
 

@@ -3,66 +3,43 @@
 //! A seat is one byte of the ring's object under an open-file-description lock that a mapping
 //! holds. The mapping pins the description, so the kernel lets the lock go exactly when the
 //! address space is gone, and by then no thread of it can store into the ring any more. A
-//! free lock is proof of death; a heartbeat, a pid or a time-out would only be a guess.
+//! free lock is proof of death; a heartbeat, a pid or a time-out would only be a guess. Of a System V
+//! segment it is a semaphore that the kernel sets back when the process ends, after its address
+//! space is gone.
 //!
 //! The right to recover is such a lock too: it is never left behind.
 
 use crate::error::SystemError;
-use crate::layout::{Entry, PAGE, Person, RECOVERY_AT, SEATS_AT, View};
-use crate::region::{Mapping, Object, system};
+use crate::layout::{Entry, Person, View};
+use crate::region::{Held, Lock, Object};
 use crate::ring::roll::Roll;
 use crate::ring::tenancy::Phase;
-use crate::sys::{fork, lock, process};
+use crate::sys::process;
 use crate::terms::{Peer, Role};
 use core::ops::Range;
-use nix::sys::mman::{MapFlags, ProtFlags};
 
-/// A byte that is locked until the value is dropped or the process is dead.
+/// A lock that is held until the value is dropped or the process is dead.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    _lock: Mapping,
-    byte: i64,
+    _held: Held,
+    lock: Lock,
 }
 
 impl Hold {
     /// Takes a seat, unless somebody holds it.
     pub(crate) fn seat(object: &Object, seat: u32) -> Result<Option<Self>, SystemError> {
-        Self::take(object, byte(seat))
+        Self::take(object, Lock::Seat(seat))
     }
 
     /// Takes the right to recover, unless somebody has it.
     pub(crate) fn recovery(object: &Object) -> Result<Option<Self>, SystemError> {
-        Self::take(object, RECOVERY_AT)
+        Self::take(object, Lock::Recovery)
     }
 
-    fn take(object: &Object, byte: i64) -> Result<Option<Self>, SystemError> {
-        // To ask is cheaper than to make a description for a try in vain.
-        if let Ok(Some(_)) = lock::locked(object, byte, 1) {
-            return Ok(None);
-        }
-        // A description of its own each time: through a shared one, two threads would both get
-        // the lock.
-        fork::without_forks(|| {
-            let description = object.reopen()?;
-            let mapping = Mapping::new(
-                &description,
-                PAGE as usize,
-                ProtFlags::PROT_NONE,
-                MapFlags::empty(),
-            )?;
-            mapping.keep_out_of_dumps()?;
-            let taken =
-                lock::try_lock(&description, byte).map_err(|refused| system("fcntl", refused))?;
-            Ok(taken.then_some(Self {
-                _lock: mapping,
-                byte,
-            }))
-        })
+    fn take(object: &Object, lock: Lock) -> Result<Option<Self>, SystemError> {
+        let held = object.take(lock)?;
+        Ok(held.map(|held| Self { _held: held, lock }))
     }
-}
-
-fn byte(seat: u32) -> i64 {
-    SEATS_AT + i64::from(seat)
 }
 
 /// Says in its entry who holds a seat.
@@ -88,12 +65,11 @@ pub(crate) fn leave(entry: &Entry, roll: &Roll) {
 /// back, and its number used again, says "free" to everything. Any doubt is life.
 pub(crate) fn held(object: &Object, seats: &Range<u32>, own: Option<&Hold>) -> Option<u32> {
     let is_genuine = || match own {
-        Some(own) => matches!(lock::locked(object, own.byte, 1), Ok(Some(_))),
+        Some(own) => object.is_held(own.lock) == Ok(true),
         None => object.is_genuine(),
     };
-    let len = i64::from(seats.end - seats.start);
-    let first_held = || match lock::locked(object, byte(seats.start), len) {
-        Ok(found) => found.map(|found| (found - SEATS_AT) as u32),
+    let first_held = || match object.held_seat(seats) {
+        Ok(found) => found,
         Err(_) => Some(seats.start),
     };
     for _ in 0..2 {

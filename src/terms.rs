@@ -40,6 +40,17 @@ impl fmt::Display for Encoding {
     }
 }
 
+/// How a ring can have larger pages than others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HugePages {
+    /// The kernel may use them, and does if it is set up to (`shmem_enabled`) and has some at hand.
+    /// [`Ring::stat`](crate::Ring::stat) says what came of it.
+    Advised,
+    /// From those that the administrator has set aside (`nr_hugepages`); none else.
+    Reserved,
+}
+
 /// What becomes of a message that a consumer had taken and not given back when it died. A property
 /// of an MPMC ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

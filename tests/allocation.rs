@@ -21,9 +21,13 @@ use std::io::Write;
 use std::thread;
 
 for_each_kind! {
-    no_operation_on_values_allocates
-    waiting_for_each_other_allocates_nothing
-    no_operation_on_strings_allocates_except_for_the_strings
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        no_operation_on_values_allocates
+        waiting_for_each_other_allocates_nothing
+        no_operation_on_strings_allocates_except_for_the_strings
 }
 
 thread_local! {

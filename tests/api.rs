@@ -14,20 +14,24 @@ use std::thread;
 use std::time::Instant;
 
 for_each_kind! {
-    a_full_ring_refuses_until_there_is_room
-    waiting_ends_wait_for_each_other_whatever_the_strategy
-    a_push_gives_up_when_its_time_is_over_and_not_before
-    a_pop_gives_up_when_its_time_is_over_and_not_before
-    a_time_out_beyond_the_end_of_time_is_none
-    a_slice_is_pushed_as_far_as_there_is_room
-    a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops
-    a_slice_of_strings_stops_before_one_that_does_not_fit
-    messages_are_popped_into_a_slice_as_far_as_there_are_any
-    messages_are_appended_to_a_vec_up_to_a_number
-    popping_into_a_message_uses_its_memory_again
-    iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty
-    a_capacity_is_rounded_up_to_a_power_of_two
-    all_three_agree_on_how_many_messages_there_are_through_many_laps
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        a_full_ring_refuses_until_there_is_room
+        waiting_ends_wait_for_each_other_whatever_the_strategy
+        a_push_gives_up_when_its_time_is_over_and_not_before
+        a_pop_gives_up_when_its_time_is_over_and_not_before
+        a_time_out_beyond_the_end_of_time_is_none
+        a_slice_is_pushed_as_far_as_there_is_room
+        a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops
+        a_slice_of_strings_stops_before_one_that_does_not_fit
+        messages_are_popped_into_a_slice_as_far_as_there_are_any
+        messages_are_appended_to_a_vec_up_to_a_number
+        popping_into_a_message_uses_its_memory_again
+        iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty
+        a_capacity_is_rounded_up_to_a_power_of_two
+        all_three_agree_on_how_many_messages_there_are_through_many_laps
 }
 
 const SOON: Duration = Duration::from_millis(20);

@@ -20,9 +20,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 for_each_kind! {
-    a_batch_that_a_full_vec_cuts_short_leaves_the_ring_whole
-    a_batch_that_forks_half_way_goes_on_in_the_parent_only
-    an_end_can_be_taken_again_at_once_while_other_threads_start_programs
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        a_batch_that_a_full_vec_cuts_short_leaves_the_ring_whole
+        a_batch_that_forks_half_way_goes_on_in_the_parent_only
+        an_end_can_be_taken_again_at_once_while_other_threads_start_programs
 }
 
 #[allow(clippy::uninit_vec, reason = "there is nothing to initialise")]

@@ -91,7 +91,7 @@ fn operations_enter_the_kernel_to_wait_or_to_ask_and_for_nothing_else<P: Protoco
         return skip("there is no strace, or it may not trace");
     }
     let (name, trace) = (Name::new("ring"), Name::new("trace"));
-    let output = trace.path();
+    let output = trace.path().display().to_string();
     let wrapper = ["strace", "-f", "-qq", "-e", "signal=none", "-o", &output];
     start_under(&wrapper, "role_calls", &[&name, &kind::<P>()]).finish();
     let trace = std::fs::read_to_string(&output).unwrap();

@@ -20,23 +20,27 @@ use std::thread;
 use std::time::Duration;
 
 for_each_kind! {
-    a_claim_is_published_by_its_commit_and_not_before
-    claims_wait_refuse_and_fail_as_pushes_do
-    a_claim_that_is_dropped_publishes_nothing
-    a_claim_that_a_panic_drops_publishes_nothing
-    a_claim_that_is_forgotten_is_settled_by_the_next_operation
-    a_value_that_was_not_written_is_zero_and_not_an_older_message
-    a_value_may_be_made_in_its_slot
-    a_string_is_written_piece_by_piece
-    a_string_of_which_nothing_was_written_is_empty
-    the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance
-    a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before
-    guards_wait_refuse_and_fail_as_pops_do
-    a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again
-    a_guard_that_a_panic_drops_gives_nothing_back
-    a_guard_made_while_a_panic_unwinds_gives_its_slot_back
-    messages_may_be_looked_at_in_their_slots
-    a_batch_that_panics_half_way_has_pushed_what_came_before
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        a_claim_is_published_by_its_commit_and_not_before
+        claims_wait_refuse_and_fail_as_pushes_do
+        a_claim_that_is_dropped_publishes_nothing
+        a_claim_that_a_panic_drops_publishes_nothing
+        a_claim_that_is_forgotten_is_settled_by_the_next_operation
+        a_value_that_was_not_written_is_zero_and_not_an_older_message
+        a_value_may_be_made_in_its_slot
+        a_string_is_written_piece_by_piece
+        a_string_of_which_nothing_was_written_is_empty
+        the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance
+        a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before
+        guards_wait_refuse_and_fail_as_pops_do
+        a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again
+        a_guard_that_a_panic_drops_gives_nothing_back
+        a_guard_made_while_a_panic_unwinds_gives_its_slot_back
+        messages_may_be_looked_at_in_their_slots
+        a_batch_that_panics_half_way_has_pushed_what_came_before
 }
 
 /// A ring of values and both its ends.

@@ -165,7 +165,7 @@ fn send(producer: &mut Producer<Message>, message: &Message) {
 fn what_dying_producers_pushed_is_popped_exactly_once() {
     let mut cut_short = 0;
     for (round, options) in rounds().into_iter().enumerate() {
-        let (name, words) = (Name::new("ring"), Name::new("board"));
+        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
         let ring = Ring::<Message>::create_with(&name, &options).unwrap();
         let board = Board::create(&words, Notes::WORDS);
         let mut consumer = ring.consumer().unwrap();
@@ -259,7 +259,7 @@ fn see(consumer: &mut Consumer<Message>, notes: &Notes<'_>, way: &str) -> Option
 /// without a note since the last that made one.
 fn feed(way: &str, check: impl Fn(u64, u64, u64)) {
     for (round, options) in rounds().into_iter().enumerate() {
-        let (name, words) = (Name::new("ring"), Name::new("board"));
+        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
         let ring = Ring::<Message>::create_with(&name, &options).unwrap();
         let board = Board::create(&words, Notes::WORDS);
         let mut producer = ring.producer().unwrap();

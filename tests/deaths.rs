@@ -19,13 +19,17 @@ use std::time::Duration;
 use support::{Board, NEVER, Name, PATIENCE, Page, fork_child, start, state_of, thread_id, until};
 
 for_each_kind! {
-    a_claim_of_a_dead_producer_publishes_nothing
-    a_producers_death_ends_every_kind_of_pop
-    a_consumers_death_ends_every_kind_of_push
-    killed_sleepers_lose_nothing_and_leave_no_tax
-    a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next
-    executing_another_program_frees_the_seat
-    an_unreaped_zombie_is_dead
+    names from support;;
+    files:
+        killed_sleepers_lose_nothing_and_leave_no_tax
+        a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next
+        executing_another_program_frees_the_seat
+    ;
+    everywhere:
+        a_claim_of_a_dead_producer_publishes_nothing
+        a_producers_death_ends_every_kind_of_pop
+        a_consumers_death_ends_every_kind_of_push
+        an_unreaped_zombie_is_dead
 }
 
 const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
@@ -59,7 +63,7 @@ fn claims<P: Protocol>(role: &support::Role) {
 }
 
 fn a_claim_of_a_dead_producer_publishes_nothing<P: Protocol>() {
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
     let board = Board::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
@@ -105,7 +109,7 @@ fn reads<P: Protocol>(role: &support::Role) {
 
 #[test]
 fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, Spsc>::create(&name, 8).unwrap();
     let board = Board::create(&words, 1);
     let mut producer = ring.producer().unwrap();

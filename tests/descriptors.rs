@@ -15,9 +15,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 
 for_each_kind! {
-    no_descriptor_stays_behind
-    every_descriptor_is_closed_by_exec
-    a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed
+    names from naming;
+        no_descriptor_stays_behind
+    ;
+    files:
+        every_descriptor_is_closed_by_exec
+        a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed
+    ;
+    everywhere:
 }
 
 /// The numbers of this process's descriptors of the file that has `name`.

@@ -14,12 +14,16 @@ use std::thread;
 use std::time::Instant;
 
 for_each_kind! {
-    a_closed_ring_is_drained_and_then_says_so_for_good
-    closing_ends_blocked_calls
-    a_peer_has_not_come_is_present_has_left_and_comes_again
-    leaving_ends_the_other_sides_wait
-    one_process_may_map_a_ring_twice
-    ends_go_on_without_the_ring_they_came_from
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        a_closed_ring_is_drained_and_then_says_so_for_good
+        closing_ends_blocked_calls
+        a_peer_has_not_come_is_present_has_left_and_comes_again
+        leaving_ends_the_other_sides_wait
+        one_process_may_map_a_ring_twice
+        ends_go_on_without_the_ring_they_came_from
 }
 
 const SOON: Duration = Duration::from_millis(20);

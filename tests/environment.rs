@@ -11,11 +11,10 @@ use nix::sys::wait::WaitStatus;
 use slipring::error::{AttachError, CreateError, Disconnected, OpenError, PopError, UnlinkError};
 use slipring::spsc::Ring;
 use slipring::{Options, Peer};
-use std::ffi::CStr;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering::SeqCst;
-use support::{Board, Name, fork_child, is_root, kill_process, skip, start, until};
+use support::{Board, Name, fork_child, is_root, kill_process, mount, skip, start, until};
 
 const ROOT_ONLY: &str = "only root may do what it needs";
 
@@ -64,7 +63,7 @@ fn life_and_death_are_seen_across_pid_namespaces() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let board = Board::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
@@ -112,7 +111,7 @@ fn role_attaches_when_told() {
 
 #[test]
 fn without_a_name_life_death_and_takeover_are_as_before() {
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let board = Board::create(&words, 2);
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
@@ -154,8 +153,8 @@ fn role_in_a_small_file_system() {
     }
     const SIZE: u64 = 64 << 10;
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    mount(c"none", c"/", c"", libc::MS_REC | libc::MS_PRIVATE, c"");
-    mount(c"tmpfs", c"/dev/shm", c"tmpfs", 0, c"size=64k");
+    mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE, "");
+    mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k");
 
     let made = |name: &str, capacity| Ring::<[u8; 1016]>::create(name, capacity);
     for (capacity, size) in [(64, 68 << 10), (1 << 20, (1 << 30) + 4096)] {
@@ -190,20 +189,6 @@ fn role_in_a_small_file_system() {
     }
 }
 
-fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: u64, data: &CStr) {
-    // SAFETY: all strings outlive the call.
-    let failed = unsafe {
-        libc::mount(
-            source.as_ptr(),
-            target.as_ptr(),
-            kind.as_ptr(),
-            flags,
-            data.as_ptr().cast(),
-        )
-    };
-    assert_eq!(failed, 0, "mount: {}", std::io::Error::last_os_error());
-}
-
 #[test]
 fn a_full_file_system_is_an_error_of_create_and_nothing_later() {
     if !is_root() {
@@ -220,8 +205,8 @@ fn role_without_proc() {
         return;
     };
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    mount(c"none", c"/", c"", libc::MS_REC | libc::MS_PRIVATE, c"");
-    mount(c"tmpfs", c"/proc", c"tmpfs", 0, c"size=4k");
+    mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE, "");
+    mount("tmpfs", "/proc", "tmpfs", 0, "size=4k");
     let ring = Ring::<u64>::create(role.text(0), 4).unwrap();
     assert_eq!(Ring::<u64>::open(role.text(0)).unwrap().capacity(), 4);
     let mut producer = ring.producer().unwrap();

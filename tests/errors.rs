@@ -165,9 +165,9 @@ fn a_ring_of_another_make_is_refused() {
     is!(refused(&patched(at::VERSION, &2_u32.to_le_bytes())),
         OpenError::Version { expected: 1, found: 2, .. } if true,
         "the layout is version 2, this library knows version 1");
-    is!(refused(&patched(at::FLAGS, &0x8000_0001_u32.to_le_bytes())),
-        OpenError::UnknownFlags { found: 0x8000_0001, .. } if true,
-        "the ring has unknown flags 0x80000001");
+    is!(refused(&patched(at::FLAGS, &0x8000_0002_u32.to_le_bytes())),
+        OpenError::UnknownFlags { found: 0x8000_0002, .. } if true,
+        "the ring has unknown flags 0x80000002");
     is!(refused(&patched(at::KIND, &2_u32.to_le_bytes())),
         OpenError::Kind { expected: Kind::Spsc, found: Kind::Mpmc, .. } if true,
         "the ring is mpmc, not spsc");

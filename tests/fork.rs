@@ -21,11 +21,15 @@ use support::{
 };
 
 for_each_kind! {
-    a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing
-    a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing
-    a_forked_child_can_open_the_ring_itself_and_use_it
-    a_forked_child_does_not_keep_its_dead_parents_seat
-    a_fork_in_another_thread_does_not_keep_a_seat_alive
+    names from support;;
+    files:
+        a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing
+        a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing
+    ;
+    everywhere:
+        a_forked_child_can_open_the_ring_itself_and_use_it
+        a_forked_child_does_not_keep_its_dead_parents_seat
+        a_fork_in_another_thread_does_not_keep_a_seat_alive
 }
 
 fn is_taken<E>(attached: Result<E, AttachError>) -> bool {
@@ -291,7 +295,7 @@ fn leaves_a_child<P: Protocol>(role: &support::Role) {
 }
 
 fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, 3);
     let consumer = ring.consumer().unwrap();
@@ -312,7 +316,7 @@ fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
 fn a_fork_in_another_thread_does_not_keep_a_seat_alive<P: Protocol>() {
     const FORKS: usize = 1000;
     const AT_ONCE: usize = 50;
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, FORKS / AT_ONCE);
     let over = AtomicBool::new(false);

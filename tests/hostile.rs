@@ -38,10 +38,14 @@ const AHEAD: [i64; 13] = [
 ];
 
 for_each_kind! {
-    a_consumer_takes_no_stamp_but_its_own
-    a_producer_takes_no_stamp_but_its_own
-    a_length_that_a_message_can_not_have_is_corrupt
-    what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle
+    names from naming;;
+    files:
+        a_consumer_takes_no_stamp_but_its_own
+        a_producer_takes_no_stamp_but_its_own
+        a_length_that_a_message_can_not_have_is_corrupt
+        what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle
+    ;
+    everywhere:
 }
 
 /// The stamps of a slot that holds the message of a lap ago, and of one that is free for it.

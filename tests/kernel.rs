@@ -24,8 +24,12 @@ use std::thread;
 use std::time::Instant;
 
 for_each_kind! {
-    a_fence_that_is_withdrawn_later_loses_no_wake_up
-    a_kernel_that_does_not_answer_has_not_proved_a_death
+    names from naming;;
+    files:
+        a_kernel_that_does_not_answer_has_not_proved_a_death
+    ;
+    everywhere:
+        a_fence_that_is_withdrawn_later_loses_no_wake_up
 }
 
 const OPEN: &[i64] = &[
@@ -44,7 +48,7 @@ fn what_the_kernel_does_not_permit_is_told() {
     let (name, free) = (Name::new(), Name::new());
     let (told, told_free) = (&*name, &*free);
     Ring::<u64, Spsc>::create(&name, 2).unwrap();
-    for errno in [Errno::EACCES, Errno::EPERM, Errno::EROFS] {
+    for errno in [Errno::EACCES, Errno::EPERM] {
         sandbox::refusing(OPEN, errno, || {
             is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
                 OpenError::Permission { name: ref of, .. } if of == told,
@@ -64,6 +68,19 @@ fn what_the_kernel_does_not_permit_is_told() {
                 "no permission to remove {told}");
         });
     }
+    sandbox::refusing(OPEN, Errno::EROFS, || {
+        is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
+            OpenError::ReadOnly { name: ref of, .. } if of == told,
+            "{told} is on a read-only file system");
+        is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
+            CreateError::ReadOnly { name: ref of, .. } if of == told_free,
+            "{told_free} is on a read-only file system");
+    });
+    sandbox::refusing(UNLINK, Errno::EROFS, || {
+        is!(unlink(&name).unwrap_err(),
+            UnlinkError::ReadOnly { name: ref of, .. } if of == told,
+            "{told} is on a read-only file system");
+    });
     assert!(name.path().exists() && !free.path().exists());
 }
 

@@ -15,8 +15,12 @@ use std::{process, thread};
 use support::{NEVER, Name, PATIENCE, Page, is_asleep, thread_id, until};
 
 for_each_kind! {
-    a_message_is_popped_first_however_soon_the_ring_is_closed_after_it
-    a_peer_that_is_seen_while_it_leaves_is_not_taken_for_one_that_stays
+    names from support;;
+    files:
+        a_peer_that_is_seen_while_it_leaves_is_not_taken_for_one_that_stays
+    ;
+    everywhere:
+        a_message_is_popped_first_however_soon_the_ring_is_closed_after_it
 }
 
 fn a_message_is_popped_first_however_soon_the_ring_is_closed_after_it<P: Protocol>() {

@@ -26,7 +26,11 @@ const ENTRIES: u64 = 0x400;
 const SOON: Duration = Duration::from_millis(1);
 
 for_each_kind! {
-    a_scribbler_during_operations_stops_nobody_for_good
+    names from naming;;
+    files:
+        a_scribbler_during_operations_stops_nobody_for_good
+    ;
+    everywhere:
 }
 
 /// Tells threads to stop, also if the one that waits for them panics.

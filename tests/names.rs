@@ -18,14 +18,19 @@ use std::thread;
 use std::time::Duration;
 
 for_each_kind! {
-    a_name_is_created_once_opened_often_and_removed_once
-    open_or_create_makes_what_is_not_there
-    the_mode_is_exact_whatever_the_umask
-    an_option_that_is_not_set_refuses_nothing
-    of_many_that_open_or_create_at_once_one_creates_and_all_get_the_same_ring
-    of_many_that_create_at_once_one_succeeds_and_nobody_opens_half_a_ring
-    a_ring_that_all_have_left_is_found_whole_by_the_next
-    a_ring_without_a_name_goes_on_for_those_who_have_it
+    names from naming;
+        the_mode_is_exact_whatever_the_umask
+    ;
+    files:
+        a_ring_without_a_name_goes_on_for_those_who_have_it
+    ;
+    everywhere:
+        a_name_is_created_once_opened_often_and_removed_once
+        open_or_create_makes_what_is_not_there
+        an_option_that_is_not_set_refuses_nothing
+        of_many_that_open_or_create_at_once_one_creates_and_all_get_the_same_ring
+        of_many_that_create_at_once_one_succeeds_and_nobody_opens_half_a_ring
+        a_ring_that_all_have_left_is_found_whole_by_the_next
 }
 
 fn a_name_is_created_once_opened_often_and_removed_once<P: Protocol>() {

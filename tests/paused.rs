@@ -145,7 +145,7 @@ fn stop_in_the_middle(name: &str, child: &Forked, dice: &mut Dice) {
 
 #[test]
 fn a_producer_stopped_in_a_push_is_waited_for() {
-    let (words, name) = (Name::new("board"), Name::new("paused-push"));
+    let (words, name) = (Name::in_memory("board"), Name::new("paused-push"));
     let options = Options::new()
         .capacity(CAPACITY)
         .liveness_interval(INTERVAL);

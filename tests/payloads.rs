@@ -11,11 +11,15 @@ use slipring::{Protocol, Ring};
 use std::io::Write;
 
 for_each_kind! {
-    values_of_any_size_come_through
-    values_of_any_alignment_come_through_and_lie_aligned
-    values_of_no_size_are_counted_all_the_same
-    strings_of_any_length_up_to_the_longest_come_through
-    neighbours_in_a_full_ring_do_not_overlap
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        values_of_any_size_come_through
+        values_of_any_alignment_come_through_and_lie_aligned
+        values_of_no_size_are_counted_all_the_same
+        strings_of_any_length_up_to_the_longest_come_through
+        neighbours_in_a_full_ring_do_not_overlap
 }
 
 /// Bytes that differ from message to message and from place to place.

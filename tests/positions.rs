@@ -10,7 +10,11 @@ use slipring::error::{PushError, TryPopError, TryPushError};
 use slipring::{Mpmc, Options, Protocol, Ring};
 
 for_each_kind! {
-    positions_may_start_and_wrap_anywhere
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        positions_may_start_and_wrap_anywhere
 }
 
 fn positions_may_start_and_wrap_anywhere<P: Protocol>() {

@@ -361,7 +361,7 @@ fn push_and_pop_make_no_system_call_while_there_is_room_and_data() {
     let _there = Ring::<u64>::create(&there, 128).unwrap();
     let _back = Ring::<u64>::create(&back, 128).unwrap();
     let echo = start("role_echo", &[&there, &back]);
-    let output = trace.path();
+    let output = trace.path().display().to_string();
     let wrapper = ["strace", "-f", "-qq", "-e", "signal=none", "-o", &output];
     start_under(&wrapper, "role_traced", &[&there, &back]).finish();
     echo.finish();

@@ -166,7 +166,7 @@ fn what_is_held_in_another_pid_namespace_is_recovered() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
-    let (name, words) = (Name::new("proof-namespace"), Name::new("board"));
+    let (name, words) = (Name::new("proof-namespace"), Name::in_memory("board"));
     let ring = ring(&name);
     feed(&ring);
     let board = Board::create(&words, 1);
@@ -213,7 +213,7 @@ fn who_got_the_pid_of_a_dead_participant_does_not_stand_in_for_it() {
     feed(&ring);
     as_init(|| {
         let mut holders = Holders::new();
-        let words = Name::new("board");
+        let words = Name::in_memory("board");
         let board = Board::create(&words, 1);
         let consumer = holders.guardian(&name, 0);
         let mut dead_producer = holders.claimant(&name, 2);

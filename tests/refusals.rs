@@ -22,11 +22,15 @@ use std::process;
 use std::thread;
 
 for_each_kind! {
-    refusals_of_the_moment_are_told
-    messages_that_are_too_long_are_told
-    nobody_waits_for_room_for_a_message_that_fits_in_no_slot
-    a_peer_that_left_died_or_closed_is_told_apart
-    a_forked_child_is_refused_everything_and_its_parent_notices_nothing
+    names from naming;;
+    files:
+        a_peer_that_left_died_or_closed_is_told_apart
+    ;
+    everywhere:
+        refusals_of_the_moment_are_told
+        messages_that_are_too_long_are_told
+        nobody_waits_for_room_for_a_message_that_fits_in_no_slot
+        a_forked_child_is_refused_everything_and_its_parent_notices_nothing
 }
 
 /// Where the layout has its fields.

@@ -29,7 +29,7 @@ fn role_guards() {
 
 #[test]
 fn a_stopped_holder_is_present_and_keeps_its_seat_and_its_guard() {
-    let (name, words) = (Name::new("ring"), Name::new("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let options = Options::new().capacity(2).liveness_interval(SOON / 4);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
     let board = Board::create(&words, 1);
@@ -115,7 +115,7 @@ fn rounds() -> [Options; 3] {
 #[test]
 fn streams_go_on_whichever_side_is_stopped_at_whatever_moment() {
     for (round, options) in rounds().into_iter().enumerate() {
-        let (name, words) = (Name::new("ring"), Name::new("board"));
+        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
         let _ring = Ring::<u64>::create_with(&name, &options).unwrap();
         let board = Board::create(&words, 2);
         let [consumer, producer] = ["consumer", "producer"]

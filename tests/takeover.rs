@@ -16,15 +16,19 @@ use std::thread;
 use support::{NEVER, Name, PATIENCE, is_asleep, start, thread_id, until};
 
 for_each_kind! {
-    a_second_holder_of_an_end_is_refused_with_the_firsts_pid
-    a_peer_never_came_is_present_left_died_or_closed
-    pop_waits_for_a_producer_that_never_came
-    push_without_a_consumer_fills_the_ring_and_then_waits
-    what_is_there_is_popped_before_the_producers_end_is_reported
-    the_same_consumer_goes_on_with_one_producer_after_another
-    the_same_producer_goes_on_with_one_consumer_after_another
-    either_end_starts_again_where_it_stopped_whoever_holds_it
-    closing_in_another_process_ends_blocked_calls_and_is_final
+    names from support;;
+    files:
+    ;
+    everywhere:
+        a_second_holder_of_an_end_is_refused_with_the_firsts_pid
+        a_peer_never_came_is_present_left_died_or_closed
+        pop_waits_for_a_producer_that_never_came
+        push_without_a_consumer_fills_the_ring_and_then_waits
+        what_is_there_is_popped_before_the_producers_end_is_reported
+        the_same_consumer_goes_on_with_one_producer_after_another
+        the_same_producer_goes_on_with_one_consumer_after_another
+        either_end_starts_again_where_it_stopped_whoever_holds_it
+        closing_in_another_process_ends_blocked_calls_and_is_final
 }
 
 /// Pushes or pops the numbers from `first` to before `end`, waits to be told, and goes: by

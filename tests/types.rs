@@ -44,7 +44,11 @@ assert_types!(spsc);
 assert_types!(mpmc);
 
 for_each_kind! {
-    debug_output_tells_no_messages
+    names from naming;;
+    files:
+    ;
+    everywhere:
+        debug_output_tells_no_messages
 }
 
 fn debug_output_tells_no_messages<P: Protocol>() {

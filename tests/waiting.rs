@@ -16,15 +16,19 @@ use std::time::{Duration, Instant};
 use support::{Dice, NEVER, Name, PATIENCE, Page, is_asleep, start, thread_id, until};
 
 for_each_kind! {
-    signals_neither_end_nor_prolong_a_wait
-    wake_ups_for_nothing_neither_end_nor_prolong_a_wait
-    a_liveness_interval_that_ends_does_not_end_a_wait
-    a_blocked_pop_sleeps_through_signals_until_the_message_comes
-    no_time_at_all_returns_at_once_and_takes_what_is_there
-    the_longest_time_out_is_no_overflow
-    every_strategy_delivers_to_every_other_with_either_fences
-    no_wake_up_is_lost_with_membarrier
-    no_wake_up_is_lost_with_symmetric_fences
+    names from support;;
+    files:
+        wake_ups_for_nothing_neither_end_nor_prolong_a_wait
+    ;
+    everywhere:
+        signals_neither_end_nor_prolong_a_wait
+        a_liveness_interval_that_ends_does_not_end_a_wait
+        a_blocked_pop_sleeps_through_signals_until_the_message_comes
+        no_time_at_all_returns_at_once_and_takes_what_is_there
+        the_longest_time_out_is_no_overflow
+        every_strategy_delivers_to_every_other_with_either_fences
+        no_wake_up_is_lost_with_membarrier
+        no_wake_up_is_lost_with_symmetric_fences
 }
 
 const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {

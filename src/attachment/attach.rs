@@ -52,18 +52,25 @@ impl<E: Into<AttachError>> From<E> for Refusal {
 }
 
 fn try_attach(attachment: &Attachment, view: &View, role: Role) -> Result<Attached, Refusal> {
-    let watch = match attachment.geometry.kind {
-        Kind::Spsc => None,
-        Kind::Mpmc => match attachment.scene(view, None).watch()? {
+    let Geometry {
+        kind,
+        unlink_when_left,
+        ..
+    } = attachment.geometry;
+    let watch = match kind {
+        Kind::Spsc if !unlink_when_left => None,
+        _ => match attachment.scene(view, None).watch()? {
             Ok(watch) => Some(watch),
             Err(busy) => return Err(Refusal::Passing(busy.into())),
         },
     };
-    if let Some(watch) = &watch {
+    // In an SPSC ring there is nothing to be recovered: the lock is only for who leaves last.
+    let recovering = watch.as_ref().filter(|_| kind == Kind::Mpmc);
+    if let Some(watch) = recovering {
         watch.recover(None);
         forget_the_dead(attachment, view, role);
     }
-    let attached = match (find_seat(attachment, view, role), &watch, role) {
+    let attached = match (find_seat(attachment, view, role), recovering, role) {
         (Err(refusal), Some(watch), Role::Consumer) => {
             find_inheritance(attachment, watch)?.ok_or(refusal)?
         }

@@ -452,6 +452,7 @@ impl Drop for End {
                 watch.recover(None);
             }
         }
+        self.attachment.unlink_when_left(self.view());
         event_of(self.view(), self.role.other()).notify_all();
     }
 }

@@ -1,11 +1,16 @@
 //! Why an operation did not do what it was asked: one small type per operation.
 
+mod create;
 mod naming;
+mod open;
 mod transfer;
 
+pub use self::create::CreateError;
 pub use self::naming::{
-    CreateError, InvalidName, OpenError, OpenOrCreateError, SystemError, UnlinkError,
+    HandOverError, InvalidName, MapError, OpenOrCreateError, ReceiveError, StatError, SyncError,
+    SystemError, UnlinkError,
 };
+pub use self::open::OpenError;
 pub use self::transfer::{
     PopError, PopTimeoutError, PushError, PushSliceError, PushTimeoutError, TooLong, TryPopError,
     TryPushError,

@@ -1,6 +1,6 @@
-//! Errors of making, finding and removing rings.
+//! Errors of names, of what is done by name, and of a ring's memory.
 
-use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
+use super::{CreateError, Forked, OpenError};
 use std::io;
 use thiserror::Error;
 
@@ -24,272 +24,6 @@ pub struct SystemError {
     pub call: &'static str,
     /// The kernel's answer.
     pub source: io::Error,
-}
-
-/// Why a ring was not created. Nothing is left behind.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CreateError {
-    /// The name is not one.
-    #[error(transparent)]
-    InvalidName(#[from] InvalidName),
-    /// The name is taken.
-    #[error("{name} exists already")]
-    Exists {
-        /// The name.
-        name: String,
-    },
-    /// The capacity is out of range, or was not given.
-    #[error("a capacity of {asked} is not between {min} and {max} messages")]
-    Capacity {
-        /// In messages, as given; 0 if it was not.
-        asked: u64,
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-    },
-    /// Messages can't have this size: it is above the limit, or not that of the values.
-    #[error("messages can't have {asked} bytes: {max} are possible")]
-    MessageSize {
-        /// In bytes, as given.
-        asked: u64,
-        /// The most, in bytes; of values, their size.
-        max: u64,
-    },
-    /// A ring of byte strings needs a message size.
-    #[error("a ring of byte strings needs a message size")]
-    NoMessageSize,
-    /// The number of seats is out of range.
-    #[error("there can't be {asked} {role} seats, but 1 to {max}")]
-    Seats {
-        /// Of which end.
-        role: Role,
-        /// As given.
-        asked: u32,
-        /// The most.
-        max: u32,
-    },
-    /// An SPSC ring does not have what was asked for.
-    #[error("{option} is an option of MPMC rings")]
-    OnlyMpmc {
-        /// The option.
-        option: &'static str,
-    },
-    /// The liveness interval is zero.
-    #[error("a liveness interval of zero asks without end")]
-    LivenessInterval,
-    /// The mode has bits beyond the nine permissions, or lacks the owner's to read and write.
-    #[error("mode {asked:#o} is not made of permissions, the owner's to read and write included")]
-    Mode {
-        /// As given.
-        asked: u32,
-    },
-    /// The file system is full.
-    #[error("no space for {name}: {needed} bytes are needed, {available} are available")]
-    NoSpace {
-        /// The name.
-        name: String,
-        /// The size of the ring in bytes.
-        needed: u64,
-        /// Free bytes in the file system.
-        available: u64,
-    },
-    /// The process may not make files as large (RLIMIT_FSIZE).
-    #[error("the ring needs {needed} bytes, the file size limit is {limit}")]
-    FileSizeLimit {
-        /// The size of the ring in bytes.
-        needed: u64,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// The directory of shared memory objects may not be written.
-    #[error("no permission to create {name}")]
-    Permission {
-        /// The name.
-        name: String,
-    },
-    /// There is no file system for shared memory, or not one that keeps locks.
-    #[error("the file system of {name} can't hold a ring (type {found:#x})")]
-    FileSystem {
-        /// The name.
-        name: String,
-        /// `f_type` as `statfs` tells it; 0 if there is no file system.
-        found: u64,
-    },
-    /// The kernel, or a sandbox, refuses what the fences need.
-    #[error("{asked} fences are not available to this process")]
-    Fences {
-        /// As given.
-        asked: Fences,
-    },
-    /// The kernel refused.
-    #[error(transparent)]
-    System(#[from] SystemError),
-}
-
-/// Why a ring was not opened.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The name is not one.
-    #[error(transparent)]
-    InvalidName(#[from] InvalidName),
-    /// No ring has the name.
-    #[error("{name} does not exist")]
-    NotFound {
-        /// The name.
-        name: String,
-    },
-    /// The process may not read and write it.
-    #[error("no permission to open {name}")]
-    Permission {
-        /// The name.
-        name: String,
-    },
-    /// Something else has the name.
-    #[error("{name} is not a ring")]
-    NotARing {
-        /// The name.
-        name: String,
-    },
-    /// The ring's bytes are laid out by another version of the layout.
-    #[error("the layout is version {found}, this library knows version {expected}")]
-    Version {
-        /// This library's.
-        expected: u32,
-        /// The ring's.
-        found: u32,
-    },
-    /// The ring uses something that this version does not know.
-    #[error("the ring has unknown flags {found:#x}")]
-    UnknownFlags {
-        /// The flags that are not known.
-        found: u32,
-    },
-    /// The ring follows the other protocol.
-    #[error("the ring is {found}, not {expected}")]
-    Kind {
-        /// As asked for.
-        expected: Kind,
-        /// The ring's.
-        found: Kind,
-    },
-    /// The ring carries values where byte strings were asked for, or the reverse.
-    #[error("the ring carries {found}, not {expected}")]
-    Encoding {
-        /// As asked for.
-        expected: Encoding,
-        /// The ring's.
-        found: Encoding,
-    },
-    /// The ring's messages have another size.
-    #[error("the ring's messages have {found} bytes, not {expected}")]
-    PayloadSize {
-        /// As asked for, in bytes.
-        expected: u32,
-        /// The ring's, in bytes.
-        found: u32,
-    },
-    /// The ring's messages have another alignment.
-    #[error("the ring's messages are aligned to {found} bytes, not {expected}")]
-    PayloadAlign {
-        /// As asked for, in bytes.
-        expected: u32,
-        /// The ring's, in bytes.
-        found: u32,
-    },
-    /// The ring's schema tag is another one.
-    #[error("the ring's schema is {found:#x}, not {expected:#x}")]
-    Schema {
-        /// As asked for.
-        expected: u64,
-        /// The ring's.
-        found: u64,
-    },
-    /// The ring has another capacity than the one asked for.
-    #[error("the ring has a capacity of {found}, not {expected}")]
-    Capacity {
-        /// As asked for, rounded up.
-        expected: u64,
-        /// The ring's.
-        found: u64,
-    },
-    /// The ring has another liveness interval than the one asked for.
-    #[error("the ring's liveness interval is {found} ns, not {expected} ns")]
-    LivenessInterval {
-        /// As asked for, in nanoseconds.
-        expected: u64,
-        /// The ring's, in nanoseconds.
-        found: u64,
-    },
-    /// The ring has another number of seats than was asked for.
-    #[error("the ring has {found} {role} seats, not {expected}")]
-    Seats {
-        /// Of which end.
-        role: Role,
-        /// As asked for.
-        expected: u32,
-        /// The ring's.
-        found: u32,
-    },
-    /// The ring treats what dead consumers held in another way than the one asked for.
-    #[error("the ring delivers {found}, not {expected}")]
-    Delivery {
-        /// As asked for.
-        expected: Delivery,
-        /// The ring's.
-        found: Delivery,
-    },
-    /// The ring's file has another mode than the one asked for.
-    #[error("the ring's mode is {found:#o}, not {expected:#o}")]
-    Mode {
-        /// As asked for.
-        expected: u32,
-        /// The ring's.
-        found: u32,
-    },
-    /// The ring has other fences than the ones asked for.
-    #[error("the ring has {found} fences, not {expected}")]
-    Fences {
-        /// As asked for.
-        expected: Fences,
-        /// The ring's.
-        found: Fences,
-    },
-    /// The kernel, or a sandbox, refuses what the ring's fences need.
-    #[error("the ring has {found} fences, which are not available to this process")]
-    FencesUnavailable {
-        /// The ring's.
-        found: Fences,
-    },
-    /// The object is shorter than its header says.
-    #[error("{found} bytes are left of a ring of {expected}")]
-    Truncated {
-        /// The size of the whole ring in bytes.
-        expected: u64,
-        /// The size of the object in bytes.
-        found: u64,
-    },
-    /// The header contradicts itself.
-    #[error("the header's {field} can't be {found}")]
-    Inconsistent {
-        /// Which field.
-        field: &'static str,
-        /// What it says.
-        found: u64,
-    },
-    /// The file system does not keep the locks that tell who is alive.
-    #[error("the file system of {name} can't hold a ring (type {found:#x})")]
-    FileSystem {
-        /// The name.
-        name: String,
-        /// `f_type` as `statfs` tells it.
-        found: u64,
-    },
-    /// The kernel refused.
-    #[error(transparent)]
-    System(#[from] SystemError),
 }
 
 /// Why a ring was neither opened nor created.
@@ -317,12 +51,95 @@ pub enum UnlinkError {
         /// The name.
         name: String,
     },
+    /// The file system is mounted read-only.
+    #[error("{name} is on a read-only file system")]
+    ReadOnly {
+        /// The name.
+        name: String,
+    },
     /// The process may not remove it.
     #[error("no permission to remove {name}")]
     Permission {
         /// The name.
         name: String,
     },
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why a ring's memory was not mapped as it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MapError {
+    /// The process may not lock as much memory (RLIMIT_MEMLOCK).
+    #[error("the ring needs {needed} bytes of locked memory, the limit is {limit}")]
+    LockedMemory {
+        /// The size of the ring in bytes.
+        needed: u64,
+        /// What the process may lock in all, in bytes.
+        limit: u64,
+    },
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why a ring was not written to where it is kept.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SyncError {
+    /// The ring was opened before this process was forked.
+    #[error(transparent)]
+    Forked(#[from] Forked),
+    /// The kernel, or the disk, refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why nothing was told of a ring's memory.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StatError {
+    /// The ring was opened before this process was forked.
+    #[error(transparent)]
+    Forked(#[from] Forked),
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why a ring was not handed over.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HandOverError {
+    /// The ring is not a memfd. Others open it by its name.
+    #[error("the ring has a name by which to open it")]
+    Named,
+    /// The ring's descriptor was closed behind its back, and perhaps its number used again.
+    #[error("the ring's descriptor was closed")]
+    Closed,
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why a ring was not received.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The other end of the socket is closed.
+    #[error("the socket is closed")]
+    Closed,
+    /// What came was not one descriptor.
+    #[error("{found} descriptors came, not one")]
+    Descriptors {
+        /// How many came; they are closed.
+        found: usize,
+    },
+    /// What came was not a ring as asked for.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),

@@ -6,6 +6,7 @@ mod claim;
 mod consumer;
 mod guard;
 mod iter;
+mod places;
 mod producer;
 mod ring;
 

@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 /// A ring that is open in this process, with messages of type `M`: a [`Pod`] type, or `[u8]`.
 ///
-/// Clones are the same ring. It keeps one descriptor and one mapping, which go with the last clone
-/// and handle.
+/// Clones are the same ring. It keeps one descriptor, unless it is in a System V segment, and one mapping
+/// with a page around it on each side that can't be accessed. They go with the last clone and handle.
+///
+/// Where a ring has a name, [`Backing`](crate::Backing) says what names there are.
 pub struct Ring<M: ?Sized, P> {
     attachment: Arc<Attachment>,
     messages: PhantomData<fn(&M, P)>,
@@ -24,7 +26,8 @@ impl<T: Pod, P: Protocol> Ring<T, P> {
     /// Creates a ring for `capacity` values, from 2 to 2^30, rounded up to a power of two.
     ///
     /// Other processes see the name when the ring is whole, and not before; if this one is killed
-    /// on the way nothing is left. All its memory is allocated here, so that none can be missing
+    /// on the way nothing is left. (A System V segment can be seen before. Whoever opens it waits, for the liveness
+    /// interval and a second at most; if this process is killed, the next one that creates it takes its place.) All its memory is allocated here, so that none can be missing
     /// later. Only this user may open it; [`create_with`](Self::create_with) has all the options.
     ///
     /// ```
@@ -170,7 +173,7 @@ impl<M: ?Sized, P: Protocol> Ring<M, P> {
 }
 
 impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
-    fn new(attachment: Attachment) -> Self {
+    pub(super) fn new(attachment: Attachment) -> Self {
         Self {
             attachment: Arc::new(attachment),
             messages: PhantomData,

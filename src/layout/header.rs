@@ -6,7 +6,7 @@ use crate::ring::intent::Intent;
 use crate::ring::roll::{OrphanHint, Roll};
 use crate::ring::slot::Slots;
 use crate::ring::tenancy::{Stay, Tenancy};
-use crate::sync::{AtomicU32, AtomicU64, Relaxed};
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, Release};
 use crate::terms::Role;
 use crate::wait::Event;
 use core::cell::UnsafeCell;
@@ -210,7 +210,33 @@ impl View {
         Place(NonNull::from(self.entry(seat)))
     }
 
-    /// Writes a new ring into a mapping of zeroes that nobody else has.
+    /// In which run of the machine the ring was made, or last opened for the first time.
+    pub(crate) fn boot_id(&self) -> [u8; 16] {
+        // Relaxed: it is only compared.
+        bytemuck::cast(self.boot_words().map(|word| word.load(Relaxed)))
+    }
+
+    /// Says that the ring was opened in this run of the machine.
+    pub(crate) fn set_boot_id(&self, boot_id: [u8; 16]) {
+        let words: [u64; 2] = bytemuck::pod_read_unaligned(&boot_id);
+        for (word, value) in self.boot_words().into_iter().zip(words) {
+            word.store(value, Relaxed);
+        }
+    }
+
+    fn boot_words(&self) -> [&AtomicU64; 2] {
+        const { assert!(offset_of!(Settings, boot_id) % 8 == 0) };
+        let settings = self.header().settings.get();
+        // SAFETY: inside the settings.
+        let first = unsafe { settings.byte_add(offset_of!(Settings, boot_id)) }.cast::<u64>();
+        // SAFETY: sixteen bytes long.
+        [first, unsafe { first.add(1) }].map(|word| {
+            // SAFETY: aligned for a word, in the mapping, and never looked at but through here.
+            unsafe { AtomicU64::from_ptr(word) }
+        })
+    }
+
+    /// Writes a new ring into a mapping of zeroes that nobody else writes to.
     pub(crate) fn initialise(&self, geometry: &Geometry, described: Described) {
         let first = geometry.first_position;
         for index in 0..geometry.capacity {
@@ -221,9 +247,15 @@ impl View {
         let header = self.header();
         header.tail.0.store(first, Relaxed);
         header.head.0.store(first, Relaxed);
-        // SAFETY: nobody else has the mapping yet.
+        // SAFETY: nobody else writes to the mapping yet.
         unsafe { header.settings.get().write(described.settings) };
+        let identity = header.identity.0.get();
+        let (magic, unfinished) = described.identity.without_magic();
         // SAFETY: as above.
-        unsafe { header.identity.0.get().write(described.identity) };
+        unsafe { identity.write(unfinished) };
+        // SAFETY: the identity begins with the magic, aligned for a word.
+        let first_word = unsafe { AtomicU64::from_ptr(identity.cast()) };
+        // Who sees it sees all of the above: not every object is without a name until it is whole.
+        first_word.store(magic, Release);
     }
 }

@@ -7,6 +7,10 @@ pub(crate) mod futex;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) mod fork;
 #[cfg(not(any(loom, shuttle)))]
+pub(crate) mod ipc;
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) mod lock;
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) mod process;
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) mod socket;

@@ -17,7 +17,7 @@ const LET_GO: usize = 1;
 
 impl Holders {
     pub(crate) fn new() -> Self {
-        let name = Name::new("holders");
+        let name = Name::in_memory("holders");
         Self {
             board: Board::create(&name, 2),
             _name: name,

@@ -3,7 +3,9 @@
 use slipring::{Mpmc, Options, Protocol};
 use std::any::TypeId;
 
-/// Runs each of some generic functions as two tests, one for each kind of ring.
+/// Runs each of some generic functions as two tests, one for each kind of ring. Those behind `files`
+/// run with rings in files as well, those behind `everywhere` with System V segments besides; the names
+/// of both are what the named module hands out.
 #[allow(unused_macros, reason = "not every test can be one function")]
 macro_rules! for_each_kind {
     ($($test:ident)+) => {
@@ -12,6 +14,27 @@ macro_rules! for_each_kind {
         }
         mod mpmc {
             $(#[test] fn $test() { super::$test::<slipring::Mpmc>() })+
+        }
+    };
+    (names from $names:ident; $($here:ident)*; files: $($file:ident)*; everywhere: $($all:ident)*) => {
+        for_each_kind! { $($here)* $($file)* $($all)* }
+        for_each_kind! { file, $names, File: $($file)* $($all)* }
+        for_each_kind! { sysv, $names, SystemV: $($all)* }
+    };
+    ($module:ident, $names:ident, $place:ident:) => {};
+    ($module:ident, $names:ident, $place:ident: $($test:ident)+) => {
+        mod $module {
+            use crate::$names::places::{Place::$place, within};
+            mod spsc {
+                $(#[test] fn $test() {
+                    super::within(super::$place, crate::$test::<slipring::Spsc>)
+                })+
+            }
+            mod mpmc {
+                $(#[test] fn $test() {
+                    super::within(super::$place, crate::$test::<slipring::Mpmc>)
+                })+
+            }
         }
     };
 }

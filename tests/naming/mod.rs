@@ -1,8 +1,11 @@
 //! Ring names for tests: unique, and gone when the test is over, also after a panic.
 
+#[path = "../places/mod.rs"]
+pub(crate) mod places;
+
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::process;
@@ -19,13 +22,14 @@ impl Name {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         // Pids are used again, and a test that was killed leaves its names behind.
         let born = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-        Self(format!("/slipring-test-{}-{born:x}-{count}", process::id()))
+        let text = format!("slipring-test-{}-{born:x}-{count}", process::id());
+        Self(places::name(&text))
     }
 
     /// Where the ring's bytes are to be seen as a file.
     #[allow(dead_code, reason = "not every test file looks at the bytes")]
     pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/dev/shm{}", self.0))
+        places::path(&self.0)
     }
 
     /// The ring's bytes, as another process would get at them.
@@ -63,6 +67,6 @@ impl Deref for Name {
 impl Drop for Name {
     fn drop(&mut self) {
         // Whatever has the name by now; a test may have put something else there.
-        let _ = fs::remove_file(format!("/dev/shm{}", self.0));
+        let _ = slipring::unlink(&self.0);
     }
 }

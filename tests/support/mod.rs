@@ -9,6 +9,8 @@
 
 mod board;
 mod peer;
+#[path = "../places/mod.rs"]
+pub(crate) mod places;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
@@ -16,6 +18,7 @@ pub(crate) use self::peer::{
     state_of, thread_id,
 };
 
+use std::ffi::CString;
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
@@ -44,9 +47,18 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn new(label: &str) -> Self {
+        Self::made(label, places::name)
+    }
+
+    /// For what is not a ring, and where rings are by default.
+    pub(crate) fn in_memory(label: &str) -> Self {
+        Self::made(label, |text| format!("/{text}"))
+    }
+
+    fn made(label: &str, form: impl FnOnce(&str) -> String) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let text = format!("/slipring-test-{label}-{}-{count}", process::id());
+        let text = form(&format!("slipring-test-{label}-{}-{count}", process::id()));
         NAMES.lock().unwrap().push(text.clone());
         let (watchdog, silence) = mpsc::channel::<()>();
         let watched = text.clone();
@@ -69,8 +81,8 @@ impl Name {
         }
     }
 
-    pub(crate) fn path(&self) -> String {
-        format!("/dev/shm{}", self.text)
+    pub(crate) fn path(&self) -> PathBuf {
+        places::path(&self.text)
     }
 }
 
@@ -127,13 +139,37 @@ pub(crate) fn is_root() -> bool {
     unsafe { nix::libc::geteuid() == 0 }
 }
 
+/// Mounts something; as root, and in a namespace of one's own.
+pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: u64, data: &str) {
+    let mounted = try_mount(source, target, kind, flags, data);
+    assert!(mounted, "mount {target}: {}", io::Error::last_os_error());
+}
+
+pub(crate) fn try_mount(source: &str, target: &str, kind: &str, flags: u64, data: &str) -> bool {
+    let [source, target, kind, data] =
+        [source, target, kind, data].map(|text| CString::new(text).unwrap());
+    // SAFETY: all strings outlive the call.
+    let failed = unsafe {
+        nix::libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            data.as_ptr().cast(),
+        )
+    };
+    failed == 0
+}
+
 /// Where the object with a name is mapped in this process: start and length. Its maker sees it
 /// without the name, so the inode tells.
 pub(crate) fn mappings_of(name: &Name) -> Vec<(usize, usize)> {
-    let inode = fs::metadata(name.path()).unwrap().ino().to_string();
+    let path = name.path();
+    let inode = fs::metadata(&path).unwrap().ino().to_string();
+    let directory = format!(" {}/", path.parent().unwrap().display());
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let of_object = maps.lines().filter(|line| {
-        line.contains(" /dev/shm/") && line.split_ascii_whitespace().nth(4) == Some(&inode)
+        line.contains(&directory) && line.split_ascii_whitespace().nth(4) == Some(&inode)
     });
     of_object
         .map(|line| {

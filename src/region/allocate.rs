@@ -1,0 +1,96 @@
+//! All of an object's memory at once: what can't be had later would be a SIGBUS.
+
+use super::mapping::PAGE;
+use super::{Making, Place, system};
+use crate::error::CreateError;
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::sys::statfs::fstatfs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::fchown;
+
+/// Refuses what the kernel would answer with SIGXFSZ.
+pub(super) fn check_limit(size: u64) -> Result<(), CreateError> {
+    let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
+    if size > limit {
+        return Err(CreateError::FileSizeLimit {
+            needed: size,
+            limit,
+        });
+    }
+    Ok(())
+}
+
+/// Allocates every page of a new file, and gives it its mode and owner.
+pub(super) fn allocate(
+    file: &OwnedFd,
+    place: &Place,
+    size: u64,
+    page: usize,
+    making: &Making,
+) -> Result<FileStat, CreateError> {
+    let size = size.next_multiple_of(page as u64);
+    allocate_pages(file, place, size, page)?;
+    let mode = Mode::from_bits_truncate(making.mode);
+    fchmod(file, mode).map_err(|refused| system("fchmod", refused))?;
+    if let Some(owner) = making.owner {
+        fchown(file, Some(owner), None).map_err(|refused| not_for(owner, "fchown", &refused))?;
+    }
+    Ok(fstat(file).map_err(|refused| system("fstat", refused))?)
+}
+
+/// Why the ring can't be given to somebody.
+pub(super) fn not_for(owner: u32, call: &'static str, refused: &io::Error) -> CreateError {
+    match refused.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EPERM | Errno::EACCES) => CreateError::Owner { asked: owner },
+        other => system(call, other.unwrap_or(Errno::EIO)).into(),
+    }
+}
+
+fn allocate_pages(
+    file: &OwnedFd,
+    place: &Place,
+    size: u64,
+    page: usize,
+) -> Result<(), CreateError> {
+    /// Small enough to be done between two signals of a profiler, by which kernels undo what
+    /// they began.
+    const STEP: u64 = 16 << 20;
+    let fs = fstatfs(file).map_err(|refused| system("fstatfs", refused))?;
+    let block = u64::try_from(fs.block_size()).unwrap_or(0);
+    let available = fs.blocks_available().saturating_mul(block);
+    let no_space = || match page {
+        PAGE => CreateError::NoSpace {
+            name: place.to_string(),
+            needed: size,
+            available,
+        },
+        page => CreateError::NoHugePages {
+            name: place.to_string(),
+            needed: size / page as u64,
+            page: page as u64,
+        },
+    };
+    // A file system without a limit has no blocks to count. Asking first keeps two creators
+    // from failing both, each for what the other has allocated so far.
+    if fs.blocks() > 0 && page == PAGE && available < size {
+        return Err(no_space());
+    }
+    let step = STEP.next_multiple_of(page as u64);
+    let mut done = 0;
+    while done < size {
+        let next = step.min(size - done);
+        match fallocate(file, FallocateFlags::empty(), done as i64, next as i64) {
+            Ok(()) => done += next,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ENOSPC | Errno::ENOMEM | Errno::EFBIG | Errno::EDQUOT) => {
+                return Err(no_space());
+            }
+            Err(refused) => return Err(system("fallocate", refused).into()),
+        }
+    }
+    Ok(())
+}

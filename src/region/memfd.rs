@@ -1,0 +1,85 @@
+//! Memfds: objects without a name, sealed so that nobody can change their size.
+
+use super::allocate::{allocate, check_limit};
+use super::descriptor::{Descriptor, FLAGS};
+use super::mapping::PAGE;
+use super::{Making, Place, path, system};
+use crate::error::{CreateError, OpenError};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl, open};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::{FileStat, Mode, fstat};
+use std::os::fd::{AsFd, RawFd};
+
+/// The seals that keep the size as it is, for good.
+const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
+    .union(SealFlag::F_SEAL_GROW)
+    .union(SealFlag::F_SEAL_SEAL);
+
+/// The seal against being executed, which a system can have put on every memfd.
+const F_SEAL_EXEC: i32 = 0x20;
+
+/// Makes a memfd, every page of it allocated and zero, and seals it.
+pub(super) fn create(size: u64, making: &Making) -> Result<Descriptor, CreateError> {
+    let place = Place::Memfd;
+    check_limit(size)?;
+    let is_huge = making.residence.reserves_huge_pages();
+    let mut flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    if is_huge {
+        flags |= MFdFlags::MFD_HUGETLB;
+    }
+    let file = memfd_create("slipring", flags).map_err(|refused| match refused {
+        // No such pages in this kernel, or none of them for this process.
+        Errno::EINVAL | Errno::ENOENT | Errno::EPERM | Errno::ENODEV if is_huge => {
+            CreateError::NotHuge {
+                name: place.to_string(),
+            }
+        }
+        refused => system("memfd_create", refused).into(),
+    })?;
+    let page = if is_huge {
+        let stat = fstat(&file).map_err(|refused| system("fstat", refused))?;
+        usize::try_from(stat.st_blksize).unwrap_or(PAGE)
+    } else {
+        PAGE
+    };
+    let stat = allocate(&file, &place, size, page, making)?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SEALS)).map_err(|refused| system("fcntl", refused))?;
+    Ok(Descriptor::new(file, &stat, page, None))
+}
+
+/// Opens what is behind a descriptor of this process once more. A descriptor that was received shares its
+/// description, and with it the locks, with the sender.
+pub(super) fn find(number: RawFd) -> Result<(Descriptor, FileStat), OpenError> {
+    let place = Place::Descriptor(number);
+    let name = || place.to_string();
+    let through_proc = format!("/proc/self/fd/{number}");
+    let file = open(&*through_proc, FLAGS, Mode::empty()).map_err(|refused| match refused {
+        Errno::ENOENT => OpenError::NotFound { name: name() },
+        Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
+        Errno::EROFS => OpenError::ReadOnly { name: name() },
+        Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => OpenError::NotARing { name: name() },
+        other => system("open", other).into(),
+    })?;
+    let (descriptor, stat) = path::identify(file, &place, None)?;
+    check_seals(&descriptor, &place)?;
+    Ok((descriptor, stat))
+}
+
+fn check_seals(descriptor: impl AsFd, place: &Place) -> Result<(), OpenError> {
+    let found = match fcntl(descriptor, FcntlArg::F_GET_SEALS) {
+        Ok(found) => found & !F_SEAL_EXEC,
+        // Not of a file system that knows seals.
+        Err(Errno::EINVAL) => 0,
+        Err(refused) => return Err(system("fcntl", refused).into()),
+    };
+    if found == SEALS.bits() {
+        Ok(())
+    } else {
+        Err(OpenError::Seals {
+            name: place.to_string(),
+            expected: SEALS.bits() as u32,
+            found: found as u32,
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What a ring's bytes are in, whatever it is: its locks, its name, and what the kernel tells of it.
+
+use super::descriptor::Descriptor;
+use super::mapping::Mapping;
+use super::segment::Segment;
+use super::{path, semaphores, system};
+use crate::error::SystemError;
+use crate::sys::ipc::SegmentStat;
+use core::ops::Range;
+use nix::errno::Errno;
+use nix::sys::stat::{FileStat, fstat};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// One of a ring's locks. The kernel lets it go when its holder is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// The right to recover.
+    Recovery,
+    /// A seat.
+    Seat(u32),
+}
+
+impl Lock {
+    pub(super) fn index(self) -> u32 {
+        match self {
+            Self::Recovery => 0,
+            Self::Seat(seat) => 1 + seat,
+        }
+    }
+
+    /// How many locks there are for as many seats.
+    pub(crate) fn count(seats: u32) -> u32 {
+        1 + seats
+    }
+}
+
+/// A lock that is held until the value is dropped, or the process is dead.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _by: HeldBy,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are held for what their drop does")]
+enum HeldBy {
+    Pin(Mapping),
+    Semaphore(semaphores::Held),
+}
+
+/// What a ring's bytes are in, and how its locks are reached.
+#[derive(Debug)]
+pub(crate) struct Object(pub(super) Kind);
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Descriptor(Descriptor),
+    Segment(Segment),
+}
+
+/// What is known of an object by the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Properties {
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+    pub(crate) owner: u32,
+    pub(crate) group: u32,
+}
+
+impl Object {
+    /// Takes a lock, unless somebody has it. Never waits.
+    pub(crate) fn take(&self, lock: Lock) -> Result<Option<Held>, SystemError> {
+        let by = match &self.0 {
+            Kind::Descriptor(descriptor) => descriptor.take(lock)?.map(HeldBy::Pin),
+            Kind::Segment(segment) => {
+                let held = segment.set().take(lock);
+                held.map_err(|refused| system("semop", refused))?
+                    .map(HeldBy::Semaphore)
+            }
+        };
+        Ok(by.map(|by| Held { _by: by }))
+    }
+
+    pub(crate) fn is_held(&self, lock: Lock) -> Result<bool, Errno> {
+        match &self.0 {
+            Kind::Descriptor(descriptor) => descriptor.is_held(lock),
+            Kind::Segment(segment) => segment.set().is_held(lock),
+        }
+    }
+
+    /// One of the seats that are held, as far as the answers are about this object.
+    pub(crate) fn held_seat(&self, seats: &Range<u32>) -> Result<Option<u32>, Errno> {
+        match &self.0 {
+            Kind::Descriptor(descriptor) => descriptor.held_seat(seats),
+            Kind::Segment(segment) => segment.set().held_seat(seats),
+        }
+    }
+
+    /// Whether answers about locks are about this object.
+    pub(crate) fn is_genuine(&self) -> bool {
+        match &self.0 {
+            Kind::Descriptor(descriptor) => descriptor.is_genuine(),
+            // An id is not used again in the life of a process; of a set that is gone there are no
+            // answers.
+            Kind::Segment(_) => true,
+        }
+    }
+
+    /// The descriptor, if there is one and it still is the object's.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            Kind::Descriptor(descriptor) if descriptor.is_genuine() => Some(descriptor.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Whether others can't open the object but by its descriptor.
+    pub(crate) fn is_nameless(&self) -> bool {
+        matches!(&self.0, Kind::Descriptor(descriptor) if descriptor.path().is_none())
+    }
+
+    /// Removes the name under which the object was found or made, if it still is the object's.
+    pub(crate) fn remove(&self) {
+        match &self.0 {
+            Kind::Descriptor(descriptor) => path::remove_own(descriptor),
+            Kind::Segment(segment) => segment.remove_own(),
+        }
+    }
+
+    pub(crate) fn properties(&self) -> Result<Properties, SystemError> {
+        match &self.0 {
+            Kind::Descriptor(descriptor) => {
+                let stat = fstat(descriptor).map_err(|refused| system("fstat", refused))?;
+                if !descriptor.is(&stat) {
+                    return Err(system("fstat", Errno::EBADF));
+                }
+                Ok(stat.into())
+            }
+            Kind::Segment(segment) => segment.stat().map(Into::into),
+        }
+    }
+}
+
+impl From<FileStat> for Properties {
+    fn from(stat: FileStat) -> Self {
+        Self {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: stat.st_mode & 0o7777,
+            owner: stat.st_uid,
+            group: stat.st_gid,
+        }
+    }
+}
+
+impl From<SegmentStat> for Properties {
+    fn from(stat: SegmentStat) -> Self {
+        Self {
+            size: stat.size,
+            mode: stat.mode,
+            owner: stat.owner,
+            group: stat.group,
+        }
+    }
+}

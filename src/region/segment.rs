@@ -1,0 +1,332 @@
+//! System V segments.
+
+use super::allocate::not_for;
+use super::mapping::{Mapping, PAGE, huge_page};
+use super::semaphores::{Busy, Maker, Semaphores};
+use super::{Making, Place, Residence, system};
+use crate::error::{CreateError, OpenError, SystemError, UnlinkError};
+use crate::sys::clock::Instant;
+use crate::sys::fork::Generation;
+use crate::sys::ipc::{self, IPC_CREAT, IPC_EXCL, SHM_HUGETLB, SegmentStat};
+use core::time::Duration;
+use nix::errno::Errno;
+use std::thread;
+
+/// How long to leave another maker alone between two looks at what it does.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    id: i32,
+    key: i32,
+    set: Semaphores,
+    /// Until the ring is whole.
+    maker: Option<Maker>,
+    opened_in: Generation,
+}
+
+impl Segment {
+    /// Makes a segment with a key, every page of it allocated and zero. Until it is
+    /// [finished](Self::finish) others can see that it is not a ring yet.
+    pub(super) fn create(
+        key: i32,
+        size: u64,
+        making: &Making,
+    ) -> Result<(Self, Mapping), CreateError> {
+        let name = || Place::Key(key).to_string();
+        let patience = Instant::now().after(making.patience);
+        loop {
+            let maker = match Maker::new(key, making.locks, making.mode) {
+                Ok(Ok(maker)) => maker,
+                Ok(Err(Busy::Foreign)) => return Err(CreateError::Exists { name: name() }),
+                Ok(Err(Busy::Maker { pid })) if Instant::now() >= patience => {
+                    return Err(CreateError::Unfinished {
+                        name: name(),
+                        creator: pid,
+                    });
+                }
+                Ok(Err(Busy::Maker { .. })) => {
+                    thread::sleep(A_MOMENT);
+                    continue;
+                }
+                Err(Errno::EACCES | Errno::EPERM) => {
+                    return Err(CreateError::Permission { name: name() });
+                }
+                Err(Errno::ENOSPC) => return Err(CreateError::NoSemaphores { name: name() }),
+                Err(refused) => return Err(system("semop", refused).into()),
+            };
+            if is_taken(key, &maker)? {
+                return Err(CreateError::Exists { name: name() });
+            }
+            if maker.is_new {
+                return Self::make(key, size, making, maker);
+            }
+            // What is there was made for another ring: it may be too small, or somebody else's.
+            match maker.remove_unless_held() {
+                Ok(true) => {}
+                Ok(false) => return Err(CreateError::InUse { name: name() }),
+                Err(Errno::EPERM | Errno::EACCES) => {
+                    return Err(CreateError::Permission { name: name() });
+                }
+                Err(refused) => return Err(system("semctl", refused).into()),
+            }
+        }
+    }
+
+    fn make(
+        key: i32,
+        size: u64,
+        making: &Making,
+        maker: Maker,
+    ) -> Result<(Self, Mapping), CreateError> {
+        let name = || Place::Key(key).to_string();
+        let is_huge = making.residence.reserves_huge_pages();
+        let page = if is_huge { huge_page() } else { PAGE };
+        let no_space = || CreateError::NoSpace {
+            name: name(),
+            needed: size,
+            available: 0,
+        };
+        let bytes = usize::try_from(size).map_err(|_| no_space())?;
+        maker
+            .say_draft(true)
+            .map_err(|refused| system("semctl", refused))?;
+        let mut flags = IPC_CREAT | IPC_EXCL | making.mode as i32;
+        if is_huge {
+            flags |= SHM_HUGETLB;
+        }
+        let id = match ipc::segment(key, bytes, flags) {
+            Ok(id) => id,
+            Err(refused) => {
+                let _ = maker.say_draft(false);
+                let _ = maker.remove_unless_held();
+                return Err(match refused {
+                    Errno::EEXIST => CreateError::Exists { name: name() },
+                    Errno::EPERM if is_huge => CreateError::NotHuge { name: name() },
+                    Errno::ENOMEM | Errno::EINVAL | Errno::ENOSPC if is_huge => {
+                        CreateError::NoHugePages {
+                            name: name(),
+                            needed: size.div_ceil(page as u64),
+                            page: page as u64,
+                        }
+                    }
+                    // EINVAL: above the largest segment that is allowed.
+                    Errno::EINVAL | Errno::ENOSPC | Errno::ENOMEM => no_space(),
+                    refused => system("shmget", refused).into(),
+                });
+            }
+        };
+        let segment = Self {
+            id,
+            key,
+            set: maker.set(),
+            maker: Some(maker),
+            opened_in: Generation::current(),
+        };
+        if let Some(owner) = making.owner {
+            ipc::set_segment_owner(id, owner)
+                .map_err(|refused| not_for(owner, "shmctl", &refused.into()))?;
+        }
+        let mapping = Mapping::of_segment(id, size, page, &making.residence)?;
+        mapping.populate().map_err(|_| no_space())?;
+        mapping.settle(&making.residence)?;
+        Ok((segment, mapping))
+    }
+
+    /// The ring is whole: nobody has to wait for it any more.
+    pub(super) fn finish(&mut self) -> Result<(), SystemError> {
+        if let Some(maker) = &self.maker {
+            maker
+                .say_draft(false)
+                .map_err(|refused| system("semctl", refused))?;
+        }
+        self.maker = None;
+        Ok(())
+    }
+
+    /// Attaches what a key or an id leads to, and waits until it is a ring.
+    pub(super) fn find(
+        place: &Place,
+        residence: &Residence,
+        patience: Duration,
+    ) -> Result<(Self, Mapping, SegmentStat), OpenError> {
+        let name = || place.to_string();
+        let refuse = |call| {
+            move |refused| match refused {
+                Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
+                Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => {
+                    OpenError::NotFound { name: name() }
+                }
+                refused => system(call, refused).into(),
+            }
+        };
+        let patience = Instant::now().after(patience);
+        let id = match *place {
+            Place::Id(id) => id,
+            Place::Key(key) => ipc::segment(key, 0, 0).map_err(refuse("shmget"))?,
+            _ => return Err(OpenError::NotFound { name: name() }),
+        };
+        let stat = ipc::segment_stat(id).map_err(refuse("shmctl"))?;
+        let set = Semaphores::find(stat.key).map_err(refuse("semget"))?;
+        let set = set.filter(|_| stat.key != 0 && stat.size >= PAGE as u64);
+        let set = set.ok_or_else(|| OpenError::NotARing { name: name() })?;
+        let mapping = attach(id, &stat, residence)
+            .map_err(|error| errno_of(&error).map_or_else(|| error.into(), refuse("shmat")))?;
+        while mapping.first_word() == 0 {
+            let drafter = set.drafter().map_err(refuse("semctl"))?;
+            let is_draft = drafter == Some(stat.creator);
+            if !is_draft && mapping.first_word() == 0 {
+                return Err(OpenError::NotARing { name: name() });
+            }
+            if ipc::segment_stat(id).is_ok_and(|stat| stat.is_removed) {
+                return Err(OpenError::NotFound { name: name() });
+            }
+            if Instant::now() >= patience {
+                return Err(OpenError::Unfinished {
+                    name: name(),
+                    creator: stat.creator,
+                });
+            }
+            thread::sleep(A_MOMENT);
+        }
+        let segment = Self {
+            id,
+            key: stat.key,
+            set,
+            maker: None,
+            opened_in: Generation::current(),
+        };
+        Ok((segment, mapping, stat))
+    }
+
+    /// Attaches the same segment once more, also if it was removed meanwhile.
+    pub(super) fn again(
+        &self,
+        residence: &Residence,
+    ) -> Result<(Self, Mapping, SegmentStat), SystemError> {
+        let stat = self.stat()?;
+        let segment = Self {
+            id: self.id,
+            key: self.key,
+            set: self.set,
+            maker: None,
+            opened_in: Generation::current(),
+        };
+        Ok((segment, attach(self.id, &stat, residence)?, stat))
+    }
+
+    pub(super) fn set(&self) -> Semaphores {
+        self.set
+    }
+
+    pub(super) fn stat(&self) -> Result<SegmentStat, SystemError> {
+        ipc::segment_stat(self.id).map_err(|refused| system("shmctl", refused))
+    }
+
+    /// Removes the segment and, if nobody holds a seat, the semaphores.
+    pub(super) fn remove_own(&self) {
+        // Whoever may not do it leaves it.
+        let _ = ipc::remove_segment(self.id);
+    }
+}
+
+impl Drop for Segment {
+    /// After the segment was detached.
+    fn drop(&mut self) {
+        if self.opened_in.is_past() {
+            return;
+        }
+        if let Some(maker) = self.maker.take() {
+            // It was not to become a ring.
+            let _ = ipc::remove_segment(self.id);
+            let _ = maker.remove_unless_held();
+        } else if ipc::segment_stat(self.id).is_err() {
+            // It was removed before, and this was the last process that had it.
+            sweep(self.key);
+        }
+    }
+}
+
+/// Removes a segment with a key or an id, whatever it is, and the semaphores beside it as soon as nobody
+/// holds a seat any more.
+pub(super) fn remove(place: &Place) -> Result<(), UnlinkError> {
+    let name = || place.to_string();
+    let refuse = |call| {
+        move |refused| match refused {
+            Errno::EACCES | Errno::EPERM => UnlinkError::Permission { name: name() },
+            Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => UnlinkError::NotFound { name: name() },
+            refused => system(call, refused).into(),
+        }
+    };
+    let found = match *place {
+        Place::Id(id) => Ok(id),
+        Place::Key(key) => ipc::segment(key, 0, 0),
+        _ => Err(Errno::ENOENT),
+    };
+    let id = found.map_err(refuse("shmget"))?;
+    let key = match *place {
+        Place::Key(key) => key,
+        _ => ipc::segment_stat(id).map_err(refuse("shmctl"))?.key,
+    };
+    ipc::remove_segment(id).map_err(refuse("shmctl"))?;
+    if ipc::segment_stat(id).is_err() {
+        sweep(key);
+    }
+    Ok(())
+}
+
+/// Removes the semaphores of a key that has no segment any more, unless somebody needs them.
+fn sweep(key: i32) {
+    if key == 0 {
+        return;
+    }
+    // If it can't be done now, whoever next makes a ring with the key does it.
+    if let Ok(Some(maker)) = Maker::of(key) {
+        if ipc::segment(key, 0, 0) == Err(Errno::ENOENT) {
+            let _ = maker.remove_unless_held();
+        }
+    }
+}
+
+/// Whether a key has a segment that may not be replaced. One that was to become a ring, and whose maker
+/// died before it was one, is removed.
+fn is_taken(key: i32, maker: &Maker) -> Result<bool, SystemError> {
+    let id = match ipc::segment(key, 0, 0) {
+        Ok(id) => id,
+        Err(Errno::ENOENT) => return Ok(false),
+        Err(refused) => return Err(system("shmget", refused)),
+    };
+    let Ok(stat) = ipc::segment_stat(id) else {
+        // Whatever it is, it can't be looked at.
+        return Ok(true);
+    };
+    let drafter = maker.set().drafter();
+    let drafter = drafter.map_err(|refused| system("semctl", refused))?;
+    // The maker's lock is ours, so nobody is at it.
+    if drafter != Some(stat.creator) {
+        return Ok(true);
+    }
+    if attach(id, &stat, &Residence::default())?.first_word() != 0 {
+        let said = maker.say_draft(false);
+        return said
+            .map(|()| true)
+            .map_err(|refused| system("semctl", refused));
+    }
+    let removed = ipc::remove_segment(id);
+    removed
+        .map(|()| false)
+        .map_err(|refused| system("shmctl", refused))
+}
+
+/// Attaches a segment. The kernel does not tell the size of its pages, only that others don't fit.
+fn attach(id: i32, stat: &SegmentStat, residence: &Residence) -> Result<Mapping, SystemError> {
+    let attach_with = |page| Mapping::of_segment(id, stat.size, page, residence);
+    match attach_with(PAGE) {
+        Err(error) if errno_of(&error) == Some(Errno::EINVAL) => attach_with(huge_page()),
+        attached => attached,
+    }
+}
+
+fn errno_of(error: &SystemError) -> Option<Errno> {
+    error.source.raw_os_error().map(Errno::from_raw)
+}
