@@ -1,14 +1,14 @@
 //! What intents are set against: Dmitry Vyukov's bounded queue (1024cores.net) as it is, laid out
 //! and waited for as the library's rings are. Who is killed in it stops everybody for good.
 
-use crate::Result;
-use crate::ends::{Body, CAPACITY, Pop, Push, SPINS};
-use crate::memory::{Line, Shared, now, share};
+use crate::body::Body;
+use crate::memory::{Line, Shared, share};
+use crate::patience::Patience;
+use crate::{CAPACITY, Result};
 use std::cell::UnsafeCell;
-use std::hint::spin_loop;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64, compiler_fence};
-use std::{arch, ptr, thread};
+use std::{arch, ptr};
 
 /// Where the slots of a ring with 64 seats a side begin.
 const SLOTS_AT: usize = 0x5000;
@@ -40,7 +40,7 @@ unsafe impl<B: Body> Shared for Ring<B> {}
 
 /// Either end of a ring. How the ring is laid out it learns when it opens it, as ends of the
 /// library's do: what the compiler does not know it can't make cheaper.
-pub(crate) struct Plain<B: Body> {
+pub struct Plain<B: Body> {
     ring: &'static Ring<B>,
     mask: u64,
     stride: usize,
@@ -50,7 +50,7 @@ pub(crate) struct Plain<B: Body> {
 type Claimed<B> = (u64, &'static Slot<B>);
 
 impl<B: Body> Plain<B> {
-    pub(crate) fn create(name: &str) -> Result<()> {
+    pub fn create(name: &str) -> Result<()> {
         let ring = share::<Ring<B>>(name)?;
         let [capacity, stride] = &ring.identity.0;
         capacity.store(CAPACITY as u64, Relaxed);
@@ -61,7 +61,7 @@ impl<B: Body> Plain<B> {
         Ok(())
     }
 
-    pub(crate) fn open(name: &str) -> Result<Self> {
+    pub fn open(name: &str) -> Result<Self> {
         let ring = share::<Ring<B>>(name)?;
         let [capacity, stride] = &ring.identity.0;
         let (capacity, stride) = (capacity.load(Relaxed), stride.load(Relaxed) as usize);
@@ -143,39 +143,35 @@ impl<B: Body> Plain<B> {
         notify(&self.ring.not_full.0);
         message
     }
-}
 
-impl<B: Body> Push<B> for Plain<B> {
     #[inline(always)]
-    fn push(&mut self, message: &B) -> Result<()> {
+    pub fn push(&mut self, message: &B) -> Result<()> {
         if self.ring.closed.0.load(Relaxed) != 0 {
             return Err("closed".into());
         }
-        let claimed = self.claim().unwrap_or_else(|| later(|| self.claim()));
+        let claimed = Patience::AMONG_OTHERS.until(|| self.claim());
         self.publish(claimed, message);
         Ok(())
     }
 
-    fn fill(&mut self) -> Result<()> {
-        while let Some(claimed) = self.claim() {
-            self.publish(claimed, &B::numbered(0));
-        }
-        Ok(())
-    }
-}
-
-impl<B: Body> Pop<B> for Plain<B> {
     #[inline(always)]
-    fn pop(&mut self) -> Result<B> {
-        let claimed = self.take().unwrap_or_else(|| later(|| self.take()));
+    pub fn pop(&mut self) -> Result<B> {
+        let claimed = Patience::AMONG_OTHERS.until(|| self.take());
         Ok(self.release(claimed))
     }
 
-    fn drain(&mut self) -> Result<()> {
+    /// Pushes until there is no room.
+    pub fn fill(&mut self) {
+        while let Some(claimed) = self.claim() {
+            self.publish(claimed, &B::numbered(0));
+        }
+    }
+
+    /// Pops until there is no message.
+    pub fn drain(&mut self) {
         while let Some(claimed) = self.take() {
             self.release(claimed);
         }
-        Ok(())
     }
 }
 
@@ -200,23 +196,4 @@ fn notify(event: &AtomicU32) {
 #[cold]
 fn wake(event: &AtomicU32) {
     event.fetch_add(2, Relaxed);
-}
-
-/// Looks again as the library's ends do that never sleep.
-#[inline(never)]
-fn later<R>(mut attempt: impl FnMut() -> Option<R>) -> R {
-    loop {
-        for _ in 0..SPINS {
-            spin_loop();
-            if let Some(done) = attempt() {
-                return done;
-            }
-        }
-        while now() > 0 {
-            thread::yield_now();
-            if let Some(done) = attempt() {
-                return done;
-            }
-        }
-    }
 }
