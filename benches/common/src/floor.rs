@@ -21,6 +21,7 @@ const TIMES: u64 = 10;
 pub struct Floor {
     there: Line<AtomicU64>,
     back: Line<AtomicU64>,
+    only: Line<AtomicU64>,
 }
 
 // SAFETY: all of it is atomic, and zero is a value.
@@ -53,14 +54,12 @@ impl Floor {
     /// Nanoseconds for one of so many exchanges of one line, there and back.
     pub fn one_line(&self, exchanges: u64) -> f64 {
         let start = now();
-        ping_odd(&self.there.0, exchanges);
+        ping_odd(&self.only.0, exchanges);
         (now() - start) as f64 / exchanges as f64
     }
 
-    /// Also makes the line what the two-line exchange expects.
     pub fn answer_one_line(&self, exchanges: u64) {
-        pong_even(&self.there.0, exchanges);
-        self.there.0.store(self.back.0.load(Acquire), Release);
+        pong_even(&self.only.0, exchanges);
     }
 }
 
@@ -88,15 +87,13 @@ fn pong(there: &AtomicU64, back: &AtomicU64, exchanges: u64) {
     }
 }
 
-/// Where the numbers of a one-line exchange start: no two-line exchange gets there.
-const ODD: u64 = 1 << 62;
-
 #[inline(never)]
 fn ping_odd(line: &AtomicU64, exchanges: u64) {
-    for exchange in 0..exchanges {
-        let number = ODD + 2 * exchange + 1;
-        line.store(number, Release);
-        while line.load(Acquire) != number + 1 {
+    let mut number = line.load(Acquire);
+    for _ in 0..exchanges {
+        line.store(number + 1, Release);
+        number += 2;
+        while line.load(Acquire) != number {
             spin_loop();
         }
     }
@@ -104,11 +101,13 @@ fn ping_odd(line: &AtomicU64, exchanges: u64) {
 
 #[inline(never)]
 fn pong_even(line: &AtomicU64, exchanges: u64) {
-    for exchange in 0..exchanges {
-        let number = ODD + 2 * exchange + 1;
-        while line.load(Acquire) != number {
+    // The first odd number may be there already.
+    let mut number = line.load(Acquire) & !1;
+    for _ in 0..exchanges {
+        number += 2;
+        while line.load(Acquire) != number - 1 {
             spin_loop();
         }
-        line.store(number + 1, Release);
+        line.store(number, Release);
     }
 }

@@ -9,13 +9,6 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread;
 
-/// Messages that a consumer takes upon itself at a time where there are several, so that the slow
-/// ones leave the rest to the quick ones.
-const CHUNK: u64 = 256;
-
-/// What messages come in multiples of: of chunks, of batches, and of what the bare copy publishes.
-pub(crate) const GRAIN: u64 = CHUNK;
-
 /// Those who take turns together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -145,9 +138,12 @@ impl Board {
         self.sum.0.load(Relaxed)
     }
 
-    /// How many messages to receive next, of so many that all consumers receive together.
+    /// How many messages to receive next, of so many that all consumers receive together: not all
+    /// at once, so that the slow ones leave the rest to the quick ones.
     pub(crate) fn chunk(&self, of: u64) -> Option<u64> {
-        (self.taken.0.fetch_add(CHUNK, Relaxed) < of).then_some(CHUNK)
+        const CHUNK: u64 = 256;
+        let start = self.taken.0.fetch_add(CHUNK, Relaxed);
+        (start < of).then(|| CHUNK.min(of - start))
     }
 }
 

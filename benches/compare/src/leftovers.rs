@@ -7,15 +7,15 @@ use std::path::Path;
 pub(crate) const DIRECTORY: &str = "/tmp";
 const PLACES: [&str; 3] = ["/dev/shm", "/dev/mqueue", DIRECTORY];
 
-/// Removes everything whose name has the tag of this run in it.
+/// Removes everything whose name has the tag of an experiment in it.
 pub(crate) struct Leftovers {
     tag: String,
 }
 
 impl Leftovers {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn of(experiment: usize) -> Self {
         Self {
-            tag: format!("slipring-compare-{}", std::process::id()),
+            tag: format!("slipring-compare-{}-{experiment}-", std::process::id()),
         }
     }
 

@@ -61,7 +61,6 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let leftovers = Leftovers::new();
     let [one, other, ..] = processors()?[..] else {
         return Err("two processors are needed".into());
     };
@@ -76,8 +75,8 @@ fn run(options: &Options) -> Result<()> {
     let path = options.output.join("results.json");
     let mut results = earlier(&path)?;
     for (place, experiment) in experiments(options).enumerate() {
-        let tag = format!("{}-{place}", leftovers.tag());
-        let outcome = measure(&experiment, effort, [one, other], &tag, |subject| {
+        let leftovers = Leftovers::of(place);
+        let outcome = measure(&experiment, effort, [one, other], leftovers.tag(), |subject| {
             let has = |part: &String| subject.name.contains(part.as_str());
             options.subject.is_empty() || options.subject.iter().any(has)
         });

@@ -1,11 +1,10 @@
 //! An experiment: everybody takes turns in short slices, round after round, and an exchange of two
 //! lines before and after each slice says how far apart the processors were meanwhile.
 
-use crate::board::GRAIN;
 use crate::crew::Crew;
 use crate::subjects::{Subject, subjects};
 use crate::workload::Experiment;
-use common::{Distance, Result};
+use common::{CAPACITY, Distance, Result};
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
@@ -67,11 +66,13 @@ pub(crate) fn measure(
     is_wanted: impl Fn(&Subject) -> bool,
 ) -> Result<Outcome> {
     let subjects = subjects(experiment)?.into_iter().filter(is_wanted);
-    let mut courses: Vec<Course> = subjects.map(Course::new).collect::<Result<_>>()?;
+    let mut courses: Vec<Course> = subjects
+        .map(|subject| Course::new(subject, experiment))
+        .collect::<Result<_>>()?;
     let mut fabrics = Vec::new();
     for (place, course) in courses.iter().enumerate() {
         let subject = &course.subject;
-        let name = format!("{tag}-{place}");
+        let name = format!("{tag}{place}");
         fabrics.push(match subject.lacks {
             None => Some((subject.weave)(experiment, &name).map_err(|e| about(subject, &e))?),
             Some(_) => None,
@@ -111,13 +112,13 @@ fn about(subject: &Subject, error: &dyn std::fmt::Display) -> String {
 }
 
 impl Course {
-    fn new(subject: Subject) -> Result<Self> {
+    fn new(subject: Subject, experiment: &Experiment) -> Result<Self> {
         let histogram = || Histogram::new(3);
         Ok(Self {
             subject,
             slices: Vec::new(),
             trips: [histogram()?, histogram()?, histogram()?],
-            messages: GRAIN,
+            messages: experiment.grain(),
         })
     }
 
@@ -137,7 +138,7 @@ impl Course {
     fn adapt(&mut self, nanos: f64, experiment: &Experiment, effort: Effort) {
         let wanted = effort.slice / (nanos * experiment.each as f64);
         let wanted = (wanted as u64).clamp(1, 4 * self.messages);
-        self.messages = wanted.next_multiple_of(GRAIN);
+        self.messages = wanted.next_multiple_of(experiment.grain());
     }
 
     fn warm_up(
@@ -147,16 +148,20 @@ impl Course {
         experiment: &Experiment,
         effort: Effort,
     ) -> Result<()> {
-        const MOST: u32 = 10;
-        for _ in 0..MOST {
+        // In the first laps every page is new to one side or the other.
+        let laps = 2 * CAPACITY as u64;
+        let start = Instant::now();
+        let mut done = 0;
+        loop {
             let before = self.messages;
             let nanos = self.run(crew, lane, experiment, None)?;
+            done += before * experiment.each;
             self.adapt(nanos, experiment, effort);
-            if self.messages < 2 * before {
-                break;
+            let is_warm = done >= laps && self.messages < 2 * before;
+            if is_warm || start.elapsed() > Duration::from_secs(1) {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn turn(

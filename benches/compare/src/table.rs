@@ -4,11 +4,11 @@ use crate::record::Record;
 
 /// What was found in one experiment.
 pub(crate) fn print(records: &[Record]) {
-    for placement in ["near", "far", "unclear"] {
-        let mut rows: Vec<&Record> = records
+    for placement in ["near", "far"] {
+        let (mut rows, absent): (Vec<&Record>, Vec<&Record>) = records
             .iter()
             .filter(|record| record.placement == placement)
-            .collect();
+            .partition(|record| record.ns.is_some());
         let nanos = |row: &Record| row.ns.unwrap_or(f64::MAX);
         rows.sort_by(|one, other| nanos(one).total_cmp(&nanos(other)));
         let Some(first) = rows.first() else {
@@ -29,7 +29,7 @@ pub(crate) fn print(records: &[Record]) {
         );
         let has_trips = rows.iter().any(|row| row.p50.is_some());
         print!(
-            "  {:30} {:>10} {:>21} {:>6} {:>8} {:>8}",
+            "  {:38} {:>10} {:>21} {:>6} {:>8} {:>8}",
             "", "ns", "quartiles", "slices", "/floor", "/rival"
         );
         match has_trips {
@@ -39,7 +39,16 @@ pub(crate) fn print(records: &[Record]) {
         for row in rows {
             print_row(row, has_trips);
         }
+        let absent: Vec<String> = absent.into_iter().map(absence).collect();
+        if !absent.is_empty() {
+            println!("  n/a: {}", absent.join("; "));
+        }
     }
+}
+
+fn absence(row: &Record) -> String {
+    let reason = row.reason.as_deref().unwrap_or("no slice fell here");
+    format!("{} ({reason})", row.subject)
 }
 
 fn print_row(row: &Record, has_trips: bool) {
@@ -48,14 +57,12 @@ fn print_row(row: &Record, has_trips: bool) {
         false => row.subject.clone(),
     };
     let (Some(ns), Some([lower, upper])) = (row.ns, row.ns_quartiles) else {
-        let reason = row.reason.as_deref().unwrap_or("no slice fell here");
-        println!("  {name:30} {:>10}  {reason}", "n/a");
         return;
     };
     let ratio = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
     let quartiles = format!("[{}, {}]", digits(lower), digits(upper));
     print!(
-        "  {name:30} {:>10} {quartiles:>21} {:>6} {:>8} {:>8}",
+        "  {name:38} {:>10} {quartiles:>21} {:>6} {:>8} {:>8}",
         digits(ns),
         row.slices,
         ratio(row.ratio_to_floor),

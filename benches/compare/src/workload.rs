@@ -1,6 +1,7 @@
 //! What every subject is asked to do.
 
 use clap::ValueEnum;
+use common::BATCH;
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -90,8 +91,23 @@ pub(crate) struct Experiment {
 }
 
 impl Experiment {
+    /// Whether several share a processor.
     pub(crate) fn is_crowded(&self) -> bool {
         self.each > 1
+    }
+
+    /// Whether it is about rings for many, also where there is but one of each.
+    pub(crate) fn is_for_many(&self) -> bool {
+        matches!(self.workload, Workload::Mpmc | Workload::MpmcBatch)
+    }
+
+    /// What messages come in multiples of: of batches; and for one to one of what the bare copy
+    /// publishes.
+    pub(crate) fn grain(&self) -> u64 {
+        match self.is_crowded() {
+            true => BATCH as u64,
+            false => 256,
+        }
     }
 }
 

@@ -11,8 +11,16 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-/// Messages between two words to the other side. A slice is a multiple of it.
-pub(crate) const STRIDE: u64 = 256;
+/// Messages between two words to the other side: as many as are some part of a processor's own
+/// cache, and a part of every slice.
+const fn stride<B>() -> u64 {
+    const BYTES: usize = 16 << 10;
+    match BYTES / size_of::<B>() {
+        0 => 1,
+        256.. => 256,
+        messages => 1 << messages.ilog2(),
+    }
+}
 
 #[repr(C)]
 struct Memory<B> {
@@ -93,7 +101,7 @@ impl<B: Body> Writer<B> {
     #[inline(always)]
     fn done(&mut self) {
         self.position += 1;
-        if self.position % STRIDE == 0 {
+        if self.position % stride::<B>() == 0 {
             self.memory.written.0.store(self.position, Release);
         }
     }
@@ -149,7 +157,7 @@ impl<B: Body> Reader<B> {
     #[inline(always)]
     fn done(&mut self) {
         self.position += 1;
-        if self.position % STRIDE == 0 {
+        if self.position % stride::<B>() == 0 {
             self.memory.freed.0.store(self.position, Release);
         }
     }

@@ -104,7 +104,7 @@ impl<B: Body> Link<B> for Socket {
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::InPlace => Some("copies"),
-            _ if experiment.is_crowded() => Some("readers would share messages"),
+            _ if experiment.is_for_many() => Some("readers would share messages"),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ impl<B: Body> Link<B> for Rtrb<B> {
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Wake => Some("does not sleep"),
-            _ => experiment.is_crowded().then_some("one to one"),
+            _ => experiment.is_for_many().then_some("one to one"),
         }
     }
 

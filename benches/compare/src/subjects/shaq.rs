@@ -1,7 +1,7 @@
 //! shaq: one to one, and many to many.
 
 use crate::link::{Inlet, Link, Outlet, Setup};
-use crate::workload::Experiment;
+use crate::workload::{Experiment, Workload};
 use common::{BATCH, Body, CAPACITY, Patience, Result};
 use shaq::{mpmc, spsc};
 use std::fs::{File, OpenOptions, remove_file};
@@ -27,7 +27,7 @@ impl<B: Body> Link<B> for OneToOne {
     type Inlet = Waiting<spsc::Consumer<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
-        (experiment.workload == crate::workload::Workload::Wake).then_some(NO_SLEEP)
+        (experiment.workload == Workload::Wake).then_some(NO_SLEEP)
     }
 
     fn new(setup: &Setup) -> Result<Self> {
@@ -168,6 +168,12 @@ pub(crate) struct ManyToMany(File);
 impl<B: Body> Link<B> for ManyToMany {
     type Outlet = Waiting<mpmc::Producer<B>>;
     type Inlet = Waiting<mpmc::Consumer<B>>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        // Both consumers of two to two were found waiting for each other's turn, without yielding.
+        let is_stuck = experiment.workload == Workload::Mpmc && experiment.is_crowded();
+        is_stuck.then_some("a time slice for each message where several share a processor")
+    }
 
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;

@@ -26,7 +26,7 @@ impl<B: Body> Link<B> for Ring {
     type Inlet = Waiting<ringbuf::Receiver<u64>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
-        experiment.is_crowded().then_some("one to one")
+        experiment.is_for_many().then_some("one to one")
     }
 
     fn new(_setup: &Setup) -> Result<Self> {

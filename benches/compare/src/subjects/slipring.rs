@@ -59,7 +59,7 @@ impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         let is_single = std::any::TypeId::of::<P>() == std::any::TypeId::of::<Spsc>();
-        (is_single && experiment.is_crowded()).then_some("one to one")
+        (is_single && experiment.is_for_many()).then_some("one to one")
     }
 
     fn new(setup: &Setup) -> Result<Self> {
