@@ -1,12 +1,9 @@
 //! The conductor and those it starts: processes at the other ends, and threads for the subjects
 //! that don't leave a process. All are there before anything is measured; who has no turn sleeps.
 
-use crate::board::{Board, Kind, Task};
 use crate::fabric::{Fabric, Side};
-use crate::lane::Lane;
 use crate::workload::Experiment;
-use common::{Result, run_on, share_with_forks};
-use hdrhistogram::Histogram;
+use common::{Board, Kind, Lane, Result, Task, run_on, share_with_forks};
 use nix::libc::{SCHED_FIFO, SCHED_OTHER, c_int, sched_param, sched_setscheduler};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
@@ -145,7 +142,9 @@ impl Crew {
         let live = move || {
             member.live(|| {
                 let lanes = lanes.into_iter();
-                Ok(lanes.map(|lane| lane.map(|lane| lane as Box<dyn Lane>)).collect())
+                Ok(lanes
+                    .map(|lane| lane.map(|lane| lane as Box<dyn Lane>))
+                    .collect())
             });
         };
         let thread = thread::Builder::new().stack_size(STACK).spawn(live)?;
@@ -166,13 +165,13 @@ impl Crew {
         Ok(nanos)
     }
 
-    /// Nanoseconds of a message, or of a round trip. With `trips`, each is timed by itself.
+    /// Nanoseconds of a message, or of a round trip. With `note`, each is timed by itself.
     pub(crate) fn slice(
         &mut self,
         lane: usize,
         messages: u64,
         sum: u64,
-        trips: Option<&mut Histogram<u64>>,
+        note: Option<&mut dyn FnMut(u64)>,
     ) -> Result<f64> {
         let (board, others, each) = (self.board, self.others(), self.experiment.each);
         let Some(seat) = &mut self.lanes[lane] else {
@@ -180,8 +179,8 @@ impl Crew {
         };
         board.begin(seat.kind, Task::Slice { lane, messages });
         board.await_all_here(others)?;
-        match trips {
-            Some(trips) => seat.lane.run_timed(board, messages, trips)?,
+        match note {
+            Some(note) => seat.lane.run_timed(board, messages, note)?,
             None => seat.lane.run(board, messages)?,
         }
         board.await_all_done(others)?;
@@ -234,10 +233,7 @@ impl Member {
         }
     }
 
-    fn take_turns(
-        &self,
-        open: impl FnOnce() -> Result<Vec<Option<Box<dyn Lane>>>>,
-    ) -> Result<()> {
+    fn take_turns(&self, open: impl FnOnce() -> Result<Vec<Option<Box<dyn Lane>>>>) -> Result<()> {
         run_on(self.processor)?;
         let mut lanes = open()?;
         if self.is_fifo {

@@ -1,9 +1,8 @@
 //! A subject laid out for one experiment: a way there, and one back for round trips.
 
-use crate::lane::{Echoer, Lane, Pinger, Receiver, Sender};
 use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, Patience, Result};
+use common::{Body, Echoer, Lane, Patience, Pinger, Receiver, Result, Sender};
 use std::marker::PhantomData;
 
 /// Which end of it a member has.
@@ -72,7 +71,8 @@ impl<B: Body, L: Link<B>> Ways<B, L> {
     fn receiver(&self) -> Result<Receiver<B, L::Inlet>> {
         Ok(Receiver {
             inlet: self.there.inlet(&self.setup)?,
-            experiment: self.setup.experiment,
+            method: self.setup.experiment.workload.method(),
+            each: self.setup.experiment.each,
             body: PhantomData,
         })
     }

@@ -1,7 +1,7 @@
 //! What a subject is, seen from the workloads: ways for messages, each with two ends.
 
-use crate::workload::Experiment;
-use common::{Body, Patience, Result, with_numbered};
+use crate::workload::{Experiment, Workload};
+use common::{Body, Inlet, Outlet, Patience, Result};
 
 /// What a way is made for.
 pub(crate) struct Setup {
@@ -15,7 +15,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// Whether each side sleeps until it is woken.
     pub(crate) fn sleeps(&self) -> bool {
-        self.experiment.workload == crate::workload::Workload::Wake
+        self.experiment.workload == Workload::Wake
     }
 }
 
@@ -36,40 +36,4 @@ pub(crate) trait Link<B: Body>: Sized + 'static {
 
     /// Opens the end that receives. By then somebody opens the other one, or has.
     fn inlet(&self, setup: &Setup) -> Result<Self::Inlet>;
-}
-
-/// What nobody asks of an end that lacks it.
-pub(crate) const NOT_OFFERED: &str = "not offered";
-
-pub(crate) trait Outlet<B: Body> {
-    fn send(&mut self, message: &B) -> Result<()>;
-
-    #[inline(always)]
-    fn send_numbered(&mut self, number: u64) -> Result<()> {
-        with_numbered(number, |message| self.send(message))
-    }
-
-    /// Sends [`BATCH`](common::BATCH) messages.
-    fn send_batch(&mut self, _first: u64) -> Result<()> {
-        Err(NOT_OFFERED.into())
-    }
-
-    /// Makes the message where it is to lie.
-    fn send_in_place(&mut self, _number: u64) -> Result<()> {
-        Err(NOT_OFFERED.into())
-    }
-}
-
-pub(crate) trait Inlet<B: Body> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()>;
-
-    /// Receives at least one message, and says how many.
-    fn receive_batch(&mut self, _most: usize, _see: impl FnMut(&B)) -> Result<usize> {
-        Err(NOT_OFFERED.into())
-    }
-
-    /// Shows the message where it lies.
-    fn receive_in_place(&mut self, _see: impl FnOnce(&B)) -> Result<()> {
-        Err(NOT_OFFERED.into())
-    }
 }

@@ -5,10 +5,8 @@
 //! before and after each says how far apart the cores were, and what is compared are slices of
 //! the same round. What is shown are medians with their quartiles, apart for near and far cores.
 
-mod board;
 mod crew;
 mod fabric;
-mod lane;
 mod leftovers;
 mod link;
 mod measure;
@@ -76,10 +74,16 @@ fn run(options: &Options) -> Result<()> {
     let mut results = earlier(&path)?;
     for (place, experiment) in experiments(options).enumerate() {
         let leftovers = Leftovers::of(place);
-        let outcome = measure(&experiment, effort, [one, other], leftovers.tag(), |subject| {
-            let has = |part: &String| subject.name.contains(part.as_str());
-            options.subject.is_empty() || options.subject.iter().any(has)
-        });
+        let outcome = measure(
+            &experiment,
+            effort,
+            [one, other],
+            leftovers.tag(),
+            |subject| {
+                let has = |part: &String| subject.name.contains(part.as_str());
+                options.subject.is_empty() || options.subject.iter().any(has)
+            },
+        );
         let outcome = outcome.map_err(|error| format!("{experiment}: {error}"))?;
         let found = records(&outcome);
         table::print(&found);

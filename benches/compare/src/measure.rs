@@ -127,10 +127,10 @@ impl Course {
         crew: &mut Crew,
         lane: usize,
         experiment: &Experiment,
-        trips: Option<&mut Histogram<u64>>,
+        note: Option<&mut dyn FnMut(u64)>,
     ) -> Result<f64> {
         let sum = (self.subject.sum)(self.messages, experiment.each);
-        let nanos = crew.slice(lane, self.messages, sum, trips);
+        let nanos = crew.slice(lane, self.messages, sum, note);
         Ok(nanos.map_err(|error| about(&self.subject, &error))?)
     }
 
@@ -182,8 +182,10 @@ impl Course {
             nanos,
         });
         if experiment.workload.is_round_trip() {
-            let mut trips = Histogram::new(3)?;
-            self.run(crew, lane, experiment, Some(&mut trips))?;
+            let mut trips = Histogram::<u64>::new(3)?;
+            // It grows with what it is given, and takes anything.
+            let mut note = |nanos| trips.saturating_record(nanos);
+            self.run(crew, lane, experiment, Some(&mut note))?;
             let later = crew.probe(lane)?;
             self.trips[Distance::of(after, later) as usize].add(&trips)?;
         }

@@ -124,11 +124,7 @@ fn ratio_to_floor(outcome: &Outcome, course: &Course, distance: Distance) -> Opt
     ratio(course, outcome.courses.iter().find(is_floor)?, distance)
 }
 
-fn best_rival<'o>(
-    outcome: &'o Outcome,
-    course: &Course,
-    distance: Distance,
-) -> Option<&'o Course> {
+fn best_rival<'o>(outcome: &'o Outcome, course: &Course, distance: Distance) -> Option<&'o Course> {
     let nanos = |course: &Course| median(course.at(distance).map(|slice| slice.nanos).collect());
     let rivals = outcome.courses.iter().filter(|other| {
         let standings = [course.subject.standing, other.subject.standing];

@@ -1,7 +1,7 @@
 //! What every subject is asked to do.
 
 use clap::ValueEnum;
-use common::BATCH;
+use common::{BATCH, Method};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -72,13 +72,6 @@ impl Workload {
             })
         })
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    Single,
-    Batch,
-    InPlace,
 }
 
 /// One workload with messages of one size.

@@ -2,9 +2,11 @@
 //! made and read there, with as good as no protocol. Both sides tell each other how far they are
 //! only every so many messages.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Line, Patience, Result, Shared, share_with_forks};
+use common::{
+    BATCH, Body, CAPACITY, Inlet, Line, Outlet, Patience, Result, Shared, share_with_forks,
+};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::mem::MaybeUninit;

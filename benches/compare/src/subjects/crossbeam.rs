@@ -1,8 +1,8 @@
 //! crossbeam's queues, between threads of one process.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{Body, CAPACITY, Patience, Result};
+use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;

@@ -1,11 +1,8 @@
 //! The floors of the round trips: the bare exchange of cache lines, and that of futex words by
 //! processes that sleep.
 
-use crate::board::{Board, futex};
 use crate::fabric::{Apart, Side};
-use crate::lane::Lane;
-use common::{Floor, Line, Result, Shared, now, share_with_forks};
-use hdrhistogram::Histogram;
+use common::{Board, Floor, Lane, Line, Result, Shared, futex, now, share_with_forks};
 use nix::libc::{FUTEX_WAIT, FUTEX_WAKE};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -60,19 +57,14 @@ impl Lane for Exchanging {
         Ok(())
     }
 
-    fn run_timed(
-        &mut self,
-        board: &Board,
-        messages: u64,
-        trips: &mut Histogram<u64>,
-    ) -> Result<()> {
+    fn run_timed(&mut self, board: &Board, messages: u64, note: &mut dyn FnMut(u64)) -> Result<()> {
         if let Lines::One = self.lines {
             // The numbers of the other side go on from one exchange to the next.
             return self.run(board, messages);
         }
         board.start_clock();
         for _ in 0..messages {
-            trips.record(self.floor.two_lines(1) as u64)?;
+            note(self.floor.two_lines(1) as u64);
         }
         board.stop_clock(0);
         Ok(())
@@ -150,18 +142,13 @@ impl Lane for Sleeping {
         Ok(())
     }
 
-    fn run_timed(
-        &mut self,
-        board: &Board,
-        messages: u64,
-        trips: &mut Histogram<u64>,
-    ) -> Result<()> {
+    fn run_timed(&mut self, board: &Board, messages: u64, note: &mut dyn FnMut(u64)) -> Result<()> {
         board.start_clock();
         let mut start = now();
         for _ in 0..messages {
             self.trip();
             let end = now();
-            trips.record(end - start)?;
+            note(end - start);
             start = end;
         }
         board.stop_clock(0);

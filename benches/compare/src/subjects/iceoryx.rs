@@ -2,9 +2,9 @@
 
 use super::keep_trying;
 use crate::leftovers;
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{Body, CAPACITY, Patience, Result};
+use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
@@ -23,7 +23,9 @@ const IN_HAND: usize = 2;
 
 impl Iceoryx {
     /// Both ends stay with the node that they were opened by.
-    fn service<B: Body + ZeroCopySend>(&self) -> Result<(Node<ipc::Service>, PortFactory<ipc::Service, B, ()>)> {
+    fn service<B: Body + ZeroCopySend>(
+        &self,
+    ) -> Result<(Node<ipc::Service>, PortFactory<ipc::Service, B, ()>)> {
         let mut config = Config::global_config().clone();
         config.global.prefix = self.name.as_str().try_into()?;
         let root = format!("{}/{}", leftovers::DIRECTORY, self.name);
@@ -83,7 +85,10 @@ impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
 
     fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
         let (node, service) = self.service::<B>()?;
-        let subscriber = service.subscriber_builder().buffer_size(CAPACITY).create()?;
+        let subscriber = service
+            .subscriber_builder()
+            .buffer_size(CAPACITY)
+            .create()?;
         Ok(Receiving {
             subscriber,
             patience: setup.patience,
@@ -126,7 +131,9 @@ pub(crate) struct Receiving<B: Body + ZeroCopySend> {
 impl<B: Body + ZeroCopySend> Inlet<B> for Receiving<B> {
     #[inline(always)]
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let sample = self.patience.until(|| self.subscriber.receive().transpose())?;
+        let sample = self
+            .patience
+            .until(|| self.subscriber.receive().transpose())?;
         see(sample.payload());
         Ok(())
     }

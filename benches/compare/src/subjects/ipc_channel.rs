@@ -1,9 +1,9 @@
 //! ipc-channel: a message is a datagram of the kernel's.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use common::{Body, Result};
+use common::{Body, Inlet, Outlet, Result};
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 use std::cell::Cell;
 

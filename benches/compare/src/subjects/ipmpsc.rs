@@ -1,9 +1,9 @@
 //! ipmpsc: messages go through bincode, here as bytes, which is the quickest that it has.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use common::{Body, CAPACITY, Result};
+use common::{Body, CAPACITY, Inlet, Outlet, Result};
 use ipmpsc::{Receiver, Sender, SharedRingBuffer};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};

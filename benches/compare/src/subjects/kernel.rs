@@ -1,9 +1,9 @@
 //! What the system has: pipes, Unix sockets, POSIX message queues. All of them sleep in the kernel.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice};
-use common::{BATCH, Body, CAPACITY, Result};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sys::stat::Mode;

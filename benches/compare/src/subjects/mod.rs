@@ -15,10 +15,9 @@ mod shmem_ipc;
 mod slipring;
 
 use crate::fabric::{Fabric, Ways};
-use crate::lane::sum_of_shares;
 use crate::link::Link;
 use crate::workload::{Experiment, Workload};
-use common::{Body, Result};
+use common::{Body, Result, sum_of_shares};
 use iceoryx2::prelude::ZeroCopySend;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -114,7 +113,11 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
             Ok(Fabric::Apart(Box::new(exchange::Futex::new()?)))
         })],
         Workload::OneWay | Workload::Batch | Workload::InPlace => {
-            vec![apart::<B, bare::Bare<B>>("copy through shared memory", Floor, experiment)]
+            vec![apart::<B, bare::Bare<B>>(
+                "copy through shared memory",
+                Floor,
+                experiment,
+            )]
         }
         _ => Vec::new(),
     });

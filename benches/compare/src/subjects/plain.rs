@@ -1,9 +1,9 @@
 //! The queue of Dmitry Vyukov as it is, in shared memory: what a ring for many to many costs in
 //! which nobody may die.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, Plain, Result};
+use common::{Body, Inlet, Outlet, Plain, Result};
 
 /// The name of its memory.
 pub(crate) struct Vyukov(String);

@@ -1,9 +1,9 @@
 //! ringfire, with back-pressure: without it a slow reader loses messages.
 
 use super::keep_trying;
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Patience, Result};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use ringfire::{
     CleanupMode, ConsumerStartMode, FlowControl, FutexWait, RingConsumer, RingProducer,
     RingProducerBuilder, WaitStrategy,

@@ -1,8 +1,8 @@
 //! rtrb, between two threads of one process.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Patience, Result};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::cell::Cell;
 

@@ -1,8 +1,8 @@
 //! shaq: one to one, and many to many.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Patience, Result};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use shaq::{mpmc, spsc};
 use std::fs::{File, OpenOptions, remove_file};
 

@@ -2,9 +2,9 @@
 //! several elements. Where both sides look all the time, its ring is used without its event
 //! descriptors, which it offers for that.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Patience, Result};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use shmem_ipc::{ringbuf, sharedring};
 use std::cell::Cell;

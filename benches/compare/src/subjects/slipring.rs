@@ -1,9 +1,13 @@
 //! slipring, as its users have it: rings by name, able to block.
 
-use crate::link::{Inlet, Link, Outlet, Setup};
+#[path = "../../../ends/mod.rs"]
+mod ends;
+
+use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{BATCH, Body, CAPACITY, Patience, Result};
-use slipring::{Consumer, Fences, Mpmc, Options, Producer, Protocol, Ring, Spsc, WaitStrategy};
+use common::{Body, CAPACITY, Patience, Result};
+use ends::{Receiving, Sending};
+use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
 
 /// What keeps its wake-ups from being lost.
@@ -47,15 +51,9 @@ fn options(setup: &Setup) -> Options {
     Options::new().wait(wait).prefault(true)
 }
 
-impl<P: Protocol, F: Fencing> Slipring<P, F> {
-    fn ring<B: Body>(&self, setup: &Setup) -> Result<Ring<B, P>> {
-        Ok(Ring::open_with(&self.name, &options(setup))?)
-    }
-}
-
 impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
-    type Outlet = Producer<B, P>;
-    type Inlet = Ends<B, P>;
+    type Outlet = Sending<B, P>;
+    type Inlet = Receiving<B, P>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         let is_single = std::any::TypeId::of::<P>() == std::any::TypeId::of::<Spsc>();
@@ -76,74 +74,10 @@ impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
     }
 
     fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(self.ring(setup)?.producer()?)
+        Sending::open(&self.name, &options(setup))
     }
 
     fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Ends {
-            consumer: self.ring(setup)?.consumer()?,
-            messages: vec![B::zeroed(); BATCH],
-        })
-    }
-}
-
-impl<B: Body, P: Protocol> Outlet<B> for Producer<B, P> {
-    #[inline(always)]
-    fn send(&mut self, message: &B) -> Result<()> {
-        Ok(self.push(message)?)
-    }
-
-    #[inline(always)]
-    fn send_batch(&mut self, first: u64) -> Result<()> {
-        let messages: [B; BATCH] = std::array::from_fn(|place| B::numbered(first + place as u64));
-        Ok(self.push_slice(&messages)?)
-    }
-
-    #[inline(always)]
-    fn send_in_place(&mut self, number: u64) -> Result<()> {
-        let mut claim = self.claim()?;
-        // SAFETY: both sides keep to the protocol.
-        let place = unsafe { claim.get_mut() };
-        // SAFETY: room for a message.
-        unsafe { B::fill(place, number) }
-        claim.commit();
-        Ok(())
-    }
-}
-
-/// A consumer, and where it puts what it is given.
-pub(crate) struct Ends<B: Body, P: Protocol> {
-    consumer: Consumer<B, P>,
-    messages: Vec<B>,
-}
-
-/// Messages that are handed over in registers, or nearly so.
-const SMALL: usize = 64;
-
-impl<B: Body, P: Protocol> Inlet<B> for Ends<B, P> {
-    #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        if size_of::<B>() <= SMALL {
-            see(&self.consumer.pop()?);
-        } else {
-            self.consumer.pop_into(&mut self.messages[0])?;
-            see(&self.messages[0]);
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn receive_batch(&mut self, most: usize, see: impl FnMut(&B)) -> Result<usize> {
-        let received = self.consumer.pop_slice(&mut self.messages[..most])?;
-        self.messages[..received].iter().for_each(see);
-        Ok(received)
-    }
-
-    #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let guard = self.consumer.read()?;
-        // SAFETY: both sides keep to the protocol.
-        see(unsafe { guard.as_ref() });
-        Ok(())
+        Receiving::open(&self.name, &options(setup))
     }
 }

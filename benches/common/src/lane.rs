@@ -1,22 +1,22 @@
-//! A subject's ends in the hands of one member, and what it does with them in a slice.
+//! Ends in the hands of one member of a crew, and what it does with them in a slice.
 
+use crate::Result;
 use crate::board::Board;
-use crate::link::{Inlet, Outlet};
-use crate::workload::{Experiment, Method};
-use common::{BATCH, Body, Check, Result, now, sum_of_all};
-use hdrhistogram::Histogram;
+use crate::body::{BATCH, Body, Check, sum_of_all};
+use crate::ends::{Inlet, Method, Outlet};
+use crate::memory::now;
 use std::marker::PhantomData;
 
-pub(crate) trait Lane {
+pub trait Lane {
     /// Sends or receives what a slice has of `messages` a producer.
     fn run(&mut self, board: &Board, messages: u64) -> Result<()>;
 
-    /// The same of a round trip, of which each is timed by itself.
+    /// The same of round trips, each of which is timed by itself and noted.
     fn run_timed(
         &mut self,
         _board: &Board,
         _messages: u64,
-        _trips: &mut Histogram<u64>,
+        _note: &mut dyn FnMut(u64),
     ) -> Result<()> {
         Err("no round trips".into())
     }
@@ -25,11 +25,11 @@ pub(crate) trait Lane {
 /// Where the numbers of a producer start: by them consumers know whose message it is.
 const SHARE: u32 = 40;
 
-pub(crate) struct Sender<B, O> {
-    pub(crate) outlet: O,
-    pub(crate) method: Method,
-    pub(crate) index: u64,
-    pub(crate) body: PhantomData<B>,
+pub struct Sender<B, O> {
+    pub outlet: O,
+    pub method: Method,
+    pub index: u64,
+    pub body: PhantomData<B>,
 }
 
 impl<B: Body, O: Outlet<B>> Lane for Sender<B, O> {
@@ -65,17 +65,19 @@ fn send_in_place<B: Body, O: Outlet<B>>(outlet: &mut O, mut numbers: Numbers) ->
     numbers.try_for_each(|number| outlet.send_in_place(number))
 }
 
-pub(crate) struct Receiver<B, I> {
-    pub(crate) inlet: I,
-    pub(crate) experiment: Experiment,
-    pub(crate) body: PhantomData<B>,
+pub struct Receiver<B, I> {
+    pub inlet: I,
+    pub method: Method,
+    /// Producers, and as many consumers.
+    pub each: u64,
+    pub body: PhantomData<B>,
 }
 
 impl<B: Body, I: Inlet<B>> Lane for Receiver<B, I> {
     #[inline(never)]
     fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
-        let method = self.experiment.workload.method();
-        if !self.experiment.is_crowded() {
+        let method = self.method;
+        if self.each == 1 {
             let mut check = Check::default();
             let see = |message: &B| check.see(message);
             receive(&mut self.inlet, method, messages, see)?;
@@ -85,8 +87,8 @@ impl<B: Body, I: Inlet<B>> Lane for Receiver<B, I> {
                 false => Err("messages were lost, changed or out of order".into()),
             };
         }
-        let mut checks = Shares::new(self.experiment.each);
-        while let Some(chunk) = board.chunk(messages * self.experiment.each) {
+        let mut checks = Shares::new(self.each);
+        while let Some(chunk) = board.chunk(messages * self.each) {
             receive(&mut self.inlet, method, chunk, |message: &B| {
                 checks.see(message)
             })?;
@@ -148,7 +150,7 @@ impl Shares {
 }
 
 /// Of all messages of a slice for several consumers.
-pub(crate) fn sum_of_shares<B: Body>(messages: u64, producers: u64) -> u64 {
+pub fn sum_of_shares<B: Body>(messages: u64, producers: u64) -> u64 {
     let words = (size_of::<B>() / 8) as u64;
     (0..producers).fold(0_u64, |sum, index| {
         let offset = (index << SHARE).wrapping_mul(words * messages);
@@ -158,10 +160,10 @@ pub(crate) fn sum_of_shares<B: Body>(messages: u64, producers: u64) -> u64 {
 }
 
 /// Sends a message and waits until it comes back.
-pub(crate) struct Pinger<B, O, I> {
-    pub(crate) outlet: O,
-    pub(crate) inlet: I,
-    pub(crate) body: PhantomData<B>,
+pub struct Pinger<B, O, I> {
+    pub outlet: O,
+    pub inlet: I,
+    pub body: PhantomData<B>,
 }
 
 impl<B: Body, O: Outlet<B>, I: Inlet<B>> Pinger<B, O, I> {
@@ -192,19 +194,14 @@ impl<B: Body, O: Outlet<B>, I: Inlet<B>> Lane for Pinger<B, O, I> {
     }
 
     #[inline(never)]
-    fn run_timed(
-        &mut self,
-        board: &Board,
-        messages: u64,
-        trips: &mut Histogram<u64>,
-    ) -> Result<()> {
+    fn run_timed(&mut self, board: &Board, messages: u64, note: &mut dyn FnMut(u64)) -> Result<()> {
         let mut check = Check::default();
         board.start_clock();
         let mut start = now();
         for number in 0..messages {
             self.trip(number, &mut check)?;
             let end = now();
-            trips.record(end - start)?;
+            note(end - start);
             start = end;
         }
         board.stop_clock(0);
@@ -213,10 +210,10 @@ impl<B: Body, O: Outlet<B>, I: Inlet<B>> Lane for Pinger<B, O, I> {
 }
 
 /// Sends every message back.
-pub(crate) struct Echoer<B, O, I> {
-    pub(crate) outlet: O,
-    pub(crate) inlet: I,
-    pub(crate) body: PhantomData<B>,
+pub struct Echoer<B, O, I> {
+    pub outlet: O,
+    pub inlet: I,
+    pub body: PhantomData<B>,
 }
 
 impl<B: Body, O: Outlet<B>, I: Inlet<B>> Lane for Echoer<B, O, I> {
@@ -225,8 +222,7 @@ impl<B: Body, O: Outlet<B>, I: Inlet<B>> Lane for Echoer<B, O, I> {
         for _ in 0..messages {
             let mut sent = Ok(());
             let outlet = &mut self.outlet;
-            self.inlet
-                .receive(|message| sent = outlet.send(message))?;
+            self.inlet.receive(|message| sent = outlet.send(message))?;
             sent?;
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! What the members of a crew tell each other: whose turn it is, and what came of it. Who has no
 //! turn sleeps, and disturbs nobody.
 
-use common::{Floor, Line, Result, Shared, now};
+use crate::Result;
+use crate::floor::Floor;
+use crate::memory::{Line, Shared, now};
 use nix::libc::{FUTEX_WAIT, FUTEX_WAKE, SYS_futex, syscall};
 use std::hint::spin_loop;
 use std::ptr;
@@ -11,13 +13,13 @@ use std::thread;
 
 /// Those who take turns together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Processes,
     Threads,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Task {
+pub enum Task {
     /// An exchange of two lines between the first producer and the first consumer.
     Probe,
     /// So many messages of each producer, on that lane.
@@ -28,8 +30,8 @@ pub(crate) enum Task {
 
 /// All zeroes at first.
 #[repr(C)]
-pub(crate) struct Board {
-    pub(crate) floor: Floor,
+pub struct Board {
+    pub floor: Floor,
     turns: [Line<AtomicU32>; 2],
     task: Line<[AtomicU64; 3]>,
     here: Line<AtomicU64>,
@@ -46,7 +48,7 @@ unsafe impl Shared for Board {}
 
 impl Board {
     /// Gives a kind its next turn.
-    pub(crate) fn begin(&self, kind: Kind, task: Task) {
+    pub fn begin(&self, kind: Kind, task: Task) {
         let words = match task {
             Task::End => [0, 0, 0],
             Task::Probe => [1, 0, 0],
@@ -65,7 +67,7 @@ impl Board {
     }
 
     /// Sleeps until the kind has its next turn, and says what it is. `turn` counts the turns.
-    pub(crate) fn await_turn(&self, kind: Kind, turn: &mut u32) -> Task {
+    pub fn await_turn(&self, kind: Kind, turn: &mut u32) -> Task {
         let word = &self.turns[kind as usize].0;
         while word.load(Acquire) == *turn {
             futex(word, FUTEX_WAIT, *turn);
@@ -82,23 +84,23 @@ impl Board {
         }
     }
 
-    pub(crate) fn come(&self) {
+    pub fn come(&self) {
         self.here.0.fetch_add(1, AcqRel);
     }
 
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         self.done.0.fetch_add(1, AcqRel);
     }
 
-    pub(crate) fn fail(&self) {
+    pub fn fail(&self) {
         self.failures.0.fetch_add(1, AcqRel);
     }
 
-    pub(crate) fn await_all_here(&self, members: u64) -> Result<()> {
+    pub fn await_all_here(&self, members: u64) -> Result<()> {
         self.wait_for(&self.here.0, members)
     }
 
-    pub(crate) fn await_all_done(&self, members: u64) -> Result<()> {
+    pub fn await_all_done(&self, members: u64) -> Result<()> {
         self.wait_for(&self.done.0, members)
     }
 
@@ -119,28 +121,28 @@ impl Board {
     }
 
     /// Notes that a producer starts.
-    pub(crate) fn start_clock(&self) {
+    pub fn start_clock(&self) {
         self.began.0.fetch_min(now(), Relaxed);
     }
 
     /// Notes what a consumer found.
-    pub(crate) fn stop_clock(&self, sum: u64) {
+    pub fn stop_clock(&self, sum: u64) {
         self.ended.0.fetch_max(now(), Relaxed);
         self.sum.0.fetch_add(sum, Relaxed);
     }
 
-    pub(crate) fn nanos(&self) -> f64 {
+    pub fn nanos(&self) -> f64 {
         (self.ended.0.load(Relaxed) - self.began.0.load(Relaxed)) as f64
     }
 
     /// Of all words of all messages.
-    pub(crate) fn sum(&self) -> u64 {
+    pub fn sum(&self) -> u64 {
         self.sum.0.load(Relaxed)
     }
 
     /// How many messages to receive next, of so many that all consumers receive together: not all
     /// at once, so that the slow ones leave the rest to the quick ones.
-    pub(crate) fn chunk(&self, of: u64) -> Option<u64> {
+    pub fn chunk(&self, of: u64) -> Option<u64> {
         const CHUNK: u64 = 256;
         let start = self.taken.0.fetch_add(CHUNK, Relaxed);
         (start < of).then(|| CHUNK.min(of - start))
@@ -148,7 +150,7 @@ impl Board {
 }
 
 /// Errors are wake-ups: whoever calls looks again.
-pub(crate) fn futex(word: &AtomicU32, operation: i32, value: u32) {
+pub fn futex(word: &AtomicU32, operation: i32, value: u32) {
     let no_timeout = ptr::null::<nix::libc::timespec>();
     // SAFETY: the word is there as long as the call takes.
     unsafe { syscall(SYS_futex, word.as_ptr(), operation, value, no_timeout) };
