@@ -2,6 +2,7 @@
 //! and waited for as the library's rings are. Who is killed in it stops everybody for good.
 
 use crate::body::Body;
+use crate::ends::{Inlet, Outlet};
 use crate::memory::{Line, Shared, share};
 use crate::patience::Patience;
 use crate::{CAPACITY, Result};
@@ -172,6 +173,21 @@ impl<B: Body> Plain<B> {
         while let Some(claimed) = self.take() {
             self.release(claimed);
         }
+    }
+}
+
+impl<B: Body> Outlet<B> for Plain<B> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.push(message)
+    }
+}
+
+impl<B: Body> Inlet<B> for Plain<B> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        see(&self.pop()?);
+        Ok(())
     }
 }
 

@@ -37,3 +37,6 @@ pub(crate) trait Link<B: Body>: Sized + 'static {
     /// Opens the end that receives. By then somebody opens the other one, or has.
     fn inlet(&self, setup: &Setup) -> Result<Self::Inlet>;
 }
+
+/// An end of somebody else's.
+pub(crate) struct Foreign<E>(pub(crate) E);

@@ -1,6 +1,6 @@
 //! crossbeam's queues, between threads of one process.
 
-use crate::link::{Link, Setup};
+use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -63,8 +63,8 @@ impl<B: Body> Inlet<B> for Waiting<B> {
 pub(crate) struct Channel<B>(Sender<B>, Receiver<B>);
 
 impl<B: Body> Link<B> for Channel<B> {
-    type Outlet = Sender<B>;
-    type Inlet = Receiver<B>;
+    type Outlet = Foreign<Sender<B>>;
+    type Inlet = Foreign<Receiver<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         lacks(experiment)
@@ -76,25 +76,25 @@ impl<B: Body> Link<B> for Channel<B> {
     }
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(self.0.clone())
+        Ok(Foreign(self.0.clone()))
     }
 
     fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(self.1.clone())
+        Ok(Foreign(self.1.clone()))
     }
 }
 
-impl<B: Body> Outlet<B> for Sender<B> {
+impl<B: Body> Outlet<B> for Foreign<Sender<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
-        Ok(Self::send(self, *message).map_err(|_| "the channel is closed")?)
+        Ok(self.0.send(*message).map_err(|_| "the channel is closed")?)
     }
 }
 
-impl<B: Body> Inlet<B> for Receiver<B> {
+impl<B: Body> Inlet<B> for Foreign<Receiver<B>> {
     #[inline(always)]
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(&self.recv()?);
+        see(&self.0.recv()?);
         Ok(())
     }
 }

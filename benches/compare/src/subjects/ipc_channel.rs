@@ -1,6 +1,6 @@
 //! ipc-channel: a message is a datagram of the kernel's.
 
-use crate::link::{Link, Setup};
+use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, pod_read_unaligned};
 use common::{Body, Inlet, Outlet, Result};
@@ -14,8 +14,8 @@ pub(crate) struct IpcChannel {
 }
 
 impl<B: Body> Link<B> for IpcChannel {
-    type Outlet = IpcBytesSender;
-    type Inlet = IpcBytesReceiver;
+    type Outlet = Foreign<IpcBytesSender>;
+    type Inlet = Foreign<IpcBytesReceiver>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -35,23 +35,23 @@ impl<B: Body> Link<B> for IpcChannel {
     }
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(self.sender.take().ok_or("taken")?)
+        Ok(Foreign(self.sender.take().ok_or("taken")?))
     }
 
     fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(self.receiver.take().ok_or("taken")?)
+        Ok(Foreign(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Outlet<B> for IpcBytesSender {
+impl<B: Body> Outlet<B> for Foreign<IpcBytesSender> {
     fn send(&mut self, message: &B) -> Result<()> {
-        Ok(Self::send(self, bytes_of(message))?)
+        Ok(self.0.send(bytes_of(message))?)
     }
 }
 
-impl<B: Body> Inlet<B> for IpcBytesReceiver {
+impl<B: Body> Inlet<B> for Foreign<IpcBytesReceiver> {
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let message = self.recv().map_err(|error| format!("{error:?}"))?;
+        let message = self.0.recv().map_err(|error| format!("{error:?}"))?;
         see(&pod_read_unaligned(&message));
         Ok(())
     }

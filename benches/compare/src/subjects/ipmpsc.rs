@@ -1,6 +1,6 @@
 //! ipmpsc: messages go through bincode, here as bytes, which is the quickest that it has.
 
-use crate::link::{Link, Setup};
+use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, pod_read_unaligned};
 use common::{Body, CAPACITY, Inlet, Outlet, Result};
@@ -18,8 +18,8 @@ pub(crate) struct Ipmpsc {
 const AROUND: usize = 12;
 
 impl<B: Body> Link<B> for Ipmpsc {
-    type Outlet = Sender;
-    type Inlet = Receiver;
+    type Outlet = Foreign<Sender>;
+    type Inlet = Foreign<Receiver>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -41,25 +41,25 @@ impl<B: Body> Link<B> for Ipmpsc {
     }
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Sender::new(SharedRingBuffer::open(&self.path)?))
+        Ok(Foreign(Sender::new(SharedRingBuffer::open(&self.path)?)))
     }
 
     fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Receiver::new(SharedRingBuffer::open(&self.path)?))
+        Ok(Foreign(Receiver::new(SharedRingBuffer::open(&self.path)?)))
     }
 }
 
-impl<B: Body> Outlet<B> for Sender {
+impl<B: Body> Outlet<B> for Foreign<Sender> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
-        Ok(Self::send(self, &Bytes(bytes_of(message)))?)
+        Ok(self.0.send(&Bytes(bytes_of(message)))?)
     }
 }
 
-impl<B: Body> Inlet<B> for Receiver {
+impl<B: Body> Inlet<B> for Foreign<Receiver> {
     #[inline(always)]
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let mut context = self.zero_copy_context();
+        let mut context = self.0.zero_copy_context();
         let message: Bytes<'_> = context.recv()?;
         see(&pod_read_unaligned(message.0));
         Ok(())

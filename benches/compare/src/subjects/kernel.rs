@@ -1,6 +1,6 @@
 //! What the system has: pipes, Unix sockets, POSIX message queues. All of them sleep in the kernel.
 
-use crate::link::{Link, Setup};
+use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice};
 use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
@@ -130,8 +130,8 @@ const MESSAGES: i64 = 10;
 const LARGEST_MESSAGE: u64 = 8192;
 
 impl<B: Body> Link<B> for MessageQueue {
-    type Outlet = MqdT;
-    type Inlet = MqdT;
+    type Outlet = Foreign<MqdT>;
+    type Inlet = Foreign<MqdT>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -152,12 +152,12 @@ impl<B: Body> Link<B> for MessageQueue {
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
         let (flags, mode) = (MQ_OFlag::O_WRONLY, Mode::empty());
-        Ok(mq_open(self.0.as_str(), flags, mode, None)?)
+        Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 
     fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
         let (flags, mode) = (MQ_OFlag::O_RDONLY, Mode::empty());
-        Ok(mq_open(self.0.as_str(), flags, mode, None)?)
+        Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 }
 
@@ -168,16 +168,16 @@ impl Drop for MessageQueue {
     }
 }
 
-impl<B: Body> Outlet<B> for MqdT {
+impl<B: Body> Outlet<B> for Foreign<MqdT> {
     fn send(&mut self, message: &B) -> Result<()> {
-        Ok(mq_send(self, bytes_of(message), 0)?)
+        Ok(mq_send(&self.0, bytes_of(message), 0)?)
     }
 }
 
-impl<B: Body> Inlet<B> for MqdT {
+impl<B: Body> Inlet<B> for Foreign<MqdT> {
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
         let mut message = B::zeroed();
-        mq_receive(self, bytes_of_mut(&mut message), &mut 0)?;
+        mq_receive(&self.0, bytes_of_mut(&mut message), &mut 0)?;
         see(&message);
         Ok(())
     }

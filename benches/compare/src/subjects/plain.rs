@@ -3,7 +3,7 @@
 
 use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, Inlet, Outlet, Plain, Result};
+use common::{Body, Plain, Result};
 
 /// The name of its memory.
 pub(crate) struct Vyukov(String);
@@ -34,20 +34,5 @@ impl<B: Body> Link<B> for Vyukov {
 
     fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
         Plain::open(&self.0)
-    }
-}
-
-impl<B: Body> Outlet<B> for Plain<B> {
-    #[inline(always)]
-    fn send(&mut self, message: &B) -> Result<()> {
-        self.push(message)
-    }
-}
-
-impl<B: Body> Inlet<B> for Plain<B> {
-    #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(&self.pop()?);
-        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! ringfire, with back-pressure: without it a slow reader loses messages.
 
 use super::keep_trying;
-use crate::link::{Link, Setup};
+use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use ringfire::{
@@ -14,7 +14,7 @@ pub(crate) struct Ringfire {
 }
 
 impl<B: Body> Link<B> for Ringfire {
-    type Outlet = RingProducer<B>;
+    type Outlet = Foreign<RingProducer<B>>;
     type Inlet = Reader<B>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
@@ -32,10 +32,11 @@ impl<B: Body> Link<B> for Ringfire {
     }
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(RingProducerBuilder::new(CAPACITY as u64)
+        let producer = RingProducerBuilder::new(CAPACITY as u64)
             .cleanup_mode(CleanupMode::UnlinkOnDrop)
             .flow_control(FlowControl::LosslessBackpressure)
-            .build(&self.path)?)
+            .build(&self.path)?;
+        Ok(Foreign(producer))
     }
 
     fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
@@ -53,17 +54,17 @@ impl<B: Body> Link<B> for Ringfire {
     }
 }
 
-impl<B: Body> Outlet<B> for RingProducer<B> {
+impl<B: Body> Outlet<B> for Foreign<RingProducer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
-        self.push(message);
+        self.0.push(message);
         Ok(())
     }
 
     #[inline(always)]
     fn send_batch(&mut self, first: u64) -> Result<()> {
         let messages: [B; BATCH] = std::array::from_fn(|place| B::numbered(first + place as u64));
-        self.push_batch(&messages);
+        self.0.push_batch(&messages);
         Ok(())
     }
 }

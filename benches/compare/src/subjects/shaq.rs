@@ -171,8 +171,8 @@ impl<B: Body> Link<B> for ManyToMany {
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         // Both consumers of two to two were found waiting for each other's turn, without yielding.
-        let is_stuck = experiment.workload == Workload::Mpmc && experiment.is_crowded();
-        is_stuck.then_some("a time slice for each message where several share a processor")
+        let reason = "a time slice for each turn where several share a processor";
+        experiment.is_crowded().then_some(reason)
     }
 
     fn new(setup: &Setup) -> Result<Self> {

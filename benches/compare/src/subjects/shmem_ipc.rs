@@ -2,7 +2,7 @@
 //! several elements. Where both sides look all the time, its ring is used without its event
 //! descriptors, which it offers for that.
 
-use crate::link::{Link, Setup};
+use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
@@ -163,8 +163,8 @@ pub(crate) struct Waking {
 }
 
 impl<B: Body> Link<B> for Waking {
-    type Outlet = sharedring::Sender<u64>;
-    type Inlet = sharedring::Receiver<u64>;
+    type Outlet = Foreign<sharedring::Sender<u64>>;
+    type Inlet = Foreign<sharedring::Receiver<u64>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         let fits = experiment.workload == Workload::Wake && experiment.bytes == 8;
@@ -187,18 +187,18 @@ impl<B: Body> Link<B> for Waking {
     }
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(self.sender.take().ok_or("taken")?)
+        Ok(Foreign(self.sender.take().ok_or("taken")?))
     }
 
     fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(self.receiver.take().ok_or("taken")?)
+        Ok(Foreign(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Outlet<B> for sharedring::Sender<u64> {
+impl<B: Body> Outlet<B> for Foreign<sharedring::Sender<u64>> {
     fn send(&mut self, message: &B) -> Result<()> {
-        self.block_until_writable()?;
-        self.send_raw(|place, _| {
+        self.0.block_until_writable()?;
+        self.0.send_raw(|place, _| {
             // SAFETY: room for one element, which a message of 8 bytes is.
             unsafe { place.write(message.number()) }
             1
@@ -207,10 +207,10 @@ impl<B: Body> Outlet<B> for sharedring::Sender<u64> {
     }
 }
 
-impl<B: Body> Inlet<B> for sharedring::Receiver<u64> {
+impl<B: Body> Inlet<B> for Foreign<sharedring::Receiver<u64>> {
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.block_until_readable()?;
-        self.receive_raw(|place, _| {
+        self.0.block_until_readable()?;
+        self.0.receive_raw(|place, _| {
             // SAFETY: one element at least, which a message of 8 bytes is.
             see(unsafe { &*place.cast::<B>() });
             1
