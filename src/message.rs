@@ -246,7 +246,7 @@ impl Wire for [u8] {
 pub(crate) struct Payload<'ring, M: ?Sized> {
     slot: Bytes,
     len: u32,
-    messages: PhantomData<(&'ring (), fn() -> &'ring M)>,
+    message: PhantomData<&'ring M>,
 }
 
 impl<M: Message + ?Sized> Payload<'_, M> {
@@ -261,7 +261,7 @@ impl<M: Message + ?Sized> Payload<'_, M> {
         M::can_have(len, size).then_some(Self {
             slot,
             len,
-            messages: PhantomData,
+            message: PhantomData,
         })
     }
 

@@ -4,13 +4,12 @@
 //! its intent stands but is in nobody's way. Nobody may clear it before that is wanted: the rings
 //! have an interval that does not end, and all have heard of the victim when it starts.
 
-use crate::ends::{Body, consumer, create, producer};
-use crate::memory::{Line, Names, Shared, now, prefix, share};
+use crate::ends::{consumer, create, producer};
 use crate::object::{Object, Standing};
 use crate::peers::{Crew, Role, Shape, Victim};
 use crate::relay::{Board, Lane, Meeting, Receiving, Sending, Step, run};
-use crate::tally::{Distance, Spread};
 use crate::{Effort, Result};
+use common::{Body, Distance, Line, Names, Shared, Spread, now, prefix, share};
 use slipring::mpmc::Ring;
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
@@ -73,7 +72,7 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
             ..Shape::default()
         };
         let (board, victim) = match bytes {
-            8 => measure::<u64>(&shape)?,
+            8 => measure::<[u64; 1]>(&shape)?,
             _ => measure::<[u64; 7]>(&shape)?,
         };
         show(&shape, board);
@@ -84,7 +83,7 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
 }
 
 fn measure<B: Body>(shape: &Shape) -> Result<(&'static Board, String)> {
-    let prefix = prefix("dead");
+    let prefix = prefix("surviving-dead");
     let mut kept = Names::default();
     let [healthy, wounded, board, ward] = names(&prefix).map(|name| kept.keep(name));
     let board = share(&board)?;
@@ -183,7 +182,7 @@ fn kill_one<B: Body>(
 pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
     let [healthy, wounded, board, ward] = names(prefix);
     let mut lanes = match shape.bytes {
-        8 => lanes::<u64>(role, [&healthy, &wounded])?,
+        8 => lanes::<[u64; 1]>(role, [&healthy, &wounded])?,
         _ => lanes::<[u64; 7]>(role, [&healthy, &wounded])?,
     };
     let board = share::<Board>(&board)?;
@@ -238,7 +237,7 @@ fn lanes<B: Body>(role: Role, rings: [&str; 2]) -> Result<Vec<Box<dyn Lane>>> {
 
 pub(crate) fn be_killed(prefix: &str, shape: &Shape) -> Result<()> {
     match shape.bytes {
-        8 => push_and_pop::<u64>(prefix),
+        8 => push_and_pop::<[u64; 1]>(prefix),
         _ => push_and_pop::<[u64; 7]>(prefix),
     }
 }

@@ -1,54 +1,10 @@
 //! What is sent, and the ends that send it.
 
 use crate::Result;
-use bytemuck::Pod;
+use common::{Body, CAPACITY, Patience, Plain};
 use slipring::error::{TryPopError, TryPushError};
 use slipring::{Options, WaitStrategy, mpmc};
 use std::time::Duration;
-
-pub(crate) const CAPACITY: usize = 1024;
-pub(crate) const BATCH: usize = 32;
-
-/// Looks before the first yield, as many as the library's own default.
-pub(crate) const SPINS: u32 = 400;
-
-/// A message that follows from its number.
-pub(crate) trait Body: Pod + Sync {
-    fn numbered(number: u64) -> Self;
-    /// Of every word of it.
-    fn sum(&self) -> u64;
-}
-
-impl Body for u64 {
-    #[inline(always)]
-    fn numbered(number: u64) -> Self {
-        number
-    }
-
-    #[inline(always)]
-    fn sum(&self) -> u64 {
-        *self
-    }
-}
-
-/// With the slot's word, exactly one line.
-impl Body for [u64; 7] {
-    #[inline(always)]
-    fn numbered(number: u64) -> Self {
-        std::array::from_fn(|word| number + word as u64)
-    }
-
-    #[inline(always)]
-    fn sum(&self) -> u64 {
-        self.iter().sum()
-    }
-}
-
-/// The sums of all messages with numbers below `messages`.
-pub(crate) fn sum_of_all<B: Body>(messages: u64) -> u64 {
-    let words = size_of::<B>() as u64 / 8;
-    words * (messages * messages.saturating_sub(1) / 2) + words * (words - 1) / 2 * messages
-}
 
 pub(crate) trait Push<B> {
     fn push(&mut self, message: &B) -> Result<()>;
@@ -77,7 +33,7 @@ pub(crate) trait Pop<B> {
 /// Ends that never sleep: what is measured is the ring, not the kernel.
 pub(crate) fn sleepless() -> Options {
     Options::new().wait(WaitStrategy::Sleep {
-        spins: SPINS,
+        spins: Patience::SPINS,
         yields: u32::MAX,
     })
 }
@@ -139,5 +95,29 @@ impl<B: Body> Pop<B> for mpmc::Consumer<B> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+impl<B: Body, const HAS_INTENT: bool> Push<B> for Plain<B, HAS_INTENT> {
+    #[inline(always)]
+    fn push(&mut self, message: &B) -> Result<()> {
+        self.push(message)
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        self.fill();
+        Ok(())
+    }
+}
+
+impl<B: Body, const HAS_INTENT: bool> Pop<B> for Plain<B, HAS_INTENT> {
+    #[inline(always)]
+    fn pop(&mut self) -> Result<B> {
+        self.pop()
+    }
+
+    fn drain(&mut self) -> Result<()> {
+        self.drain();
+        Ok(())
     }
 }

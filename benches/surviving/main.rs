@@ -12,23 +12,17 @@
 
 mod dead;
 mod ends;
-mod floor;
-mod memory;
 mod object;
 mod peers;
-mod plain;
 mod price;
 mod relay;
 mod stall;
 mod survivors;
-mod tally;
 
 use clap::{Parser, ValueEnum};
+use common::Result;
 use peers::{Role, Shape};
-use std::error::Error;
 use std::process::ExitCode;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[derive(Parser)]
 #[command(about = "The price of surviving")]

@@ -2,10 +2,10 @@
 
 use crate::{Result, dead, price, survivors};
 use clap::{Args, ValueEnum};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use common::{processors, run_on};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, alarm};
+use nix::unistd::alarm;
 use std::env;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -80,16 +80,10 @@ pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
 /// Gives each side a processor, or each half of both, where there are two. So the first producer
 /// and the first consumer are always apart.
 fn pin(is_consumer: bool, shape: &Shape) -> Result<()> {
-    let allowed = sched_getaffinity(Pid::from_raw(0))?;
-    let processors: Vec<usize> = (0..CpuSet::count())
-        .filter(|&cpu| allowed.is_set(cpu) == Ok(true))
-        .collect();
     let half = if shape.is_mixed { shape.index } else { 0 };
-    if let [first, second, ..] = processors[..] {
+    if let [first, second, ..] = processors()?[..] {
         let is_second = (half + u64::from(is_consumer)) % 2 == 1;
-        let mut only = CpuSet::new();
-        only.set(if is_second { second } else { first })?;
-        sched_setaffinity(Pid::from_raw(0), &only)?;
+        run_on(if is_second { second } else { first })?;
     }
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! What intents cost, and what batches gain.
 
-use crate::ends::{Body, consumer, create, producer};
-use crate::memory::{Names, prefix, share};
+use crate::ends::{consumer, create, producer};
 use crate::peers::{Crew, Role, Shape};
-use crate::plain::{self, Plain};
 use crate::relay::{Board, Lane, Receiving, Sending, Step, run};
-use crate::tally::{Distance, Spread};
 use crate::{Effort, Result};
+use common::{Body, Distance, Names, Plain, Spread, prefix, share};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -67,7 +65,7 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
                 bytes,
             };
             let board = match bytes {
-                8 => measure::<u64>(&shape)?,
+                8 => measure::<[u64; 1]>(&shape)?,
                 _ => measure::<[u64; 7]>(&shape)?,
             };
             show(&shape, board);
@@ -78,13 +76,13 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
 }
 
 fn measure<B: Body>(shape: &Shape) -> Result<&'static Board> {
-    let prefix = prefix("price");
+    let prefix = prefix("surviving-price");
     let mut names = Names::default();
     let board = share(&names.keep(format!("{prefix}-board")))?;
     // Kept, so that there is no first and no last to come and go.
     let _ring = create::<B>(&names.keep(ring(&prefix)), Duration::from_millis(100))?;
     for lane in [REFERENCE, INTENDING] {
-        plain::create::<B>(&names.keep(reference(&prefix, lane)))?;
+        Plain::<B>::create(&names.keep(reference(&prefix, lane)))?;
     }
     let mut crew = Crew::default();
     for index in 0..shape.each {
@@ -106,7 +104,7 @@ fn reference(prefix: &str, lane: usize) -> String {
 
 pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
     let mut lanes = match shape.bytes {
-        8 => lanes::<u64>(role, prefix)?,
+        8 => lanes::<[u64; 1]>(role, prefix)?,
         _ => lanes::<[u64; 7]>(role, prefix)?,
     };
     let board = share::<Board>(&format!("{prefix}-board"))?;

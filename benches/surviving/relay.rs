@@ -2,10 +2,9 @@
 //! took.
 
 use crate::Result;
-use crate::ends::{BATCH, Body, Pop, Push, sum_of_all};
-use crate::floor::Floor;
-use crate::memory::{Line, Shared, now};
+use crate::ends::{Pop, Push};
 use crate::peers::{Role, Shape};
+use common::{BATCH, Body, Floor, Line, Shared, now, sum_of_all};
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -227,10 +226,10 @@ pub(crate) fn run(
             Step::Single(lane) => lanes[lane].run(board, false)?,
             Step::Batched(lane) => lanes[lane].run(board, true)?,
             Step::Floor if keeps_books => {
-                let nanos = board.floor.ping();
+                let nanos = board.floor.probe();
                 board.results[index].store(nanos.to_bits(), Relaxed);
             }
-            Step::Floor if shape.index == 0 => board.floor.pong(),
+            Step::Floor if shape.index == 0 => board.floor.answer_probe(),
             Step::Floor => {}
         }
         board.meeting.meet(parties);

@@ -5,13 +5,11 @@
 //! one. Some time later the third is killed. From when the kernel has let go of its seat the time
 //! runs until both have gone on.
 
-use crate::ends::CAPACITY;
-use crate::memory::{Names, now, prefix, share};
 use crate::object::Object;
 use crate::peers::{Crew, Role, Shape, Victim};
 use crate::survivors::{Deeds, Scene, names};
-use crate::tally::quantile;
 use crate::{Effort, Result};
+use common::{CAPACITY, Names, now, prefix, quantile, share};
 use slipring::{Options, mpmc};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread;
@@ -58,7 +56,7 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
 }
 
 fn measure(interval: Duration, kills: u64) -> Result<Vec<Kill>> {
-    let prefix = prefix("stall");
+    let prefix = prefix("surviving-stall");
     let mut kept = Names::default();
     let [name, scene] = names(&prefix).map(|name| kept.keep(name));
     let scene: &Scene = share(&scene)?;

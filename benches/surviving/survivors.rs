@@ -1,7 +1,7 @@
 //! The processes of a stall: two that survive, and those that are killed in their way.
 
 use crate::Result;
-use crate::memory::{Line, Shared, now, share};
+use common::{Line, Shared, now, share};
 use slipring::{Options, mpmc};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

@@ -2,14 +2,15 @@
 //! laid out and waited for as the library's rings are. Who is killed in it stops everybody for good.
 //! The same queue with nothing but an intent more, in both its ends, tells what that alone costs.
 
-use crate::Result;
-use crate::ends::{Body, CAPACITY, Pop, Push, SPINS};
-use crate::memory::{Line, Shared, now, share};
+use crate::body::Body;
+use crate::ends::{Inlet, Outlet};
+use crate::memory::{Line, Shared, share};
+use crate::patience::Patience;
+use crate::{CAPACITY, Result};
 use std::cell::UnsafeCell;
-use std::hint::spin_loop;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64, compiler_fence};
-use std::{arch, ptr, thread};
+use std::{arch, ptr};
 
 /// Where the slots of a ring with 64 seats a side begin.
 const SLOTS_AT: usize = 0x5000;
@@ -39,20 +40,9 @@ unsafe impl<B: Body> Sync for Slot<B> {}
 // SAFETY: integers in atomics and cells; a body is plain bytes.
 unsafe impl<B: Body> Shared for Ring<B> {}
 
-pub(crate) fn create<B: Body>(name: &str) -> Result<()> {
-    let ring = share::<Ring<B>>(name)?;
-    let [capacity, stride] = &ring.identity.0;
-    capacity.store(CAPACITY as u64, Relaxed);
-    stride.store(size_of::<Slot<B>>() as u64, Relaxed);
-    for (position, slot) in (0..).zip(&ring.slots) {
-        slot.word.store(position, Relaxed);
-    }
-    Ok(())
-}
-
 /// Either end of a ring. How the ring is laid out it learns when it opens it, as ends of the
 /// library's do: what the compiler does not know it can't make cheaper.
-pub(crate) struct Plain<B: Body, const HAS_INTENT: bool> {
+pub struct Plain<B: Body, const HAS_INTENT: bool = false> {
     ring: &'static Ring<B>,
     mask: u64,
     stride: usize,
@@ -64,7 +54,18 @@ pub(crate) struct Plain<B: Body, const HAS_INTENT: bool> {
 type Claimed<B> = (u64, &'static Slot<B>);
 
 impl<B: Body, const HAS_INTENT: bool> Plain<B, HAS_INTENT> {
-    pub(crate) fn open(name: &str) -> Result<Self> {
+    pub fn create(name: &str) -> Result<()> {
+        let ring = share::<Ring<B>>(name)?;
+        let [capacity, stride] = &ring.identity.0;
+        capacity.store(CAPACITY as u64, Relaxed);
+        stride.store(size_of::<Slot<B>>() as u64, Relaxed);
+        for (position, slot) in (0..).zip(&ring.slots) {
+            slot.word.store(position, Relaxed);
+        }
+        Ok(())
+    }
+
+    pub fn open(name: &str) -> Result<Self> {
         let ring = share::<Ring<B>>(name)?;
         let [capacity, stride] = &ring.identity.0;
         let (capacity, stride) = (capacity.load(Relaxed), stride.load(Relaxed) as usize);
@@ -158,38 +159,49 @@ impl<B: Body, const HAS_INTENT: bool> Plain<B, HAS_INTENT> {
         notify(&self.ring.not_full.0);
         message
     }
-}
 
-impl<B: Body, const HAS_INTENT: bool> Push<B> for Plain<B, HAS_INTENT> {
     #[inline(always)]
-    fn push(&mut self, message: &B) -> Result<()> {
+    pub fn push(&mut self, message: &B) -> Result<()> {
         if self.ring.closed.0.load(Relaxed) != 0 {
             return Err("closed".into());
         }
-        let claimed = self.claim().unwrap_or_else(|| later(|| self.claim()));
+        let claimed = Patience::AMONG_OTHERS.until(|| self.claim());
         self.publish(claimed, message);
         Ok(())
     }
 
-    fn fill(&mut self) -> Result<()> {
-        while let Some(claimed) = self.claim() {
-            self.publish(claimed, &B::numbered(0));
-        }
-        Ok(())
-    }
-}
-
-impl<B: Body, const HAS_INTENT: bool> Pop<B> for Plain<B, HAS_INTENT> {
     #[inline(always)]
-    fn pop(&mut self) -> Result<B> {
-        let claimed = self.take().unwrap_or_else(|| later(|| self.take()));
+    pub fn pop(&mut self) -> Result<B> {
+        let claimed = Patience::AMONG_OTHERS.until(|| self.take());
         Ok(self.release(claimed))
     }
 
-    fn drain(&mut self) -> Result<()> {
+    /// Pushes until there is no room.
+    pub fn fill(&mut self) {
+        while let Some(claimed) = self.claim() {
+            self.publish(claimed, &B::numbered(0));
+        }
+    }
+
+    /// Pops until there is no message.
+    pub fn drain(&mut self) {
         while let Some(claimed) = self.take() {
             self.release(claimed);
         }
+    }
+}
+
+impl<B: Body, const HAS_INTENT: bool> Outlet<B> for Plain<B, HAS_INTENT> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.push(message)
+    }
+}
+
+impl<B: Body, const HAS_INTENT: bool> Inlet<B> for Plain<B, HAS_INTENT> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        see(&self.pop()?);
         Ok(())
     }
 }
@@ -215,23 +227,4 @@ fn notify(event: &AtomicU32) {
 #[cold]
 fn wake(event: &AtomicU32) {
     event.fetch_add(2, Relaxed);
-}
-
-/// Looks again as the library's ends do that never sleep.
-#[inline(never)]
-fn later<R>(mut attempt: impl FnMut() -> Option<R>) -> R {
-    loop {
-        for _ in 0..SPINS {
-            spin_loop();
-            if let Some(done) = attempt() {
-                return done;
-            }
-        }
-        while now() > 0 {
-            thread::yield_now();
-            if let Some(done) = attempt() {
-                return done;
-            }
-        }
-    }
 }

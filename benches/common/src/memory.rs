@@ -2,7 +2,7 @@
 
 use crate::Result;
 use nix::fcntl::{OFlag, open};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, shm_unlink};
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::ftruncate;
@@ -10,10 +10,10 @@ use std::num::NonZeroUsize;
 
 /// Names in `/dev/shm` that go when the value does, also in a panic.
 #[derive(Default)]
-pub(crate) struct Names(Vec<String>);
+pub struct Names(Vec<String>);
 
 impl Names {
-    pub(crate) fn keep(&mut self, name: String) -> String {
+    pub fn keep(&mut self, name: String) -> String {
         self.0.push(name.clone());
         name
     }
@@ -23,22 +23,23 @@ impl Drop for Names {
     fn drop(&mut self) {
         for name in &self.0 {
             // Not there, if whoever should have made it has failed.
-            let _ = slipring::unlink(name);
+            let _ = shm_unlink(name.as_str());
         }
     }
 }
 
-pub(crate) fn prefix(part: &str) -> String {
-    format!("/slipring-surviving-{}-{part}", std::process::id())
+/// What the names of one run start with.
+pub fn prefix(part: &str) -> String {
+    format!("/slipring-{part}-{}", std::process::id())
 }
 
 /// # Safety
 ///
 /// All zero bytes are a value, and all that is ever changed in one is atomic or in cells.
-pub(crate) unsafe trait Shared: Sync + Sized + 'static {}
+pub unsafe trait Shared: Sync + Sized + 'static {}
 
 /// The object of a name, made of zeroes if it is new, and mapped until the process ends.
-pub(crate) fn share<T: Shared>(name: &str) -> Result<&'static T> {
+pub fn share<T: Shared>(name: &str) -> Result<&'static T> {
     let path = format!("/dev/shm{name}");
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC;
     let file = open(&*path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -54,12 +55,23 @@ pub(crate) fn share<T: Shared>(name: &str) -> Result<&'static T> {
     Ok(unsafe { base.cast::<T>().as_ref() })
 }
 
+/// The same without a name, for this process and those that it forks.
+pub fn share_with_forks<T: Shared>() -> Result<&'static T> {
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let len = NonZeroUsize::new(size_of::<T>()).ok_or("nothing to share")?;
+    let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    let base = unsafe { mmap_anonymous(None, len, access, flags)? };
+    // SAFETY: as above.
+    Ok(unsafe { base.cast::<T>().as_ref() })
+}
+
 /// A value with a line to itself, and the one beside it, because processors fetch lines in pairs.
 #[repr(C, align(128))]
-pub(crate) struct Line<T>(pub(crate) T);
+pub struct Line<T>(pub T);
 
 /// Nanoseconds on the clock that all processes see.
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
         time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
     })

@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-pub(crate) fn median(values: Vec<f64>) -> f64 {
+pub fn median(values: Vec<f64>) -> f64 {
     Spread::of(values).median
 }
 
 /// The middle of some values, and the quarters around it.
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    quartiles: [f64; 2],
-    pub(crate) count: usize,
+pub struct Spread {
+    pub median: f64,
+    pub quartiles: [f64; 2],
+    pub count: usize,
 }
 
 impl Spread {
     /// Of none, not-a-number.
-    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+    pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let [lower, median, upper] = [0.25, 0.5, 0.75].map(|part| quantile(&values, part));
         Self {
@@ -39,7 +39,7 @@ impl fmt::Display for Spread {
 }
 
 /// Of sorted values, between two of them where it falls between.
-pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
+pub fn quantile(sorted: &[f64], part: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
@@ -51,7 +51,7 @@ pub(crate) fn quantile(sorted: &[f64], part: f64) -> f64 {
 
 /// How far apart the cores were, by an exchange of two lines before and one after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Distance {
+pub enum Distance {
     Near,
     Far,
     /// It changed in between, or is neither.
@@ -59,9 +59,9 @@ pub(crate) enum Distance {
 }
 
 impl Distance {
-    pub(crate) const ALL: [Self; 3] = [Self::Near, Self::Far, Self::Unclear];
+    pub const ALL: [Self; 3] = [Self::Near, Self::Far, Self::Unclear];
 
-    pub(crate) fn of(before: f64, after: f64) -> Self {
+    pub fn of(before: f64, after: f64) -> Self {
         const NEAR: f64 = 200.0;
         const FAR: f64 = 300.0;
         if before.max(after) < NEAR {

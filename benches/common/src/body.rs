@@ -1,0 +1,97 @@
+//! Messages that follow from their numbers, and what is checked of them.
+
+use bytemuck::Pod;
+use std::mem::MaybeUninit;
+
+/// Messages in a batch.
+pub const BATCH: usize = 32;
+
+/// A message that follows from its number.
+pub trait Body: Pod + Send + Sync + PartialEq + std::fmt::Debug {
+    /// Writes every word of the message.
+    ///
+    /// # Safety
+    ///
+    /// `place` may be written as a `Self`, and is aligned as a `u64` is.
+    unsafe fn fill(place: *mut Self, number: u64);
+
+    fn number(&self) -> u64;
+
+    /// Of every word.
+    fn sum(&self) -> u64;
+
+    #[inline(always)]
+    fn numbered(number: u64) -> Self {
+        with_numbered(number, |message| *message)
+    }
+}
+
+impl<const WORDS: usize> Body for [u64; WORDS]
+where
+    Self: Pod,
+{
+    #[inline(always)]
+    unsafe fn fill(place: *mut Self, number: u64) {
+        let words = place.cast::<u64>();
+        for word in 0..WORDS {
+            // SAFETY: one of the words of the message.
+            let place = unsafe { words.add(word) };
+            // SAFETY: the caller says so.
+            unsafe { place.write(number.wrapping_add(word as u64)) }
+        }
+    }
+
+    #[inline(always)]
+    fn number(&self) -> u64 {
+        self[0]
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u64 {
+        self.iter()
+            .fold(0, |sum: u64, &word| sum.wrapping_add(word))
+    }
+}
+
+/// Makes a message where it stays: a large one is not moved.
+#[inline(always)]
+pub fn with_numbered<B: Body, R>(number: u64, use_it: impl FnOnce(&B) -> R) -> R {
+    let mut message = MaybeUninit::<B>::uninit();
+    // SAFETY: room for a message.
+    unsafe { B::fill(message.as_mut_ptr(), number) }
+    // SAFETY: every word was written.
+    use_it(unsafe { message.assume_init_ref() })
+}
+
+/// The sum of all words of the messages with numbers below `messages`.
+pub fn sum_of_all<B: Body>(messages: u64) -> u64 {
+    let words = (size_of::<B>() / 8) as u64;
+    let numbers = u128::from(messages) * u128::from(messages.saturating_sub(1)) / 2;
+    let offsets = words * (words - 1) / 2;
+    (numbers as u64)
+        .wrapping_mul(words)
+        .wrapping_add(offsets.wrapping_mul(messages))
+}
+
+/// What a consumer finds in the messages of one producer, whose numbers go up by one.
+#[derive(Default)]
+pub struct Check {
+    next: u64,
+    is_disordered: bool,
+    sum: u64,
+}
+
+impl Check {
+    #[inline(always)]
+    pub fn see<B: Body>(&mut self, message: &B) {
+        let number = message.number();
+        self.is_disordered |= number != self.next;
+        self.next = number.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(message.sum());
+    }
+
+    /// Whether these were all the messages with numbers below `messages`, in order.
+    pub fn is_passed<B: Body>(&self, messages: u64) -> bool {
+        !self.is_disordered && self.next == messages && self.sum == sum_of_all::<B>(messages)
+    }
+}

@@ -1,0 +1,111 @@
+//! slipring beside others that move messages, and beside the floors below all of them.
+//!
+//! How far apart two cores are changes while a program runs, on virtual machines most of all.
+//! So in every experiment all subjects take turns in short slices, an exchange of two cache lines
+//! before and after each says how far apart the cores were, and what is compared are slices of
+//! the same round. What is shown are medians with their quartiles, apart for near and far cores.
+
+mod crew;
+mod fabric;
+mod leftovers;
+mod link;
+mod measure;
+mod record;
+mod subjects;
+mod table;
+mod workload;
+
+use clap::Parser;
+use common::{Result, processors};
+use leftovers::Leftovers;
+use measure::{Effort, measure};
+use record::{Record, records};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use workload::{Experiment, Workload};
+
+#[derive(Parser)]
+#[command(about = "slipring beside others, and beside the floors")]
+struct Options {
+    /// Less than a minute: that it works, and roughly how fast
+    #[arg(long)]
+    quick: bool,
+    /// Only these workloads; what other runs found out about others stays in the results
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Workload>,
+    /// Only these message sizes
+    #[arg(long, value_delimiter = ',')]
+    bytes: Vec<u64>,
+    /// Only subjects whose names have one of these in them
+    #[arg(long, value_delimiter = ',')]
+    subject: Vec<String>,
+    /// How long each experiment goes on with new rounds, in seconds
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Where results.json and the charts go
+    #[arg(long, default_value = "target/compare")]
+    output: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let [one, other, ..] = processors()?[..] else {
+        return Err("two processors are needed".into());
+    };
+    let mut effort = match options.quick {
+        true => Effort::QUICK,
+        false => Effort::FULL,
+    };
+    if let Some(seconds) = options.seconds {
+        effort.time = std::time::Duration::try_from_secs_f64(seconds)?;
+    }
+    fs::create_dir_all(&options.output)?;
+    let path = options.output.join("results.json");
+    let mut results = earlier(&path)?;
+    for (place, experiment) in experiments(options).enumerate() {
+        let leftovers = Leftovers::of(place);
+        let outcome = measure(
+            &experiment,
+            effort,
+            [one, other],
+            leftovers.tag(),
+            |subject| {
+                let has = |part: &String| subject.name.contains(part.as_str());
+                options.subject.is_empty() || options.subject.iter().any(has)
+            },
+        );
+        let outcome = outcome.map_err(|error| format!("{experiment}: {error}"))?;
+        let found = records(&outcome);
+        table::print(&found);
+        results.retain(|record| record.workload != experiment.to_string());
+        results.extend(found);
+        fs::write(&path, serde_json::to_string_pretty(&results)?)?;
+    }
+    Ok(())
+}
+
+fn experiments(options: &Options) -> impl Iterator<Item = Experiment> {
+    let workloads = Workload::ALL.iter();
+    let wanted = workloads.filter(|it| options.only.is_empty() || options.only.contains(it));
+    let experiments = wanted.flat_map(|workload| workload.experiments());
+    experiments.filter(|it| options.bytes.is_empty() || options.bytes.contains(&it.bytes))
+}
+
+/// What is there from runs before.
+fn earlier(path: &Path) -> Result<Vec<Record>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(serde_json::from_str(&text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,196 @@
+//! The floor of the one-way workloads: messages copied into shared memory and out of it again, or
+//! made and read there, with as good as no protocol. Both sides tell each other how far they are
+//! only every so many messages.
+
+use crate::link::{Link, Setup};
+use crate::workload::{Experiment, Workload};
+use common::{
+    BATCH, Body, CAPACITY, Inlet, Line, Outlet, Patience, Result, Shared, share_with_forks,
+};
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+/// Messages between two words to the other side: as many as are some part of a processor's own
+/// cache, and a part of every slice.
+const fn stride<B>() -> u64 {
+    const BYTES: usize = 16 << 10;
+    match BYTES / size_of::<B>() {
+        0 => 1,
+        256.. => 256,
+        messages => 1 << messages.ilog2(),
+    }
+}
+
+#[repr(C)]
+struct Memory<B> {
+    written: Line<AtomicU64>,
+    freed: Line<AtomicU64>,
+    slots: [UnsafeCell<B>; CAPACITY],
+}
+
+// SAFETY: a slot is touched only by the side whose turn it is, as the counts say.
+unsafe impl<B: Body> Sync for Memory<B> {}
+
+// SAFETY: integers in atomics and cells.
+unsafe impl<B: Body> Shared for Memory<B> {}
+
+pub(crate) struct Bare<B: Body>(&'static Memory<B>);
+
+impl<B: Body> Link<B> for Bare<B> {
+    type Outlet = Writer<B>;
+    type Inlet = Reader<B>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        match experiment.workload {
+            Workload::OneWay | Workload::Batch | Workload::InPlace => None,
+            _ => Some("one way only"),
+        }
+    }
+
+    fn new(_setup: &Setup) -> Result<Self> {
+        Ok(Self(share_with_forks()?))
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        Ok(Writer {
+            memory: self.0,
+            position: 0,
+            until: CAPACITY as u64,
+            patience: setup.patience,
+        })
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        Ok(Reader {
+            memory: self.0,
+            position: 0,
+            until: 0,
+            patience: setup.patience,
+        })
+    }
+}
+
+impl<B: Body> Memory<B> {
+    #[inline(always)]
+    fn slot(&self, position: u64) -> *mut B {
+        self.slots[position as usize % CAPACITY].get()
+    }
+}
+
+pub(crate) struct Writer<B: Body> {
+    memory: &'static Memory<B>,
+    position: u64,
+    until: u64,
+    patience: Patience,
+}
+
+impl<B: Body> Writer<B> {
+    #[inline(always)]
+    fn next(&mut self) -> *mut B {
+        if self.position == self.until {
+            let (freed, position) = (&self.memory.freed.0, self.position);
+            self.until = self.patience.until(|| {
+                let until = freed.load(Acquire) + CAPACITY as u64;
+                (until > position).then_some(until)
+            });
+        }
+        self.memory.slot(self.position)
+    }
+
+    #[inline(always)]
+    fn done(&mut self) {
+        self.position += 1;
+        if self.position % stride::<B>() == 0 {
+            self.memory.written.0.store(self.position, Release);
+        }
+    }
+}
+
+impl<B: Body> Outlet<B> for Writer<B> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        // As for who calls a library, the message is somewhere else first.
+        let message = black_box(message);
+        let place = self.next();
+        // SAFETY: a free slot.
+        unsafe { place.copy_from_nonoverlapping(message, 1) }
+        self.done();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        (first..first + BATCH as u64).try_for_each(|number| self.send_in_place(number))
+    }
+
+    #[inline(always)]
+    fn send_in_place(&mut self, number: u64) -> Result<()> {
+        let place = self.next();
+        // SAFETY: a free slot.
+        unsafe { B::fill(place, number) }
+        self.done();
+        Ok(())
+    }
+}
+
+pub(crate) struct Reader<B: Body> {
+    memory: &'static Memory<B>,
+    position: u64,
+    until: u64,
+    patience: Patience,
+}
+
+impl<B: Body> Reader<B> {
+    #[inline(always)]
+    fn next(&mut self) -> *const B {
+        if self.position == self.until {
+            let (written, position) = (&self.memory.written.0, self.position);
+            self.until = self.patience.until(|| {
+                let until = written.load(Acquire);
+                (until > position).then_some(until)
+            });
+        }
+        self.memory.slot(self.position)
+    }
+
+    #[inline(always)]
+    fn done(&mut self) {
+        self.position += 1;
+        if self.position % stride::<B>() == 0 {
+            self.memory.freed.0.store(self.position, Release);
+        }
+    }
+}
+
+impl<B: Body> Inlet<B> for Reader<B> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let place = self.next();
+        let mut message = MaybeUninit::<B>::uninit();
+        // SAFETY: a full slot, and room for a message.
+        unsafe { place.copy_to_nonoverlapping(message.as_mut_ptr(), 1) }
+        // SAFETY: a message was copied there.
+        see(black_box(unsafe { message.assume_init_ref() }));
+        self.done();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+        for _ in 0..most {
+            self.receive_in_place(&mut see)?;
+        }
+        Ok(most)
+    }
+
+    #[inline(always)]
+    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        // SAFETY: a full slot.
+        see(unsafe { &*self.next() });
+        self.done();
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! ipc-channel: a message is a datagram of the kernel's.
+
+use crate::link::{Foreign, Link, Setup};
+use crate::workload::{Experiment, Workload};
+use bytemuck::{bytes_of, pod_read_unaligned};
+use common::{Body, Inlet, Outlet, Result};
+use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
+use std::cell::Cell;
+
+/// Both ends are descriptors, which every process inherits.
+pub(crate) struct IpcChannel {
+    sender: Cell<Option<IpcBytesSender>>,
+    receiver: Cell<Option<IpcBytesReceiver>>,
+}
+
+impl<B: Body> Link<B> for IpcChannel {
+    type Outlet = Foreign<IpcBytesSender>;
+    type Inlet = Foreign<IpcBytesReceiver>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        match experiment.workload {
+            Workload::Batch => Some("no batches"),
+            Workload::InPlace => Some("copies"),
+            Workload::Mpmc | Workload::MpmcBatch => Some("one consumer"),
+            _ => None,
+        }
+    }
+
+    fn new(_setup: &Setup) -> Result<Self> {
+        let (sender, receiver) = bytes_channel()?;
+        Ok(Self {
+            sender: Cell::new(Some(sender)),
+            receiver: Cell::new(Some(receiver)),
+        })
+    }
+
+    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+        Ok(Foreign(self.sender.take().ok_or("taken")?))
+    }
+
+    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+        Ok(Foreign(self.receiver.take().ok_or("taken")?))
+    }
+}
+
+impl<B: Body> Outlet<B> for Foreign<IpcBytesSender> {
+    fn send(&mut self, message: &B) -> Result<()> {
+        Ok(self.0.send(bytes_of(message))?)
+    }
+}
+
+impl<B: Body> Inlet<B> for Foreign<IpcBytesReceiver> {
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let message = self.0.recv().map_err(|error| format!("{error:?}"))?;
+        see(&pod_read_unaligned(&message));
+        Ok(())
+    }
+}

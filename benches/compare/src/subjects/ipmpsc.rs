@@ -1,0 +1,97 @@
+//! ipmpsc: messages go through bincode, here as bytes, which is the quickest that it has.
+
+use crate::link::{Foreign, Link, Setup};
+use crate::workload::{Experiment, Workload};
+use bytemuck::{bytes_of, pod_read_unaligned};
+use common::{Body, CAPACITY, Inlet, Outlet, Result};
+use ipmpsc::{Receiver, Sender, SharedRingBuffer};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+use std::fmt;
+
+pub(crate) struct Ipmpsc {
+    path: String,
+    _buffer: SharedRingBuffer,
+}
+
+/// What it writes beside each message.
+const AROUND: usize = 12;
+
+impl<B: Body> Link<B> for Ipmpsc {
+    type Outlet = Foreign<Sender>;
+    type Inlet = Foreign<Receiver>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        match experiment.workload {
+            Workload::Batch => Some("no batches"),
+            Workload::InPlace => Some("messages are not aligned"),
+            Workload::Mpmc | Workload::MpmcBatch => Some("one consumer"),
+            _ => None,
+        }
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        let path = format!("/dev/shm/{}", setup.name);
+        let size = CAPACITY * (size_of::<B>() + AROUND);
+        let buffer = SharedRingBuffer::create(&path, u32::try_from(size)?)?;
+        Ok(Self {
+            path,
+            _buffer: buffer,
+        })
+    }
+
+    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+        Ok(Foreign(Sender::new(SharedRingBuffer::open(&self.path)?)))
+    }
+
+    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+        Ok(Foreign(Receiver::new(SharedRingBuffer::open(&self.path)?)))
+    }
+}
+
+impl<B: Body> Outlet<B> for Foreign<Sender> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        Ok(self.0.send(&Bytes(bytes_of(message)))?)
+    }
+}
+
+impl<B: Body> Inlet<B> for Foreign<Receiver> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let mut context = self.0.zero_copy_context();
+        let message: Bytes<'_> = context.recv()?;
+        see(&pod_read_unaligned(message.0));
+        Ok(())
+    }
+}
+
+/// Bytes that are copied at once, and not one by one.
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Borrowed;
+        impl<'de> Visitor<'de> for Borrowed {
+            type Value = Bytes<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_borrowed_bytes<E: Error>(
+                self,
+                bytes: &'de [u8],
+            ) -> std::result::Result<Self::Value, E> {
+                Ok(Bytes(bytes))
+            }
+        }
+        from.deserialize_bytes(Borrowed)
+    }
+}

@@ -1,0 +1,185 @@
+//! Who takes part.
+
+mod bare;
+mod crossbeam;
+mod exchange;
+mod iceoryx;
+mod ipc_channel;
+mod ipmpsc;
+mod kernel;
+mod plain;
+mod ringfire;
+mod rtrb;
+mod shaq;
+mod shmem_ipc;
+mod slipring;
+
+use crate::fabric::{Fabric, Ways};
+use crate::link::Link;
+use crate::workload::{Experiment, Workload};
+use common::{Body, Result, sum_of_shares};
+use iceoryx2::prelude::ZeroCopySend;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+/// What a subject is measured for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Ours,
+    Rival,
+    /// What stops everybody.
+    Floor,
+}
+
+type Weave = fn(&Experiment, &str) -> Result<Fabric>;
+
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) standing: Standing,
+    /// Between threads of one process.
+    pub(crate) is_in_process: bool,
+    /// Why it can't take part, if it can't.
+    pub(crate) lacks: Option<&'static str>,
+    /// Lays it out under a name.
+    pub(crate) weave: Weave,
+    /// What all words of all messages make, of so many messages from each of so many producers.
+    pub(crate) sum: fn(u64, u64) -> u64,
+}
+
+/// Everybody, for an experiment.
+pub(crate) fn subjects(experiment: &Experiment) -> Result<Vec<Subject>> {
+    Ok(match experiment.bytes {
+        8 => with_body::<[u64; 1]>(experiment),
+        56 => with_body::<[u64; 7]>(experiment),
+        256 => with_body::<[u64; 32]>(experiment),
+        1024 => with_body::<[u64; 128]>(experiment),
+        4096 => with_body::<[u64; 512]>(experiment),
+        65536 => with_body::<[u64; 8192]>(experiment),
+        other => return Err(format!("nobody is prepared for {other} bytes").into()),
+    })
+}
+
+fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
+    use Standing::{Floor, Ours, Rival};
+    let one_to_one = match experiment.workload {
+        Workload::Mpmc | Workload::MpmcBatch => vec![
+            apart::<B, slipring::ManyToMany<slipring::Default>>("slipring", Ours, experiment),
+            apart::<B, plain::Vyukov>("plain Vyukov queue", Rival, experiment),
+            apart::<B, shaq::ManyToMany>("shaq 3.0.0", Rival, experiment),
+        ],
+        Workload::InPlace => vec![
+            apart::<B, slipring::OneToOne<slipring::Default>>("slipring", Ours, experiment),
+            apart::<B, shaq::OneToOne>("shaq 3.0.0", Rival, experiment),
+        ],
+        _ => vec![
+            apart::<B, slipring::OneToOne<slipring::Default>>("slipring", Ours, experiment),
+            apart::<B, slipring::OneToOne<slipring::Symmetric>>(
+                "slipring, symmetric fences",
+                Ours,
+                experiment,
+            ),
+            apart::<B, shaq::OneToOne>("shaq 3.0.0", Rival, experiment),
+        ],
+    };
+    let mut subjects = one_to_one;
+    subjects.extend([
+        apart::<B, iceoryx::Iceoryx>("iceoryx2 0.10.0", Rival, experiment),
+        apart::<B, ringfire::Ringfire>("ringfire 0.5.2", Rival, experiment),
+        apart::<B, ipmpsc::Ipmpsc>("ipmpsc 0.5.1", Rival, experiment),
+        match experiment.workload {
+            Workload::Wake => apart::<B, shmem_ipc::Waking>("shmem-ipc 0.3.0", Rival, experiment),
+            _ => apart::<B, shmem_ipc::Ring>("shmem-ipc 0.3.0", Rival, experiment),
+        },
+        apart::<B, ipc_channel::IpcChannel>("ipc-channel 0.23.1", Rival, experiment),
+        together::<B, rtrb::Rtrb<B>>("rtrb 0.4.1", experiment),
+        together::<B, crossbeam::Queue<B>>("crossbeam ArrayQueue 0.3.14", experiment),
+        together::<B, crossbeam::Channel<B>>("crossbeam channel 0.5.17", experiment),
+        apart::<B, kernel::Pipe>("pipe", Rival, experiment),
+        apart::<B, kernel::Socket>("Unix socket", Rival, experiment),
+        apart::<B, kernel::MessageQueue>("POSIX message queue", Rival, experiment),
+    ]);
+    subjects.extend(match experiment.workload {
+        Workload::RoundTrip => vec![
+            floor("exchange of two lines", |_, _| {
+                let exchange = exchange::Exchange::new(exchange::Lines::Two)?;
+                Ok(Fabric::Apart(Box::new(exchange)))
+            }),
+            floor("exchange of one line", |_, _| {
+                let exchange = exchange::Exchange::new(exchange::Lines::One)?;
+                Ok(Fabric::Apart(Box::new(exchange)))
+            }),
+        ],
+        Workload::Wake => vec![floor("raw futex", |_, _| {
+            Ok(Fabric::Apart(Box::new(exchange::Futex::new()?)))
+        })],
+        Workload::OneWay | Workload::Batch | Workload::InPlace => {
+            vec![apart::<B, bare::Bare<B>>(
+                "copy through shared memory",
+                Floor,
+                experiment,
+            )]
+        }
+        _ => Vec::new(),
+    });
+    subjects
+}
+
+fn apart<B: Body, L: Link<B>>(
+    name: &'static str,
+    standing: Standing,
+    experiment: &Experiment,
+) -> Subject {
+    Subject {
+        name,
+        standing,
+        is_in_process: false,
+        lacks: L::lacks(experiment),
+        weave: |experiment, name| {
+            let ways = Ways::<B, L>::new(experiment, name)?;
+            Ok(Fabric::Apart(Box::new(ways)))
+        },
+        sum: sum_of_shares::<B>,
+    }
+}
+
+fn together<B: Body, L: Link<B>>(name: &'static str, experiment: &Experiment) -> Subject
+where
+    L::Outlet: Send,
+    L::Inlet: Send,
+{
+    Subject {
+        name,
+        standing: Standing::Rival,
+        is_in_process: true,
+        lacks: L::lacks(experiment),
+        weave: |experiment, name| {
+            let ways = Ways::<B, L>::new(experiment, name)?;
+            Ok(Fabric::Together(Box::new(ways)))
+        },
+        sum: sum_of_shares::<B>,
+    }
+}
+
+fn floor(name: &'static str, weave: Weave) -> Subject {
+    Subject {
+        name,
+        standing: Standing::Floor,
+        is_in_process: false,
+        lacks: None,
+        weave,
+        sum: |_, _| 0,
+    }
+}
+
+/// Tries until the other side has done its part.
+fn keep_trying<R, E: Debug>(mut attempt: impl FnMut() -> std::result::Result<R, E>) -> Result<R> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) if start.elapsed() > PATIENCE => return Err(format!("{error:?}").into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}

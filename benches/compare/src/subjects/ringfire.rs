@@ -1,0 +1,101 @@
+//! ringfire, with back-pressure: without it a slow reader loses messages.
+
+use super::keep_trying;
+use crate::link::{Foreign, Link, Setup};
+use crate::workload::{Experiment, Workload};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use ringfire::{
+    CleanupMode, ConsumerStartMode, FlowControl, FutexWait, RingConsumer, RingProducer,
+    RingProducerBuilder, WaitStrategy,
+};
+
+pub(crate) struct Ringfire {
+    path: String,
+}
+
+impl<B: Body> Link<B> for Ringfire {
+    type Outlet = Foreign<RingProducer<B>>;
+    type Inlet = Reader<B>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        match experiment.workload {
+            Workload::Mpmc | Workload::MpmcBatch => Some("many to many loses messages"),
+            Workload::InPlace => Some("copies"),
+            _ => None,
+        }
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        Ok(Self {
+            path: format!("/dev/shm/{}", setup.name),
+        })
+    }
+
+    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+        let producer = RingProducerBuilder::new(CAPACITY as u64)
+            .cleanup_mode(CleanupMode::UnlinkOnDrop)
+            .flow_control(FlowControl::LosslessBackpressure)
+            .build(&self.path)?;
+        Ok(Foreign(producer))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        let attach = || {
+            RingConsumer::builder()
+                .start_mode(ConsumerStartMode::Oldest)
+                .attach(&self.path)
+        };
+        Ok(Reader {
+            consumer: keep_trying(attach)?,
+            patience: setup.patience,
+            sleep: setup.sleeps().then(|| FutexWait::new(0, None)),
+            messages: vec![B::zeroed(); BATCH],
+        })
+    }
+}
+
+impl<B: Body> Outlet<B> for Foreign<RingProducer<B>> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.0.push(message);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        let messages: [B; BATCH] = std::array::from_fn(|place| B::numbered(first + place as u64));
+        self.0.push_batch(&messages);
+        Ok(())
+    }
+}
+
+pub(crate) struct Reader<B: Body> {
+    consumer: RingConsumer<B>,
+    patience: Patience,
+    sleep: Option<FutexWait>,
+    messages: Vec<B>,
+}
+
+impl<B: Body> Inlet<B> for Reader<B> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        if let Some(sleep) = &mut self.sleep {
+            sleep.reset();
+            see(&self.consumer.recv_blocking(sleep));
+        } else {
+            see(&self.patience.until(|| self.consumer.try_recv()));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, see: impl FnMut(&B)) -> Result<usize> {
+        let messages = &mut self.messages[..most];
+        let received = self.patience.until(|| {
+            let received = self.consumer.recv_batch(messages);
+            (received > 0).then_some(received)
+        });
+        messages[..received].iter().for_each(see);
+        Ok(received)
+    }
+}

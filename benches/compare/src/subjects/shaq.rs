@@ -1,0 +1,241 @@
+//! shaq: one to one, and many to many.
+
+use crate::link::{Link, Setup};
+use crate::workload::{Experiment, Workload};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use shaq::{mpmc, spsc};
+use std::fs::{File, OpenOptions, remove_file};
+
+const NO_SLEEP: &str = "does not sleep";
+
+/// Its users bring the file; nobody needs its name any more.
+fn file(setup: &Setup) -> Result<File> {
+    let path = format!("/dev/shm/{}", setup.name);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    remove_file(path)?;
+    Ok(file)
+}
+
+pub(crate) struct OneToOne(File);
+
+impl<B: Body> Link<B> for OneToOne {
+    type Outlet = Waiting<spsc::Producer<B>>;
+    type Inlet = Waiting<spsc::Consumer<B>>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        (experiment.workload == Workload::Wake).then_some(NO_SLEEP)
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        let file = file(setup)?;
+        let size = spsc::minimum_file_size::<B>(CAPACITY);
+        // SAFETY: the only one that initialises this file.
+        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        Ok(Self(file))
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        // SAFETY: the one producer, of the type that the queue was made for.
+        let end = unsafe { spsc::Producer::join(&self.0) }.map_err(told)?;
+        Ok(Waiting(end, setup.patience))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        // SAFETY: the one consumer, of the type that the queue was made for.
+        let end = unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?;
+        Ok(Waiting(end, setup.patience))
+    }
+}
+
+fn told(error: shaq::error::Error) -> String {
+    format!("{error:?}")
+}
+
+/// An end, and how it looks again.
+pub(crate) struct Waiting<E>(E, Patience);
+
+impl<B: Body> Waiting<spsc::Producer<B>> {
+    /// Room for one message, which nobody sees before the next commit.
+    #[inline(always)]
+    fn reserve(&mut self) -> *mut B {
+        // SAFETY: whoever calls fills it before it commits.
+        if let Some(place) = unsafe { self.0.reserve() } {
+            return place.as_ptr();
+        }
+        self.1.until(|| {
+            self.0.sync();
+            // SAFETY: as above.
+            unsafe { self.0.reserve() }.map(|place| place.as_ptr())
+        })
+    }
+}
+
+impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        let place = self.reserve();
+        // SAFETY: reserved for one message.
+        unsafe { place.write(*message) }
+        self.0.commit();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        for number in first..first + BATCH as u64 {
+            let place = match unsafe_reserve(&mut self.0) {
+                Some(place) => place,
+                None => {
+                    // The consumer must see what is there before it makes room.
+                    self.0.commit();
+                    self.reserve()
+                }
+            };
+            // SAFETY: reserved for one message.
+            unsafe { B::fill(place, number) }
+        }
+        self.0.commit();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_in_place(&mut self, number: u64) -> Result<()> {
+        let place = self.reserve();
+        // SAFETY: reserved for one message.
+        unsafe { B::fill(place, number) }
+        self.0.commit();
+        Ok(())
+    }
+}
+
+#[inline(always)]
+fn unsafe_reserve<B: Body>(producer: &mut spsc::Producer<B>) -> Option<*mut B> {
+    // SAFETY: whoever calls fills it before it commits.
+    unsafe { producer.reserve() }.map(|place| place.as_ptr())
+}
+
+impl<B: Body> Waiting<spsc::Consumer<B>> {
+    #[inline(always)]
+    fn next(&mut self) -> &B {
+        let end = &mut self.0;
+        let place = match end.try_read_ptr() {
+            Some(place) => place,
+            None => self.1.until(|| {
+                end.sync();
+                end.try_read_ptr()
+            }),
+        };
+        // SAFETY: a message, this end's until it is finalised.
+        unsafe { place.as_ref() }
+    }
+}
+
+impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        see(self.next());
+        self.0.finalize();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+        see(self.next());
+        let mut received = 1;
+        while received < most {
+            let Some(message) = self.0.try_read() else {
+                break;
+            };
+            see(message);
+            received += 1;
+        }
+        self.0.finalize();
+        Ok(received)
+    }
+
+    #[inline(always)]
+    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        self.receive(see)
+    }
+}
+
+pub(crate) struct ManyToMany(File);
+
+impl<B: Body> Link<B> for ManyToMany {
+    type Outlet = Waiting<mpmc::Producer<B>>;
+    type Inlet = Waiting<mpmc::Consumer<B>>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        // Both consumers of two to two were found waiting for each other's turn, without yielding.
+        let reason = "a time slice for each turn where several share a processor";
+        experiment.is_crowded().then_some(reason)
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        let file = file(setup)?;
+        let size = mpmc::minimum_file_size::<B>(CAPACITY);
+        // SAFETY: the only one that initialises this file.
+        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        Ok(Self(file))
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        // SAFETY: of the type that the queue was made for.
+        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
+        Ok(Waiting(end, setup.patience))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        // SAFETY: of the type that the queue was made for.
+        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
+        Ok(Waiting(end, setup.patience))
+    }
+}
+
+impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        let end = &self.0;
+        self.1.until(|| end.try_write(*message).ok());
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        let end = &self.0;
+        // SAFETY: all of them are filled before the batch is dropped.
+        let attempt = || unsafe { end.reserve_write_batch(BATCH) };
+        let mut batch = self.1.until(attempt);
+        for place in 0..BATCH {
+            // SAFETY: one of those that were reserved.
+            let slot = unsafe { batch.as_mut_ptr(place) };
+            // SAFETY: room for a message.
+            unsafe { B::fill(slot, first + place as u64) }
+        }
+        Ok(())
+    }
+}
+
+impl<B: Body> Inlet<B> for Waiting<mpmc::Consumer<B>> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let end = &self.0;
+        see(&self.1.until(|| end.try_read()));
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+        let end = &self.0;
+        let batch = self.1.until(|| end.reserve_read_batch(most));
+        for place in 0..batch.len() {
+            // SAFETY: one of those that were taken.
+            see(unsafe { batch.as_ref(place) });
+        }
+        Ok(batch.len())
+    }
+}

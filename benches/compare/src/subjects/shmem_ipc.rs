@@ -1,0 +1,220 @@
+//! shmem-ipc. Its rings are of elements that follow each other, so a message of several words is
+//! several elements. Where both sides look all the time, its ring is used without its event
+//! descriptors, which it offers for that.
+
+use crate::link::{Foreign, Link, Setup};
+use crate::workload::{Experiment, Workload};
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use shmem_ipc::{ringbuf, sharedring};
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+use std::slice;
+
+/// Mapped by both processes, for as long as they live.
+pub(crate) struct Ring {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+/// Before the first element.
+const HEADER: usize = 64;
+
+impl<B: Body> Link<B> for Ring {
+    type Outlet = Waiting<ringbuf::Sender<u64>>;
+    type Inlet = Waiting<ringbuf::Receiver<u64>>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        experiment.is_for_many().then_some("one to one")
+    }
+
+    fn new(_setup: &Setup) -> Result<Self> {
+        // A whole number of messages, so that none is cut in two by the end.
+        let len = HEADER + CAPACITY * size_of::<B>();
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
+        let size = NonZeroUsize::new(len).ok_or("no ring")?;
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let base = unsafe { mmap_anonymous(None, size, access, flags)? };
+        Ok(Self {
+            base: base.cast(),
+            len,
+        })
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        // SAFETY: mapped for good, and zero at first.
+        let end = unsafe { ringbuf::Sender::attach(self.base.as_ptr(), self.len)? };
+        Ok(Waiting(end, setup.patience))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        // SAFETY: as above.
+        let end = unsafe { ringbuf::Receiver::attach(self.base.as_ptr(), self.len)? };
+        Ok(Waiting(end, setup.patience))
+    }
+}
+
+pub(crate) struct Waiting<E>(E, Patience);
+
+impl Waiting<ringbuf::Sender<u64>> {
+    /// Sends up to `most` messages, of which `fill` makes one after the other, and says how many.
+    #[inline(always)]
+    fn send_some<B: Body>(&mut self, most: usize, mut fill: impl FnMut(*mut B)) -> Result<usize> {
+        let words = size_of::<B>() / 8;
+        let end = &mut self.0;
+        self.1.until(|| {
+            let mut sent = 0;
+            let told = end.send(|place, free| {
+                sent = most.min(free / words);
+                for message in 0..sent {
+                    // SAFETY: one of the places that are free.
+                    fill(unsafe { place.cast::<B>().add(message) });
+                }
+                sent * words
+            });
+            match told {
+                Ok(_) if sent > 0 => Some(Ok(sent)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error.into())),
+            }
+        })
+    }
+}
+
+impl<B: Body> Outlet<B> for Waiting<ringbuf::Sender<u64>> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.send_some(1, |place: *mut B| {
+            // SAFETY: room for a message.
+            unsafe { place.write(*message) }
+        })?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        let mut number = first;
+        let end = first + BATCH as u64;
+        while number < end {
+            self.send_some((end - number) as usize, |place: *mut B| {
+                // SAFETY: room for a message.
+                unsafe { B::fill(place, number) }
+                number += 1;
+            })?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_in_place(&mut self, number: u64) -> Result<()> {
+        self.send_some(1, |place: *mut B| {
+            // SAFETY: room for a message.
+            unsafe { B::fill(place, number) }
+        })?;
+        Ok(())
+    }
+}
+
+impl<B: Body> Inlet<B> for Waiting<ringbuf::Receiver<u64>> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let mut see = Some(see);
+        self.receive_batch(1, |message: &B| {
+            if let Some(see) = see.take() {
+                see(message);
+            }
+        })?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+        let words = size_of::<B>() / 8;
+        let end = &mut self.0;
+        self.1.until(|| {
+            let mut received = 0;
+            let told = end.recv(|place, full| {
+                received = most.min(full / words);
+                // SAFETY: so many messages lie there, and are this end's until it returns.
+                let messages = unsafe { slice::from_raw_parts(place.cast::<B>(), received) };
+                messages.iter().for_each(&mut see);
+                received * words
+            });
+            match told {
+                Ok(_) if received > 0 => Some(Ok(received)),
+                Ok(_) => None,
+                Err(error) => Some(Err(error.into())),
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        self.receive(see)
+    }
+}
+
+/// With its event descriptors, both ends of which every process inherits.
+pub(crate) struct Waking {
+    sender: Cell<Option<sharedring::Sender<u64>>>,
+    receiver: Cell<Option<sharedring::Receiver<u64>>>,
+}
+
+impl<B: Body> Link<B> for Waking {
+    type Outlet = Foreign<sharedring::Sender<u64>>;
+    type Inlet = Foreign<sharedring::Receiver<u64>>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        let fits = experiment.workload == Workload::Wake && experiment.bytes == 8;
+        (!fits).then_some("for sleepers only")
+    }
+
+    fn new(_setup: &Setup) -> Result<Self> {
+        let sender = sharedring::Sender::new(CAPACITY)?;
+        let [memory, empty, full] = [
+            sender.memfd().as_file(),
+            sender.empty_signal(),
+            sender.full_signal(),
+        ]
+        .map(|file| file.try_clone());
+        let receiver = sharedring::Receiver::open(CAPACITY, memory?, empty?, full?)?;
+        Ok(Self {
+            sender: Cell::new(Some(sender)),
+            receiver: Cell::new(Some(receiver)),
+        })
+    }
+
+    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+        Ok(Foreign(self.sender.take().ok_or("taken")?))
+    }
+
+    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+        Ok(Foreign(self.receiver.take().ok_or("taken")?))
+    }
+}
+
+impl<B: Body> Outlet<B> for Foreign<sharedring::Sender<u64>> {
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.0.block_until_writable()?;
+        self.0.send_raw(|place, _| {
+            // SAFETY: room for one element, which a message of 8 bytes is.
+            unsafe { place.write(message.number()) }
+            1
+        })?;
+        Ok(())
+    }
+}
+
+impl<B: Body> Inlet<B> for Foreign<sharedring::Receiver<u64>> {
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        self.0.block_until_readable()?;
+        self.0.receive_raw(|place, _| {
+            // SAFETY: one element at least, which a message of 8 bytes is.
+            see(unsafe { &*place.cast::<B>() });
+            1
+        })?;
+        Ok(())
+    }
+}

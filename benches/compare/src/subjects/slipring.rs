@@ -1,0 +1,83 @@
+//! slipring, as its users have it: rings by name, able to block.
+
+#[path = "../../../ends/mod.rs"]
+mod ends;
+
+use crate::link::{Link, Setup};
+use crate::workload::Experiment;
+use common::{Body, CAPACITY, Patience, Result};
+use ends::{Receiving, Sending};
+use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
+use std::marker::PhantomData;
+
+/// What keeps its wake-ups from being lost.
+pub(crate) trait Fencing: 'static {
+    const FENCES: Option<Fences>;
+}
+
+/// Whatever the library takes.
+pub(crate) struct Default;
+/// A fence on both sides.
+pub(crate) struct Symmetric;
+
+impl Fencing for Default {
+    const FENCES: Option<Fences> = None;
+}
+
+impl Fencing for Symmetric {
+    const FENCES: Option<Fences> = Some(Fences::Symmetric);
+}
+
+pub(crate) type OneToOne<F> = Slipring<Spsc, F>;
+pub(crate) type ManyToMany<F> = Slipring<Mpmc, F>;
+
+pub(crate) struct Slipring<P, F> {
+    name: String,
+    protocol: PhantomData<(P, F)>,
+}
+
+fn options(setup: &Setup) -> Options {
+    let wait = match (setup.sleeps(), setup.experiment.is_crowded()) {
+        (true, _) => WaitStrategy::Sleep {
+            spins: 0,
+            yields: 0,
+        },
+        (_, true) => WaitStrategy::Sleep {
+            spins: Patience::SPINS,
+            yields: u32::MAX,
+        },
+        _ => WaitStrategy::Spin,
+    };
+    Options::new().wait(wait).prefault(true)
+}
+
+impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
+    type Outlet = Sending<B, P>;
+    type Inlet = Receiving<B, P>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        let is_single = std::any::TypeId::of::<P>() == std::any::TypeId::of::<Spsc>();
+        (is_single && experiment.is_for_many()).then_some("one to one")
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        let name = format!("/{}", setup.name);
+        let mut options = options(setup).capacity(CAPACITY);
+        if let Some(fences) = F::FENCES {
+            options = options.fences(fences);
+        }
+        Ring::<B, P>::create_with(&name, &options)?;
+        Ok(Self {
+            name,
+            protocol: PhantomData,
+        })
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        Sending::open(&self.name, &options(setup))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        Receiving::open(&self.name, &options(setup))
+    }
+}
