@@ -351,3 +351,23 @@ fn the_descriptor_is_closed_by_exec() {
     let flags = fcntl(received.descriptor().unwrap(), FcntlArg::F_GETFD).unwrap();
     assert_ne!(flags & nix::libc::FD_CLOEXEC, 0);
 }
+
+#[test]
+fn who_locks_through_the_descriptor_that_it_sent_is_seen_by_the_receiver() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let ring = nameless::<Spsc>();
+    let shared = ring.descriptor().unwrap().try_clone_to_owned().unwrap();
+    ring.hand_over(&here).unwrap();
+    let received = Ring::<u64, Spsc>::receive(&there).unwrap();
+    let consumer = received.consumer().unwrap();
+    assert_eq!(consumer.peer(), Ok(Peer::NeverCame));
+    let seat = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: 0x400,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&shared, FcntlArg::F_OFD_SETLK(&seat)).unwrap();
+    assert!(matches!(consumer.peer(), Ok(Peer::Present { .. })));
+}
