@@ -237,8 +237,9 @@ impl Mistake {
 fn copy_sources(tree: &Path) -> Result<(), String> {
     // It may not be there yet.
     let _ = fs::remove_dir_all(tree);
-    fs::create_dir_all(tree).map_err(|error| format!("{}: {error}", tree.display()))?;
-    for part in ["Cargo.toml", "Cargo.lock", "src", "xtask"] {
+    let benches = tree.join("benches");
+    fs::create_dir_all(&benches).map_err(|error| format!("{}: {error}", benches.display()))?;
+    for part in ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches/common"] {
         copy(&root().join(part), &tree.join(part))?;
     }
     Ok(())
