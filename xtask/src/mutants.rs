@@ -237,9 +237,7 @@ impl Mistake {
 fn copy_sources(tree: &Path) -> Result<(), String> {
     // It may not be there yet.
     let _ = fs::remove_dir_all(tree);
-    let benches = tree.join("benches");
-    fs::create_dir_all(&benches).map_err(|error| format!("{}: {error}", benches.display()))?;
-    for part in ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches/common"] {
+    for part in ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches"] {
         copy(&root().join(part), &tree.join(part))?;
     }
     Ok(())
@@ -253,7 +251,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
     fs::create_dir_all(to).map_err(failed)?;
     for entry in fs::read_dir(from).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        copy(&from.join(&name), &to.join(&name))?;
+        // What a package outside the workspace was built into.
+        if name != "target" {
+            copy(&from.join(&name), &to.join(&name))?;
+        }
     }
     Ok(())
 }
