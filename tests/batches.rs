@@ -50,7 +50,8 @@ fn a_batch_that_a_full_vec_cuts_short_leaves_the_ring_whole<P: Protocol>() {
         assert!(!consumer.is_empty());
     }
     drop(consumer);
-    assert_eq!(ring.consumer().unwrap().try_pop(), Ok(()));
+    // Not at once, if another thread is just starting a program: that keeps the locks for a moment.
+    assert_eq!(ring.consumer().unwrap().pop(), Ok(()));
 }
 
 thread_local! {

@@ -237,6 +237,7 @@ impl Mistake {
 fn copy_sources(tree: &Path) -> Result<(), String> {
     // It may not be there yet.
     let _ = fs::remove_dir_all(tree);
+    fs::create_dir_all(tree).map_err(|error| format!("{}: {error}", tree.display()))?;
     for part in ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches"] {
         copy(&root().join(part), &tree.join(part))?;
     }
