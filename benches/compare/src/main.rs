@@ -63,6 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    leftovers::remove_of_the_dead();
     let [one, other, ..] = processors()?[..] else {
         return Err("two processors are needed".into());
     };
