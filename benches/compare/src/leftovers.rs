@@ -36,10 +36,10 @@ pub(crate) fn remove_of_the_dead() {
                 .split(TAG)
                 .nth(1)
                 .and_then(|rest| rest.split('-').next());
-            if let Some(process) = process {
-                if !Path::new("/proc").join(process).exists() {
-                    remove(Path::new(place), &format!("{TAG}{process}-"));
-                }
+            if let Some(process) = process
+                && !Path::new("/proc").join(process).exists()
+            {
+                remove(Path::new(place), &format!("{TAG}{process}-"));
             }
         }
     }
