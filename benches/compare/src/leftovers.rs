@@ -15,12 +15,33 @@ pub(crate) struct Leftovers {
 impl Leftovers {
     pub(crate) fn of(experiment: usize) -> Self {
         Self {
-            tag: format!("slipring-compare-{}-{experiment}-", std::process::id()),
+            tag: format!("{TAG}{}-{experiment}-", std::process::id()),
         }
     }
 
     pub(crate) fn tag(&self) -> &str {
         &self.tag
+    }
+}
+
+/// What the names of every run start with, before the number of its process.
+const TAG: &str = "slipring-compare-";
+
+/// Removes what runs left that were killed: those whose processes are no more.
+pub(crate) fn remove_of_the_dead() {
+    for place in PLACES {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let process = name
+                .split(TAG)
+                .nth(1)
+                .and_then(|rest| rest.split('-').next());
+            if let Some(process) = process
+                && !Path::new("/proc").join(process).exists()
+            {
+                remove(Path::new(place), &format!("{TAG}{process}-"));
+            }
+        }
     }
 }
 

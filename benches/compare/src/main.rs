@@ -5,6 +5,7 @@
 //! before and after each says how far apart the cores were, and what is compared are slices of
 //! the same round. What is shown are medians with their quartiles, apart for near and far cores.
 
+mod chart;
 mod crew;
 mod fabric;
 mod leftovers;
@@ -40,6 +41,9 @@ struct Options {
     /// Only subjects whose names have one of these in them
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
+    /// Measure nothing: draw the charts of the results that are there
+    #[arg(long)]
+    draw: bool,
     /// How long each experiment goes on with new rounds, in seconds
     #[arg(long)]
     seconds: Option<f64>,
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    leftovers::remove_of_the_dead();
     let [one, other, ..] = processors()?[..] else {
         return Err("two processors are needed".into());
     };
@@ -72,7 +77,8 @@ fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.output)?;
     let path = options.output.join("results.json");
     let mut results = earlier(&path)?;
-    for (place, experiment) in experiments(options).enumerate() {
+    let experiments = experiments(options).filter(|_| !options.draw);
+    for (place, experiment) in experiments.enumerate() {
         let leftovers = Leftovers::of(place);
         let outcome = measure(
             &experiment,
@@ -91,7 +97,7 @@ fn run(options: &Options) -> Result<()> {
         results.extend(found);
         fs::write(&path, serde_json::to_string_pretty(&results)?)?;
     }
-    Ok(())
+    chart::draw(&results, &options.output)
 }
 
 fn experiments(options: &Options) -> impl Iterator<Item = Experiment> {

@@ -182,8 +182,9 @@ impl Course {
             nanos,
         });
         if experiment.workload.is_round_trip() {
-            let mut trips = Histogram::<u64>::new(3)?;
-            // It grows with what it is given, and takes anything.
+            // Longer than any watchdog lets a trip be.
+            const LONGEST: u64 = 1_000_000_000_000;
+            let mut trips = Histogram::<u64>::new_with_bounds(1, LONGEST, 3)?;
             let mut note = |nanos| trips.saturating_record(nanos);
             self.run(crew, lane, experiment, Some(&mut note))?;
             let later = crew.probe(lane)?;

@@ -103,7 +103,7 @@ impl<B: Body> Writer<B> {
     #[inline(always)]
     fn done(&mut self) {
         self.position += 1;
-        if self.position % stride::<B>() == 0 {
+        if self.position.is_multiple_of(stride::<B>()) {
             self.memory.written.0.store(self.position, Release);
         }
     }
@@ -159,7 +159,7 @@ impl<B: Body> Reader<B> {
     #[inline(always)]
     fn done(&mut self) {
         self.position += 1;
-        if self.position % stride::<B>() == 0 {
+        if self.position.is_multiple_of(stride::<B>()) {
             self.memory.freed.0.store(self.position, Release);
         }
     }
