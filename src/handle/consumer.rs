@@ -77,7 +77,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// [`Disconnected`](TryPopError::Disconnected) if, besides, the producer left or died, or the
     /// ring is closed; whether the producer lives is asked of the kernel at most once a liveness
     /// interval. See [`TryPopError`].
-    #[inline]
+    #[inline(always)]
     pub fn try_pop(&mut self) -> Result<M::Owned, TryPopError> {
         match self.receive_now(|next| next.load()) {
             Some(message) => Ok(message),
@@ -111,7 +111,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// [`Disconnected`](PopError::Disconnected) if there is no message and the producer left or
     /// died, at the latest one liveness interval after its death, or the ring is closed. A
     /// producer that never came is waited for. See [`PopError`].
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> Result<M::Owned, PopError> {
         match self.receive_now(|next| next.load()) {
             Some(message) => Ok(message),
@@ -152,7 +152,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// # Errors
     ///
     /// As for [`try_pop`](Self::try_pop).
-    #[inline]
+    #[inline(always)]
     pub fn try_pop_into(&mut self, message: &mut M::Owned) -> Result<(), TryPopError> {
         match self.receive_now(|next| next.load_into(message)) {
             Some(()) => Ok(()),
@@ -165,7 +165,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// # Errors
     ///
     /// As for [`pop`](Self::pop).
-    #[inline]
+    #[inline(always)]
     pub fn pop_into(&mut self, message: &mut M::Owned) -> Result<(), PopError> {
         match self.receive_now(|next| next.load_into(message)) {
             Some(()) => Ok(()),

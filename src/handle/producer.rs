@@ -74,7 +74,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     /// [`Disconnected`](TryPushError::Disconnected) if, besides, it left or died; that is asked of
     /// the kernel at most once a liveness interval. A closed ring is
     /// [`Disconnected`](TryPushError::Disconnected) even if it has room. See [`TryPushError`].
-    #[inline]
+    #[inline(always)]
     pub fn try_push(&mut self, message: &M) -> Result<(), TryPushError> {
         self.fits(message)?;
         if self.send_now(message) {
@@ -101,7 +101,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     /// [`Disconnected`](PushError::Disconnected) if there is no room and the consumer left or
     /// died, at the latest one liveness interval after its death, or if the ring is closed. A
     /// consumer that never came is waited for. See [`PushError`].
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, message: &M) -> Result<(), PushError> {
         self.fits(message)?;
         if self.send_now(message) {
