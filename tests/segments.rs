@@ -4,9 +4,15 @@ mod support;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use slipring::error::{AttachError, CreateError, OpenError, TryPopError, UnlinkError};
 use slipring::spsc::Ring;
 use slipring::{Backing, Options, Peer, mpmc};
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command};
 use std::ptr;
@@ -409,6 +415,92 @@ fn a_segment_above_the_limit_is_told() {
     assert!(matches!(refused, CreateError::NoSpace { .. }), "{refused}");
     assert_eq!(segment(&name), Err(Errno::ENOENT));
     assert_eq!(semaphores(&name), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_ring_that_has_lost_its_semaphores_gets_no_others() {
+    let name = name();
+    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let _producer = ring.producer().unwrap();
+    remove_semaphores(semaphores(&name).unwrap());
+    let refused = Ring::<u64>::create(&name, 4).unwrap_err();
+    assert!(matches!(refused, CreateError::Exists { .. }), "{refused}");
+    // In new ones the producer's seat would be free.
+    match Ring::<u64>::open(&name) {
+        Err(OpenError::NotARing { .. }) => {}
+        Err(other) => panic!("{other}"),
+        Ok(ring) => panic!("{:?}", ring.producer().map(|_| "a second producer")),
+    }
+    assert_eq!(semaphores(&name), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_segment_without_a_key_is_no_ring() {
+    // SAFETY: takes numbers.
+    let id = unsafe { libc::shmget(libc::IPC_PRIVATE, 8192, IPC) };
+    let refused = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
+    remove_segment(id);
+    assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
+}
+
+#[test]
+fn more_seats_than_a_set_may_have_semaphores_are_told() {
+    if !is_root() {
+        return skip("only root may do what it needs");
+    }
+    let name = name();
+    fork_child(|| {
+        unshare(CloneFlags::CLONE_NEWIPC).unwrap();
+        fs::write("/proc/sys/kernel/sem", "50 32000 100 128").unwrap();
+        let refused = mpmc::Ring::<u64>::create(&name, 4).unwrap_err();
+        assert!(
+            matches!(refused, CreateError::NoSemaphores { .. }),
+            "{refused}"
+        );
+        Ring::<u64>::create(&name, 4).unwrap();
+    })
+    .finish();
+}
+
+/// Lets a forked child that waits for it go on as far as to a system call.
+fn lead_to(child: Pid, call: c_long) {
+    assert!(matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..))));
+    loop {
+        ptrace::syscall(child, None).unwrap();
+        let stopped = waitpid(child, None).unwrap();
+        assert!(
+            matches!(stopped, WaitStatus::Stopped(..)),
+            "{stopped:?} before {call}"
+        );
+        let info = ptrace::syscall_info(child).unwrap();
+        // SAFETY: at the entry of a call the kernel has filled in that part.
+        if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY && unsafe { info.u.entry.nr } == call as u64 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn who_opens_a_ring_while_it_is_replaced_does_not_get_the_locks_of_the_next_one() {
+    let name = name();
+    let first = Ring::<u64>::create(&name, 4).unwrap();
+    let child = fork_child(|| {
+        ptrace::traceme().unwrap();
+        raise(Signal::SIGSTOP).unwrap();
+        // It has found the first, and not its semaphores.
+        match Ring::<u64>::open(&name) {
+            Err(OpenError::NotFound { .. }) => {}
+            Err(other) => panic!("{other}"),
+            Ok(ring) => assert_eq!(ring.capacity(), 8),
+        }
+    });
+    let pid = Pid::from_raw(child.pid() as i32);
+    lead_to(pid, libc::SYS_semget);
+    slipring::unlink(&name).unwrap();
+    let _second = Ring::<u64>::create(&name, 8).unwrap();
+    ptrace::detach(pid, None).unwrap();
+    assert_eq!(first.capacity(), 4);
+    child.finish();
 }
 
 #[test]
