@@ -205,7 +205,8 @@ fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
         });
         child.reap();
         let pid = child.pid();
-        assert!(semaphores(&name).is_ok(), "of call {call}");
+        let has_semaphores = call != libc::SYS_shmget;
+        assert_eq!(semaphores(&name).is_ok(), has_semaphores, "of call {call}");
         assert_eq!(segment(&name).is_ok(), has_segment, "of call {call}");
         match Ring::<u64>::open(&name).unwrap_err() {
             OpenError::Unfinished {
@@ -230,6 +231,15 @@ fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
             Ok(7)
         );
     }
+}
+
+#[test]
+fn semaphores_of_a_creator_that_came_no_further_are_replaced() {
+    let name = name();
+    let set = make_semaphores(&name, 6);
+    add(set, &[(MARK, MARKED)]);
+    mpmc::Ring::<u64>::create(&name, 4).unwrap();
+    assert_ne!(semaphores(&name), Ok(set));
 }
 
 #[test]
@@ -465,13 +475,12 @@ fn more_seats_than_a_set_may_have_semaphores_are_told() {
 /// Lets a forked child that waits for it go on as far as to a system call.
 fn lead_to(child: Pid, call: c_long) {
     assert!(matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..))));
+    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
     loop {
         ptrace::syscall(child, None).unwrap();
         let stopped = waitpid(child, None).unwrap();
-        assert!(
-            matches!(stopped, WaitStatus::Stopped(..)),
-            "{stopped:?} before {call}"
-        );
+        let is_at_call = matches!(stopped, WaitStatus::PtraceSyscall(_));
+        assert!(is_at_call, "{stopped:?} before {call}");
         let info = ptrace::syscall_info(child).unwrap();
         // SAFETY: at the entry of a call the kernel has filled in that part.
         if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY && unsafe { info.u.entry.nr } == call as u64 {
