@@ -343,13 +343,12 @@ fn a_terminal_that_comes_instead_of_a_ring_is_not_opened() {
             .custom_flags(nix::libc::O_NOCTTY)
             .open("/dev/ptmx")
             .unwrap();
-        // SAFETY: takes a descriptor and two numbers.
-        let terminal = unsafe {
-            let unlock = 0_i32;
-            nix::libc::ioctl(master.as_raw_fd(), nix::libc::TIOCSPTLCK, &raw const unlock);
-            let flags = nix::libc::O_RDWR | nix::libc::O_NOCTTY;
-            nix::libc::ioctl(master.as_raw_fd(), nix::libc::TIOCGPTPEER, flags)
-        };
+        let (number, unlocked) = (master.as_raw_fd(), 0_i32);
+        // SAFETY: TIOCSPTLCK reads a number.
+        unsafe { nix::libc::ioctl(number, nix::libc::TIOCSPTLCK, &raw const unlocked) };
+        let flags = nix::libc::O_RDWR | nix::libc::O_NOCTTY;
+        // SAFETY: TIOCGPTPEER takes a number.
+        let terminal = unsafe { nix::libc::ioctl(number, nix::libc::TIOCGPTPEER, flags) };
         assert!(terminal >= 0);
         let refused = Ring::<u64, Spsc>::open(&format!("memfd:{terminal}")).unwrap_err();
         assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");

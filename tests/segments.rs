@@ -16,9 +16,10 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command};
 use std::ptr;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use support::places::{Place, within};
-use support::{Name, fork_child, is_root, skip, start, until};
+use support::{Board, Name, fork_child, is_root, skip, start, until};
 
 const IPC: c_int = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
 /// Which semaphores of a set are what.
@@ -415,6 +416,29 @@ fn a_seat_stays_held_by_the_program_that_its_holder_executes() {
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
     peer.kill_and_reap();
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
+}
+
+#[test]
+fn a_seat_is_given_up_by_who_goes_to_another_namespace() {
+    if !is_root() {
+        return skip("only root may do what it needs");
+    }
+    let name = name();
+    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let consumer = ring.consumer().unwrap();
+    let words = Name::in_memory("board");
+    let board = Board::create(&words, 1);
+    let mut child = fork_child(|| {
+        let _producer = Ring::<u64>::open(&name).unwrap().producer().unwrap();
+        unshare(CloneFlags::CLONE_NEWIPC).unwrap();
+        board[0].store(1, SeqCst);
+        thread::park();
+    });
+    until("it is there", || board[0].load(SeqCst) == 1);
+    // As documented: the kernel undoes semaphores then, and the holder lives.
+    assert_eq!(consumer.peer(), Ok(Peer::Died { pid: child.pid() }));
+    support::kill_process(child.pid());
+    child.reap();
 }
 
 #[test]
