@@ -75,7 +75,9 @@ fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
             // SAFETY: as above.
             let first = unsafe { libc::CMSG_DATA(found.as_ptr()) }.cast::<RawFd>();
             let data = first.addr() - found.addr().get();
-            for index in 0..(header.cmsg_len as usize - data) / size_of::<RawFd>() {
+            #[allow(clippy::unnecessary_cast, reason = "narrower in other C libraries")]
+            let len = header.cmsg_len as usize - data;
+            for index in 0..len / size_of::<RawFd>() {
                 // SAFETY: the kernel says that there are as many.
                 let number = unsafe { first.add(index) };
                 // SAFETY: as above.
