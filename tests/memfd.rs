@@ -7,13 +7,14 @@ mod support;
 use kinds::one_of_each;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use slipring::error::{HandOverError, InvalidName, OpenError, ReceiveError, UnlinkError};
 use slipring::{Backing, Options, Peer, Protocol, Ring, Spsc};
 use std::fs::{self, File};
 use std::io::{IoSlice, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process;
 use support::{Name, PATIENCE, fork_child, is_root, skip, until};
@@ -307,6 +308,54 @@ fn what_comes_instead_of_a_ring_is_told_and_closed() {
     ));
     drop(here);
     assert!(matches!(receive(), ReceiveError::Closed));
+}
+
+/// How many descriptors this process has.
+fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count() - 1
+}
+
+#[test]
+fn more_descriptors_than_the_receiver_may_have_are_closed_too() {
+    fork_child(|| {
+        let (here, there) = UnixStream::pair().unwrap();
+        let many = [here.as_raw_fd(); 200];
+        let along = [IoSlice::new(b"R")];
+        let rights = [ControlMessage::ScmRights(&many)];
+        sendmsg::<()>(here.as_raw_fd(), &along, &rights, MsgFlags::empty(), None).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 100, 100).unwrap();
+        let before = open_descriptors();
+        let refused = Ring::<u64, Spsc>::receive(&there).unwrap_err();
+        assert_eq!(open_descriptors(), before, "{refused}");
+        let none = matches!(refused, ReceiveError::System(_));
+        assert!(none, "{refused}");
+    })
+    .finish();
+}
+
+#[test]
+fn a_terminal_that_comes_instead_of_a_ring_is_not_opened() {
+    fork_child(|| {
+        nix::unistd::setsid().unwrap();
+        let master = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NOCTTY)
+            .open("/dev/ptmx")
+            .unwrap();
+        let (number, unlocked) = (master.as_raw_fd(), 0_i32);
+        // SAFETY: TIOCSPTLCK reads a number.
+        unsafe { nix::libc::ioctl(number, nix::libc::TIOCSPTLCK, &raw const unlocked) };
+        let flags = nix::libc::O_RDWR | nix::libc::O_NOCTTY;
+        // SAFETY: TIOCGPTPEER takes a number.
+        let terminal = unsafe { nix::libc::ioctl(number, nix::libc::TIOCGPTPEER, flags) };
+        assert!(terminal >= 0);
+        let refused = Ring::<u64, Spsc>::open(&format!("memfd:{terminal}")).unwrap_err();
+        assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
+        let controlling = File::open("/dev/tty");
+        assert!(controlling.is_err(), "whose hang-up would end this process");
+    })
+    .finish();
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod support;
 
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
@@ -9,6 +10,7 @@ use slipring::error::{CreateError, Disconnected, MapError, OpenError, PushError}
 use slipring::spsc::Ring;
 use slipring::{HugePages, Options, Protocol, mpmc};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use support::places::{Place, within};
 use support::{Name, fork_child, is_root, skip};
@@ -214,6 +216,44 @@ fn without_huge_pages_there_is_no_ring_of_them() {
 }
 
 #[test]
+fn a_file_size_limit_is_an_error_also_for_what_huge_pages_add() {
+    fork_child(|| {
+        // Between the size of the ring and that of its pages.
+        setrlimit(Resource::RLIMIT_FSIZE, 1 << 20, 1 << 20).unwrap();
+        let refused = create("memfd:", &large().huge_pages(HugePages::Reserved)).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                CreateError::FileSizeLimit { .. } | CreateError::NotHuge { .. }
+            ),
+            "{refused}"
+        );
+    })
+    .finish();
+}
+
+#[test]
+fn whatever_lies_around_it_a_segment_of_huge_pages_is_known_for_one() {
+    with_huge_pages(1, || {
+        within(Place::SystemV, || {
+            let name = Name::new("ring");
+            let options = large().huge_pages(HugePages::Reserved);
+            let _ring = create(&name, &options).unwrap();
+            let reserved = Options::new().huge_pages(HugePages::Reserved);
+            let page = NonZeroUsize::new(4096).unwrap();
+            for _ in 0..1024 {
+                // The next mapping lies a page lower.
+                // SAFETY: a new mapping, at an address that the kernel chooses.
+                unsafe { mmap_anonymous(None, page, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }
+                    .unwrap();
+                let ring = Ring::<[u8]>::open_with(&name, &reserved).unwrap();
+                assert_eq!(guarded(2 << 20).len(), 2, "{ring:?}");
+            }
+        });
+    });
+}
+
+#[test]
 fn rings_of_reserved_huge_pages_are_rings_like_others() {
     with_huge_pages(6, || {
         let options = Options::new()
@@ -298,6 +338,19 @@ fn a_ring_is_given_to_another_owner_by_who_may() {
     everywhere(|name| {
         let ring = create(name, &large().owner(65534)).unwrap();
         assert_eq!(ring.stat().unwrap().owner, 65534, "{name}");
+        fork_child(|| {
+            // SAFETY: takes a number; this process has one thread.
+            assert_eq!(unsafe { nix::libc::setuid(65534) }, 0);
+            if name.starts_with("file:") {
+                return;
+            }
+            let own = match ring.descriptor() {
+                Some(descriptor) if name == "memfd:" => Ring::<[u8]>::from_fd(descriptor),
+                _ => Ring::<[u8]>::open(name),
+            };
+            own.unwrap().producer().unwrap().push(b"mine").unwrap();
+        })
+        .finish();
     });
     let name = Name::new("ring");
     fork_child(|| {

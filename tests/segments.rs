@@ -4,15 +4,22 @@ mod support;
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use slipring::error::{AttachError, CreateError, OpenError, TryPopError, UnlinkError};
 use slipring::spsc::Ring;
 use slipring::{Backing, Options, Peer, mpmc};
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::{self, Command};
 use std::ptr;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use support::places::{Place, within};
-use support::{Name, fork_child, is_root, skip, start, until};
+use support::{Board, Name, fork_child, is_root, skip, start, until};
 
 const IPC: c_int = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
 /// Which semaphores of a set are what.
@@ -199,7 +206,8 @@ fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
         });
         child.reap();
         let pid = child.pid();
-        assert!(semaphores(&name).is_ok(), "of call {call}");
+        let has_semaphores = call != libc::SYS_shmget;
+        assert_eq!(semaphores(&name).is_ok(), has_semaphores, "of call {call}");
         assert_eq!(segment(&name).is_ok(), has_segment, "of call {call}");
         match Ring::<u64>::open(&name).unwrap_err() {
             OpenError::Unfinished {
@@ -224,6 +232,15 @@ fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
             Ok(7)
         );
     }
+}
+
+#[test]
+fn semaphores_of_a_creator_that_came_no_further_are_replaced() {
+    let name = name();
+    let set = make_semaphores(&name, 6);
+    add(set, &[(MARK, MARKED)]);
+    mpmc::Ring::<u64>::create(&name, 4).unwrap();
+    assert_ne!(semaphores(&name), Ok(set));
 }
 
 #[test]
@@ -402,6 +419,29 @@ fn a_seat_stays_held_by_the_program_that_its_holder_executes() {
 }
 
 #[test]
+fn a_seat_is_given_up_by_who_goes_to_another_namespace() {
+    if !is_root() {
+        return skip("only root may do what it needs");
+    }
+    let name = name();
+    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let consumer = ring.consumer().unwrap();
+    let words = Name::in_memory("board");
+    let board = Board::create(&words, 1);
+    let mut child = fork_child(|| {
+        let _producer = Ring::<u64>::open(&name).unwrap().producer().unwrap();
+        unshare(CloneFlags::CLONE_NEWIPC).unwrap();
+        board[0].store(1, SeqCst);
+        thread::park();
+    });
+    until("it is there", || board[0].load(SeqCst) == 1);
+    // As documented: the kernel undoes semaphores then, and the holder lives.
+    assert_eq!(consumer.peer(), Ok(Peer::Died { pid: child.pid() }));
+    support::kill_process(child.pid());
+    child.reap();
+}
+
+#[test]
 fn a_segment_above_the_limit_is_told() {
     let name = name();
     // More than any machine has: 2^30 messages of 4 GiB.
@@ -409,6 +449,91 @@ fn a_segment_above_the_limit_is_told() {
     assert!(matches!(refused, CreateError::NoSpace { .. }), "{refused}");
     assert_eq!(segment(&name), Err(Errno::ENOENT));
     assert_eq!(semaphores(&name), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_ring_that_has_lost_its_semaphores_gets_no_others() {
+    let name = name();
+    let ring = Ring::<u64>::create(&name, 4).unwrap();
+    let _producer = ring.producer().unwrap();
+    remove_semaphores(semaphores(&name).unwrap());
+    let refused = Ring::<u64>::create(&name, 4).unwrap_err();
+    assert!(matches!(refused, CreateError::Exists { .. }), "{refused}");
+    // In new ones the producer's seat would be free.
+    match Ring::<u64>::open(&name) {
+        Err(OpenError::NotARing { .. }) => {}
+        Err(other) => panic!("{other}"),
+        Ok(ring) => panic!("{:?}", ring.producer().map(|_| "a second producer")),
+    }
+    assert_eq!(semaphores(&name), Err(Errno::ENOENT));
+}
+
+#[test]
+fn a_segment_without_a_key_is_no_ring() {
+    // SAFETY: takes numbers.
+    let id = unsafe { libc::shmget(libc::IPC_PRIVATE, 8192, IPC) };
+    let refused = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
+    remove_segment(id);
+    assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
+}
+
+#[test]
+fn more_seats_than_a_set_may_have_semaphores_are_told() {
+    if !is_root() {
+        return skip("only root may do what it needs");
+    }
+    let name = name();
+    fork_child(|| {
+        unshare(CloneFlags::CLONE_NEWIPC).unwrap();
+        fs::write("/proc/sys/kernel/sem", "50 32000 100 128").unwrap();
+        let refused = mpmc::Ring::<u64>::create(&name, 4).unwrap_err();
+        assert!(
+            matches!(refused, CreateError::NoSemaphores { .. }),
+            "{refused}"
+        );
+        Ring::<u64>::create(&name, 4).unwrap();
+    })
+    .finish();
+}
+
+/// Lets a forked child that waits for it go on as far as to a system call.
+fn lead_to(child: Pid, call: c_long) {
+    assert!(matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..))));
+    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
+    loop {
+        ptrace::syscall(child, None).unwrap();
+        let stopped = waitpid(child, None).unwrap();
+        let is_at_call = matches!(stopped, WaitStatus::PtraceSyscall(_));
+        assert!(is_at_call, "{stopped:?} before {call}");
+        let info = ptrace::syscall_info(child).unwrap();
+        // SAFETY: at the entry of a call the kernel has filled in that part.
+        if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY && unsafe { info.u.entry.nr } == call as u64 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn who_opens_a_ring_while_it_is_replaced_does_not_get_the_locks_of_the_next_one() {
+    let name = name();
+    let first = Ring::<u64>::create(&name, 4).unwrap();
+    let child = fork_child(|| {
+        ptrace::traceme().unwrap();
+        raise(Signal::SIGSTOP).unwrap();
+        // It has found the first, and not its semaphores.
+        match Ring::<u64>::open(&name) {
+            Err(OpenError::NotFound { .. }) => {}
+            Err(other) => panic!("{other}"),
+            Ok(ring) => assert_eq!(ring.capacity(), 8),
+        }
+    });
+    let pid = Pid::from_raw(child.pid() as i32);
+    lead_to(pid, libc::SYS_semget);
+    slipring::unlink(&name).unwrap();
+    let _second = Ring::<u64>::create(&name, 8).unwrap();
+    ptrace::detach(pid, None).unwrap();
+    assert_eq!(first.capacity(), 4);
+    child.finish();
 }
 
 #[test]

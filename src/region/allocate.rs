@@ -33,6 +33,8 @@ pub(super) fn allocate(
     making: &Making,
 ) -> Result<FileStat, CreateError> {
     let size = size.next_multiple_of(page as u64);
+    // Once more, as larger pages may take it above the limit.
+    check_limit(size)?;
     allocate_pages(file, place, size, page)?;
     let mode = Mode::from_bits_truncate(making.mode);
     fchmod(file, mode).map_err(|refused| system("fchmod", refused))?;

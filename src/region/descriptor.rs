@@ -20,6 +20,7 @@ const LOCKS_AT: i64 = 0x3ff;
 
 pub(super) const FLAGS: OFlag = OFlag::O_RDWR
     .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOCTTY)
     .union(OFlag::O_NONBLOCK);
 
 /// A descriptor of a ring's object, through which nothing is ever locked.

@@ -138,7 +138,7 @@ impl Mapping {
         } else {
             page
         };
-        let slack = 2 * begin.max(PAGE);
+        let slack = 3 * begin.max(PAGE);
         let whole = len.checked_add(slack).ok_or_else(too_much)?;
         let size = NonZeroUsize::new(whole).ok_or(refuse(Errno::EINVAL))?;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
@@ -146,7 +146,12 @@ impl Mapping {
         let start = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_NONE, flags) }
             .map_err(refuse)?
             .cast::<u8>();
-        let first = (start.addr().get() + PAGE).next_multiple_of(begin);
+        let mut first = (start.addr().get() + PAGE).next_multiple_of(begin);
+        // Where larger pages can't begin: a segment of such, which takes more room than its size says,
+        // is refused here instead of being put over what follows.
+        if first % (2 * begin) == 0 {
+            first += begin;
+        }
         // SAFETY: at most as far as the slack allows, which leaves a guard on both sides.
         let base = unsafe { start.add(first - start.addr().get()) };
         Ok(Self {

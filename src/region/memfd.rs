@@ -8,7 +8,7 @@ use crate::error::{CreateError, OpenError};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 use std::os::fd::{AsFd, RawFd};
 
 /// The seals that keep the size as it is, for good.
@@ -54,13 +54,21 @@ pub(super) fn find(number: RawFd) -> Result<(Descriptor, FileStat), OpenError> {
     let place = Place::Descriptor(number);
     let name = || place.to_string();
     let through_proc = format!("/proc/self/fd/{number}");
-    let file = open(&*through_proc, FLAGS, Mode::empty()).map_err(|refused| match refused {
-        Errno::ENOENT => OpenError::NotFound { name: name() },
-        Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
-        Errno::EROFS => OpenError::ReadOnly { name: name() },
-        Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => OpenError::NotARing { name: name() },
-        other => system("open", other).into(),
-    })?;
+    let refuse = |call| {
+        move |refused| match refused {
+            Errno::ENOENT => OpenError::NotFound { name: name() },
+            Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
+            Errno::EROFS => OpenError::ReadOnly { name: name() },
+            Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => OpenError::NotARing { name: name() },
+            other => system(call, other).into(),
+        }
+    };
+    // Of a terminal or another device, to open it is to do something to it, or to this process.
+    let stat = stat(&*through_proc).map_err(refuse("stat"))?;
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        return Err(OpenError::NotARing { name: name() });
+    }
+    let file = open(&*through_proc, FLAGS, Mode::empty()).map_err(refuse("open"))?;
     let (descriptor, stat) = path::identify(file, &place, None)?;
     check_seals(&descriptor, &place)?;
     Ok((descriptor, stat))

@@ -102,9 +102,9 @@ pub(crate) struct Making {
 /// An object that exists, not yet believed to be a ring.
 #[derive(Debug)]
 pub(crate) struct Found {
-    object: Object,
-    /// Of what can't be read without.
+    /// Of what can't be read without. Unmapped first, as in a [`Region`].
     mapping: Option<Mapping>,
+    object: Object,
     pub(crate) properties: Properties,
 }
 

@@ -36,6 +36,11 @@ impl Segment {
         let name = || Place::Key(key).to_string();
         let patience = Instant::now().after(making.patience);
         loop {
+            // Semaphores come first. Where they were lost, new ones would say of everybody who has the
+            // ring that he is gone.
+            if Semaphores::is_missing(key) && ipc::segment(key, 0, 0).is_ok() {
+                return Err(CreateError::Exists { name: name() });
+            }
             let maker = match Maker::new(key, making.locks, making.mode) {
                 Ok(Ok(maker)) => maker,
                 Ok(Err(Busy::Foreign)) => return Err(CreateError::Exists { name: name() }),
@@ -56,6 +61,9 @@ impl Segment {
                 Err(refused) => return Err(system("semop", refused).into()),
             };
             if is_taken(key, &maker)? {
+                if maker.is_new {
+                    let _ = maker.remove_unless_held();
+                }
                 return Err(CreateError::Exists { name: name() });
             }
             if maker.is_new {
@@ -126,6 +134,8 @@ impl Segment {
         if let Some(owner) = making.owner {
             ipc::set_segment_owner(id, owner)
                 .map_err(|refused| not_for(owner, "shmctl", &refused.into()))?;
+            ipc::set_semaphores_owner(segment.set.id(), owner)
+                .map_err(|refused| not_for(owner, "semctl", &refused.into()))?;
         }
         let mapping = Mapping::of_segment(id, size, page, &making.residence)?;
         mapping.populate().map_err(|_| no_space())?;
@@ -167,11 +177,22 @@ impl Segment {
             _ => return Err(OpenError::NotFound { name: name() }),
         };
         let stat = ipc::segment_stat(id).map_err(refuse("shmctl"))?;
-        let set = Semaphores::find(stat.key).map_err(refuse("semget"))?;
-        let set = set.filter(|_| stat.key != 0 && stat.size >= PAGE as u64);
+        if stat.is_removed {
+            return Err(OpenError::NotFound { name: name() });
+        }
+        let set = match stat.key {
+            // Nothing is beside a private segment.
+            0 => None,
+            key => Semaphores::find(key).map_err(refuse("semget"))?,
+        };
+        let set = set.filter(|_| stat.size >= PAGE as u64);
         let set = set.ok_or_else(|| OpenError::NotARing { name: name() })?;
         let mapping = attach(id, &stat, residence)
             .map_err(|error| errno_of(&error).map_or_else(|| error.into(), refuse("shmat")))?;
+        // If it was removed before the semaphores were found, they may be those of the next one.
+        if ipc::segment_stat(id).map_err(refuse("shmctl"))?.is_removed {
+            return Err(OpenError::NotFound { name: name() });
+        }
         while mapping.first_word() == 0 {
             let drafter = set.drafter().map_err(refuse("semctl"))?;
             let is_draft = drafter == Some(stat.creator);
@@ -320,9 +341,13 @@ fn is_taken(key: i32, maker: &Maker) -> Result<bool, SystemError> {
 
 /// Attaches a segment. The kernel does not tell the size of its pages, only that others don't fit.
 fn attach(id: i32, stat: &SegmentStat, residence: &Residence) -> Result<Mapping, SystemError> {
-    let attach_with = |page| Mapping::of_segment(id, stat.size, page, residence);
-    match attach_with(PAGE) {
-        Err(error) if errno_of(&error) == Some(Errno::EINVAL) => attach_with(huge_page()),
+    let attach_with = |page, residence: &_| Mapping::of_segment(id, stat.size, page, residence);
+    // Where nothing larger than the smallest pages fits.
+    match attach_with(PAGE, &Residence::default()) {
+        Err(error) if errno_of(&error) == Some(Errno::EINVAL) => {
+            attach_with(huge_page(), residence)
+        }
+        Ok(_) if residence.advises_huge_pages() => attach_with(PAGE, residence),
         attached => attached,
     }
 }

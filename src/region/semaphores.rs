@@ -64,6 +64,15 @@ impl Semaphores {
         }
     }
 
+    /// Whether there certainly is no set with a key.
+    pub(super) fn is_missing(key: i32) -> bool {
+        ipc::semaphores(key, 0, 0) == Err(Errno::ENOENT)
+    }
+
+    pub(super) fn id(self) -> i32 {
+        self.0
+    }
+
     /// Takes a lock, unless somebody has it.
     pub(super) fn take(self, lock: Lock) -> Result<Option<Held>, Errno> {
         self.hold(semaphore(lock), &[])
@@ -148,6 +157,8 @@ impl Maker {
             let made = ipc::semaphores(key, count, IPC_CREAT | IPC_EXCL | mode as i32);
             let found = match made {
                 Err(Errno::EEXIST) => ipc::semaphores(key, 0, 0),
+                // More than a set may have (SEMMSL).
+                Err(Errno::EINVAL) => return Err(Errno::ENOSPC),
                 made => made,
             };
             match found.and_then(|set| Self::take(Semaphores(set))) {

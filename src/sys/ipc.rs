@@ -67,6 +67,23 @@ pub(crate) fn set_segment_owner(id: i32, owner: u32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_SET, &raw mut stat) }).map(drop)
 }
 
+pub(crate) fn set_semaphores_owner(set: i32, owner: u32) -> Result<(), Errno> {
+    /// As in <linux/sem.h>: the permissions come first, and what follows is less than this.
+    #[repr(C)]
+    struct Stat {
+        permissions: libc::ipc_perm,
+        _rest: [u64; 16],
+    }
+    let mut stat = MaybeUninit::<Stat>::zeroed();
+    // SAFETY: IPC_STAT writes one structure, for which there is room.
+    Errno::result(unsafe { libc::semctl(set, 0, libc::IPC_STAT, stat.as_mut_ptr()) })?;
+    // SAFETY: numbers, all of which were zeroes at least.
+    let mut stat = unsafe { stat.assume_init() };
+    stat.permissions.uid = owner;
+    // SAFETY: IPC_SET reads the structure.
+    Errno::result(unsafe { libc::semctl(set, 0, libc::IPC_SET, &raw mut stat) }).map(drop)
+}
+
 pub(crate) fn remove_segment(id: i32) -> Result<(), Errno> {
     // SAFETY: IPC_RMID takes no pointer.
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, core::ptr::null_mut()) }).map(drop)
