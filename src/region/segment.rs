@@ -3,7 +3,7 @@
 use super::allocate::not_for;
 use super::mapping::{Mapping, PAGE, huge_page};
 use super::semaphores::{Busy, Maker, Semaphores};
-use super::{Making, Place, Residence, system};
+use super::{Access, Making, Place, Residence, system};
 use crate::error::{CreateError, OpenError, SystemError, UnlinkError};
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
@@ -127,7 +127,7 @@ impl Segment {
             ipc::set_segment_owner(id, owner)
                 .map_err(|refused| not_for(owner, "shmctl", &refused.into()))?;
         }
-        let mapping = Mapping::of_segment(id, size, page, &making.residence)?;
+        let mapping = Mapping::of_segment(id, size, page, &making.residence, Access::TakePart)?;
         mapping.populate().map_err(|_| no_space())?;
         mapping.settle(&making.residence)?;
         Ok((segment, mapping))
@@ -148,6 +148,7 @@ impl Segment {
     pub(super) fn find(
         place: &Place,
         residence: &Residence,
+        access: Access,
         patience: Duration,
     ) -> Result<(Self, Mapping, SegmentStat), OpenError> {
         let name = || place.to_string();
@@ -170,7 +171,7 @@ impl Segment {
         let set = Semaphores::find(stat.key).map_err(refuse("semget"))?;
         let set = set.filter(|_| stat.key != 0 && stat.size >= PAGE as u64);
         let set = set.ok_or_else(|| OpenError::NotARing { name: name() })?;
-        let mapping = attach(id, &stat, residence)
+        let mapping = attach(id, &stat, residence, access)
             .map_err(|error| errno_of(&error).map_or_else(|| error.into(), refuse("shmat")))?;
         while mapping.first_word() == 0 {
             let drafter = set.drafter().map_err(refuse("semctl"))?;
@@ -212,7 +213,8 @@ impl Segment {
             maker: None,
             opened_in: Generation::current(),
         };
-        Ok((segment, attach(self.id, &stat, residence)?, stat))
+        let mapping = attach(self.id, &stat, residence, Access::TakePart)?;
+        Ok((segment, mapping, stat))
     }
 
     pub(super) fn set(&self) -> Semaphores {
@@ -306,7 +308,7 @@ fn is_taken(key: i32, maker: &Maker) -> Result<bool, SystemError> {
     if drafter != Some(stat.creator) {
         return Ok(true);
     }
-    if attach(id, &stat, &Residence::default())?.first_word() != 0 {
+    if attach(id, &stat, &Residence::default(), Access::Look)?.first_word() != 0 {
         let said = maker.say_draft(false);
         return said
             .map(|()| true)
@@ -319,8 +321,13 @@ fn is_taken(key: i32, maker: &Maker) -> Result<bool, SystemError> {
 }
 
 /// Attaches a segment. The kernel does not tell the size of its pages, only that others don't fit.
-fn attach(id: i32, stat: &SegmentStat, residence: &Residence) -> Result<Mapping, SystemError> {
-    let attach_with = |page| Mapping::of_segment(id, stat.size, page, residence);
+fn attach(
+    id: i32,
+    stat: &SegmentStat,
+    residence: &Residence,
+    access: Access,
+) -> Result<Mapping, SystemError> {
+    let attach_with = |page| Mapping::of_segment(id, stat.size, page, residence, access);
     match attach_with(PAGE) {
         Err(error) if errno_of(&error) == Some(Errno::EINVAL) => attach_with(huge_page()),
         attached => attached,

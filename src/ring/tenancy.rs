@@ -53,6 +53,12 @@ impl Tenancy {
 }
 
 impl Stay {
+    /// A word that was read from a copy of the ring.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
     /// A peer may write anything; what is no phase counts as an active stay, of which the lock
     /// tells the end.
     pub(crate) fn phase(self) -> Phase {
