@@ -90,6 +90,8 @@ pub struct Seat {
     pub role: Role,
     /// Whether somebody has it, as the kernel says.
     pub occupancy: Occupancy,
+    /// How many holders it has had, modulo 2^30.
+    pub stays: u32,
     /// What the holder, or the last one, recorded as its pid, in its own pid namespace. Unverified.
     pub pid: u32,
     /// When that process started, in clock ticks since boot; 0 if it did not know. Unverified.
@@ -216,6 +218,7 @@ pub(super) fn seats(
                 Phase::Active => Occupancy::Alive,
                 Phase::Left => Occupancy::Left,
             },
+            stays: seen.stay.count(),
             pid: seen.person.pid,
             start_time: seen.person.start_time,
             pid_namespace: seen.person.pid_namespace,
