@@ -18,7 +18,8 @@ use crate::layout::{Geometry, View, nanos};
 use crate::message::Message;
 use crate::options::{Options, WaitStrategy};
 use crate::recovery::{Counters, Recovery, Scene};
-use crate::region::{Found, Lock, Making, Object, Place, Region, Residence};
+use crate::region::{Access, Found, Lock, Making, Object, Place, Properties, Region, Residence};
+use crate::ring::within;
 use crate::seat::{self, Hold};
 use crate::sync::Relaxed;
 use crate::sys::clock::Instant;
@@ -82,8 +83,19 @@ impl Attachment {
     ) -> Result<Self, OpenError> {
         let place = Place::new(name)?;
         let patience = patience(options.liveness_interval.unwrap_or_default());
-        let found = Found::open(&place, &options.residence, patience)?;
-        Self::believe::<M>(found, name, kind, options)
+        let found = Found::open(&place, &options.residence, Access::TakePart, patience)?;
+        Self::believe(found, name, options, |geometry, properties| {
+            compare::<M>(geometry, properties, kind, options)
+        })
+    }
+
+    /// Opens a ring of any kind and with any messages.
+    fn open_any(name: &str) -> Result<Self, OpenError> {
+        let options = Options::default();
+        let patience = patience(Duration::ZERO);
+        let place = Place::new(name)?;
+        let found = Found::open(&place, &options.residence, Access::TakePart, patience)?;
+        Self::believe(found, name, &options, |_, _| Ok(()))
     }
 
     /// Opens the same ring once more, whatever its name names by now; also in a forked child.
@@ -94,19 +106,21 @@ impl Attachment {
             ..Options::default()
         };
         let found = Found::again(self.region.object(), &self.residence)?;
-        Self::believe::<M>(found, "the same ring", self.geometry.kind, &options)
+        Self::believe(found, "the same ring", &options, |geometry, properties| {
+            compare::<M>(geometry, properties, self.geometry.kind, &options)
+        })
     }
 
     /// Takes an object that was found for a ring, if it is one, as asked for.
-    fn believe<M: Message + ?Sized>(
+    fn believe(
         found: Found,
         name: &str,
-        kind: Kind,
         options: &Options,
+        compare: impl FnOnce(&Geometry, &Properties) -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
         admit(&found.properties, options)?;
         let geometry = Geometry::check(&found.head()?, found.properties.size, found.page(), name)?;
-        compare::<M>(&geometry, &found.properties, kind, options)?;
+        compare(&geometry, &found.properties)?;
         if options.residence.reserves_huge_pages() && !found.is_huge() {
             return Err(OpenError::NotHuge);
         }
@@ -272,9 +286,12 @@ impl Attachment {
         }
     }
 
-    /// Recovers by hand, for nobody in particular.
+    /// Recovers by hand, for nobody in particular. In an SPSC ring there is nothing to be recovered.
     pub(crate) fn recover(&self) -> Result<Recovery, RecoverError> {
         let view = self.view().ok_or(Forked)?;
+        if self.geometry.kind == Kind::Spsc {
+            return Ok(Recovery::default());
+        }
         let patience = self.patience();
         loop {
             match self.scene(view, None).watch()? {
@@ -308,17 +325,27 @@ impl Attachment {
     }
 }
 
+/// [Recovers](crate::mpmc::Ring::recover) a ring of any kind and with any messages, by its name: for tools, which
+/// need not know what is in it. In an SPSC ring there is nothing to be done: whoever takes an end goes on where
+/// its last holder stopped.
+///
+/// ```
+/// # let name = &format!("/slipring-doc-recover-any-{}", std::process::id());
+/// # let ring = slipring::mpmc::Ring::<[u8]>::create(name, 4, 100)?;
+/// let recovery = slipring::recover(name)?;
+/// # slipring::unlink(name)?;
+/// assert_eq!(recovery.settled, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// See [`RecoverError`].
+pub fn recover(name: &str) -> Result<Recovery, RecoverError> {
+    Attachment::open_any(name)?.recover()
+}
+
 /// How long to wait for others, with regard to a liveness interval.
 fn patience(interval: Duration) -> Duration {
     interval.clamp(A_WHILE, A_LONG_WHILE)
-}
-
-/// A difference of two hints as a number of messages. The hints are read one after the other,
-/// so it may come out below zero or above the capacity.
-pub(crate) fn within(difference: u64, capacity: u64) -> usize {
-    match difference {
-        sane if sane <= capacity => sane as usize,
-        above if above <= u64::MAX / 2 => capacity as usize,
-        _ => 0,
-    }
 }

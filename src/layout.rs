@@ -21,8 +21,10 @@
 //! alignment if that is more) and its payload, rounded up to the larger alignment of the two.
 
 mod header;
+mod picture;
 
 pub(crate) use self::header::{Entry, Person, Place, View};
+pub(crate) use self::picture::Picture;
 
 use crate::error::OpenError;
 use crate::message::{MAX_ALIGN, MAX_PAYLOAD, Shape};
@@ -153,6 +155,11 @@ impl Geometry {
     pub(crate) fn slots_offset(&self) -> u64 {
         let entries = u64::from(self.participants()) * size_of::<Entry>() as u64;
         (HEADER_SIZE as u64 + entries).next_multiple_of(PAGE)
+    }
+
+    /// Bytes from the start of the ring to the slot of a position.
+    pub(crate) fn slot_offset(&self, position: u64) -> u64 {
+        self.slots_offset() + (position & (self.capacity - 1)) * self.stride()
     }
 
     /// The size of the whole ring in bytes: below 2^63 with the most and largest slots.

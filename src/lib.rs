@@ -46,7 +46,7 @@
 //! # Layers
 //!
 //! From the top: `spsc` and `mpmc` are what users touch; `handle` is what is behind both;
-//! `attachment` is a ring that is open here, and an end of it; `recovery` finishes what the dead
+//! `attachment` is a ring that is open here, and an end of it; `observer` is one that is only looked at; `recovery` finishes what the dead
 //! had begun; `seat` knows who is alive; `layout` is the bytes; `region` is where they live; `ring` is
 //! the algorithms on words and cells, `wait` the event word, `sys` the kernel. A module imports
 //! from below only.
@@ -82,6 +82,8 @@ mod message;
 #[cfg(not(any(loom, shuttle)))]
 pub mod mpmc;
 #[cfg(not(any(loom, shuttle)))]
+mod observer;
+#[cfg(not(any(loom, shuttle)))]
 mod options;
 #[cfg(not(any(loom, shuttle)))]
 mod recovery;
@@ -95,9 +97,10 @@ pub mod spsc;
 pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
-    attachment::Stat,
+    attachment::{Stat, recover},
     handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
     message::Message,
+    observer::{Observer, Occupancy, Peek, Seat, Snapshot, Waiting},
     options::{Options, WaitStrategy},
     recovery::{Counters, Recovery},
     region::{Backing, unlink},

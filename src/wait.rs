@@ -40,6 +40,12 @@ const EPOCH: u32 = 2;
 /// sure of its end.
 const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 
+/// Whether a word says that someone may be asleep, and how often it was notified, modulo 2^31.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) fn decode(word: u32) -> (bool, u32) {
+    (word & ASLEEP != 0, word / EPOCH)
+}
+
 /// A futex word with an [`ASLEEP`] bit and an epoch.
 #[derive(Debug)]
 #[repr(transparent)]

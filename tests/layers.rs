@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// Bottom first.
-const LAYERS: &str = "sync terms error sys wait ring message region layout seat recovery options \
-                      attachment handle spsc mpmc";
+const LAYERS: &str = "sync terms error sys wait ring message region layout seat recovery observer \
+                      options attachment handle spsc mpmc";
 /// Where `unsafe` may be written.
 const UNSAFE: &str = "attachment.rs layout/header.rs message.rs region/descriptor.rs \
                       region/mapping.rs ring/models.rs ring/slot.rs handle/batch.rs handle/claim.rs handle/consumer.rs \

@@ -7,8 +7,8 @@ mod transfer;
 
 pub use self::create::CreateError;
 pub use self::naming::{
-    HandOverError, InvalidName, MapError, OpenOrCreateError, ReceiveError, StatError, SyncError,
-    SystemError, UnlinkError,
+    HandOverError, InvalidName, MapError, ObserveError, OpenOrCreateError, ReceiveError, StatError,
+    SyncError, SystemError, UnlinkError,
 };
 pub use self::open::OpenError;
 pub use self::transfer::{
@@ -69,6 +69,9 @@ pub enum AttachError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecoverError {
+    /// The ring was not [found by its name](crate::recover).
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// Another process has been at it, or attaching, for longer than a liveness interval and a
     /// second: it is stopped, or very many attach at once.
     #[error(transparent)]

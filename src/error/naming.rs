@@ -109,6 +109,26 @@ pub enum StatError {
     System(#[from] SystemError),
 }
 
+/// Why a ring could not be looked at.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The ring was opened before this process was forked.
+    #[error(transparent)]
+    Forked(#[from] Forked),
+    /// The object has been cut short since it was opened.
+    #[error("{found} bytes are left of a ring of {expected}")]
+    Truncated {
+        /// The size of the whole ring in bytes.
+        expected: u64,
+        /// How many bytes were found at most.
+        found: u64,
+    },
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
 /// Why a ring was not handed over.
 #[derive(Debug, Error)]
 #[non_exhaustive]

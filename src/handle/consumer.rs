@@ -1,13 +1,13 @@
 //! The end that pops.
 
 use super::{Iter, Protocol, ReadGuard, TryIter, patiently};
-use crate::attachment::{End, Patience, within};
+use crate::attachment::{End, Patience};
 use crate::error::{
     AttachError, Broken, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError,
 };
 use crate::message::{Message, Payload};
-use crate::ring::PopSide;
 use crate::ring::slot::TOMBSTONE;
+use crate::ring::{PopSide, within};
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;

@@ -1,13 +1,13 @@
 //! The end that pushes.
 
 use super::{Claim, Protocol, patiently};
-use crate::attachment::{End, Patience, within};
+use crate::attachment::{End, Patience};
 use crate::error::{
     AttachError, Broken, Corrupt, Disconnected, Forked, PushError, PushTimeoutError, Refused,
     TooLong, TryPushError,
 };
 use crate::message::Message;
-use crate::ring::PushSide;
+use crate::ring::{PushSide, within};
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;

@@ -61,12 +61,12 @@ impl Status {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
-    tenancy: Tenancy,
+    pub(super) tenancy: Tenancy,
     role: AtomicU32,
-    pid: AtomicU32,
-    start_time: AtomicU64,
-    pid_namespace: AtomicU64,
-    intent: Intent,
+    pub(super) pid: AtomicU32,
+    pub(super) start_time: AtomicU64,
+    pub(super) pid_namespace: AtomicU64,
+    pub(super) intent: Intent,
 }
 
 const _: () = {

@@ -1,7 +1,7 @@
 //! Objects behind descriptors: which one it is, descriptions of one's own, and locks of bytes.
 
 use super::mapping::{Mapping, PAGE};
-use super::{Lock, system};
+use super::{Access, Lock, system};
 use crate::error::SystemError;
 use crate::sys::fork::{self, Generation};
 use crate::sys::lock;
@@ -18,10 +18,14 @@ use std::path::PathBuf;
 /// The byte of the first lock; the others follow.
 const LOCKS_AT: i64 = 0x3ff;
 
-pub(super) const FLAGS: OFlag = OFlag::O_RDWR
-    .union(OFlag::O_CLOEXEC)
-    .union(OFlag::O_NOCTTY)
-    .union(OFlag::O_NONBLOCK);
+/// How an object is opened by whoever wants this of it.
+pub(super) fn flags(access: Access) -> OFlag {
+    let access = match access {
+        Access::TakePart => OFlag::O_RDWR,
+        Access::Look => OFlag::O_RDONLY,
+    };
+    access | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK
+}
 
 /// A descriptor of a ring's object, through which nothing is ever locked.
 ///
@@ -83,9 +87,10 @@ impl Descriptor {
             .map_err(|_| refuse(Errno::ENAMETOOLONG))?;
         let through_proc =
             CStr::from_bytes_until_nul(&through_proc).map_err(|_| refuse(Errno::ENAMETOOLONG))?;
-        let file = match (open(through_proc, FLAGS, Mode::empty()), &self.path) {
+        let flags = flags(Access::TakePart);
+        let file = match (open(through_proc, flags, Mode::empty()), &self.path) {
             (Err(Errno::ENOENT), Some(path)) => {
-                open(path, FLAGS | OFlag::O_NOFOLLOW, Mode::empty())
+                open(path, flags | OFlag::O_NOFOLLOW, Mode::empty())
             }
             (opened, _) => opened,
         }

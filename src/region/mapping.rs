@@ -1,6 +1,6 @@
 //! Memory that is mapped here, and no forked child gets.
 
-use super::{Residence, system};
+use super::{Access, Residence, system};
 use crate::error::{MapError, SystemError};
 use crate::sync::{Acquire, AtomicU64, Relaxed};
 use crate::sys::fork::Generation;
@@ -116,10 +116,12 @@ impl Mapping {
         len: u64,
         page: usize,
         residence: &Residence,
+        access: Access,
     ) -> Result<Self, SystemError> {
         let mapping = Self::reserve(len, page, residence)?;
         // SAFETY: the segment is not larger than what was reserved, which nothing refers to.
-        unsafe { ipc::attach(id, mapping.base) }.map_err(|refused| system("shmat", refused))?;
+        unsafe { ipc::attach(id, mapping.base, access == Access::TakePart) }
+            .map_err(|refused| system("shmat", refused))?;
         mapping.keep_from_children()?;
         Ok(mapping)
     }
@@ -227,16 +229,19 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(self.base.cast().as_ptr()) }.load(Acquire)
     }
 
-    /// Copies the first bytes, which others may be storing to, with zeroes for what is not there.
-    pub(super) fn read(&self, bytes: &mut [u8]) {
+    /// Copies bytes that others may be storing to, from a word on, as far as there are any; says how many.
+    pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> usize {
         let words = self.base.cast::<u64>();
-        for (index, chunk) in bytes.chunks_mut(8).take(self.len / 8).enumerate() {
+        let first = usize::try_from(offset / 8).unwrap_or(usize::MAX);
+        let present = (self.len / 8).saturating_sub(first);
+        for (index, chunk) in bytes.chunks_mut(8).take(present).enumerate() {
             // SAFETY: inside the mapping.
-            let word = unsafe { words.add(index) };
+            let word = unsafe { words.add(first + index) };
             // SAFETY: a word of the mapping, aligned as one.
             let word = unsafe { AtomicU64::from_ptr(word.as_ptr()) };
             chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes()[..chunk.len()]);
         }
+        bytes.len().min(present.saturating_mul(8))
     }
 
     pub(super) fn page(&self) -> usize {

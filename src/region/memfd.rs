@@ -1,9 +1,9 @@
 //! Memfds: objects without a name, sealed so that nobody can change their size.
 
 use super::allocate::{allocate, check_limit};
-use super::descriptor::{Descriptor, FLAGS};
+use super::descriptor::{Descriptor, flags};
 use super::mapping::PAGE;
-use super::{Making, Place, path, system};
+use super::{Access, Making, Place, path, system};
 use crate::error::{CreateError, OpenError};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl, open};
@@ -50,7 +50,7 @@ pub(super) fn create(size: u64, making: &Making) -> Result<Descriptor, CreateErr
 
 /// Opens what is behind a descriptor of this process once more. A descriptor that was received shares its
 /// description, and with it the locks, with the sender.
-pub(super) fn find(number: RawFd) -> Result<(Descriptor, FileStat), OpenError> {
+pub(super) fn find(number: RawFd, access: Access) -> Result<(Descriptor, FileStat), OpenError> {
     let place = Place::Descriptor(number);
     let name = || place.to_string();
     let through_proc = format!("/proc/self/fd/{number}");
@@ -68,7 +68,7 @@ pub(super) fn find(number: RawFd) -> Result<(Descriptor, FileStat), OpenError> {
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(OpenError::NotARing { name: name() });
     }
-    let file = open(&*through_proc, FLAGS, Mode::empty()).map_err(refuse("open"))?;
+    let file = open(&*through_proc, flags(access), Mode::empty()).map_err(refuse("open"))?;
     let (descriptor, stat) = path::identify(file, &place, None)?;
     check_seals(&descriptor, &place)?;
     Ok((descriptor, stat))

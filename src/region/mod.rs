@@ -99,6 +99,15 @@ pub(crate) struct Making {
     pub(crate) patience: Duration,
 }
 
+/// What an object is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// To push and pop: to read and to write.
+    TakePart,
+    /// Only to be read.
+    Look,
+}
+
 /// An object that exists, not yet believed to be a ring.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -113,16 +122,17 @@ impl Found {
     pub(crate) fn open(
         place: &Place,
         residence: &Residence,
+        access: Access,
         patience: Duration,
     ) -> Result<Self, OpenError> {
         fork::watch();
         match (place, place.path()) {
-            (_, Some(path)) => path::find(place, path).map(Self::by_descriptor),
-            (&Place::Descriptor(number), _) => memfd::find(number).map(Self::by_descriptor),
+            (_, Some(path)) => path::find(place, path, access).map(Self::by_descriptor),
+            (&Place::Descriptor(number), _) => memfd::find(number, access).map(Self::by_descriptor),
             (Place::Memfd, _) => Err(OpenError::NotFound {
                 name: place.to_string(),
             }),
-            _ => Segment::find(place, residence, patience).map(Self::by_segment),
+            _ => Segment::find(place, residence, access, patience).map(Self::by_segment),
         }
     }
 
@@ -156,15 +166,22 @@ impl Found {
         }
     }
 
-    /// The first bytes, with zeroes for what is not there. Read, not mapped, where that can be: an object
-    /// that is being cut short is then no SIGBUS.
+    /// The first bytes, with zeroes for what is not there.
     pub(crate) fn head<const LEN: usize>(&self) -> Result<[u8; LEN], SystemError> {
         let mut head = [0; LEN];
+        self.read(0, &mut head)?;
+        Ok(head)
+    }
+
+    /// Copies bytes from a word on, as far as there are any; says how many. They are read, not mapped, where that can
+    /// be: an object that is being cut short is then no SIGBUS.
+    pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
+        let mut filled = 0;
         match (&self.object.0, &self.mapping) {
             (Kind::Descriptor(descriptor), _) => {
-                let mut filled = 0;
-                while filled < LEN {
-                    match pread(descriptor, &mut head[filled..], filled as i64) {
+                while filled < bytes.len() {
+                    let at = i64::try_from(offset + filled as u64).unwrap_or(i64::MAX);
+                    match pread(descriptor, &mut bytes[filled..], at) {
                         Ok(0) => break,
                         Ok(read) => filled += read,
                         Err(Errno::EINTR) => {}
@@ -172,10 +189,14 @@ impl Found {
                     }
                 }
             }
-            (_, Some(mapping)) => mapping.read(&mut head),
+            (_, Some(mapping)) => filled = mapping.read(offset, bytes),
             _ => {}
         }
-        Ok(head)
+        Ok(filled)
+    }
+
+    pub(crate) fn object(&self) -> &Object {
+        &self.object
     }
 
     /// Whether the object is made of larger pages than others.

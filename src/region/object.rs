@@ -61,6 +61,8 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Properties {
     pub(crate) size: u64,
+    /// How much of it has memory, or room on a disk, of its own.
+    pub(crate) allocated: u64,
     pub(crate) mode: u32,
     pub(crate) owner: u32,
     pub(crate) group: u32,
@@ -140,10 +142,16 @@ impl Object {
     }
 }
 
+/// What `st_blocks` counts in.
+const BLOCK: u64 = 512;
+
 impl From<FileStat> for Properties {
     fn from(stat: FileStat) -> Self {
         Self {
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            allocated: u64::try_from(stat.st_blocks)
+                .unwrap_or(0)
+                .saturating_mul(BLOCK),
             mode: stat.st_mode & 0o7777,
             owner: stat.st_uid,
             group: stat.st_gid,
@@ -155,6 +163,7 @@ impl From<SegmentStat> for Properties {
     fn from(stat: SegmentStat) -> Self {
         Self {
             size: stat.size,
+            allocated: stat.size,
             mode: stat.mode,
             owner: stat.owner,
             group: stat.group,

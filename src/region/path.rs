@@ -1,9 +1,9 @@
 //! Objects that a path leads to: POSIX shared memory objects, and files.
 
 use super::allocate::{allocate, check_limit};
-use super::descriptor::{Descriptor, FLAGS};
+use super::descriptor::{Descriptor, flags};
 use super::mapping::PAGE;
-use super::{Making, Place, system};
+use super::{Access, Making, Place, system};
 use crate::error::{CreateError, OpenError, SystemError, UnlinkError};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
@@ -98,16 +98,20 @@ pub(super) fn link(descriptor: &Descriptor, place: &Place, size: u64) -> Result<
 }
 
 /// Opens what a path leads to.
-pub(super) fn find(place: &Place, path: PathBuf) -> Result<(Descriptor, FileStat), OpenError> {
+pub(super) fn find(
+    place: &Place,
+    path: PathBuf,
+    access: Access,
+) -> Result<(Descriptor, FileStat), OpenError> {
     let name = || place.to_string();
-    let file =
-        open(&path, FLAGS | OFlag::O_NOFOLLOW, Mode::empty()).map_err(|refused| match refused {
-            Errno::ENOENT | Errno::ENOTDIR => OpenError::NotFound { name: name() },
-            Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
-            Errno::EROFS => OpenError::ReadOnly { name: name() },
-            Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => OpenError::NotARing { name: name() },
-            other => system("open", other).into(),
-        })?;
+    let flags = flags(access) | OFlag::O_NOFOLLOW;
+    let file = open(&path, flags, Mode::empty()).map_err(|refused| match refused {
+        Errno::ENOENT | Errno::ENOTDIR => OpenError::NotFound { name: name() },
+        Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
+        Errno::EROFS => OpenError::ReadOnly { name: name() },
+        Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => OpenError::NotARing { name: name() },
+        other => system("open", other).into(),
+    })?;
     identify(file, place, Some(path))
 }
 

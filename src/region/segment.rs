@@ -3,7 +3,7 @@
 use super::allocate::not_for;
 use super::mapping::{Mapping, PAGE, huge_page};
 use super::semaphores::{Busy, Maker, Semaphores};
-use super::{Making, Place, Residence, system};
+use super::{Access, Making, Place, Residence, system};
 use crate::error::{CreateError, OpenError, SystemError, UnlinkError};
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
@@ -137,7 +137,7 @@ impl Segment {
             ipc::set_semaphores_owner(segment.set.id(), owner)
                 .map_err(|refused| not_for(owner, "semctl", &refused.into()))?;
         }
-        let mapping = Mapping::of_segment(id, size, page, &making.residence)?;
+        let mapping = Mapping::of_segment(id, size, page, &making.residence, Access::TakePart)?;
         mapping.populate().map_err(|_| no_space())?;
         mapping.settle(&making.residence)?;
         Ok((segment, mapping))
@@ -158,6 +158,7 @@ impl Segment {
     pub(super) fn find(
         place: &Place,
         residence: &Residence,
+        access: Access,
         patience: Duration,
     ) -> Result<(Self, Mapping, SegmentStat), OpenError> {
         let name = || place.to_string();
@@ -187,7 +188,7 @@ impl Segment {
         };
         let set = set.filter(|_| stat.size >= PAGE as u64);
         let set = set.ok_or_else(|| OpenError::NotARing { name: name() })?;
-        let mapping = attach(id, &stat, residence)
+        let mapping = attach(id, &stat, residence, access)
             .map_err(|error| errno_of(&error).map_or_else(|| error.into(), refuse("shmat")))?;
         // If it was removed before the semaphores were found, they may be those of the next one.
         if ipc::segment_stat(id).map_err(refuse("shmctl"))?.is_removed {
@@ -233,7 +234,8 @@ impl Segment {
             maker: None,
             opened_in: Generation::current(),
         };
-        Ok((segment, attach(self.id, &stat, residence)?, stat))
+        let mapping = attach(self.id, &stat, residence, Access::TakePart)?;
+        Ok((segment, mapping, stat))
     }
 
     pub(super) fn set(&self) -> Semaphores {
@@ -327,7 +329,7 @@ fn is_taken(key: i32, maker: &Maker) -> Result<bool, SystemError> {
     if drafter != Some(stat.creator) {
         return Ok(true);
     }
-    if attach(id, &stat, &Residence::default())?.first_word() != 0 {
+    if attach(id, &stat, &Residence::default(), Access::Look)?.first_word() != 0 {
         let said = maker.say_draft(false);
         return said
             .map(|()| true)
@@ -340,8 +342,14 @@ fn is_taken(key: i32, maker: &Maker) -> Result<bool, SystemError> {
 }
 
 /// Attaches a segment. The kernel does not tell the size of its pages, only that others don't fit.
-fn attach(id: i32, stat: &SegmentStat, residence: &Residence) -> Result<Mapping, SystemError> {
-    let attach_with = |page, residence: &_| Mapping::of_segment(id, stat.size, page, residence);
+fn attach(
+    id: i32,
+    stat: &SegmentStat,
+    residence: &Residence,
+    access: Access,
+) -> Result<Mapping, SystemError> {
+    let attach_with =
+        |page, residence: &_| Mapping::of_segment(id, stat.size, page, residence, access);
     // Where nothing larger than the smallest pages fits.
     match attach_with(PAGE, &Residence::default()) {
         Err(error) if errno_of(&error) == Some(Errno::EINVAL) => {

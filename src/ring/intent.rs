@@ -30,6 +30,13 @@ impl Run {
     /// No positions.
     pub(crate) const NONE: Self = Self { start: 0, len: 0 };
 
+    /// What a peer says, who may have said anything: no longer than a claim can be.
+    #[inline(always)]
+    fn believed(start: u64, count: u32, capacity: u64) -> Self {
+        let len = u64::from(count).min(MAX_CLAIM).min(capacity);
+        Self { start, len }
+    }
+
     /// The first position after the run; positions end below `u64::MAX`.
     #[inline(always)]
     pub(crate) fn end(self) -> u64 {
@@ -75,14 +82,18 @@ impl Intent {
         self.after_start.store(0, Release); // A
     }
 
-    /// What stands, which a peer may have forged: no longer than a claim can be.
+    /// What stands, as far as it can be believed.
     #[inline(always)]
     pub(crate) fn read(&self, capacity: u64) -> Option<Run> {
         let start = self.after_start.load(Acquire).checked_sub(1)?; // A
-        let count = u64::from(self.count.load(Acquire)); // B
-        Some(Run {
-            start,
-            len: count.min(MAX_CLAIM).min(capacity),
-        })
+        Some(Run::believed(start, self.count.load(Acquire), capacity)) // B
+    }
+
+    /// What stands in a copy of the words.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn from_words([low, high, count]: [u32; 3], capacity: u64) -> Option<Run> {
+        let after_start = u64::from(high) << 32 | u64::from(low);
+        let start = after_start.checked_sub(1)?;
+        Some(Run::believed(start, count, capacity))
     }
 }

@@ -28,6 +28,17 @@ pub(crate) const MIN_CAPACITY: u64 = 2;
 /// The most slots: stamps are compared modulo 2^32.
 pub(crate) const MAX_CAPACITY: u64 = 1 << 30;
 
+/// A difference of two hints as a number of messages. The hints are read one after the other,
+/// so it may come out below zero or above the capacity.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) fn within(difference: u64, capacity: u64) -> usize {
+    match difference {
+        sane if sane <= capacity => sane as usize,
+        above if above <= u64::MAX / 2 => capacity as usize,
+        _ => 0,
+    }
+}
+
 /// What an end of a ring works on.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'r> {

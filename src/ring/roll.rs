@@ -53,6 +53,12 @@ impl OrphanHint {
         (word & WAITING != 0).then_some(word)
     }
 
+    /// Whether a word that was read from a copy of the ring says that messages wait.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn is_waiting(word: u32) -> bool {
+        word & WAITING != 0
+    }
+
     pub(crate) fn set(&self, is_waiting: bool) {
         let word = self.0.load(Relaxed);
         let next = match is_waiting {

@@ -31,6 +31,12 @@ pub(crate) const TOMBSTONE: u32 = u32::MAX;
 pub(crate) struct Stamp(u64);
 
 impl Stamp {
+    /// A word that was read from a copy of the slot.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
     /// The word of a slot that is free for `position`.
     #[inline(always)]
     pub(crate) fn free(position: u64) -> Self {

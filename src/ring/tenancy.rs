@@ -53,6 +53,18 @@ impl Tenancy {
 }
 
 impl Stay {
+    /// A word that was read from a copy of the ring.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
+    /// How many stays there were, this one included, modulo 2^30.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn count(self) -> u32 {
+        self.0 / STAY
+    }
+
     /// A peer may write anything; what is no phase counts as an active stay, of which the lock
     /// tells the end.
     pub(crate) fn phase(self) -> Phase {

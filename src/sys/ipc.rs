@@ -89,14 +89,16 @@ pub(crate) fn remove_segment(id: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, core::ptr::null_mut()) }).map(drop)
 }
 
-/// Attaches a whole segment at an address, in place of what is mapped there.
+/// Attaches a whole segment at an address, in place of what is mapped there; to be read only, unless it is
+/// to be written too.
 ///
 /// # Safety
 ///
 /// From `at` on, as many bytes as the segment takes are mapped, and nothing refers to them.
-pub(crate) unsafe fn attach(id: i32, at: NonNull<u8>) -> Result<(), Errno> {
+pub(crate) unsafe fn attach(id: i32, at: NonNull<u8>, is_writable: bool) -> Result<(), Errno> {
+    let access = if is_writable { 0 } else { libc::SHM_RDONLY };
     // SAFETY: as promised by the caller.
-    let attached = unsafe { libc::shmat(id, at.as_ptr().cast(), libc::SHM_REMAP) };
+    let attached = unsafe { libc::shmat(id, at.as_ptr().cast(), libc::SHM_REMAP | access) };
     match attached.addr() as isize {
         -1 => Err(Errno::last()),
         _ => Ok(()),

@@ -1,0 +1,222 @@
+//! How messages are cut out of a stream, and put back into one.
+
+use super::args::Transfer;
+use super::signals;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Whatever comes, cut anywhere.
+    Bytes,
+    /// A line each, without its end.
+    Lines,
+    /// Four bytes for the length, little-endian, then as many.
+    Frames,
+}
+
+impl Framing {
+    pub(crate) fn asked(transfer: &Transfer) -> Self {
+        match transfer {
+            Transfer { lines: true, .. } => Self::Lines,
+            Transfer { frames: true, .. } => Self::Frames,
+            _ => Self::Bytes,
+        }
+    }
+}
+
+/// A standard stream without a buffer of its own, on which waiting ends when the process is asked to.
+#[derive(Debug)]
+pub(crate) struct Stream(File);
+
+impl Stream {
+    pub(crate) fn of(stream: impl AsFd) -> io::Result<Self> {
+        Ok(Self(stream.as_fd().try_clone_to_owned()?.into()))
+    }
+
+    /// How many bytes there are to be read, if that is known.
+    pub(crate) fn size(&self) -> Option<u64> {
+        let about = self.0.metadata().ok()?;
+        about.is_file().then_some(about.len())
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        unless_ended(|| self.0.read(bytes))
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_ended(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Does it again when it was interrupted, but not when the process is to end.
+fn unless_ended(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        if signals::received().is_some() {
+            return Err(io::Error::other("asked to end"));
+        }
+        match act() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+/// Messages out of a stream.
+#[derive(Debug)]
+pub(crate) struct Cutter<R: Read> {
+    input: BufReader<R>,
+    framing: Framing,
+    longest: usize,
+    messages: u64,
+}
+
+impl<R: Read> Cutter<R> {
+    pub(crate) fn new(input: R, framing: Framing, longest: usize) -> Self {
+        const ROOM: usize = 64 << 10;
+        Self {
+            input: BufReader::with_capacity(ROOM.min(longest.max(1)), input),
+            framing,
+            longest,
+            messages: 0,
+        }
+    }
+
+    /// Puts the next message into `message`; `false` at the end of the stream.
+    pub(crate) fn next(&mut self, message: &mut Vec<u8>) -> io::Result<bool> {
+        message.clear();
+        let found = match self.framing {
+            Framing::Bytes => self.next_bytes(message)?,
+            Framing::Lines => self.next_line(message)?,
+            Framing::Frames => self.next_frame(message)?,
+        };
+        self.messages += u64::from(found);
+        Ok(found)
+    }
+
+    /// What is there, so that nothing waits for more.
+    fn next_bytes(&mut self, message: &mut Vec<u8>) -> io::Result<bool> {
+        message.resize(self.longest, 0);
+        let read = self.input.read(message)?;
+        message.truncate(read);
+        Ok(read > 0)
+    }
+
+    fn next_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        // No more than can be told to be too long.
+        let most = self.longest as u64 + 1;
+        let read = (&mut self.input).take(most).read_until(b'\n', line)?;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        self.check(line.len() as u64, "line")?;
+        Ok(read > 0)
+    }
+
+    fn next_frame(&mut self, message: &mut Vec<u8>) -> io::Result<bool> {
+        let mut len = Vec::new();
+        (&mut self.input).take(4).read_to_end(&mut len)?;
+        let len = match *len {
+            [] => return Ok(false),
+            [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+            _ => return Err(self.cut_off()),
+        };
+        self.check(len, "frame")?;
+        (&mut self.input).take(len).read_to_end(message)?;
+        match message.len() as u64 == len {
+            true => Ok(true),
+            false => Err(self.cut_off()),
+        }
+    }
+
+    fn check(&self, len: u64, what: &str) -> io::Result<()> {
+        if len <= self.longest as u64 {
+            return Ok(());
+        }
+        let number = self.messages + 1;
+        let longest = self.longest;
+        Err(io::Error::new(
+            ErrorKind::InvalidData,
+            format!(
+                "{what} {number} is longer than the ring's messages, which have {longest} bytes"
+            ),
+        ))
+    }
+
+    fn cut_off(&self) -> io::Error {
+        let number = self.messages + 1;
+        io::Error::new(
+            ErrorKind::UnexpectedEof,
+            format!("the input ends in the middle of frame {number}"),
+        )
+    }
+}
+
+/// Puts a message into a stream, whole or not at all unless the stream breaks.
+pub(crate) fn write(
+    output: &mut impl Write,
+    framing: Framing,
+    message: &mut Vec<u8>,
+) -> io::Result<()> {
+    match framing {
+        Framing::Bytes => {}
+        Framing::Lines => message.push(b'\n'),
+        Framing::Frames => {
+            let len = u32::try_from(message.len()).map_err(io::Error::other)?;
+            message.splice(..0, len.to_le_bytes());
+        }
+    }
+    output.write_all(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(framing: Framing, longest: usize, input: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        let mut cutter = Cutter::new(input, framing, longest);
+        let (mut messages, mut message) = (Vec::new(), Vec::new());
+        while cutter.next(&mut message)? {
+            messages.push(message.clone());
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn what_is_cut_is_put_together_again() {
+        let lines = b"one\n\ntwo";
+        assert_eq!(
+            cut(Framing::Lines, 3, lines).unwrap(),
+            [&b"one"[..], b"", b"two"]
+        );
+        assert_eq!(cut(Framing::Bytes, 3, b"1234").unwrap().concat(), b"1234");
+        for framing in [Framing::Lines, Framing::Frames] {
+            let mut stream = Vec::new();
+            for message in [&b"a"[..], b"", b"bc"] {
+                write(&mut stream, framing, &mut message.to_vec()).unwrap();
+            }
+            assert_eq!(cut(framing, 2, &stream).unwrap(), [&b"a"[..], b"", b"bc"]);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_or_cut_off_is_told() {
+        let told = |framing, input| cut(framing, 3, input).unwrap_err().to_string();
+        let long = "line 2 is longer than the ring's messages, which have 3 bytes";
+        assert_eq!(told(Framing::Lines, b"123\n1234\n"), long);
+        let long = "frame 1 is longer than the ring's messages, which have 3 bytes";
+        assert_eq!(told(Framing::Frames, &[255; 4]), long);
+        let cut_off = "the input ends in the middle of frame 2";
+        assert_eq!(told(Framing::Frames, &[0, 0, 0, 0, 1]), cut_off);
+        assert_eq!(told(Framing::Frames, &[0, 0, 0, 0, 1, 0, 0, 0]), cut_off);
+    }
+}

@@ -1,0 +1,31 @@
+//! Columns of text.
+
+use std::fmt::Write;
+
+/// Lines up rows under a heading; the columns named in `right` end at the same place, the others begin there.
+pub(crate) fn lay_out<const N: usize>(
+    heading: [&str; N],
+    right: &[&str],
+    rows: &[[String; N]],
+) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heading[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in [heading.map(String::from)].iter().chain(rows) {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = widths[column];
+            let gap = if column > 0 { "  " } else { "" };
+            let padded = match right.contains(&heading[column]) {
+                true => format!("{gap}{cell:>width$}"),
+                false => format!("{gap}{cell:<width$}"),
+            };
+            line.push_str(&padded);
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}

@@ -1,0 +1,195 @@
+//! Looking at a ring without taking part in it.
+
+mod snapshot;
+
+pub use self::snapshot::{Occupancy, Seat, Snapshot, Waiting};
+
+use crate::error::{Forked, ObserveError, OpenError};
+use crate::layout::{Geometry, Picture};
+use crate::region::{Access, Found, Place, Residence};
+use crate::ring::slot::{Stamp, TOMBSTONE};
+use crate::seat;
+use crate::sync::{Acquire, fence};
+use crate::sys::fork::Generation;
+use crate::terms::Role;
+use core::time::Duration;
+
+/// A ring that is looked at, whatever its kind and its messages, by somebody who takes no part in it.
+///
+/// An observer takes no seat, stores nothing into the ring and wakes nobody: those who take part can't tell
+/// whether it is there. It needs permission to read, not to write. What it tells is a copy of what stood
+/// in the ring; nothing of it is believed any further than it can be checked, so it is safe to look at
+/// any ring, also one that is broken or being cut short.
+///
+/// ```
+/// use slipring::{Observer, Occupancy, Role, spsc};
+///
+/// # let name = &format!("/slipring-doc-observer-{}", std::process::id());
+/// let ring = spsc::Ring::<u64>::create(name, 16)?;
+/// let mut producer = ring.producer()?;
+/// producer.push(&7)?;
+///
+/// let observer = Observer::open(name)?;
+/// # slipring::unlink(name)?;
+/// let snapshot = observer.snapshot()?;
+/// assert_eq!((snapshot.len(), snapshot.capacity), (1, 16));
+/// let seat = snapshot.seats_of(Role::Producer).next().unwrap();
+/// assert_eq!(seat.occupancy, Occupancy::Alive);
+/// assert_eq!(seat.pid, std::process::id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Observer {
+    found: Found,
+    geometry: Geometry,
+    opened_in: Generation,
+}
+
+/// What an [`Observer`] finds at a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peek {
+    /// The message, which was copied whole.
+    Message,
+    /// No message: whoever claimed the position gave it up, or died.
+    Tombstone,
+    /// It has not been pushed yet.
+    NotYet,
+    /// Its slot has been given back, or used again.
+    Gone,
+}
+
+impl Observer {
+    /// Opens a ring to be looked at. It takes what [`Backing`](crate::Backing) describes.
+    ///
+    /// # Errors
+    ///
+    /// If there is no ring, none that may be read, or one whose header is broken, which the error names; see
+    /// [`OpenError`].
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        let place = Place::new(name)?;
+        let found = Found::open(&place, &Residence::default(), Access::Look, Duration::ZERO)?;
+        let geometry = Geometry::check(&found.head()?, found.properties.size, found.page(), name)?;
+        Ok(Self {
+            found,
+            geometry,
+            opened_in: Generation::current(),
+        })
+    }
+
+    /// What the ring is, what is in it, and who has it. The parts are read one after the other, and the ring
+    /// goes on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObserveError`].
+    pub fn snapshot(&self) -> Result<Snapshot, ObserveError> {
+        // A System V segment is not mapped in a forked child.
+        if self.opened_in.is_past() {
+            return Err(Forked.into());
+        }
+        let properties = self.found.object().properties()?;
+        // Who leaves says so before the lock is free, and who comes has the lock before: so a stay that stood
+        // before and after its lock was found free has ended by death.
+        let before = self.picture()?;
+        let held = self.held_seats();
+        let after = self.picture()?;
+        let seats = snapshot::seats(&self.geometry, &before, &held, &after);
+        Ok(Snapshot::new(&self.geometry, &properties, &after, seats))
+    }
+
+    /// The next positions to be popped from and to be pushed to, [`head`](Snapshot::head) and
+    /// [`tail`](Snapshot::tail): for less than a [snapshot](Self::snapshot) costs.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObserveError`].
+    pub fn positions(&self) -> Result<(u64, u64), ObserveError> {
+        if self.opened_in.is_past() {
+            return Err(Forked.into());
+        }
+        // The head first: then it is not ahead of the tail.
+        let [head, tail] = [Picture::HEAD_AT, Picture::TAIL_AT].map(|at| self.word(at));
+        Ok((head?, tail?))
+    }
+
+    fn picture(&self) -> Result<Picture, ObserveError> {
+        let mut picture = Picture::blank(&self.geometry);
+        self.fill(0, picture.bytes_mut())?;
+        Ok(picture)
+    }
+
+    /// Of each seat, whether its lock is held.
+    fn held_seats(&self) -> Vec<bool> {
+        let object = self.found.object();
+        let of_role = |role| {
+            let seats = self.geometry.seats(role);
+            // To ask once for all is enough if nobody is there.
+            let is_any_held = seat::held(object, &seats, None).is_some();
+            seats.map(move |seat| {
+                is_any_held && seat::held(object, &(seat..seat + 1), None).is_some()
+            })
+        };
+        let producers = of_role(Role::Producer);
+        producers.chain(of_role(Role::Consumer)).collect()
+    }
+
+    /// Copies the message of a position over `message`, if it is in the ring and stays there meanwhile. Unless the
+    /// answer is [`Message`](Peek::Message), `message` holds nothing of use.
+    ///
+    /// Positions count from [`first_position`](Snapshot::first_position) on; those from
+    /// [`head`](Snapshot::head) to [`tail`](Snapshot::tail) are in the ring.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObserveError`].
+    pub fn peek(&self, position: u64, message: &mut Vec<u8>) -> Result<Peek, ObserveError> {
+        if self.opened_in.is_past() {
+            return Err(Forked.into());
+        }
+        let before = self.stamp(position)?;
+        match before.ahead_of(position) {
+            1 => {}
+            // Free for it, or still a lap behind.
+            ahead if ahead <= 0 => return Ok(Peek::NotYet),
+            _ => return Ok(Peek::Gone),
+        }
+        match before.len() {
+            TOMBSTONE => return Ok(Peek::Tombstone),
+            forged if forged > self.geometry.shape.size => return Ok(Peek::Gone),
+            len => message.resize(len as usize, 0),
+        }
+        let payload = self.geometry.slot_offset(position) + self.geometry.payload_offset();
+        self.fill(payload, message)?;
+        // The slot is given back before it is used again: a word that is still the same has stood all
+        // the while.
+        fence(Acquire);
+        Ok(if self.stamp(position)? == before {
+            Peek::Message
+        } else {
+            Peek::Gone
+        })
+    }
+
+    fn stamp(&self, position: u64) -> Result<Stamp, ObserveError> {
+        let word = self.word(self.geometry.slot_offset(position))?;
+        Ok(Stamp::from_word(word))
+    }
+
+    fn word(&self, offset: u64) -> Result<u64, ObserveError> {
+        let mut word = [0; 8];
+        self.fill(offset, &mut word)?;
+        Ok(u64::from_le_bytes(word))
+    }
+
+    /// Copies bytes of the ring, which an object that was cut short since has no more.
+    fn fill(&self, offset: u64, bytes: &mut [u8]) -> Result<(), ObserveError> {
+        let found = self.found.read(offset, bytes)?;
+        if found < bytes.len() {
+            return Err(ObserveError::Truncated {
+                expected: self.geometry.total_len(),
+                found: offset + found as u64,
+            });
+        }
+        Ok(())
+    }
+}

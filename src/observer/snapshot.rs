@@ -1,0 +1,229 @@
+//! What an observer tells.
+
+use crate::layout::{Geometry, Picture};
+use crate::recovery::Counters;
+use crate::region::Properties;
+use crate::ring::tenancy::Phase;
+use crate::ring::within;
+use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
+use core::ops::Range;
+use core::time::Duration;
+use std::time::SystemTime;
+
+/// A ring as an [`Observer`](crate::Observer) found it.
+///
+/// What the ring is was checked when it was opened. The rest is what its participants, who may be broken,
+/// have stored: numbers to look at.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Which protocol the ring follows.
+    pub kind: Kind,
+    /// How messages lie in their slots.
+    pub encoding: Encoding,
+    /// What keeps wake-ups from being lost.
+    pub fences: Fences,
+    /// What becomes of the messages of dead consumers; of an SPSC ring the default.
+    pub delivery: Delivery,
+    /// How many messages the ring holds.
+    pub capacity: u64,
+    /// The size of a value, or of the longest byte string, in bytes.
+    pub message_size: u32,
+    /// The alignment of a value in bytes.
+    pub message_align: u32,
+    /// The number of the user's for the meaning of the messages.
+    pub schema: u64,
+    /// How often waiters ask whether others live.
+    pub liveness_interval: Duration,
+    /// Whether the name goes with the last participant.
+    pub unlink_when_left: bool,
+    /// When the ring was made, by its maker's clock.
+    pub created_at: SystemTime,
+    /// The position of the first message; 0 outside of tests.
+    pub first_position: u64,
+    /// The next position to be pushed to. In an SPSC ring it may lag behind by a moment.
+    pub tail: u64,
+    /// The next position to be popped from; as [`tail`](Self::tail).
+    pub head: u64,
+    /// Whether somebody closed the ring.
+    pub is_closed: bool,
+    /// Whether messages of dead consumers wait for a live one.
+    pub has_orphans: bool,
+    /// What was recovered in the life of the ring; zeroes in an SPSC ring.
+    pub counters: Counters,
+    /// What producers sleep on while the ring is full.
+    pub producers: Waiting,
+    /// What consumers sleep on while the ring is empty.
+    pub consumers: Waiting,
+    /// All seats, producers first.
+    pub seats: Vec<Seat>,
+    /// The size of the ring's object in bytes.
+    pub size: u64,
+    /// How many of these bytes have memory, or room on a disk, of their own.
+    pub allocated: u64,
+    /// Who may open it: the permission bits.
+    pub mode: u32,
+    /// The user whose it is.
+    pub owner: u32,
+    /// The group whose it is.
+    pub group: u32,
+}
+
+/// How the participants of one role wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Whether any of them may be asleep. One that was killed in its sleep still counts until somebody tries to
+    /// wake it.
+    pub may_sleep: bool,
+    /// How often they were to be woken, modulo 2^31.
+    pub wakes: u32,
+}
+
+/// A seat of a ring, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seat {
+    /// Which of all seats of the ring.
+    pub number: u32,
+    /// Of which end.
+    pub role: Role,
+    /// Whether somebody has it, as the kernel says.
+    pub occupancy: Occupancy,
+    /// How many holders it has had, modulo 2^30.
+    pub stays: u32,
+    /// What the holder, or the last one, recorded as its pid, in its own pid namespace. Unverified.
+    pub pid: u32,
+    /// When that process started, in clock ticks since boot; 0 if it did not know. Unverified.
+    pub start_time: u64,
+    /// The inode of its pid namespace; 0 if it did not know. Unverified.
+    pub pid_namespace: u64,
+    /// The positions that it may have claimed, in an MPMC ring: of one that is dead, what it left to be
+    /// recovered.
+    pub intent: Option<Range<u64>>,
+}
+
+/// Whether somebody has a seat. That one lives or died is the kernel's word, not a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occupancy {
+    /// Nobody has had it yet.
+    NeverTaken,
+    /// A live process has it; perhaps stopped, but not dead.
+    Alive,
+    /// Its last holder dropped its handle.
+    Left,
+    /// Its last holder died.
+    Dead,
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        geometry: &Geometry,
+        properties: &Properties,
+        picture: &Picture,
+        seats: Vec<Seat>,
+    ) -> Self {
+        let waiting = |role| {
+            let (may_sleep, wakes) = picture.event(role);
+            Waiting { may_sleep, wakes }
+        };
+        let created_at = Duration::from_nanos(picture.created_at());
+        Self {
+            kind: geometry.kind,
+            encoding: geometry.shape.encoding,
+            fences: geometry.fences,
+            delivery: geometry.delivery,
+            capacity: geometry.capacity,
+            message_size: geometry.shape.size,
+            message_align: geometry.shape.align,
+            schema: geometry.schema,
+            liveness_interval: geometry.liveness_interval,
+            unlink_when_left: geometry.unlink_when_left,
+            created_at: SystemTime::UNIX_EPOCH + created_at,
+            first_position: geometry.first_position,
+            tail: picture.tail(),
+            head: picture.head(),
+            is_closed: picture.is_closed(),
+            has_orphans: picture.has_orphans(),
+            counters: Counters {
+                recoveries: picture.recoveries(),
+                tombstones: picture.tombstones(),
+                redelivered: picture.redelivered(),
+                dropped: picture.dropped(),
+            },
+            producers: waiting(Role::Producer),
+            consumers: waiting(Role::Consumer),
+            seats,
+            size: properties.size,
+            allocated: properties.allocated,
+            mode: properties.mode,
+            owner: properties.owner,
+            group: properties.group,
+        }
+    }
+
+    /// About how many messages are in the ring that nobody has taken.
+    pub fn len(&self) -> u64 {
+        within(self.tail.wrapping_sub(self.head), self.capacity) as u64
+    }
+
+    /// Whether no message is in the ring.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many positions were pushed to since the ring was made.
+    pub fn pushed(&self) -> u64 {
+        self.tail.wrapping_sub(self.first_position)
+    }
+
+    /// How many positions were popped from since the ring was made.
+    pub fn popped(&self) -> u64 {
+        self.head.wrapping_sub(self.first_position)
+    }
+
+    /// The seats of one end.
+    pub fn seats_of(&self, role: Role) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().filter(move |seat| seat.role == role)
+    }
+
+    /// How many live processes' handles there are.
+    pub fn alive(&self) -> usize {
+        let is_alive = |seat: &&Seat| seat.occupancy == Occupancy::Alive;
+        self.seats.iter().filter(is_alive).count()
+    }
+}
+
+/// Who has the seats: what their entries said before and after their locks were asked about.
+pub(super) fn seats(
+    geometry: &Geometry,
+    before: &Picture,
+    held: &[bool],
+    after: &Picture,
+) -> Vec<Seat> {
+    let of_role = |role| geometry.seats(role).map(move |number| (number, role));
+    let numbers = of_role(Role::Producer).chain(of_role(Role::Consumer));
+    let look = |((number, role), &is_held)| {
+        let seen = after.entry(number, geometry);
+        let is_same = before.entry(number, geometry).stay == seen.stay;
+        let intent = seen.intent.filter(|_| geometry.kind == Kind::Mpmc);
+        Seat {
+            number,
+            role,
+            occupancy: match seen.stay.phase() {
+                _ if is_held => Occupancy::Alive,
+                Phase::NeverTaken => Occupancy::NeverTaken,
+                Phase::Active if is_same => Occupancy::Dead,
+                // Its holder has just come.
+                Phase::Active => Occupancy::Alive,
+                Phase::Left => Occupancy::Left,
+            },
+            stays: seen.stay.count(),
+            pid: seen.person.pid,
+            start_time: seen.person.start_time,
+            pid_namespace: seen.person.pid_namespace,
+            intent: intent.map(|run| run.start..run.end()),
+        }
+    };
+    numbers.zip(held).map(look).collect()
+}

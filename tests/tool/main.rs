@@ -1,0 +1,9 @@
+//! The tool as people and scripts have it: a program with arguments, streams, signals and an exit status.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod looking;
+mod making;
+mod running;
+mod transfers;

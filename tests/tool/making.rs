@@ -1,0 +1,64 @@
+//! `create` and `rm`.
+
+use crate::running::run;
+use crate::support::Name;
+use slipring::{Delivery, Kind, Observer, mpmc};
+use std::fs;
+use std::time::Duration;
+
+#[test]
+fn a_ring_is_made_as_it_was_asked_for() {
+    let name = Name::in_memory("create");
+    let asked = "--kind mpmc --capacity 100 --message-size 10 --mode 0640 --schema 0x51 \
+                 --liveness-interval 0.25 --fences symmetric --producers 3 --consumers 2 \
+                 --delivery at-most-once --unlink-when-left --huge-pages advised";
+    let arguments: Vec<_> = ["create", &name]
+        .into_iter()
+        .chain(asked.split_ascii_whitespace())
+        .collect();
+    run(&arguments).well();
+    let made = Observer::open(&name).unwrap().snapshot().unwrap();
+    assert_eq!(
+        (made.kind, made.capacity, made.message_size),
+        (Kind::Mpmc, 128, 10)
+    );
+    assert_eq!((made.mode, made.schema, made.seats.len()), (0o640, 0x51, 5));
+    assert_eq!(made.liveness_interval, Duration::from_millis(250));
+    assert_eq!(made.fences, slipring::Fences::Symmetric);
+    assert_eq!(
+        (made.delivery, made.unlink_when_left),
+        (Delivery::AtMostOnce, true)
+    );
+    run(&arguments).badly(1, &format!("{name} exists already"));
+    run(&["create", "/slipring-test-never", "--capacity", "1"]).badly(
+        1,
+        "a capacity of 1 is not between 2 and 1073741824 messages",
+    );
+    assert_eq!(
+        run(&["create", "/slipring-test-never", "--mode", "9"]).status,
+        Some(2)
+    );
+}
+
+#[test]
+fn a_ring_in_use_is_removed_by_force_only() {
+    let name = Name::in_memory("rm");
+    let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
+    let producer = ring.producer().unwrap();
+    let refused = format!("{name}: in use by 1 of its seats; --force removes its name");
+    run(&["rm", &name]).badly(1, &refused);
+    run(&["rm", "--force", &name]).well();
+    run(&["rm", &name]).badly(1, &format!("{name}: no such ring"));
+    drop(producer);
+    mpmc::Ring::<u64>::create(&name, 4).unwrap();
+    run(&["rm", &name]).well();
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn what_is_not_a_ring_stays() {
+    let name = Name::in_memory("rm");
+    fs::write(name.path(), "something else").unwrap();
+    run(&["rm", "--force", &name]).badly(1, &format!("{name}: not a ring"));
+    assert!(name.path().exists());
+}
