@@ -5,6 +5,8 @@ use super::args::Bench;
 use super::failure::Failure;
 use super::json::Json;
 use super::{output, table};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use slipring::{Options, WaitStrategy, spsc};
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -21,10 +23,12 @@ type Ring = spsc::Ring<u64>;
 
 pub(crate) fn run(asked: &Bench) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
-    let floor = Samples::new(floor());
-    let trips = Samples::new(round_trips().map_err(|error| failed(&*error))?);
-    let streams = Samples::new(streams().map_err(|error| failed(&*error))?);
-    let wakes = Samples::new(wakes().map_err(|error| failed(&*error))?);
+    let processors = Processors::find().map_err(|error| failed(&*error))?;
+    processors.take(Side::Here);
+    let floor = Samples::new(floor(&processors));
+    let trips = Samples::new(round_trips(&processors).map_err(|error| failed(&*error))?);
+    let streams = Samples::new(streams(&processors).map_err(|error| failed(&*error))?);
+    let wakes = Samples::new(wakes(&processors).map_err(|error| failed(&*error))?);
     let measured = [
         ("floor", "an exchange of two lines", &floor),
         ("round_trip", "8 bytes there and back", &trips),
@@ -46,8 +50,38 @@ pub(crate) fn run(asked: &Bench) -> Result<(), Failure> {
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// Where the two sides run: two that spin on one processor would measure the scheduler.
+#[derive(Clone, Copy)]
+struct Processors([usize; 2]);
+
+#[derive(Clone, Copy)]
+enum Side {
+    Here,
+    There,
+}
+
+impl Processors {
+    fn find() -> Outcome<Self> {
+        let allowed = sched_getaffinity(Pid::from_raw(0))?;
+        let is_allowed = |&number: &usize| allowed.is_set(number).unwrap_or(false);
+        let mut numbers = (0..CpuSet::count()).filter(is_allowed);
+        match (numbers.next(), numbers.next_back()) {
+            (Some(here), Some(there)) => Ok(Self([here, there])),
+            _ => Err("two processors are needed, and there is one".into()),
+        }
+    }
+
+    /// Keeps this thread on its side's. Where that is refused the kernel chooses.
+    fn take(&self, side: Side) {
+        let mut set = CpuSet::new();
+        if set.set(self.0[side as usize]).is_ok() {
+            let _ = sched_setaffinity(Pid::from_raw(0), &set);
+        }
+    }
+}
+
 /// Two threads that hand two words to and fro, without any protocol.
-fn floor() -> Vec<f64> {
+fn floor(processors: &Processors) -> Vec<f64> {
     #[repr(align(128))]
     struct Line(AtomicU64);
     let [there, back] = [Line(AtomicU64::new(0)), Line(AtomicU64::new(0))];
@@ -58,6 +92,7 @@ fn floor() -> Vec<f64> {
     };
     thread::scope(|scope| {
         scope.spawn(|| {
+            processors.take(Side::There);
             for turn in 1.. {
                 await_word(&there, turn);
                 if there.0.load(Acquire) == END {
@@ -77,11 +112,12 @@ fn floor() -> Vec<f64> {
     })
 }
 
-fn round_trips() -> Outcome<Vec<f64>> {
+fn round_trips(&processors: &Processors) -> Outcome<Vec<f64>> {
     let [there, back] = [ring(WaitStrategy::Spin)?, ring(WaitStrategy::Spin)?];
     let (mut to, mut from) = (there.producer()?, back.consumer()?);
     let (mut echo_from, mut echo_to) = (there.consumer()?, back.producer()?);
     let echo = thread::spawn(move || {
+        processors.take(Side::There);
         while let Ok(number) = echo_from.pop() {
             if echo_to.push(&number).is_err() {
                 break;
@@ -98,11 +134,14 @@ fn round_trips() -> Outcome<Vec<f64>> {
 }
 
 /// The price of a message in a stream, for each of many runs.
-fn streams() -> Outcome<Vec<f64>> {
+fn streams(&processors: &Processors) -> Outcome<Vec<f64>> {
     const RUN: u64 = 10_000;
     let ring = ring(WaitStrategy::Spin)?;
     let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    let sink = thread::spawn(move || while consumer.pop().is_ok() {});
+    let sink = thread::spawn(move || {
+        processors.take(Side::There);
+        while consumer.pop().is_ok() {}
+    });
     let mut samples = Vec::new();
     let begin = Instant::now();
     while begin.elapsed() < TIME {
@@ -118,7 +157,7 @@ fn streams() -> Outcome<Vec<f64>> {
 }
 
 /// From a push to the end of a pop that slept.
-fn wakes() -> Outcome<Vec<f64>> {
+fn wakes(&processors: &Processors) -> Outcome<Vec<f64>> {
     /// Enough to fall asleep.
     const PAUSE: Duration = Duration::from_millis(2);
     let at_once = WaitStrategy::Sleep {
@@ -129,6 +168,7 @@ fn wakes() -> Outcome<Vec<f64>> {
     let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     let clock = Instant::now();
     let sleeper = thread::spawn(move || {
+        processors.take(Side::There);
         let mut samples = Vec::new();
         while let Ok(sent) = consumer.pop() {
             samples.push((clock.elapsed().as_nanos() as u64).saturating_sub(sent) as f64);
