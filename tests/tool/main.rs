@@ -5,5 +5,8 @@ mod support;
 
 mod looking;
 mod making;
+mod mending;
 mod running;
+mod terminals;
 mod transfers;
+mod watching;

@@ -4,7 +4,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -89,6 +89,17 @@ impl Running {
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let input = self.child().stdin.as_mut().unwrap();
         input.write_all(bytes).unwrap();
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let output = self.child().stdout.as_mut().unwrap();
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while output.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+            line.extend(byte);
+        }
+        String::from_utf8(line).unwrap()
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {

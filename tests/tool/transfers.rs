@@ -161,11 +161,15 @@ fn a_dead_receiver_is_told_with_what_it_left() {
     let name = Name::in_memory("dead");
     let mut receiver = Running::start(slipring(["recv", &name]));
     until_there(&name, Role::Consumer);
+    let observer = Observer::open(&name).unwrap();
+    // Whoever is stopped while it attaches keeps others from attaching.
+    until("it waits for messages", || {
+        observer.snapshot().unwrap().consumers.may_sleep
+    });
     receiver.signal(Signal::SIGSTOP);
     let mut sender = Running::with_input(&["send", &name]);
     until_there(&name, Role::Producer);
     sender.feed(b"12345");
-    let observer = Observer::open(&name).unwrap();
     until("it was sent", || observer.snapshot().unwrap().pushed() == 1);
     let pid = receiver.pid();
     receiver.signal(Signal::SIGKILL);

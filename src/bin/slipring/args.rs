@@ -38,6 +38,23 @@ pub(crate) enum Command {
     /// If there is no ring of the name, one is made that goes when both sides have ended. Ends when the senders have
     /// ended; with status 3 if one died. A message counts as received when it was written.
     Recv(Receive),
+    /// Says what is wrong with a ring, and what to do about it.
+    Doctor(Doctor),
+    /// Removes rings that nobody holds, if you agree.
+    Gc(Collect),
+    /// Shows messages as they pass, without taking them.
+    Tap(Tap),
+    /// Shows all rings as they change: what goes in and out, how full they are, who died.
+    ///
+    /// A stall is a look at which messages were there and none had been taken since the look before. Without a terminal it
+    /// prints lines.
+    Top(Top),
+    /// Measures what this machine does with a ring, for two seconds.
+    Bench(Bench),
+    /// Prints what completes commands in a shell.
+    Completions(Completions),
+    /// Prints a manual page.
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +171,64 @@ pub(crate) struct Transfer {
     pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) size: Size,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    pub(crate) ring: Backing,
+    /// Finishes what dead participants had begun, and says what that was.
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// Only these rings.
+    pub(crate) rings: Vec<Backing>,
+    /// Without asking.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Also rings with messages that nobody has read.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only rings that were made so long ago.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) older: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tap {
+    pub(crate) ring: Backing,
+    /// How many messages to look at in a second, at most.
+    #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: u32,
+    /// End after so many messages.
+    #[arg(long, value_name = "MESSAGES")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// Only these rings.
+    pub(crate) rings: Vec<Backing>,
+    /// From one look to the next.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) interval: Duration,
+    /// Without a terminal: end after so many looks.
+    #[arg(long, value_name = "LOOKS")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

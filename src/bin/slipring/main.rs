@@ -2,13 +2,18 @@
 //! it.
 
 mod args;
+mod bench;
 mod create;
+mod doctor;
 mod failure;
 mod framing;
+mod gc;
 mod json;
 mod list;
+mod manual;
 mod output;
 mod people;
+mod pulse;
 mod recv;
 mod remove;
 mod rings;
@@ -16,6 +21,8 @@ mod send;
 mod signals;
 mod stat;
 mod table;
+mod tap;
+mod top;
 mod transfer;
 
 use self::args::{Arguments, Command};
@@ -45,5 +52,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Rm(asked) => remove::run(&asked),
         Command::Send(asked) => send::run(&asked),
         Command::Recv(asked) => recv::run(&asked),
+        Command::Doctor(asked) => doctor::run(&asked),
+        Command::Gc(asked) => gc::run(&asked),
+        Command::Tap(asked) => tap::run(&asked),
+        Command::Top(asked) => top::run(&asked),
+        Command::Bench(asked) => bench::run(&asked),
+        Command::Completions(asked) => manual::complete(&asked),
+        Command::Man => manual::print(),
     }
 }

@@ -25,6 +25,13 @@ pub(crate) fn candidates() -> Vec<Backing> {
     found
 }
 
+pub(crate) fn named_or_all(named: &[Backing]) -> Vec<Backing> {
+    match named {
+        [] => candidates(),
+        named => named.to_vec(),
+    }
+}
+
 fn in_shared_memory() -> Vec<Backing> {
     let entries = fs::read_dir("/dev/shm").into_iter().flatten().flatten();
     let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));

@@ -1,0 +1,77 @@
+//! `slipring gc`.
+
+use super::args::Collect;
+use super::failure::Failure;
+use super::rings::{self, Finding};
+use super::{output, table};
+use slipring::{Backing, Snapshot};
+use std::io::{self, BufRead};
+
+pub(crate) fn run(asked: &Collect) -> Result<(), Failure> {
+    let abandoned: Vec<_> = rings::named_or_all(&asked.rings)
+        .into_iter()
+        .filter_map(|ring| Some((abandoned(&ring, asked)?, ring)))
+        .collect();
+    if abandoned.is_empty() {
+        return output::print("every ring is in use\n");
+    }
+    let row = |(snapshot, ring): &(Box<Snapshot>, Backing)| {
+        [
+            ring.to_string(),
+            snapshot.len().to_string(),
+            output::time(rings::age(snapshot)),
+            output::bytes(snapshot.allocated),
+        ]
+    };
+    let rows: Vec<_> = abandoned.iter().map(row).collect();
+    let heading = ["RING", "DEPTH", "AGE", "MEMORY"];
+    output::print(&table::lay_out(heading, &heading[1..], &rows))?;
+
+    let may_go = |(snapshot, _): &&(Box<Snapshot>, Backing)| asked.force || snapshot.is_empty();
+    let going: Vec<_> = abandoned.iter().filter(may_go).collect();
+    let kept = abandoned.len() - going.len();
+    if kept > 0 {
+        output::print(&format!(
+            "{kept} with unread messages stay; --force removes them too\n"
+        ))?;
+    }
+    if going.is_empty() || !asked.yes && !is_agreed(going.len())? {
+        return Ok(());
+    }
+    for (_, ring) in going {
+        // Somebody may have come meanwhile.
+        if abandoned_still(ring, asked) {
+            slipring::unlink(ring).map_err(|error| Failure::unlink(ring, &error))?;
+            output::print(&format!("removed {ring}\n"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A ring that nobody holds, and that was not only just made.
+fn abandoned(ring: &Backing, asked: &Collect) -> Option<Box<Snapshot>> {
+    match rings::look(ring) {
+        Finding::Ring(snapshot) => {
+            let is_old = rings::age(&snapshot) >= asked.older;
+            (is_old && snapshot.alive() == 0).then_some(snapshot)
+        }
+        _ => None,
+    }
+}
+
+fn abandoned_still(ring: &Backing, asked: &Collect) -> bool {
+    let found = abandoned(ring, asked);
+    found.is_some_and(|snapshot| asked.force || snapshot.is_empty())
+}
+
+fn is_agreed(count: usize) -> Result<bool, Failure> {
+    let what = match count {
+        1 => "this ring".into(),
+        _ => format!("{count} rings"),
+    };
+    output::print(&format!("remove {what}? [y/N] "))?;
+    let mut answer = String::new();
+    let unread = |error| Failure::new(format!("standard input: {error}"));
+    io::stdin().lock().read_line(&mut answer).map_err(unread)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
