@@ -138,5 +138,8 @@ fn rings_that_nobody_holds_are_removed_if_one_agrees() {
     );
     assert!(held.path().exists());
     let nothing = collect(&[], "");
-    assert_eq!(nothing.text(), "every ring is in use\n");
+    assert_eq!(
+        nothing.text(),
+        "nothing to remove: every ring is in use, or was only just made\n"
+    );
 }

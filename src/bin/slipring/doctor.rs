@@ -53,7 +53,8 @@ pub(crate) fn run(asked: &Doctor) -> Result<(), Failure> {
     findings.extend(space(ring));
     print(&findings)?;
     match findings.iter().filter(|finding| finding.is_wrong).count() {
-        0 => output::print("nothing is wrong\n"),
+        0 if findings.is_empty() => output::print("nothing is wrong\n"),
+        0 => output::print("nothing needs mending\n"),
         1 => Err(Failure::of(ring, "something is wrong")),
         several => Err(Failure::of(ring, format!("{several} things are wrong"))),
     }

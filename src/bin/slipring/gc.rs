@@ -13,7 +13,7 @@ pub(crate) fn run(asked: &Collect) -> Result<(), Failure> {
         .filter_map(|ring| Some((abandoned(&ring, asked)?, ring)))
         .collect();
     if abandoned.is_empty() {
-        return output::print("every ring is in use\n");
+        return output::print("nothing to remove: every ring is in use, or was only just made\n");
     }
     let row = |(snapshot, ring): &(Box<Snapshot>, Backing)| {
         [
