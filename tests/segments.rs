@@ -5,10 +5,6 @@ mod support;
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::ptrace;
-use nix::sys::signal::{Signal, raise};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
 use slipring::error::{AttachError, CreateError, OpenError, TryPopError, UnlinkError};
 use slipring::spsc::Ring;
 use slipring::{Backing, Options, Peer, mpmc};
@@ -496,46 +492,6 @@ fn more_seats_than_a_set_may_have_semaphores_are_told() {
     .finish();
 }
 
-/// Lets a forked child that waits for it go on as far as to a system call.
-fn lead_to(child: Pid, call: c_long) {
-    assert!(matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..))));
-    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
-    loop {
-        ptrace::syscall(child, None).unwrap();
-        let stopped = waitpid(child, None).unwrap();
-        let is_at_call = matches!(stopped, WaitStatus::PtraceSyscall(_));
-        assert!(is_at_call, "{stopped:?} before {call}");
-        let info = ptrace::syscall_info(child).unwrap();
-        // SAFETY: at the entry of a call the kernel has filled in that part.
-        if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY && unsafe { info.u.entry.nr } == call as u64 {
-            return;
-        }
-    }
-}
-
-#[test]
-fn who_opens_a_ring_while_it_is_replaced_does_not_get_the_locks_of_the_next_one() {
-    let name = name();
-    let first = Ring::<u64>::create(&name, 4).unwrap();
-    let child = fork_child(|| {
-        ptrace::traceme().unwrap();
-        raise(Signal::SIGSTOP).unwrap();
-        // It has found the first, and not its semaphores.
-        match Ring::<u64>::open(&name) {
-            Err(OpenError::NotFound { .. }) => {}
-            Err(other) => panic!("{other}"),
-            Ok(ring) => assert_eq!(ring.capacity(), 8),
-        }
-    });
-    let pid = Pid::from_raw(child.pid() as i32);
-    lead_to(pid, libc::SYS_semget);
-    slipring::unlink(&name).unwrap();
-    let _second = Ring::<u64>::create(&name, 8).unwrap();
-    ptrace::detach(pid, None).unwrap();
-    assert_eq!(first.capacity(), 4);
-    child.finish();
-}
-
 #[test]
 fn another_user_may_do_what_the_mode_says() {
     if !is_root() {
@@ -570,4 +526,56 @@ fn another_user_may_do_what_the_mode_says() {
     })
     .finish();
     assert_eq!(consumer.pop(), Ok(7));
+}
+
+/// What musl's headers lack: which system call a traced process is about to make.
+#[cfg(target_env = "gnu")]
+mod led {
+    use super::*;
+    use nix::sys::ptrace;
+    use nix::sys::signal::{Signal, raise};
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::Pid;
+
+    /// Lets a forked child that waits for it go on as far as to a system call.
+    fn lead_to(child: Pid, call: c_long) {
+        assert!(matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..))));
+        ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
+        loop {
+            ptrace::syscall(child, None).unwrap();
+            let stopped = waitpid(child, None).unwrap();
+            let is_at_call = matches!(stopped, WaitStatus::PtraceSyscall(_));
+            assert!(is_at_call, "{stopped:?} before {call}");
+            let info = ptrace::syscall_info(child).unwrap();
+            // SAFETY: at the entry of a call the kernel has filled in that part.
+            if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY
+                && unsafe { info.u.entry.nr } == call as u64
+            {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn who_opens_a_ring_while_it_is_replaced_does_not_get_the_locks_of_the_next_one() {
+        let name = name();
+        let first = Ring::<u64>::create(&name, 4).unwrap();
+        let child = fork_child(|| {
+            ptrace::traceme().unwrap();
+            raise(Signal::SIGSTOP).unwrap();
+            // It has found the first, and not its semaphores.
+            match Ring::<u64>::open(&name) {
+                Err(OpenError::NotFound { .. }) => {}
+                Err(other) => panic!("{other}"),
+                Ok(ring) => assert_eq!(ring.capacity(), 8),
+            }
+        });
+        let pid = Pid::from_raw(child.pid() as i32);
+        lead_to(pid, libc::SYS_semget);
+        slipring::unlink(&name).unwrap();
+        let _second = Ring::<u64>::create(&name, 8).unwrap();
+        ptrace::detach(pid, None).unwrap();
+        assert_eq!(first.capacity(), 4);
+        child.finish();
+    }
 }
