@@ -547,10 +547,12 @@ mod led {
             let is_at_call = matches!(stopped, WaitStatus::PtraceSyscall(_));
             assert!(is_at_call, "{stopped:?} before {call}");
             let info = ptrace::syscall_info(child).unwrap();
+            if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+                continue;
+            }
             // SAFETY: at the entry of a call the kernel has filled in that part.
-            if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY
-                && unsafe { info.u.entry.nr } == call as u64
-            {
+            let entered = unsafe { info.u.entry.nr };
+            if entered == call as u64 {
                 return;
             }
         }
