@@ -94,6 +94,9 @@ pub trait Wire: ToOwned {
     /// Whether a message of this kind fits whatever it is.
     const ALWAYS_FITS: bool;
 
+    /// Whether a slot may be a cache line or more.
+    const MAY_BE_LINES: bool;
+
     /// Whether the message fits in a slot with room for `size` bytes.
     fn fits(&self, size: u32) -> bool;
 
@@ -152,6 +155,8 @@ impl<T: Pod> Wire for T {
 
     const ALWAYS_FITS: bool = true;
 
+    const MAY_BE_LINES: bool = size_of::<T>() + size_of::<u64>() >= 64;
+
     #[inline(always)]
     fn fits(&self, _size: u32) -> bool {
         true
@@ -200,6 +205,8 @@ impl Wire for [u8] {
     }
 
     const ALWAYS_FITS: bool = false;
+
+    const MAY_BE_LINES: bool = true;
 
     #[inline(always)]
     fn fits(&self, size: u32) -> bool {

@@ -164,6 +164,22 @@ mod bytes {
             forget_origin(into);
         }
 
+        /// Asks for the line of the first byte, which is about to be written. A hint, which touches
+        /// nothing.
+        #[inline(always)]
+        pub(crate) fn prefetch_for_writing(self) {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            // SAFETY: a hint, whatever the address is.
+            unsafe {
+                core::arch::asm!("prefetchw [{0}]", in(reg) self.0, options(nostack, preserves_flags));
+            }
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            // SAFETY: a hint, whatever the address is.
+            unsafe {
+                core::arch::asm!("prfm pstl1keep, [{0}]", in(reg) self.0, options(nostack, preserves_flags));
+            }
+        }
+
         /// Fills `len` bytes with zeroes.
         ///
         /// # Safety
@@ -207,6 +223,8 @@ mod bytes {
         pub(crate) unsafe fn at(at: *mut u8) -> Self {
             Self(at.cast::<Cell>())
         }
+
+        pub(crate) fn prefetch_for_writing(self) {}
 
         /// # Safety
         ///

@@ -5,7 +5,7 @@ use super::{Consumer, Producer, Protocol, patiently};
 use crate::attachment::Patience;
 use crate::error::{PopError, PushError, PushSliceError, TooLong, TryPopError, TryPushError};
 use crate::message::{Message, Payload};
-use crate::ring::{PopSide, PushSide};
+use crate::ring::{PopSide, PushSide, Words};
 use core::borrow::Borrow;
 
 impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
@@ -123,7 +123,11 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 message_size,
                 ..
             } = &mut *producer;
-            let run = writer.send_claimed(&end.station().for_pushing(), |slot| {
+            let words = Words {
+                are_lines: M::MAY_BE_LINES,
+                ..end.station().for_pushing()
+            };
+            let run = writer.send_claimed(&words, |slot| {
                 let message = messages[..most].get(sent)?.borrow();
                 end.admit().ok()?;
                 if let Err(refused) = fits(message, *message_size) {
@@ -270,7 +274,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         let consumer = &mut *batch.0;
         let mut received = 0;
         loop {
-            let words = consumer.end.station().for_popping();
+            let words = Words {
+                are_lines: M::MAY_BE_LINES,
+                ..consumer.end.station().for_popping()
+            };
             let run = consumer.reader.receive_taken(&words, |slot, len| {
                 // SAFETY: the ring was opened for the shape of `M`; `keep` is done with the
                 // payload when it returns.

@@ -7,7 +7,7 @@ use crate::error::{
 };
 use crate::message::{Message, Payload};
 use crate::ring::slot::TOMBSTONE;
-use crate::ring::{PopSide, within};
+use crate::ring::{PopSide, Words, within};
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;
@@ -404,14 +404,18 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if self.end.admit().is_err() {
             return None;
         }
-        let words = self.end.station().for_popping();
+        let words = Words {
+            are_lines: M::MAY_BE_LINES,
+            ..self.end.station().for_popping()
+        };
         let message = self.reader.receive_one(&words, |slot, len| {
             // SAFETY: the ring was opened for the shape of `M`; `read` is done with the payload
             // when it returns.
             unsafe { Payload::new(slot, len, self.message_size) }.map(read)
         });
         if message.is_some() {
-            self.announce();
+            let header = self.end.view().header();
+            header.not_full.0.notify(self.end.fences());
         }
         message
     }

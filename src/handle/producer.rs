@@ -7,7 +7,7 @@ use crate::error::{
     TooLong, TryPushError,
 };
 use crate::message::Message;
-use crate::ring::{PushSide, within};
+use crate::ring::{PushSide, Words, within};
 use crate::sync::{Bytes, Relaxed};
 use crate::terms::Peer;
 use core::cell::Cell;
@@ -308,7 +308,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         if self.may_push().is_err() {
             return false;
         }
-        let words = self.end.station().for_pushing();
+        let words = Words {
+            are_lines: M::MAY_BE_LINES,
+            ..self.end.station().for_pushing()
+        };
         let is_sent = self.writer.send_one(&words, |slot| {
             // SAFETY: the ring was opened for the shape of `M`, the claimed slot is this
             // producer's alone, and the message was found to fit.
@@ -316,7 +319,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             message.wire_len() as u32
         });
         if is_sent {
-            self.announce();
+            let header = self.end.view().header();
+            header.not_empty.0.notify(self.end.fences());
         }
         is_sent
     }

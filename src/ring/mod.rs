@@ -47,6 +47,9 @@ pub struct Words<'r> {
     pub(crate) index: &'r AtomicU64,
     /// The end's own; rings that need none leave it alone.
     pub(crate) intent: &'r Intent,
+    /// Whether a slot may be a cache line or more: then an end that is alone on its side asks for
+    /// lines ahead of its writing them. Of several slots in a line the later ones find it there.
+    pub(crate) are_lines: bool,
 }
 
 /// The private state of an end that pushes.
@@ -67,8 +70,9 @@ pub trait PushSide: Sized + Debug {
     /// until it is published or abandoned.
     fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
 
-    /// Publishes one message, which `fill` puts into the slot and says how long it is: if nothing
-    /// stands in the way. Why it did not, [`claim`](Self::claim) tells. `fill` does not panic.
+    /// Publishes one message, which `fill` puts into the slot and says how long it is, and
+    /// [tells](Self::tell) of it: if nothing stands in the way. What did,
+    /// [`claim`](Self::claim) says. `fill` does not panic.
     fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool;
 
     /// Publishes claimed slots, one after the other, as long as `fill` puts a message into the
@@ -113,8 +117,9 @@ pub trait PopSide: Sized + Debug {
     /// taken is this end's until it is released.
     fn take(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt>;
 
-    /// Gives one message to `read` and its slot back, if nothing stands in the way. Why it did not,
-    /// or what `read` made nothing of, [`take`](Self::take) tells. `read` does not panic.
+    /// Gives one message to `read` and its slot back, and [tells](Self::tell) of it, if nothing
+    /// stands in the way. What did, or what `read` made nothing of, [`take`](Self::take) says.
+    /// `read` does not panic.
     fn receive_one<R>(
         &mut self,
         words: &Words<'_>,

@@ -110,6 +110,7 @@ impl Memory {
             slots,
             index: &self.tail,
             intent: &self.intents[seat],
+            are_lines: true,
         }
     }
 

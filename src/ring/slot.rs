@@ -68,7 +68,13 @@ pub(crate) struct Slots {
     mask: u64,
     stride: usize,
     payload_offset: usize,
+    /// How many slots ahead a line is asked for.
+    reach: u64,
 }
+
+/// How many bytes ahead of where it works an end asks for the lines that it will write: as far as
+/// another core's line takes to come, while small messages are written or read.
+const REACH: usize = 512;
 
 // SAFETY: a slot is an atomic word and bytes that are reached by raw pointer, through unsafe
 // functions that ask for exclusive use. Nothing is tied to a thread.
@@ -93,12 +99,25 @@ impl Slots {
             mask: capacity - 1,
             stride,
             payload_offset,
+            reach: (REACH / stride).max(1) as u64,
         }
     }
 
     #[inline(always)]
     pub(crate) fn capacity(&self) -> u64 {
         self.mask + 1
+    }
+
+    /// An end that works at `position` will write the slots before `until`: asks for the line of
+    /// one some way ahead, which takes it from whoever has it. Until a line is there, each store
+    /// after one to it waits in the processor's queue, and when that is full, everything does.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, position: u64, until: u64) {
+        if until.wrapping_sub(position) > self.reach {
+            self.at(position.wrapping_add(self.reach))
+                .payload
+                .prefetch_for_writing();
+        }
     }
 
     /// The slot of a position; any position has one.

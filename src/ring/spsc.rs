@@ -113,12 +113,19 @@ impl PushSide for Writer {
 
     #[inline(always)]
     fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
-        let is_free = matches!(self.claim(words, 1), Ok(true));
-        if is_free {
-            let len = fill(self.slot(words).payload());
-            self.publish(words, len);
+        let position = self.position;
+        if position == self.free_until && !matches!(self.look(words.slots), Ok(true)) {
+            return false;
         }
-        is_free
+        if words.are_lines {
+            words.slots.prefetch(position, self.free_until);
+        }
+        let slot = words.slots.at(position);
+        let len = fill(slot.payload());
+        slot.publish(position, len);
+        self.position = position.wrapping_add(1);
+        self.tell(words);
+        true
     }
 
     #[inline(always)]
@@ -129,6 +136,9 @@ impl PushSide for Writer {
     ) -> u64 {
         let mut sent = 0;
         while self.position != self.free_until {
+            if words.are_lines {
+                words.slots.prefetch(self.position, self.free_until);
+            }
             let Some(len) = fill(self.slot(words).payload()) else {
                 break;
             };
@@ -161,12 +171,41 @@ impl PushSide for Writer {
     }
 }
 
-/// The consumer's private state. It asks for one slot at a time: the word lies beside the
-/// payload, which has to come in any case, and looking further ahead takes lines away that
-/// the producer is writing.
+/// The consumer's private state. It looks at each slot's word, which lies beside the payload.
 #[derive(Debug)]
 pub struct Reader {
     position: u64,
+    /// The slots from `position` up to here were full: their lines may be asked for.
+    full_until: u64,
+    /// How far ahead to look next time, as the [`Writer`]'s.
+    probe: u64,
+}
+
+impl Reader {
+    /// Asks for a line that it will write, when it gives the slots back.
+    #[inline(always)]
+    fn prefetch(&mut self, slots: &Slots) {
+        let known = self.full_until.wrapping_sub(self.position) as i64;
+        if known <= 0 {
+            self.look_ahead(slots);
+        }
+        slots.prefetch(self.position, self.full_until);
+    }
+
+    /// Looks how many messages wait. The producer publishes in order, so the last one answers for
+    /// all. What follows is no more than which lines to ask for: one that the producer is still
+    /// writing would only be taken from it.
+    #[inline(never)]
+    fn look_ahead(&mut self, slots: &Slots) {
+        let last = self.position.wrapping_add(self.probe - 1);
+        if slots.at(last).stamp().ahead_of(last) == 1 {
+            self.full_until = last.wrapping_add(1);
+            self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
+        } else {
+            self.full_until = self.position.wrapping_add(1);
+            self.probe = (self.probe / 2).max(2);
+        }
+    }
 }
 
 impl PopSide for Reader {
@@ -184,7 +223,11 @@ impl PopSide for Reader {
                 _ => None,
             },
         )?;
-        Ok(Self { position })
+        Ok(Self {
+            position,
+            full_until: position,
+            probe: 2,
+        })
     }
 
     #[inline(always)]
@@ -213,9 +256,19 @@ impl PopSide for Reader {
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
     ) -> Option<R> {
-        let len = self.take(words, 1).ok().flatten()?;
-        let message = read(self.slot(words).payload(), len)?;
-        self.release(words);
+        let position = self.position;
+        let slot = words.slots.at(position);
+        let stamp = slot.stamp();
+        if stamp.ahead_of(position) != 1 {
+            return None;
+        }
+        if words.are_lines {
+            self.prefetch(words.slots);
+        }
+        let message = read(slot.payload(), stamp.len())?;
+        slot.release(position, words.slots.capacity());
+        self.position = position.wrapping_add(1);
+        self.tell(words);
         Some(message)
     }
 
@@ -227,6 +280,9 @@ impl PopSide for Reader {
     ) -> u64 {
         let mut received = 0;
         while let Ok(Some(len)) = self.take(words, 1) {
+            if words.are_lines {
+                self.prefetch(words.slots);
+            }
             if !keep(self.slot(words).payload(), len) {
                 break;
             }
