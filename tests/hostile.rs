@@ -249,3 +249,26 @@ fn a_hint_that_lags_up_to_a_lap_misleads_nobody() {
         }
     }
 }
+
+/// Whoever dies within its first batch leaves the hint that it found: each of several in a row, for whom it
+/// must not be a lap and another that it lags.
+#[test]
+fn hints_do_not_lag_further_with_each_holder_that_dies_untold() {
+    for first in POSITIONS {
+        let (_name, file, ring) = values::<Spsc>(first);
+        for _ in 0..4 {
+            let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+            let found = [TAIL, HEAD].map(|hint| {
+                let mut position = [0; 8];
+                file.read_exact_at(&mut position, hint).unwrap();
+                (hint, position)
+            });
+            producer.push_slice(&[1, 2, 3, 4]).unwrap();
+            assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+            drop((producer, consumer));
+            for (hint, position) in found {
+                file.write_all_at(&position, hint).unwrap();
+            }
+        }
+    }
+}
