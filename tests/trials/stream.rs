@@ -5,7 +5,7 @@ mod framing;
 
 use super::choices::Choices;
 use framing::{Cutter, Framing};
-use slipring::spsc::Ring;
+use slipring::spsc::{Consumer, Producer, Ring};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
@@ -14,8 +14,15 @@ const LONGEST: [usize; 7] = [1, 2, 3, 8, 64, 1000, 70_000];
 const CAPACITY: usize = 4;
 
 thread_local! {
-    /// A ring for each length: to make one takes longer than to use it.
-    static RINGS: RefCell<BTreeMap<usize, Ring<[u8]>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The ends of a ring for each length: to make one takes longer than to use it.
+    static RINGS: RefCell<BTreeMap<usize, Ends>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+type Ends = (Producer<[u8]>, Consumer<[u8]>);
+
+fn ends(longest: usize) -> Ends {
+    let ring = Ring::<[u8]>::create("memfd:", CAPACITY, longest).unwrap();
+    (ring.producer().unwrap(), ring.consumer().unwrap())
 }
 
 /// Input that comes a few bytes at a time.
@@ -112,10 +119,7 @@ fn cut(mut cutter: Cutter<Trickle<'_>>, longest: usize) -> (Vec<Vec<u8>>, Option
 /// Sends and receives as the tool does, and puts together what comes out.
 fn pass_through(messages: &[Vec<u8>], framing: Framing, longest: usize) -> Vec<u8> {
     RINGS.with_borrow_mut(|rings| {
-        let ring = rings.entry(longest).or_insert_with(|| {
-            Ring::<[u8]>::create("memfd:", CAPACITY, longest).expect("a ring of one's own")
-        });
-        let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+        let (producer, consumer) = rings.entry(longest).or_insert_with(|| ends(longest));
         let (mut output, mut message) = (Vec::new(), Vec::new());
         for some in messages.chunks(CAPACITY) {
             for one in some {
