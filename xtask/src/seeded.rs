@@ -28,13 +28,21 @@ const SEEDED: &[Seeded] = &[
     },
     Seeded {
         mistake: Mistake {
-            name: "the size that a header tells is not compared with what follows from it",
+            name: "an object may be shorter than its header says",
             file: "src/layout.rs",
-            right: "if identity.total_len != geometry.total_len() {",
-            wrong: "if identity.total_len > geometry.total_len() {",
+            right: "        if size < identity.total_len {
+            return Err(OpenError::Truncated {
+                expected: identity.total_len,
+                found: size,
+            });
+        }
+        let rounded = identity.total_len.next_multiple_of(page);
+        if size != identity.total_len && size != rounded {",
+            wrong: "        let rounded = identity.total_len.next_multiple_of(page);
+        if size > rounded {",
         },
         test: "scribbler",
-        filter: "an_object",
+        filter: "a_file",
     },
     Seeded {
         mistake: Mistake {
@@ -52,6 +60,16 @@ const SEEDED: &[Seeded] = &[
             file: "src/ring/mod.rs",
             right: "above if above <= u64::MAX / 2 => capacity as usize,",
             wrong: "above if above <= u64::MAX / 2 => above as usize,",
+        },
+        test: "scribbler",
+        filter: "a_scribbler",
+    },
+    Seeded {
+        mistake: Mistake {
+            name: "who only looks believes a length",
+            file: "src/observer.rs",
+            right: "            forged if forged > self.geometry.shape.size => return Ok(Peek::Gone),\n",
+            wrong: "",
         },
         test: "scribbler",
         filter: "a_scribbler",
