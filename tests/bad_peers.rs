@@ -3,7 +3,6 @@
 
 #[macro_use]
 mod kinds;
-mod naming;
 mod support;
 mod tampering;
 

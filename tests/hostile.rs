@@ -13,7 +13,7 @@ use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopErro
 use slipring::{Protocol, Ring, Spsc};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use tampering::{CAPACITY, options, slot, values, word};
+use tampering::{CAPACITY, options, slot, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
@@ -46,6 +46,14 @@ for_each_kind! {
         what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle
     ;
     everywhere:
+}
+
+/// A ring of four values at `first`, with its bytes.
+fn values<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
+    let name = Name::new();
+    let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();
+    let file = name.file();
+    (name, file, ring)
 }
 
 /// The stamps of a slot that holds the message of a lap ago, and of one that is free for it.

@@ -9,10 +9,10 @@ mod tampering;
 mod trials;
 
 use bounded::bounded;
+use naming::Name;
 use proptest::prelude::*;
 use proptest::sample::select;
-use slipring::{Ring, Spsc};
-use tampering::values;
+use slipring::spsc::Ring;
 
 /// Any word, and those at which something turns over.
 fn words() -> impl Strategy<Value = u64> {
@@ -63,10 +63,10 @@ proptest! {
 
     #[test]
     fn a_file_of_any_size_is_opened_or_refused(size in 0..0x4000_u64) {
-        let (name, file, ring) = values::<Spsc>(0);
-        drop(ring);
-        file.set_len(size).unwrap();
-        prop_assert_eq!(Ring::<u64, Spsc>::open(&name).is_ok(), size == 0x2000);
+        let name = Name::new();
+        Ring::<u64>::create(&name, 4).unwrap();
+        name.file().set_len(size).unwrap();
+        prop_assert_eq!(Ring::<u64>::open(&name).is_ok(), size == 0x2000);
     }
 
     #[test]

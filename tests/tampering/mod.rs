@@ -3,9 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use crate::kinds::is_mpmc;
-use crate::naming::Name;
-use slipring::{Options, Protocol, Ring};
-use std::fs::File;
+use slipring::{Options, Protocol};
 
 pub(crate) const SLOTS: u64 = 0x1000;
 /// Bytes from one slot of a ring of `u64` or of 8-byte strings to the next.
@@ -34,14 +32,6 @@ pub(crate) fn options<P: Protocol>(first: u64) -> Options {
         true => options.producers(SEATS).consumers(SEATS),
         false => options,
     }
-}
-
-/// A ring of four values at `first`, with its bytes.
-pub(crate) fn values<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
-    let name = Name::new();
-    let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();
-    let file = name.file();
-    (name, file, ring)
 }
 
 /// Where a seat's entry says what is claimed: the first position plus 1, and how many.
