@@ -94,6 +94,8 @@ mod seat;
 #[cfg(not(any(loom, shuttle)))]
 pub mod spsc;
 
+#[cfg(fuzzing)]
+pub use self::sync::steps;
 pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{

@@ -21,6 +21,26 @@ pub(crate) mod modelling;
 #[cfg(any(loom, shuttle))]
 pub(crate) mod mortality;
 
+/// How often this thread has looked at a slot or at an intent. Every loop over shared bytes does either, so
+/// a fuzzer, which builds with its own `cfg`, can bound what an operation takes without a clock.
+#[cfg(fuzzing)]
+pub mod steps {
+    use core::cell::Cell;
+
+    thread_local! {
+        static TAKEN: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn take() {
+        TAKEN.set(TAKEN.get() + 1);
+    }
+
+    /// The steps of the calling thread so far.
+    pub fn taken() -> u64 {
+        TAKEN.get()
+    }
+}
+
 #[cfg(not(loom))]
 mod bytes {
     use core::mem::MaybeUninit;

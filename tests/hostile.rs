@@ -13,7 +13,7 @@ use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopErro
 use slipring::{Protocol, Ring, Spsc};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use tampering::{CAPACITY, options, slot, values, word};
+use tampering::{CAPACITY, options, slot, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
@@ -46,6 +46,14 @@ for_each_kind! {
         what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle
     ;
     everywhere:
+}
+
+/// A ring of four values at `first`, with its bytes.
+fn values<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
+    let name = Name::new();
+    let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();
+    let file = name.file();
+    (name, file, ring)
 }
 
 /// The stamps of a slot that holds the message of a lap ago, and of one that is free for it.
@@ -245,6 +253,29 @@ fn a_hint_that_lags_up_to_a_lap_misleads_nobody() {
                 let mut expected = messages[popped as usize..].to_vec();
                 expected.extend((pushed - popped < 4).then_some(100));
                 assert_eq!(consumer.try_iter().collect::<Vec<_>>(), expected);
+            }
+        }
+    }
+}
+
+/// Whoever dies within its first batch leaves the hint that it found: each of several in a row, for whom it
+/// must not be a lap and another that it lags.
+#[test]
+fn hints_do_not_lag_further_with_each_holder_that_dies_untold() {
+    for first in POSITIONS {
+        let (_name, file, ring) = values::<Spsc>(first);
+        for _ in 0..4 {
+            let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+            let found = [TAIL, HEAD].map(|hint| {
+                let mut position = [0; 8];
+                file.read_exact_at(&mut position, hint).unwrap();
+                (hint, position)
+            });
+            producer.push_slice(&[1, 2, 3, 4]).unwrap();
+            assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+            drop((producer, consumer));
+            for (hint, position) in found {
+                file.write_all_at(&position, hint).unwrap();
             }
         }
     }

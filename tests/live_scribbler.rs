@@ -1,67 +1,102 @@
-//! A peer that writes anything anywhere while others use the ring: nobody is stopped for good.
+//! A process that writes anything anywhere while others use the ring: nobody crashes, and nobody is stopped for
+//! good.
 
-mod bounded;
 #[macro_use]
 mod kinds;
-mod naming;
+mod support;
 mod tampering;
 
-use bounded::bounded;
 use core::time::Duration;
 use kinds::is_mpmc;
-use naming::Name;
-use slipring::{Mpmc, Peer, Protocol, Ring};
+use slipring::{Protocol, Ring};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use support::{Dice, Forked, Name, fork_child};
 use tampering::{SEATS, SLOTS, intent, options, slot, word};
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
 const NOT_EMPTY: u64 = 0x180;
 const NOT_FULL: u64 = 0x200;
+const STATUS: u64 = 0x280;
 /// Who came and went, and whether messages wait for a consumer.
 const ROLLS: u64 = 0x284;
 const ENTRIES: u64 = 0x400;
 const SOON: Duration = Duration::from_millis(1);
+const CAPACITY: usize = tampering::CAPACITY as usize;
 
 for_each_kind! {
-    names from naming;;
+    names from support;;
     files:
         a_scribbler_during_operations_stops_nobody_for_good
     ;
     everywhere:
 }
 
-/// Tells threads to stop, also if the one that waits for them panics.
-struct StopsAtTheEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopsAtTheEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+fn produce<P: Protocol>(ring: &Ring<u64, P>) {
+    let Ok(mut producer) = ring.producer() else {
+        return;
+    };
+    for _ in 0..25 {
+        let _ = producer.try_push(&1);
+        let _ = producer.try_claim().map(|mut claim| claim.write(&2));
+        let _ = producer.try_push_slice(&[1; 5]);
     }
+    let _ = producer.push_timeout(&1, SOON);
+    assert!(producer.len() <= CAPACITY && ring.len() <= CAPACITY);
+    assert!(producer.peer().is_ok());
 }
 
-fn push_and_pop<P: Protocol>(ring: &Ring<u64, P>) {
-    let (producer, consumer) = (ring.producer(), ring.consumer());
-    if let Ok(mut producer) = producer {
-        for _ in 0..25 {
-            let _ = producer.try_push(&1);
-            let _ = producer.try_claim().map(|mut claim| claim.write(&2));
-            let _ = producer.try_push_slice(&[1; 5]);
-        }
-        let _ = producer.push_timeout(&1, SOON);
-        assert!(producer.len() <= 4 && ring.len() <= 4);
-        assert!(producer.peer().is_ok_and(|peer| peer != Peer::Closed));
+fn consume<P: Protocol>(ring: &Ring<u64, P>) {
+    let Ok(mut consumer) = ring.consumer() else {
+        return;
+    };
+    for _ in 0..25 {
+        let _ = consumer.try_pop();
+        let _ = consumer.try_pop_slice(&mut [0; 3]);
+        let _ = consumer.try_read().map(|guard| guard.put_back());
     }
-    if let Ok(mut consumer) = consumer {
-        for _ in 0..25 {
-            let _ = consumer.try_pop();
-            let _ = consumer.try_pop_slice(&mut [0; 3]);
-            let _ = consumer.try_read().map(|guard| guard.put_back());
+    let _ = consumer.pop_timeout(SOON);
+    assert!(consumer.len() <= CAPACITY);
+    assert!(consumer.peer().is_ok());
+}
+
+/// Two processes of each role, or one if there are seats for no more. Each ends in good order, before the
+/// test is given up.
+fn use_it<P: Protocol>(name: &Name) -> Vec<Forked> {
+    let many = if is_mpmc::<P>() { 2 } else { 1 };
+    let user = |body: fn(&Ring<u64, P>)| {
+        fork_child(|| {
+            let ring = Ring::<u64, P>::open(name).unwrap();
+            (0..5).for_each(|_| body(&ring));
+        })
+    };
+    let producers = (0..many).map(|_| user(produce));
+    let consumers = (0..many).map(|_| user(consume));
+    producers.chain(consumers).collect()
+}
+
+/// Stores into some bytes of a ring until it is killed.
+fn scribble(file: &File, at: u64, len: u64) -> ! {
+    let mut dice = Dice::new(at);
+    loop {
+        let any = dice.below(1 << 32) << 32 | dice.below(1 << 32);
+        let near = dice.below(2) == 0;
+        // Slots flip between free and full, positions are near, the rest takes any value.
+        let word = match at {
+            SLOTS => word(0, dice.below(2) as i64, 8),
+            TAIL | HEAD if near => dice.below(16).to_le_bytes(),
+            ENTRIES.. if near => dice.below(32).to_le_bytes(),
+            _ => any.to_le_bytes(),
+        };
+        let words = len / 4;
+        let chosen = dice.below(words);
+        for place in 0..words {
+            // All of a few words, and one of many.
+            if words <= 8 || place == chosen {
+                file.write_all_at(&word[..4], at + place * 4).unwrap();
+            }
         }
-        let _ = consumer.pop_timeout(SOON);
-        assert!(consumer.len() <= 4);
     }
 }
 
@@ -75,6 +110,7 @@ fn a_scribbler_during_operations_stops_nobody_for_good<P: Protocol>() {
         (HEAD, 8),
         (NOT_EMPTY, 4),
         (NOT_FULL, 4),
+        (STATUS, 4),
         (ROLLS, 12),
         (ENTRIES, 0x20),
         (ENTRIES + 0x80 * consumer, 0x20),
@@ -82,46 +118,21 @@ fn a_scribbler_during_operations_stops_nobody_for_good<P: Protocol>() {
         (intent(1).0, 16),
         (intent(consumer).0, 16),
         (slot(0), 8),
+        // Whatever lives, here and there.
+        (TAIL, STATUS - TAIL + 0x80),
+        (ENTRIES, 0x80 * 2 * u64::from(SEATS)),
+        (slot(0), 0x40),
     ] {
-        let name = Name::new();
+        let name = Name::new("scribbled");
         let options = options::<P>(0).liveness_interval(Duration::from_micros(200));
         let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
-        let file = name.file();
-        let over = AtomicBool::new(false);
-        let scribble = || {
-            let mut noise = 1_u64;
-            while !over.load(Ordering::Relaxed) {
-                noise = noise
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                // Slots flip between free and full, positions are near, the rest takes any value.
-                let word = match at {
-                    SLOTS => word(0, (noise >> 60) as i64 & 1, 8),
-                    TAIL | HEAD if noise >> 63 == 0 => (noise >> 60).to_le_bytes(),
-                    ENTRIES.. if noise >> 63 == 0 => (noise >> 58 & 31).to_le_bytes(),
-                    _ => (noise >> 20).to_le_bytes(),
-                };
-                for at in (at..at + len).step_by(4) {
-                    file.write_all_at(&word[..4], at).unwrap();
-                }
-            }
-        };
-        bounded(|| {
-            thread::scope(|scope| {
-                scope.spawn(scribble);
-                let _stops = StopsAtTheEnd(&over);
-                let use_it = || (0..10).for_each(|_| push_and_pop(&ring));
-                let others = is_mpmc::<P>().then(|| scope.spawn(use_it));
-                use_it();
-                if let Some(others) = others {
-                    others.join().unwrap();
-                }
-            })
-        });
-        if is_mpmc::<P>() {
-            // Whatever was forged, someone who recovers comes to an end.
-            let ring = Ring::<u64, Mpmc>::open(&name);
-            bounded(|| ring.unwrap().recover().unwrap());
-        }
+        let file = OpenOptions::new().write(true).open(name.path()).unwrap();
+        let scribbler = fork_child(|| scribble(&file, at, len));
+        use_it::<P>(&name).into_iter().for_each(Forked::finish);
+        // While it goes on, and when it has ended: whatever was forged, recovery comes to an end.
+        slipring::recover(&name).unwrap();
+        drop(scribbler);
+        slipring::recover(&name).unwrap();
+        assert!(ring.len() <= CAPACITY);
     }
 }

@@ -184,8 +184,8 @@ impl View {
 
     #[inline(always)]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: a mapping starts with a header; live words are atomic, and the constant
-        // lines are never looked at through this reference.
+        // SAFETY: a mapping starts with a header, and stays while the view is in use; live words
+        // are atomic, and the constant lines are never looked at through this reference.
         unsafe { self.header.as_ref() }
     }
 
@@ -197,11 +197,11 @@ impl View {
     /// The entry of a seat, which must be one of the ring's.
     pub(crate) fn entry(&self, seat: u32) -> &Entry {
         assert!(seat < self.participants);
-        // SAFETY: the entries follow the header.
+        // SAFETY: the entries follow the header, inside the mapping.
         let first = unsafe { self.header.add(1) }.cast::<Entry>();
-        // SAFETY: there are as many as participants.
+        // SAFETY: there are as many as participants, which the seat is below.
         let entry = unsafe { first.add(seat as usize) };
-        // SAFETY: all fields are atomic.
+        // SAFETY: all fields are atomic, and the mapping stays while the view is in use.
         unsafe { entry.as_ref() }
     }
 
@@ -247,11 +247,12 @@ impl View {
         let header = self.header();
         header.tail.0.store(first, Relaxed);
         header.head.0.store(first, Relaxed);
-        // SAFETY: nobody else writes to the mapping yet.
+        // SAFETY: inside the header and aligned like it; nobody else has the ring before it has a name, or its
+        // magic, but who waits for the first word.
         unsafe { header.settings.get().write(described.settings) };
         let identity = header.identity.0.get();
         let (magic, unfinished) = described.identity.without_magic();
-        // SAFETY: as above.
+        // SAFETY: as above; the first word stays 0.
         unsafe { identity.write(unfinished) };
         // SAFETY: the identity begins with the magic, aligned for a word.
         let first_word = unsafe { AtomicU64::from_ptr(identity.cast()) };

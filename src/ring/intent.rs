@@ -85,6 +85,8 @@ impl Intent {
     /// What stands, as far as it can be believed.
     #[inline(always)]
     pub(crate) fn read(&self, capacity: u64) -> Option<Run> {
+        #[cfg(fuzzing)]
+        crate::sync::steps::take();
         let start = self.after_start.load(Acquire).checked_sub(1)?; // A
         Some(Run::believed(start, self.count.load(Acquire), capacity)) // B
     }

@@ -123,6 +123,8 @@ impl Slots {
     /// The slot of a position; any position has one.
     #[inline(always)]
     pub(crate) fn at(&self, position: u64) -> Slot<'_> {
+        #[cfg(fuzzing)]
+        crate::sync::steps::take();
         let offset = (position & self.mask) as usize * self.stride;
         // SAFETY: the mask keeps the index below the capacity.
         let start = unsafe { self.base.add(offset) };

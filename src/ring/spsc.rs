@@ -9,7 +9,8 @@
 //!
 //! A half-written message was never published. A message being read has not been given back.
 //! So the next holder of either end walks up from the hint to the first slot that its
-//! predecessor was not done with, and goes on there.
+//! predecessor was not done with, and goes on there. Before anything else it stores the hint: if it
+//! died untold as well, its own lap would come to its predecessor's.
 //!
 //! # Ordering
 //!
@@ -83,11 +84,13 @@ impl PushSide for Writer {
                 _ => None,
             },
         )?;
-        Ok(Self {
+        let writer = Self {
             position,
             free_until: position,
             probe: 1,
-        })
+        };
+        writer.tell(words);
+        Ok(writer)
     }
 
     #[inline(always)]
@@ -223,11 +226,13 @@ impl PopSide for Reader {
                 _ => None,
             },
         )?;
-        Ok(Self {
+        let reader = Self {
             position,
             full_until: position,
             probe: 2,
-        })
+        };
+        reader.tell(words);
+        Ok(reader)
     }
 
     #[inline(always)]

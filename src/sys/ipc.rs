@@ -97,7 +97,8 @@ pub(crate) fn remove_segment(id: i32) -> Result<(), Errno> {
 /// From `at` on, as many bytes as the segment takes are mapped, and nothing refers to them.
 pub(crate) unsafe fn attach(id: i32, at: NonNull<u8>, is_writable: bool) -> Result<(), Errno> {
     let access = if is_writable { 0 } else { libc::SHM_RDONLY };
-    // SAFETY: as promised by the caller.
+    // SAFETY: what is mapped there, and is replaced, is as large as the segment and nobody's, by this
+    // function's contract.
     let attached = unsafe { libc::shmat(id, at.as_ptr().cast(), libc::SHM_REMAP | access) };
     match attached.addr() as isize {
         -1 => Err(Errno::last()),

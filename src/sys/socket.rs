@@ -2,7 +2,6 @@
 
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc::{self, iovec, msghdr};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -13,7 +12,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 const ALONG: [u8; 1] = *b"R";
 
 /// As many descriptors as the kernel lets one message have.
-const MOST: usize = 253;
+const MOST: u32 = 253;
+
+/// The words in which that many come.
+const ROOM: usize = {
+    // SAFETY: computes a size.
+    let bytes = unsafe { libc::CMSG_SPACE(MOST * size_of::<RawFd>() as u32) };
+    (bytes as usize).div_ceil(size_of::<u64>())
+};
 
 /// Sends a descriptor. Waits as the socket does.
 pub(crate) fn send(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
@@ -33,7 +39,8 @@ pub(crate) fn send(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), 
 /// as the socket does.
 pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> {
     // Room for all that may come: what does not fit would be open all the same, and nobody's.
-    let mut room = cmsg_space!([RawFd; MOST]);
+    // Of words, since the headers in it are looked at in place.
+    let mut room = [0_u64; ROOM];
     let mut along = ALONG;
     let mut slice = iovec {
         iov_base: along.as_mut_ptr().cast(),
@@ -44,7 +51,7 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
     message.msg_iov = &raw mut slice;
     message.msg_iovlen = 1;
     message.msg_control = room.as_mut_ptr().cast();
-    message.msg_controllen = room.capacity() as _;
+    message.msg_controllen = size_of_val(&room) as _;
     let socket = socket.as_fd().as_raw_fd();
     let bytes = loop {
         // SAFETY: the message has room for what it says, until the call is over.
@@ -63,10 +70,10 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
     Ok((!is_over).then_some(descriptors))
 }
 
-/// What came with a message that the kernel has just filled in, also if more did not.
+/// What came with a message that the kernel has just filled in, into words, also if more did not.
 fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
     let mut descriptors = Vec::new();
-    // SAFETY: the kernel has filled in the message.
+    // SAFETY: the kernel has filled in the message, and its room is aligned for headers.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while let Some(found) = NonNull::new(next) {
         // SAFETY: inside the room of the message.
@@ -86,7 +93,7 @@ fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
                 descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
-        // SAFETY: the header is the message's.
+        // SAFETY: the header is the message's, which says where its room ends.
         next = unsafe { libc::CMSG_NXTHDR(message, found.as_ptr()) };
     }
     descriptors

@@ -12,6 +12,8 @@ pub(crate) trait Numbered:
 {
     const LONGEST: usize;
     fn of(number: u64) -> Self::Owned;
+    /// The message as it lies in a slot.
+    fn bytes(number: u64) -> Vec<u8>;
     /// Claims a slot, writes the message in place, and commits if it is to.
     fn write(producer: &mut Producer<Self>, number: u64, end: ClaimEnd) -> bool;
 }
@@ -21,6 +23,10 @@ impl Numbered for u64 {
 
     fn of(number: u64) -> u64 {
         number ^ 0x5555_5555_5555_5555
+    }
+
+    fn bytes(number: u64) -> Vec<u8> {
+        Self::of(number).to_le_bytes().into()
     }
 
     fn write(producer: &mut Producer<u64>, number: u64, end: ClaimEnd) -> bool {
@@ -43,6 +49,10 @@ impl Numbered for [u8] {
     fn of(number: u64) -> Vec<u8> {
         let len = (number * 7) as usize % (Self::LONGEST + 1);
         (0..len).map(|at| (number as usize + at) as u8).collect()
+    }
+
+    fn bytes(number: u64) -> Vec<u8> {
+        Self::of(number)
     }
 
     fn write(producer: &mut Producer<[u8]>, number: u64, end: ClaimEnd) -> bool {

@@ -1,14 +1,10 @@
 //! A small ring whose bytes a test writes, as a broken peer would.
 
-use crate::kinds::is_mpmc;
-use crate::naming::Name;
-use slipring::{Options, Protocol, Ring};
-use std::fs::File;
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
-#[allow(
-    dead_code,
-    reason = "not every test file goes beyond the slots it asks for"
-)]
+use crate::kinds::is_mpmc;
+use slipring::{Options, Protocol};
+
 pub(crate) const SLOTS: u64 = 0x1000;
 /// Bytes from one slot of a ring of `u64` or of 8-byte strings to the next.
 pub(crate) const STRIDE: u64 = 16;
@@ -38,17 +34,7 @@ pub(crate) fn options<P: Protocol>(first: u64) -> Options {
     }
 }
 
-/// A ring of four values at `first`, with its bytes.
-#[allow(dead_code, reason = "not every test file has values")]
-pub(crate) fn values<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
-    let name = Name::new();
-    let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();
-    let file = name.file();
-    (name, file, ring)
-}
-
 /// Where a seat's entry says what is claimed: the first position plus 1, and how many.
-#[allow(dead_code, reason = "not every test file forges intents")]
 pub(crate) fn intent(seat: u64) -> (u64, u64) {
     let entry = 0x400 + 0x80 * seat;
     (entry + 0x20, entry + 0x28)

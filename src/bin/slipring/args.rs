@@ -1,5 +1,6 @@
 //! What the command line says.
 
+use super::framing::Framing;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slipring::Backing;
 use std::time::Duration;
@@ -171,6 +172,16 @@ pub(crate) struct Transfer {
     pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) size: Size,
+}
+
+impl Transfer {
+    pub(crate) fn framing(&self) -> Framing {
+        match self {
+            Self { lines: true, .. } => Framing::Lines,
+            Self { frames: true, .. } => Framing::Frames,
+            _ => Framing::Bytes,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

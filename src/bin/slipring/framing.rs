@@ -1,10 +1,6 @@
 //! How messages are cut out of a stream, and put back into one.
 
-use super::args::Transfer;
-use super::signals;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -14,61 +10,6 @@ pub(crate) enum Framing {
     Lines,
     /// Four bytes for the length, little-endian, then as many.
     Frames,
-}
-
-impl Framing {
-    pub(crate) fn asked(transfer: &Transfer) -> Self {
-        match transfer {
-            Transfer { lines: true, .. } => Self::Lines,
-            Transfer { frames: true, .. } => Self::Frames,
-            _ => Self::Bytes,
-        }
-    }
-}
-
-/// A standard stream without a buffer of its own, on which waiting ends when the process is asked to.
-#[derive(Debug)]
-pub(crate) struct Stream(File);
-
-impl Stream {
-    pub(crate) fn of(stream: impl AsFd) -> io::Result<Self> {
-        Ok(Self(stream.as_fd().try_clone_to_owned()?.into()))
-    }
-
-    /// How many bytes there are to be read, if that is known.
-    pub(crate) fn size(&self) -> Option<u64> {
-        let about = self.0.metadata().ok()?;
-        about.is_file().then_some(about.len())
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        unless_ended(|| self.0.read(bytes))
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        unless_ended(|| self.0.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-/// Does it again when it was interrupted, but not when the process is to end.
-fn unless_ended(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    loop {
-        if signals::received().is_some() {
-            return Err(io::Error::other("asked to end"));
-        }
-        match act() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
 }
 
 /// Messages out of a stream.

@@ -20,6 +20,7 @@ mod rings;
 mod send;
 mod signals;
 mod stat;
+mod stream;
 mod table;
 mod tap;
 mod top;

@@ -2,8 +2,9 @@
 
 use super::args::{Receive, Transfer};
 use super::failure::Failure;
-use super::framing::{self, Framing, Stream};
+use super::framing;
 use super::signals;
+use super::stream::Stream;
 use super::transfer::{self, Deadline, Joined};
 use nix::sys::signal::Signal;
 use slipring::error::{Disconnected, PopTimeoutError};
@@ -81,7 +82,7 @@ fn receive_all<P: Protocol>(
     joined: &Joined,
     asked: &Transfer,
 ) -> Result<(), Stop> {
-    let framing = Framing::asked(asked);
+    let framing = asked.framing();
     let mut output = Stream::of(io::stdout()).map_err(Stop::Output)?;
     let mut message = Vec::new();
     let mut deadline = Deadline::after(asked.timeout);

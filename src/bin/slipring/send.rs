@@ -2,8 +2,9 @@
 
 use super::args::{Send, Transfer};
 use super::failure::Failure;
-use super::framing::{Cutter, Framing, Stream};
+use super::framing::Cutter;
 use super::signals;
+use super::stream::Stream;
 use super::transfer::{self, Deadline, Joined};
 use indicatif::{ProgressBar, ProgressStyle};
 use slipring::error::{Disconnected, PushTimeoutError};
@@ -68,7 +69,7 @@ fn send_all<P: Protocol>(
     let unread = |error| Failure::new(format!("standard input: {error}"));
     let input = Stream::of(std::io::stdin()).map_err(unread)?;
     let bar = progress(input.size());
-    let mut cutter = Cutter::new(input, Framing::asked(asked), longest);
+    let mut cutter = Cutter::new(input, asked.framing(), longest);
     let mut message = Vec::new();
     let mut sent = 0;
     while asked.count.is_none_or(|count| sent < count) {
