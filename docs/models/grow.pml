@@ -85,7 +85,7 @@
    STALE_ENTRY       a newcomer does not look whether the ring is gone once it has the lock
    LEAVE_AT_MOVE     the old ring's seat is given back at the move
    NO_VISIT          consumers that have moved don't recover the older ring
-   NO_ROLL, NEWEST_ONLY, ENTRY_ROLL, GONE_UNSEEN, NO_INTENTS     of hang-up
+   NO_ROLL, NEWEST_ONLY, GONE_UNSEEN, NO_INTENTS     of hang-up. ENTRY_ROLL, the roll of the entry alone: not found yet
    Questions, to be answered by an assertion that fails: GONE_REACHED, ADOPTED_REACHED, ANSWER_REACHED */
 
 #define N     (NP + NC)
