@@ -258,7 +258,7 @@ fn without_privileges(arguments: &[&str]) -> Ended {
 fn a_ring_that_may_not_be_read_is_named() {
     let name = Name::in_memory("unreadable");
     remake(&name, false);
-    fs::set_permissions(name.path(), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(name.path(), fs::Permissions::from_mode(0o000)).unwrap();
     let listed = without_privileges(&["list"]);
     let line = format!("{name}  unreadable: no permission");
     assert!(
