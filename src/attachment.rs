@@ -4,8 +4,9 @@ mod attach;
 mod end;
 mod plan;
 mod stat;
+mod vacancy;
 
-pub use self::stat::Stat;
+pub use self::{stat::Stat, vacancy::Vacancy};
 
 pub(crate) use self::end::{End, Patience};
 

@@ -99,7 +99,7 @@ pub use self::sync::steps;
 pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
-    attachment::{Stat, recover},
+    attachment::{Stat, Vacancy, recover},
     handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
     message::Message,
     observer::{Observer, Occupancy, Peek, Seat, Snapshot, Waiting},

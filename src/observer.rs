@@ -187,7 +187,12 @@ impl Observer {
         if found < bytes.len() {
             return Err(ObserveError::Truncated {
                 expected: self.geometry.total_len(),
-                found: offset + found as u64,
+                found: self
+                    .found
+                    .object()
+                    .properties()?
+                    .size
+                    .min(offset + found as u64),
             });
         }
         Ok(())

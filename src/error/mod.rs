@@ -84,6 +84,28 @@ pub enum RecoverError {
     System(#[from] SystemError),
 }
 
+/// Why nobody can be kept from a ring.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VacancyError {
+    /// The ring was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Somebody has a seat of it.
+    #[error("the ring is in use, by process {pid}")]
+    InUse {
+        /// What was recorded last as the pid of one who has a seat, in its own pid namespace. Unverified.
+        pid: u32,
+    },
+    /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
+    /// interval and a second.
+    #[error(transparent)]
+    Recovering(#[from] Recovering),
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
 /// Another process is recovering the ring. If it dies, the next one goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("process {pid} is recovering or attaching, and has not finished")]

@@ -3,8 +3,8 @@
 use super::descriptor::Descriptor;
 use super::mapping::Mapping;
 use super::segment::Segment;
-use super::{path, semaphores, system};
-use crate::error::SystemError;
+use super::{Place, path, semaphores, system};
+use crate::error::{SystemError, UnlinkError};
 use crate::sys::ipc::SegmentStat;
 use core::ops::Range;
 use nix::errno::Errno;
@@ -125,6 +125,22 @@ impl Object {
         match &self.0 {
             Kind::Descriptor(descriptor) => path::remove_own(descriptor),
             Kind::Segment(segment) => segment.remove_own(),
+        }
+    }
+
+    /// Removes the object's name, if it still is the object's.
+    pub(crate) fn unlink(&self, place: &Place) -> Result<(), UnlinkError> {
+        match &self.0 {
+            Kind::Descriptor(descriptor) => match descriptor.path() {
+                Some(path) if path::leads_to(path, descriptor) => path::remove(place, path),
+                Some(_) => Err(UnlinkError::NotFound {
+                    name: place.to_string(),
+                }),
+                None => Err(place
+                    .refuse("a memfd has no name that could be removed")
+                    .into()),
+            },
+            Kind::Segment(segment) => segment.unlink(),
         }
     }
 

@@ -147,10 +147,15 @@ pub(super) fn remove(place: &Place, path: &Path) -> Result<(), UnlinkError> {
     })
 }
 
+/// Whether a path leads to an object.
+pub(super) fn leads_to(path: &Path, descriptor: &Descriptor) -> bool {
+    lstat(path).is_ok_and(|stat| descriptor.is(&stat))
+}
+
 /// Removes the object's name, if it still is this object's.
 pub(super) fn remove_own(descriptor: &Descriptor) {
     if let Some(path) = descriptor.path() {
-        if lstat(path).is_ok_and(|stat| descriptor.is(&stat)) {
+        if leads_to(path, descriptor) {
             // Whoever may not do it leaves it.
             let _ = unlink(path);
         }

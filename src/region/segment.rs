@@ -246,6 +246,11 @@ impl Segment {
         ipc::segment_stat(self.id).map_err(|refused| system("shmctl", refused))
     }
 
+    /// Removes the segment; the semaphores go when nobody needs them.
+    pub(super) fn unlink(&self) -> Result<(), UnlinkError> {
+        remove(&Place::Id(self.id))
+    }
+
     /// Removes the segment and, if nobody holds a seat, the semaphores.
     pub(super) fn remove_own(&self) {
         // Whoever may not do it leaves it.

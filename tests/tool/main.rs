@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hostile;
 mod looking;
 mod making;
+mod measuring;
 mod mending;
 mod running;
 mod terminals;

@@ -143,3 +143,22 @@ fn rings_that_nobody_holds_are_removed_if_one_agrees() {
         "nothing to remove: every ring is in use, or was only just made\n"
     );
 }
+
+#[test]
+fn a_ring_that_took_the_name_of_the_one_shown_stays() {
+    let name = Name::in_memory("successor");
+    spsc::Ring::<u64>::create(&name, 4).unwrap();
+    let mut collector = Running::with_input(&["gc", "--older", "0", &name]);
+    for expected in ["RING", &name] {
+        assert!(collector.line().starts_with(expected));
+    }
+    // It has looked, and asks.
+    slipring::unlink(&name).unwrap();
+    spsc::Ring::<u64>::create(&name, 8).unwrap();
+    collector.feed(b"y\n");
+    let said = collector.end().well();
+    let expected = format!("[y/N] no longer what it was, and not removed: {name}\n");
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.ends_with(&expected), "{said}");
+    assert_eq!(spsc::Ring::<u64>::open(&name).unwrap().capacity(), 8);
+}

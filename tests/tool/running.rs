@@ -6,7 +6,9 @@ use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The program with its arguments; it does not outlive the test.
 pub(crate) fn slipring<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
@@ -89,6 +91,31 @@ impl Running {
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         let input = self.child().stdin.as_mut().unwrap();
         input.write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn input(&mut self) -> ChildStdin {
+        self.child().stdin.take().unwrap()
+    }
+
+    pub(crate) fn output(&mut self) -> ChildStdout {
+        self.child().stdout.take().unwrap()
+    }
+
+    /// Writes what one that may have ended need not read.
+    pub(crate) fn try_feed(&mut self, bytes: &[u8]) {
+        let _ = self.child().stdin.as_mut().unwrap().write_all(bytes);
+    }
+
+    /// Waits for the end, and asks for it when the time is over.
+    pub(crate) fn end_within(&mut self, time: Duration, signal: Signal) {
+        const MOMENT: Duration = Duration::from_millis(1);
+        let start = Instant::now();
+        while self.child().try_wait().unwrap().is_none() {
+            if start.elapsed() >= time {
+                return self.signal(signal);
+            }
+            thread::sleep(MOMENT);
+        }
     }
 
     /// The next line that it prints.

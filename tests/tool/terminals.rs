@@ -3,12 +3,30 @@
 use crate::running::slipring;
 use crate::support::{Name, until};
 use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use slipring::spsc;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 /// Runs the program on a terminal of 80 columns until it has shown `awaited`, types, and returns all it has shown.
 fn on_terminal(arguments: &[&str], awaited: &str, keys: &str) -> String {
+    let (ended, shown) = on_terminal_of("xterm", arguments, awaited, |_, master| {
+        master.write_all(keys.as_bytes()).unwrap();
+    });
+    assert!(ended.success(), "{ended}: {shown}");
+    shown
+}
+
+/// The same on a terminal of some kind, with something else done to the process when it has shown that.
+fn on_terminal_of(
+    kind: &str,
+    arguments: &[&str],
+    awaited: &str,
+    act: impl FnOnce(Pid, &mut File),
+) -> (ExitStatus, String) {
     let size = Winsize {
         ws_row: 24,
         ws_col: 80,
@@ -19,7 +37,8 @@ fn on_terminal(arguments: &[&str], awaited: &str, keys: &str) -> String {
     let side = || terminal.slave.try_clone().unwrap();
     let mut command = slipring(arguments);
     let mut child = command
-        .env("TERM", "xterm")
+        .env("TERM", kind)
+        .env("NO_COLOR", "1")
         .stdin(side())
         .stdout(side())
         .stderr(side())
@@ -42,13 +61,11 @@ fn on_terminal(arguments: &[&str], awaited: &str, keys: &str) -> String {
         assert!(read(&mut shown), "{}", text(&shown));
         text(&shown).contains(awaited)
     });
-    master.write_all(keys.as_bytes()).unwrap();
+    act(Pid::from_raw(child.id() as i32), &mut master);
     let mut bytes = Vec::new();
     let _ = master.read_to_end(&mut bytes);
     shown.extend(bytes);
-    let ended = child.wait().unwrap();
-    assert!(ended.success(), "{ended}: {}", text(&shown));
-    text(&shown)
+    (child.wait().unwrap(), text(&shown))
 }
 
 #[test]
@@ -63,6 +80,53 @@ fn top_shows_rings_until_q() {
     );
     // The screen is as it was.
     assert!(shown.contains("\x1b[?1049h") && shown.contains("\x1b[?1049l"));
+}
+
+#[test]
+fn what_does_not_fit_on_the_screen_is_scrolled_to() {
+    let rings: Vec<_> = (0..30)
+        .map(|_| Name::in_memory("of-many-that-are-long"))
+        .collect();
+    for name in &rings {
+        let ring = spsc::Ring::<u64>::create(name, 4).unwrap();
+        if **name == **rings.last().unwrap() {
+            ring.producer().unwrap().push(&1).unwrap();
+        }
+    }
+    let names = rings.iter().map(|name| &**name);
+    let command: Vec<_> = ["top"].into_iter().chain(names).collect();
+    // A screen is written in pieces: of a long name both ends are one, and only the last ring has a bar.
+    let first = format!("…{}", &rings[0][rings[0].len() - 11..]);
+    let shown = on_terminal(&command, &first, "q");
+    assert!(shown.contains("scroll") && !shown.contains('█'), "{shown}");
+    let shown = on_terminal(&command, &first, &("j".repeat(8) + "q"));
+    assert!(shown.contains('█'), "{shown}");
+}
+
+#[test]
+fn who_ends_top_gets_the_terminal_back() {
+    let name = Name::in_memory("ended");
+    spsc::Ring::<u64>::create(&name, 4).unwrap();
+    let (ended, shown) = on_terminal_of("xterm", &["top", &name], "DEPTH", |pid, _| {
+        kill(pid, Signal::SIGTERM).unwrap();
+    });
+    assert_eq!(ended.signal(), Some(Signal::SIGTERM as i32));
+    assert!(shown.contains("\x1b[?1049l"), "{shown}");
+}
+
+#[test]
+fn on_a_terminal_that_can_do_nothing_there_are_lines() {
+    let name = Name::in_memory("dumb");
+    spsc::Ring::<u64>::create(&name, 4).unwrap();
+    for arguments in [
+        ["top", "--interval", "0.01", &*name],
+        ["stat", "--watch", "0.01", &*name],
+    ] {
+        let (_, shown) = on_terminal_of("dumb", &arguments, &name, |pid, _| {
+            kill(pid, Signal::SIGKILL).unwrap();
+        });
+        assert!(!shown.contains('\x1b'), "{shown}");
+    }
 }
 
 #[test]

@@ -5,8 +5,9 @@ use crate::support::{Dice, Name, places, until};
 use nix::sys::signal::Signal;
 use slipring::{Observer, Occupancy, Role, mpmc, spsc};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::thread;
 
 fn noise(len: usize) -> Vec<u8> {
     let mut dice = Dice::new(len as u64);
@@ -59,6 +60,48 @@ fn what_is_sent_is_received_whichever_side_starts_first() {
             assert!(!name.path().exists());
         }
     }
+}
+
+/// A stream that nobody has to store: each word of it tells where it belongs.
+struct Endless(u64);
+
+impl Endless {
+    fn next_into(&mut self, block: &mut [u8]) {
+        for word in block.chunks_exact_mut(8) {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            word.copy_from_slice(&self.0.to_le_bytes());
+        }
+    }
+}
+
+#[test]
+#[ignore = "a gibibyte takes a minute unless it is built with --release"]
+fn a_gibibyte_arrives() {
+    const BLOCK: usize = 1 << 20;
+    const BLOCKS: usize = 1 << 10;
+    let name = Name::in_memory("gibibyte");
+    let mut sender = Running::with_input(&["send", &name]);
+    let mut receiver = Running::start(slipring(["recv", &name]));
+    let (mut input, mut output) = (sender.input(), receiver.output());
+    let feeder = thread::spawn(move || {
+        let (mut stream, mut block) = (Endless(0), vec![0; BLOCK]);
+        for _ in 0..BLOCKS {
+            stream.next_into(&mut block);
+            input.write_all(&block).unwrap();
+        }
+    });
+    let mut stream = Endless(0);
+    let (mut expected, mut found) = (vec![0; BLOCK], vec![0; BLOCK]);
+    for number in 0..BLOCKS {
+        stream.next_into(&mut expected);
+        output.read_exact(&mut found).unwrap();
+        assert!(expected == found, "block {number}");
+    }
+    assert_eq!(output.read(&mut found).unwrap(), 0);
+    feeder.join().unwrap();
+    sender.end().well();
+    receiver.end().well();
+    assert!(!name.path().exists());
 }
 
 #[test]

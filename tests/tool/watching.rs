@@ -2,8 +2,15 @@
 
 use crate::running::{Running, run, slipring};
 use crate::support::Name;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::Signal;
-use slipring::{mpmc, spsc};
+use nix::unistd::Pid;
+use slipring::{Options, WaitStrategy, mpmc, spsc};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[test]
 fn messages_are_seen_and_not_taken() {
@@ -49,6 +56,70 @@ fn a_tap_goes_with_the_stream_and_counts_what_it_missed() {
         seen.complaint
             .starts_with(&format!("slipring: {lines} seen, "))
     );
+}
+
+/// Has a ring run at full speed between two processors, with a tap that is stopped in every second slice.
+#[test]
+#[ignore = "a measurement of a minute, for a machine that does nothing else"]
+fn a_tap_is_hardly_felt() {
+    const PAIRS: usize = 120;
+    const SLICE: Duration = Duration::from_millis(200);
+    let name = Name::in_memory("felt");
+    let options = Options::new().capacity(1024).wait(WaitStrategy::Spin);
+    let ring = mpmc::Ring::<[u64; 7]>::create_with(&name, &options).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let popped = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&popped);
+    let pushing = thread::spawn(move || {
+        stay_on(0);
+        while producer.push(&[7; 7]).is_ok() {}
+    });
+    let popping = thread::spawn(move || {
+        stay_on(1);
+        while consumer.pop().is_ok() {
+            counted.fetch_add(1, Relaxed);
+        }
+    });
+    let mut command = slipring(["tap", &name]);
+    command.stdout(Stdio::null());
+    let mut tap = Running::start(command);
+    let mut rate = |signal| {
+        tap.signal(signal);
+        let (start, before) = (Instant::now(), popped.load(Relaxed));
+        thread::sleep(SLICE);
+        (popped.load(Relaxed) - before) as f64 / start.elapsed().as_secs_f64()
+    };
+    let mut ratios: Vec<_> = (0..PAIRS)
+        .map(|pair| {
+            let signals = [Signal::SIGCONT, Signal::SIGSTOP];
+            let first = rate(signals[pair % 2]);
+            let second = rate(signals[1 - pair % 2]);
+            match pair % 2 {
+                0 => first / second,
+                _ => second / first,
+            }
+        })
+        .collect();
+    ring.close();
+    pushing.join().unwrap();
+    popping.join().unwrap();
+    ratios.sort_by(f64::total_cmp);
+    let [quarter, median, rest] = [1, 2, 3].map(|part| ratios[PAIRS * part / 4]);
+    println!("with a tap to without: {median:.4} (half of them from {quarter:.4} to {rest:.4})");
+    assert!(median > 0.99);
+}
+
+fn stay_on(processor: usize) {
+    let mut set = CpuSet::new();
+    set.set(processor).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &set).unwrap();
+}
+
+#[test]
+fn who_wants_to_see_what_is_not_there_is_told() {
+    for command in ["top", "tap"] {
+        run(&[command, "/slipring-test-none"]).badly(1, "/slipring-test-none: no such ring");
+    }
 }
 
 #[test]

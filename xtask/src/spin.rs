@@ -32,6 +32,24 @@ const fn window(name: &'static str, defines: &'static str) -> Case {
     }
 }
 
+const fn grow(name: &'static str, defines: &'static str) -> Case {
+    let file = "grow.pml";
+    Case {
+        name,
+        file,
+        defines,
+    }
+}
+
+const fn grow_spsc(name: &'static str, defines: &'static str) -> Case {
+    let file = "grow_spsc.pml";
+    Case {
+        name,
+        file,
+        defines,
+    }
+}
+
 const fn event(name: &'static str, file: &'static str, defines: &'static str) -> Case {
     Case {
         name,
@@ -40,7 +58,7 @@ const fn event(name: &'static str, file: &'static str, defines: &'static str) ->
     }
 }
 
-const MODELS: [Case; 18] = [
+const MODELS: [Case; 27] = [
     mpmc("a producer and two consumers", "-DNP=1 -DNC=2 -DM=3"),
     mpmc("two producers and a consumer", "-DNP=2 -DNC=1 -DM=3"),
     mpmc("three consumers", "-DNP=0 -DNC=3 -DPRE=2 -DM=2"),
@@ -89,6 +107,21 @@ const MODELS: [Case; 18] = [
         "hang-up, for a producer",
         "-DHANGUP=2 -DNP=1 -DNC=2 -DPRE=2 -DM=3 -DMAXB=1",
     ),
+    grow("growth, one and one, two deaths", "-DCRASHES=2"),
+    grow("growth, a producer and two consumers", "-DNC=2 -DM=2"),
+    grow("growth, two producers and a consumer", "-DNP=2 -DM=2"),
+    grow("two who grow it", "-DGROWERS=2 -DM=2"),
+    grow(
+        "a second growth during the first",
+        "-DGROWS=2 -DM=2 -DLIVES=0",
+    ),
+    grow("growth and hang-up", "-DHANGUP=1 -DM=1"),
+    grow_spsc("growth, one to one", "-DCRASHES=1 -DLIVES=1"),
+    grow_spsc(
+        "the same, a second during the first",
+        "-DCRASHES=1 -DGROWS=2",
+    ),
+    grow_spsc("the same and hang-up", "-DHANGUP=1"),
     window("stamps that wrap", ""),
     event("sleep and wake", "event.pml", "-DFIX=1"),
     event(
@@ -99,7 +132,7 @@ const MODELS: [Case; 18] = [
 ];
 
 /// In the smallest model that shows it.
-const BUGS: [Case; 33] = [
+const BUGS: [Case; 67] = [
     mpmc(
         "nobody asks who lives (consumers)",
         "-DNP=1 -DNC=2 -DM=2 -DNO_LIVE_CHECK",
@@ -204,6 +237,91 @@ const BUGS: [Case; 33] = [
     mpmc(
         "Disconnected: it occurs",
         "-DHANGUP=1 -DNP=1 -DNC=2 -DM=1 -DMAXB=1 -DCRASHES=1 -DANSWER_REACHED",
+    ),
+    grow("growth: the seal beside the tail", "-DSEAL_BESIDE"),
+    grow("growth: sealed before it is recorded", "-DSEAL_FIRST"),
+    grow("growth: a record taken for a name", "-DSEAL_UNLINKED"),
+    grow(
+        "growth without the lock",
+        "-DGROW_UNLOCKED -DGROWERS=2 -DM=1 -DLIVES=0",
+    ),
+    grow("consumers follow past a hole", "-DFOLLOW_EARLY"),
+    grow("producers follow a record", "-DFOLLOW_UNSEALED"),
+    grow("a move without the lock", "-DMOVE_UNLOCKED"),
+    grow("gone with a message in a hand", "-DGONE_DRAINED"),
+    grow("gone before all have moved", "-DGONE_UNMOVED -DNP=2 -DM=2"),
+    grow("a seat that is taken further on", "-DOTHER_SEAT"),
+    grow(
+        "a newcomer in a ring that is gone",
+        "-DSTALE_ENTRY -DNP=2 -DLATE=1 -DCRASHES=0 -DM=1",
+    ),
+    grow(
+        "the old seat given back at the move",
+        "-DLEAVE_AT_MOVE -DNC=2 -DM=2",
+    ),
+    grow("nobody visits the old ring", "-DNO_VISIT -DNC=2 -DM=2"),
+    grow(
+        "growth and hang-up without the rolls",
+        "-DHANGUP=1 -DM=1 -DNO_ROLL",
+    ),
+    grow(
+        "hang-up asks the newest ring",
+        "-DHANGUP=1 -DM=1 -DNEWEST_ONLY",
+    ),
+    grow(
+        "hang-up asks a ring that is gone",
+        "-DHANGUP=1 -DM=1 -DGONE_UNSEEN",
+    ),
+    grow(
+        "growth and hang-up without the intents",
+        "-DHANGUP=1 -DNC=2 -DM=1 -DLIVES=0 -DNO_INTENTS",
+    ),
+    grow("the old ring goes: it occurs", "-DGONE_REACHED"),
+    grow(
+        "orphans of the old ring: it occurs",
+        "-DADOPTED_REACHED -DNC=2 -DM=2",
+    ),
+    grow(
+        "Disconnected after growth: it occurs",
+        "-DHANGUP=1 -DM=1 -DANSWER_REACHED",
+    ),
+    grow_spsc("MOVED over a message", "-DMARK_UNFREE"),
+    grow_spsc("a successor past MOVED", "-DPAST_MARK"),
+    grow_spsc("MOVED released", "-DRELEASE_MARK"),
+    grow_spsc("a consumer follows without MOVED", "-DFOLLOW_EARLY"),
+    grow_spsc("asked for before it has a name", "-DASK_UNLINKED"),
+    grow_spsc(
+        "asked for without the lock",
+        "-DGROW_UNLOCKED -DGROWERS=2 -DM=1 -DCRASHES=0 -DLIVES=0",
+    ),
+    grow_spsc(
+        "gone before the producer has moved",
+        "-DGONE_UNMOVED -DLATE=1 -DCRASHES=1 -DLIVES=0",
+    ),
+    grow_spsc(
+        "a producer in a ring that is gone",
+        "-DSTALE_ENTRY -DLATE=1",
+    ),
+    grow_spsc(
+        "one to one, hang-up without the rolls",
+        "-DHANGUP=1 -DNO_ROLL",
+    ),
+    grow_spsc(
+        "one to one, hang-up asks the newest",
+        "-DHANGUP=1 -DNEWEST_ONLY",
+    ),
+    grow_spsc(
+        "one to one, hang-up asks one that is gone",
+        "-DHANGUP=1 -DGONE_UNSEEN",
+    ),
+    grow_spsc(
+        "one to one, hang-up without popping again",
+        "-DHANGUP=1 -DNO_REPOP",
+    ),
+    grow_spsc("one to one, the old ring goes: it occurs", "-DGONE_REACHED"),
+    grow_spsc(
+        "one to one, Disconnected: it occurs",
+        "-DHANGUP=1 -DANSWER_REACHED",
     ),
     window(
         "producers: the window only before the slot",

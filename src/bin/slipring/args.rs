@@ -22,12 +22,23 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Shows the rings of this machine.
+    ///
+    /// Rings in /dev/shm and in System V segments are found; files are shown if they are named. What may not be looked at is
+    /// called unreadable, and may not be a ring. A memfd has no name, and is not found; neither is what has a name that is
+    /// not UTF-8.
     List(List),
     /// Shows what is known of a ring: who has it, what is in it, what was recovered.
     Stat(Stat),
     /// Makes a ring of byte strings.
+    ///
+    /// It has every option of the library that is a property of the ring. How a process waits, prefaults and locks
+    /// memory is for each process to say. Rings of values are made by programs, which have the type: its size and
+    /// alignment are fixed where they are compiled.
     Create(Create),
     /// Removes a ring that nobody uses.
+    ///
+    /// Nobody can begin to use it meanwhile; who has it open without a seat finds it closed. With --force the name goes
+    /// as it is.
     Rm(Remove),
     /// Sends standard input through a ring.
     ///

@@ -1,17 +1,20 @@
-//! `slipring bench`: what this machine does with a ring, in two seconds. The two sides are threads, which
-//! reach each other's memory as processes do.
+//! `slipring bench`: what this machine does with a ring between two processes, in two seconds.
 
+mod peer;
+
+use self::peer::{Outcome, Peer};
 use super::args::Bench;
 use super::failure::Failure;
 use super::json::Json;
 use super::{output, table};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
+use slipring::error::Forked;
 use slipring::{Options, WaitStrategy, spsc};
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{iter, thread};
 
 /// How long each measurement takes.
 const TIME: Duration = Duration::from_millis(500);
@@ -25,7 +28,7 @@ pub(crate) fn run(asked: &Bench) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
     let processors = Processors::find().map_err(|error| failed(&*error))?;
     processors.take(Side::Here);
-    let floor = Samples::new(floor(&processors));
+    let floor = Samples::new(floor(&processors).map_err(|error| failed(&*error))?);
     let trips = Samples::new(round_trips(&processors).map_err(|error| failed(&*error))?);
     let streams = Samples::new(streams(&processors).map_err(|error| failed(&*error))?);
     let wakes = Samples::new(wakes(&processors).map_err(|error| failed(&*error))?);
@@ -48,8 +51,6 @@ pub(crate) fn run(asked: &Bench) -> Result<(), Failure> {
     output::print(&format!("{table}\nround trips\n{}", trips.histogram()))
 }
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
 /// Where the two sides run: two that spin on one processor would measure the scheduler.
 #[derive(Clone, Copy)]
 struct Processors([usize; 2]);
@@ -71,7 +72,7 @@ impl Processors {
         }
     }
 
-    /// Keeps this thread on its side's. Where that is refused the kernel chooses.
+    /// Keeps this process on its side's. Where that is refused the kernel chooses.
     fn take(&self, side: Side) {
         let mut set = CpuSet::new();
         if set.set(self.0[side as usize]).is_ok() {
@@ -80,68 +81,70 @@ impl Processors {
     }
 }
 
-/// Two threads that hand two words to and fro, without any protocol.
-fn floor(processors: &Processors) -> Vec<f64> {
-    #[repr(align(128))]
-    struct Line(AtomicU64);
-    let [there, back] = [Line(AtomicU64::new(0)), Line(AtomicU64::new(0))];
-    let await_word = |line: &Line, word: u64| {
-        while line.0.load(Acquire) < word {
+/// Two processes that hand two words to and fro, without any protocol.
+fn floor(processors: &Processors) -> Outcome<Vec<f64>> {
+    let [there, back] = peer::shared_words()?;
+    let await_word = |word: &AtomicU64, turn: u64| {
+        while word.load(Acquire) < turn {
             spin_loop();
         }
     };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            processors.take(Side::There);
-            for turn in 1.. {
-                await_word(&there, turn);
-                if there.0.load(Acquire) == END {
-                    break;
-                }
-                back.0.store(turn, Release);
-            }
-        });
-        let mut turn = 0;
-        let samples = sample(|| {
-            turn += 1;
-            there.0.store(turn, Release);
-            await_word(&back, turn);
-        });
-        there.0.store(END, Release);
-        samples
-    })
-}
-
-fn round_trips(&processors: &Processors) -> Outcome<Vec<f64>> {
-    let [there, back] = [ring(WaitStrategy::Spin)?, ring(WaitStrategy::Spin)?];
-    let (mut to, mut from) = (there.producer()?, back.consumer()?);
-    let (mut echo_from, mut echo_to) = (there.consumer()?, back.producer()?);
-    let echo = thread::spawn(move || {
+    let peer = Peer::start(|| {
         processors.take(Side::There);
-        while let Ok(number) = echo_from.pop() {
-            if echo_to.push(&number).is_err() {
+        for turn in 1.. {
+            await_word(there, turn);
+            if there.load(Acquire) == END {
                 break;
             }
+            back.store(turn, Release);
         }
+        Ok(())
+    })?;
+    let mut turn = 0;
+    let samples = sample(|| {
+        turn += 1;
+        there.store(turn, Release);
+        await_word(back, turn);
     });
+    there.store(END, Release);
+    peer.finish()?;
+    Ok(samples)
+}
+
+fn round_trips(processors: &Processors) -> Outcome<Vec<f64>> {
+    let [there, back] = [ring(WaitStrategy::Spin)?, ring(WaitStrategy::Spin)?];
+    let (mut to, mut from) = (there.producer()?, back.consumer()?);
+    let mut peer = Peer::start(|| {
+        processors.take(Side::There);
+        let mut to = back.reopen()?.producer()?;
+        let mut from = there.reopen()?.consumer()?;
+        while let Ok(number) = from.pop() {
+            to.push(&number)?;
+        }
+        Ok(())
+    })?;
+    peer.await_arrival(|| is_there(to.peer()))?;
     let samples = sample(|| {
         let _ = to.push(&1);
         let _ = from.pop();
     });
     drop(to);
-    let _ = echo.join();
+    peer.finish()?;
     Ok(samples)
 }
 
 /// The price of a message in a stream, for each of many runs.
-fn streams(&processors: &Processors) -> Outcome<Vec<f64>> {
+fn streams(processors: &Processors) -> Outcome<Vec<f64>> {
     const RUN: u64 = 10_000;
     let ring = ring(WaitStrategy::Spin)?;
-    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    let sink = thread::spawn(move || {
+    let mut producer = ring.producer()?;
+    let mut peer = Peer::start(|| {
         processors.take(Side::There);
+        let mut consumer = ring.reopen()?.consumer()?;
         while consumer.pop().is_ok() {}
-    });
+        Ok(())
+    })?;
+    peer.await_arrival(|| is_there(producer.peer()))?;
     let mut samples = Vec::new();
     let begin = Instant::now();
     while begin.elapsed() < TIME {
@@ -152,37 +155,46 @@ fn streams(&processors: &Processors) -> Outcome<Vec<f64>> {
         samples.push(start.elapsed().as_nanos() as f64 / RUN as f64);
     }
     drop(producer);
-    let _ = sink.join();
+    peer.finish()?;
     Ok(samples)
 }
 
 /// From a push to the end of a pop that slept.
-fn wakes(&processors: &Processors) -> Outcome<Vec<f64>> {
+fn wakes(processors: &Processors) -> Outcome<Vec<f64>> {
     /// Enough to fall asleep.
     const PAUSE: Duration = Duration::from_millis(2);
+    const _: () = assert!(TIME.as_millis() / PAUSE.as_millis() <= CAPACITY as u128);
     let at_once = WaitStrategy::Sleep {
         spins: 0,
         yields: 0,
     };
-    let ring = ring(at_once)?;
-    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    let [there, back] = [ring(at_once)?, ring(at_once)?];
+    let (mut to, mut from) = (there.producer()?, back.consumer()?);
     let clock = Instant::now();
-    let sleeper = thread::spawn(move || {
+    let now = || clock.elapsed().as_nanos() as u64;
+    let mut peer = Peer::start(|| {
         processors.take(Side::There);
-        let mut samples = Vec::new();
-        while let Ok(sent) = consumer.pop() {
-            samples.push((clock.elapsed().as_nanos() as u64).saturating_sub(sent) as f64);
+        let mut times = back.reopen()?.producer()?;
+        let mut from = there.reopen()?.consumer()?;
+        while let Ok(sent) = from.pop() {
+            times.push(&now().saturating_sub(sent))?;
         }
-        samples
-    });
+        Ok(())
+    })?;
+    peer.await_arrival(|| is_there(to.peer()))?;
     while clock.elapsed() < TIME {
         thread::sleep(PAUSE);
-        producer.push(&(clock.elapsed().as_nanos() as u64))?;
+        to.push(&now())?;
     }
-    drop(producer);
-    sleeper
-        .join()
-        .map_err(|_| "a thread ended before its time".into())
+    drop(to);
+    peer.finish()?;
+    Ok(iter::from_fn(|| from.pop().ok())
+        .map(|time| time as f64)
+        .collect())
+}
+
+fn is_there(peer: Result<slipring::Peer, Forked>) -> bool {
+    matches!(peer, Ok(slipring::Peer::Present { .. }))
 }
 
 fn ring(wait: WaitStrategy) -> Outcome<Ring> {

@@ -63,6 +63,7 @@ pub(crate) fn run(asked: &Doctor) -> Result<(), Failure> {
 fn print(findings: &[Finding]) -> Result<(), Failure> {
     let mut text = String::new();
     for Finding { what, advice, .. } in findings {
+        let [what, advice] = [what, advice].map(|said| output::plain(said));
         let _ = writeln!(text, "{what}\n    {advice}");
     }
     output::print(&text)
@@ -88,7 +89,8 @@ fn broken(ring: &Backing, error: &OpenError) -> Option<Finding> {
         OpenError::Truncated { .. } | OpenError::Inconsistent { .. } => Some(wrong(
             what,
             format!(
-                "nobody can take part any more: slipring rm --force {ring}, and make a new one"
+                "nobody can take part any more: slipring rm --force {}, and make a new one",
+                output::word(ring)
             ),
         )),
         _ => None,
@@ -142,7 +144,8 @@ fn holder(ring: &Backing, snapshot: &Snapshot, seat: &Seat) -> Option<Finding> {
         Occupancy::Dead if seat.intent.is_some() => Some(wrong(
             format!("a dead {role}, process {pid}, may have claimed {claimed}"),
             format!(
-                "whoever is refused finishes what it had begun; to do it now: slipring doctor --repair {ring}"
+                "whoever is refused finishes what it had begun; to do it now: slipring doctor --repair {}",
+                output::word(ring)
             ),
         )),
         Occupancy::Dead => Some(note(

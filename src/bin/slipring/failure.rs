@@ -1,7 +1,8 @@
 //! Why something could not be done, in one line and a number.
 
+use super::output;
 use slipring::Backing;
-use slipring::error::{OpenError, UnlinkError};
+use slipring::error::{OpenError, UnlinkError, VacancyError};
 use std::fmt::{self, Display};
 use std::io;
 
@@ -53,6 +54,13 @@ impl Failure {
         }
     }
 
+    pub(crate) fn vacancy(ring: &Backing, error: &VacancyError) -> Self {
+        match error {
+            VacancyError::Open(error) => Self::open(ring, error),
+            other => Self::of(ring, other),
+        }
+    }
+
     pub(crate) fn unlink(ring: &Backing, error: &UnlinkError) -> Self {
         match error {
             UnlinkError::NotFound { .. } => Self::of(ring, "no such ring"),
@@ -70,6 +78,6 @@ impl From<io::Error> for Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&output::plain(&self.text))
     }
 }

@@ -4,7 +4,8 @@ use super::args::Collect;
 use super::failure::Failure;
 use super::rings::{self, Finding};
 use super::{output, table};
-use slipring::{Backing, Snapshot};
+use slipring::error::{OpenError, VacancyError};
+use slipring::{Backing, Snapshot, Vacancy};
 use std::io::{self, BufRead};
 
 pub(crate) fn run(asked: &Collect) -> Result<(), Failure> {
@@ -38,12 +39,12 @@ pub(crate) fn run(asked: &Collect) -> Result<(), Failure> {
     if going.is_empty() || !asked.yes && !is_agreed(going.len())? {
         return Ok(());
     }
-    for (_, ring) in going {
-        // Somebody may have come meanwhile.
-        if abandoned_still(ring, asked) {
-            slipring::unlink(ring).map_err(|error| Failure::unlink(ring, &error))?;
-            output::print(&format!("removed {ring}\n"))?;
-        }
+    for (snapshot, ring) in going {
+        let outcome = match remove(ring, snapshot, asked)? {
+            true => "removed",
+            false => "no longer what it was, and not removed:",
+        };
+        output::print(&format!("{outcome} {}\n", output::plain(ring)))?;
     }
     Ok(())
 }
@@ -59,9 +60,22 @@ fn abandoned(ring: &Backing, asked: &Collect) -> Option<Box<Snapshot>> {
     }
 }
 
-fn abandoned_still(ring: &Backing, asked: &Collect) -> bool {
-    let found = abandoned(ring, asked);
-    found.is_some_and(|snapshot| asked.force || snapshot.is_empty())
+/// Whether it is gone, and not kept by somebody who has come meanwhile.
+fn remove(ring: &Backing, seen: &Snapshot, asked: &Collect) -> Result<bool, Failure> {
+    let vacancy = match Vacancy::of(ring) {
+        Ok(vacancy) => vacancy,
+        Err(VacancyError::InUse { .. } | VacancyError::Open(OpenError::NotFound { .. })) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(Failure::vacancy(ring, &error)),
+    };
+    let is_same = vacancy.created_at() == seen.created_at;
+    let may_go = is_same && (asked.force || vacancy.is_empty());
+    if may_go {
+        let removed = vacancy.unlink();
+        removed.map_err(|error| Failure::unlink(ring, &error))?;
+    }
+    Ok(may_go)
 }
 
 fn is_agreed(count: usize) -> Result<bool, Failure> {

@@ -30,7 +30,7 @@ pub(crate) fn run(asked: &List) -> Result<(), Failure> {
         .collect();
     if let Some((_, missing)) = found
         .iter()
-        .find(|(finding, ring)| matches!(finding, Finding::Other) && asked.rings.contains(ring))
+        .find(|(finding, ring)| !is_ring(finding) && asked.rings.contains(ring))
     {
         rings::open(missing)?;
     }
@@ -38,6 +38,10 @@ pub(crate) fn run(asked: &List) -> Result<(), Failure> {
         true => output::print(&format!("{}\n", to_json(&found))),
         false => output::print(&to_text(&found)),
     }
+}
+
+fn is_ring(finding: &Finding) -> bool {
+    matches!(finding, Finding::Ring(_) | Finding::Broken(_))
 }
 
 fn to_text(found: &[(Finding, Backing)]) -> String {
@@ -49,9 +53,14 @@ fn to_text(found: &[(Finding, Backing)]) -> String {
     let right = ["PAYLOAD", "CAPACITY", "DEPTH", "AGE", "MEMORY"];
     let mut text = table::lay_out(HEADING, &right, &rows);
     for (finding, ring) in found {
-        if let Finding::Broken(reason) = finding {
-            text.push_str(&format!("{ring}  broken: {reason}\n"));
-        }
+        let (state, reason) = match finding {
+            Finding::Broken(reason) => ("broken", reason),
+            Finding::Unreadable(reason) => ("unreadable", reason),
+            _ => continue,
+        };
+        let line = format!("{ring}  {state}: {reason}");
+        text.push_str(&output::plain(&line));
+        text.push('\n');
     }
     text
 }
@@ -81,12 +90,14 @@ fn holders(snapshot: &Snapshot, role: Role) -> String {
 }
 
 fn to_json(found: &[(Finding, Backing)]) -> Json {
+    let refused = |ring: &Backing, state, reason: &str| {
+        let fields = vec![("ring", ring.as_str().into()), (state, reason.into())];
+        Some(Json::Object(fields))
+    };
     let item = |(finding, ring): &(Finding, Backing)| match finding {
         Finding::Ring(snapshot) => Some(rings::to_json(ring, snapshot)),
-        Finding::Broken(reason) => Some(Json::Object(vec![
-            ("ring", ring.as_str().into()),
-            ("broken", reason.as_str().into()),
-        ])),
+        Finding::Broken(reason) => refused(ring, "broken", reason),
+        Finding::Unreadable(reason) => refused(ring, "unreadable", reason),
         Finding::Other => None,
     };
     Json::List(found.iter().filter_map(item).collect())

@@ -1,10 +1,12 @@
 //! Text for people and scripts.
 
+use super::failure::Failure;
+use slipring::Backing;
+use std::borrow::Cow;
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::thread;
 use std::time::Duration;
-
-use super::failure::Failure;
 
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
@@ -21,13 +23,47 @@ pub(crate) fn print_every(
     let Some(interval) = interval else {
         return print(&text()?);
     };
-    let before = match io::stdout().is_terminal() {
+    let before = match is_screen() {
         true => CLEAR,
         false => "",
     };
     loop {
         print(&format!("{before}{}", text()?))?;
         thread::sleep(interval);
+    }
+}
+
+/// Whether standard output can be cleared, and written anywhere.
+pub(crate) fn is_screen() -> bool {
+    let is_dumb = env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb");
+    io::stdout().is_terminal() && !is_dumb
+}
+
+/// Whether colours are welcome: see no-color.org.
+pub(crate) fn has_colours() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+/// Text in which nothing has a meaning of its own to a terminal: others choose names as they like.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    let is_plain =
+        |letter: char| matches!(letter, '\'' | '"' | '\\') || letter.escape_debug().eq([letter]);
+    if text.chars().all(is_plain) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| match is_plain(letter) {
+        true => letter.to_string(),
+        false => letter.escape_debug().to_string(),
+    });
+    shown.collect()
+}
+
+/// A ring's name as a word of a shell's command.
+pub(crate) fn word(ring: &Backing) -> String {
+    let is_safe = |letter: char| letter.is_alphanumeric() || "/:._-+,@%".contains(letter);
+    match ring.chars().all(is_safe) {
+        true => ring.to_string(),
+        false => format!("'{}'", ring.replace('\'', "'\\''")),
     }
 }
 
@@ -62,6 +98,15 @@ pub(crate) fn time(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_words_without_a_meaning() {
+        assert_eq!(plain("/ü 'x' \\"), "/ü 'x' \\");
+        assert_eq!(plain("a\nb\x1b[1m\u{202e}"), "a\\nb\\u{1b}[1m\\u{202e}");
+        let quoted = |name: &str| word(&name.parse().unwrap());
+        assert_eq!(quoted("file:/tmp/a-b.c"), "file:/tmp/a-b.c");
+        assert_eq!(quoted("/a; it's"), "'/a; it'\\''s'");
+    }
 
     #[test]
     fn numbers_are_short() {

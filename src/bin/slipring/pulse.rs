@@ -1,5 +1,6 @@
 //! How rings change from one look to the next.
 
+use super::output;
 use super::rings::{self, Finding};
 use slipring::{Backing, Occupancy, Role, Snapshot};
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ impl Pulse {
             dead => format!("{}+{dead}†", self.alive),
         };
         [
-            self.ring.to_string(),
+            output::plain(&self.ring).into(),
             short(self.pushed),
             short(self.popped),
             short(self.depth as f64),

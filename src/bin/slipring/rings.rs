@@ -13,7 +13,9 @@ pub(crate) enum Finding {
     Ring(Box<Snapshot>),
     /// A ring that can't be one any more, or not for this version.
     Broken(String),
-    /// Nothing, something else, or nothing for this user to see.
+    /// Perhaps a ring: it can't be looked at, for the reason.
+    Unreadable(String),
+    /// Nothing, or something else.
     Other,
 }
 
@@ -69,6 +71,8 @@ pub(crate) fn look(ring: &Backing) -> Finding {
             | OpenError::Inconsistent { .. }
             | OpenError::Unfinished { .. }),
         ) => broken(&error),
+        Err(OpenError::Permission { .. }) => Finding::Unreadable("no permission".into()),
+        Err(OpenError::System(error)) => Finding::Unreadable(error.to_string()),
         Err(_) => Finding::Other,
     }
 }

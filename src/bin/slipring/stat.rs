@@ -46,7 +46,7 @@ fn to_text(ring: &Backing, snapshot: &Snapshot) -> String {
         ("age", output::time(rings::age(snapshot))),
         ("memory", memory(snapshot)),
     ];
-    let mut text = format!("{ring}\n");
+    let mut text = format!("{}\n", output::plain(ring));
     for (name, value) in fields {
         let _ = writeln!(text, "  {name:<10} {value}");
     }

@@ -1,5 +1,7 @@
 //! Columns of text.
 
+use super::output;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Lines up rows under a heading; the columns named in `right` end at the same place, the others begin there.
@@ -8,13 +10,17 @@ pub(crate) fn lay_out<const N: usize>(
     right: &[&str],
     rows: &[[String; N]],
 ) -> String {
+    let rows: Vec<[Cow<'_, str>; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| output::plain(cell)))
+        .collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([heading[column].len()]).max().unwrap_or(0)
     };
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
-    for row in [heading.map(String::from)].iter().chain(rows) {
+    for row in [heading.map(Cow::from)].iter().chain(&rows) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let width = widths[column];

@@ -1,0 +1,25 @@
+//! `bench`.
+
+use crate::running::run;
+
+#[test]
+fn two_processes_measure_what_there_is() {
+    let shown = run(&["bench"]);
+    if shown.complaint.contains("two processors are needed") {
+        return;
+    }
+    let text = String::from_utf8(shown.well()).unwrap();
+    let median = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_ascii_whitespace()
+            .rev()
+            .nth(2)
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    for name in ["floor", "round trip", "one way", "wake"] {
+        assert!(median(name) > 0.0, "{text}");
+    }
+    assert!(text.contains("█"), "{text}");
+}
