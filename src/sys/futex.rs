@@ -59,12 +59,9 @@ mod imp {
 /// checkers report.
 #[cfg(any(loom, shuttle))]
 mod imp {
+    use crate::sync::checker::sync::{Condvar, Mutex};
     use crate::sync::{AtomicU32, Relaxed};
     use crate::sys::clock::Instant;
-    #[cfg(loom)]
-    use loom::sync::{Condvar, Mutex};
-    #[cfg(shuttle)]
-    use shuttle::sync::{Condvar, Mutex};
 
     #[derive(Debug)]
     pub(crate) struct Futex {

@@ -14,8 +14,8 @@ pub(crate) mod places;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
-    Forked, Peer, Role, fork_child, fork_orphan, is_asleep, kill_process, role, start, start_under,
-    state_of, thread_id,
+    Forked, Peer, Role, fork_child, fork_orphan, is_asleep, kill_process, role, start,
+    start_foreign, start_under, state_of, thread_id,
 };
 
 use std::ffi::CString;

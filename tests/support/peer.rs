@@ -15,6 +15,10 @@ use std::{env, fs};
 
 const ROLE: &str = "SLIPRING_TEST_ROLE";
 const ARGUMENTS: &str = "SLIPRING_TEST_ARGUMENTS";
+/// What runs programs of this build, where the kernel does not.
+const RUNNER: &str = "SLIPRING_TEST_RUNNER";
+/// This program's build for another processor, behind what runs it.
+const FOREIGN: &str = "SLIPRING_TEST_FOREIGN";
 
 /// The part that this process plays in somebody else's test.
 pub(crate) struct Role {
@@ -62,15 +66,27 @@ pub(crate) struct Peer {
 }
 
 pub(crate) fn start_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
+    let runner = env::var(RUNNER).unwrap_or_default();
     let program = env::current_exe().unwrap();
-    let mut command = match wrapper {
-        [] => Command::new(program),
-        [first, rest @ ..] => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(program);
-            command
+    let words = wrapper.iter().copied().chain(runner.split_whitespace());
+    let words = words.chain([program.to_str().unwrap()]);
+    start_as(&words.collect::<Vec<_>>(), role, arguments)
+}
+
+/// As `start`, of the build for another processor if there is one.
+pub(crate) fn start_foreign(role: &str, arguments: &[&dyn Display]) -> Peer {
+    match env::var(FOREIGN) {
+        Ok(program) => {
+            let words: Vec<_> = program.split_whitespace().collect();
+            start_as(&words, role, arguments)
         }
-    };
+        Err(_) => start(role, arguments),
+    }
+}
+
+fn start_as(words: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     command
         .args([role, "--exact", "--ignored", "--nocapture"])

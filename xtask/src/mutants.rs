@@ -24,13 +24,13 @@ const FILES: [&str; 10] = [
 ];
 
 /// One change to one file.
-struct Mutant {
+pub(crate) struct Mutant {
     file: &'static str,
     line: usize,
     /// The letter of the edge, for an ordering.
     edge: String,
     change: String,
-    mutated: String,
+    pub(crate) mutated: String,
 }
 
 /// Tries the mutants whose path or name contains `part`.
@@ -38,7 +38,7 @@ pub(crate) fn run(part: &str) -> Result<(), String> {
     let start = Instant::now();
     let target = target();
     let tree = target.join("tree");
-    copy_sources(&tree)?;
+    copy_sources(&tree, &LIBRARY)?;
     let mut mutants = Vec::new();
     for file in FILES {
         mutants.extend(weaken(file, &read(&root().join(file))?));
@@ -215,7 +215,7 @@ fn edge(lines: &[&str], at: usize) -> String {
 }
 
 impl Mistake {
-    fn make(&self, source: &str) -> Result<Mutant, String> {
+    pub(crate) fn make(&self, source: &str) -> Result<Mutant, String> {
         let mut places = source.match_indices(self.right);
         let (Some((start, _)), None) = (places.next(), places.next()) else {
             return Err(format!(
@@ -233,12 +233,14 @@ impl Mistake {
     }
 }
 
-/// What it takes to build the library's tests.
-fn copy_sources(tree: &Path) -> Result<(), String> {
+/// What it takes to build the library's own tests.
+const LIBRARY: [&str; 5] = ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches"];
+
+pub(crate) fn copy_sources(tree: &Path, parts: &[&str]) -> Result<(), String> {
     // It may not be there yet.
     let _ = fs::remove_dir_all(tree);
     fs::create_dir_all(tree).map_err(|error| format!("{}: {error}", tree.display()))?;
-    for part in ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches"] {
+    for part in parts {
         copy(&root().join(part), &tree.join(part))?;
     }
     Ok(())
@@ -260,10 +262,10 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,0 +1,229 @@
+//! The other processor that rings are for, under qemu: whether the tests pass there, whether rings
+//! go between the two, and whether control words are loaded and stored in order.
+//!
+//! qemu shows what the instructions do one after the other. What a processor with weak memory makes
+//! of them is for the models.
+
+use crate::passes::{Output, executables, root, target};
+use std::path::Path;
+use std::process::Command;
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
+
+/// Unit and property tests, and deliveries between threads and between processes.
+const TESTS: [&str; 12] = [
+    "batches",
+    "claims",
+    "deaths",
+    "foreign",
+    "instructions",
+    "mpmc_batches",
+    "mpmc_properties",
+    "payloads",
+    "positions",
+    "properties",
+    "redelivery",
+    "threads",
+];
+
+/// Whose rings go between the two processors.
+const FOREIGN: &str = "foreign";
+
+/// What qemu can't do, and the tests that need it.
+const SKIPPED: [(&str, &[&str]); 1] = [("MADV_DONTFORK is ignored", &[])];
+
+pub(crate) fn run() -> Result<(), String> {
+    let built = build(root(), &target(), &TESTS)?;
+    check_instructions(&built)?;
+    let mut count = 0;
+    for test in &built {
+        let mut qemu = under_qemu(test);
+        for (_, names) in SKIPPED {
+            qemu.args(names.iter().flat_map(|name| ["--skip", name]));
+        }
+        Output::Shown.of(&mut qemu)?;
+    }
+    for (why, names) in SKIPPED {
+        for name in names {
+            println!("skipped {name}: {why}");
+            count += 1;
+        }
+    }
+    println!("{count} tests skipped under qemu");
+    exchange(root(), named(&built, FOREIGN)?, Output::Shown)
+}
+
+/// The tests for the other processor, by their names. Optimised, so that an ordering is an
+/// instruction, and qemu has less to do.
+fn build(tree: &Path, target: &Path, tests: &[&str]) -> Result<Vec<String>, String> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args([
+            "test",
+            "--package",
+            "slipring",
+            "--target",
+            TARGET,
+            "--locked",
+        ])
+        .args([
+            "--no-run",
+            "--message-format",
+            "json-render-diagnostics",
+            "--lib",
+        ])
+        .args(tests.iter().flat_map(|test| ["--test", test]))
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", target.join("aarch64"))
+        .env(
+            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
+            "aarch64-linux-gnu-gcc",
+        )
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    executables(&mut cargo)
+}
+
+fn under_qemu(program: &str) -> Command {
+    let mut words = RUNNER.split_whitespace();
+    let mut qemu = Command::new(words.next().unwrap_or_default());
+    qemu.args(words)
+        .arg(program)
+        .env("SLIPRING_TEST_RUNNER", RUNNER)
+        .current_dir(root());
+    qemu
+}
+
+fn named<'b>(built: &'b [String], name: &str) -> Result<&'b str, String> {
+    let is_it = |path: &&String| {
+        let file = Path::new(path)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        file.rsplit_once('-').is_some_and(|(stem, _)| stem == name)
+    };
+    let found = built.iter().find(is_it).map(String::as_str);
+    found.ok_or_else(|| format!("cargo names no test {name}"))
+}
+
+/// Rings that go from the one processor to the other, and back.
+fn exchange(tree: &Path, theirs: &str, output: Output) -> Result<(), String> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--package", "slipring", "--locked", "--no-run"])
+        .args([
+            "--test",
+            FOREIGN,
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .current_dir(tree);
+    let built = executables(&mut cargo)?;
+    let ours = named(&built, FOREIGN)?;
+    let mut here = Command::new(ours);
+    here.env("SLIPRING_TEST_FOREIGN", format!("{RUNNER} {theirs}"));
+    output.of(&mut here)?;
+    let mut there = under_qemu(theirs);
+    there.env("SLIPRING_TEST_FOREIGN", ours);
+    output.of(&mut there)
+}
+
+/// The exchange alone.
+pub(crate) fn check_exchange(tree: &Path, target: &Path) -> Result<(), String> {
+    let built = build(tree, target, &[FOREIGN])?;
+    exchange(tree, named(&built, FOREIGN)?, Output::Kept)
+}
+
+/// How often instructions must be found in a function of the probes, at least.
+struct Expected {
+    function: &'static str,
+    loads: usize,
+    stores: usize,
+    exchanges: usize,
+}
+
+const EXPECTED: [Expected; 4] = [
+    Expected {
+        function: "probe_spsc_push",
+        loads: 1,
+        stores: 2,
+        exchanges: 0,
+    },
+    Expected {
+        function: "probe_spsc_pop",
+        loads: 1,
+        stores: 2,
+        exchanges: 0,
+    },
+    Expected {
+        function: "probe_mpmc_push",
+        loads: 2,
+        stores: 3,
+        exchanges: 1,
+    },
+    Expected {
+        function: "probe_mpmc_pop",
+        loads: 2,
+        stores: 3,
+        exchanges: 1,
+    },
+];
+
+/// Whether the control words are loaded with acquire, stored with release, and exchanged with
+/// both.
+pub(crate) fn check_orderings(tree: &Path, target: &Path) -> Result<(), String> {
+    check_instructions(&build(tree, target, &["instructions"])?)
+}
+
+fn check_instructions(built: &[String]) -> Result<(), String> {
+    let program = named(built, "instructions")?;
+    let output = Command::new("aarch64-linux-gnu-objdump")
+        .args(["--disassemble", "--no-show-raw-insn", program])
+        .output()
+        .map_err(|error| format!("objdump: {error}"))?;
+    let listing = String::from_utf8_lossy(&output.stdout);
+    for expected in EXPECTED {
+        let function = expected.function;
+        let start = format!(" <{function}>:\n");
+        let (_, after) = listing
+            .split_once(&start)
+            .ok_or_else(|| format!("there is no {function}"))?;
+        let body = after.split("\n\n").next().unwrap_or_default();
+        let count = |kinds: &[&str]| {
+            let words = body.split_whitespace();
+            words
+                .filter(|word| kinds.iter().any(|kind| word.starts_with(kind)))
+                .count()
+        };
+        let found = [
+            (
+                count(&["ldar", "ldapr", "ldaxr"]),
+                expected.loads,
+                "acquiring loads",
+            ),
+            (
+                count(&["stlr", "stlxr"]),
+                expected.stores,
+                "releasing stores",
+            ),
+            (
+                count(&[
+                    "casal",
+                    "casl",
+                    "<__aarch64_cas8_rel",
+                    "<__aarch64_cas8_acq_rel",
+                ]),
+                expected.exchanges,
+                "releasing exchanges",
+            ),
+        ];
+        for (found, expected, what) in found {
+            println!("{function}: {found} {what}, of {expected}");
+            if found < expected {
+                return Err(format!("{function}: {found} {what}, not {expected}"));
+            }
+        }
+    }
+    Ok(())
+}
