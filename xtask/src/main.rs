@@ -24,7 +24,7 @@ use native::Watcher;
 use std::env;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo run -p xtask -- <models | miri | asan | tsan | aarch64 | \
+const USAGE: &str = "usage: cargo run -p xtask -- <models | miri [--seeds N] | asan | tsan | aarch64 | \
     soak [--minutes M] | spin | mutants [part of a path or name] | seeded [part of a name]>";
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let part = rest.first().map_or("", String::as_str);
     let done = match arguments.first().map(String::as_str) {
         Some("models") => models::run(),
-        Some("miri") => Watcher::Miri.run(),
+        Some("miri") => Watcher::miri(rest).and_then(Watcher::run),
         Some("asan") => Watcher::Asan.run(),
         Some("tsan") => Watcher::Tsan.run(),
         Some("aarch64") => aarch64::run(),

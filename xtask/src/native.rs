@@ -14,13 +14,11 @@ const NATIVE: [&str; 4] = ["--cfg", "shuttle", "--cfg", "native"];
 /// A nightly compiler's way to look at a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watcher {
-    Miri,
+    /// With so many schedules of each model.
+    Miri { seeds: u32 },
     Asan,
     Tsan,
 }
-
-/// Schedules that Miri tries of each model.
-const SEEDS: u32 = 16;
 
 /// The tests of the surface that a watcher follows, the unit tests aside. TSan takes what two
 /// threads reach through two mappings for two places, and knows nothing of processes: these share
@@ -28,7 +26,7 @@ const SEEDS: u32 = 16;
 fn surface(watcher: Watcher) -> &'static [&'static str] {
     match watcher {
         // It maps no memory.
-        Watcher::Miri => &[],
+        Watcher::Miri { .. } => &[],
         Watcher::Asan => &[
             "batches",
             "claims",
@@ -47,9 +45,21 @@ fn surface(watcher: Watcher) -> &'static [&'static str] {
 }
 
 impl Watcher {
+    /// Miri, as it is asked for.
+    pub(crate) fn miri(arguments: &[String]) -> Result<Self, String> {
+        let seeds = match arguments {
+            [] => 16,
+            [flag, seeds] if flag == "--seeds" => seeds
+                .parse()
+                .map_err(|_| format!("{seeds} is no number of seeds"))?,
+            _ => return Err("usage: cargo run -p xtask -- miri [--seeds N]".to_owned()),
+        };
+        Ok(Self::Miri { seeds })
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Miri => "miri",
+            Self::Miri { .. } => "miri",
             Self::Asan => "asan",
             Self::Tsan => "tsan",
         }
@@ -63,8 +73,8 @@ impl Watcher {
     pub(crate) fn watch(self, tree: &Path, target: &Path, output: Output) -> Result<(), String> {
         let target = target.join(self.name());
         match self {
-            Self::Miri => {
-                let seeds = format!("-Zmiri-many-seeds=0..{SEEDS} -Zmiri-preemption-rate=0.05");
+            Self::Miri { seeds } => {
+                let seeds = format!("-Zmiri-many-seeds=0..{seeds} -Zmiri-preemption-rate=0.05");
                 let native = NATIVE.join(" ");
                 for (rustflags, miriflags) in [(&*native, &*seeds), ("", "")] {
                     let mut cargo = cargo(tree, &target, rustflags);

@@ -52,17 +52,17 @@ const RELAXED_STAMP: Mistake = Mistake {
 const SEEDED: &[Seeded] = &[
     Seeded {
         mistake: RELAXED_PUBLISH,
-        found_by: Check::Watcher(Watcher::Miri),
+        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
         words: "Data race detected",
     },
     Seeded {
         mistake: RELAXED_RELEASE,
-        found_by: Check::Watcher(Watcher::Miri),
+        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
         words: "Data race detected",
     },
     Seeded {
         mistake: RELAXED_STAMP,
-        found_by: Check::Watcher(Watcher::Miri),
+        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
         words: "Data race detected",
     },
     Seeded {
