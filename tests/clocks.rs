@@ -52,7 +52,7 @@ fn let_deadlines_pass<P: Protocol>(role: &support::Role) {
     let options = Options::new()
         .capacity(2)
         .liveness_interval(Duration::from_millis(7));
-    let ring = Ring::<u64, P>::create_with(role.text(0), &options).unwrap();
+    let _ring = Ring::<u64, P>::create_with(role.text(0), &options).unwrap();
     mark("begin");
     for wait in [
         WaitStrategy::default(),

@@ -75,7 +75,7 @@ fn options<P: Protocol>() -> Options {
 fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
     let start = Instant::now();
     let before = Remains::now();
-    let name = Name::new("leaks");
+    let name = Name::lasting("leaks", 1 + crashes as u32 / 2000);
     let ring = Ring::<Message, P>::create_with(&name, &options::<P>()).unwrap();
     let with_ring = Remains::now();
     let mut dice = Dice::new(crashes);

@@ -219,7 +219,7 @@ fn with_any_number_of_descriptors_it_works_or_says_why_not<P: Protocol>() {
         let ended = fork_child(|| {
             // The first numbers are free, and nothing else is open.
             // SAFETY: closes descriptors of this process, which uses none of them any more.
-            unsafe { libc::close_range(0, u32::MAX, 0) };
+            unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
             setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
             end(match work::<P>(&name, &other) {

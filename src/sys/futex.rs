@@ -19,6 +19,11 @@ mod imp {
     pub(crate) struct Futex(AtomicU32);
 
     impl Futex {
+        #[cfg(test)]
+        pub(crate) fn new() -> Self {
+            Self(AtomicU32::new(0))
+        }
+
         #[inline(always)]
         pub(crate) fn word(&self) -> &AtomicU32 {
             &self.0

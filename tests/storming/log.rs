@@ -116,10 +116,10 @@ pub(crate) enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Returned,
+    /// As forked children count themselves, and those of them whose handle was refused.
     Forked,
+    Refused,
     Executed,
-    /// A forked child could do what it must not.
-    Strayed,
 }
 
 /// Until when the participants go on.

@@ -82,11 +82,11 @@ impl Member<'_> {
 
     /// A child that has the handle, may not use it, and may outlive its parent.
     fn fork(&self, dice: &mut Dice, is_refused: impl FnOnce() -> bool) {
-        self.log.count(Deed::Forked);
         let stay = CHILDHOOD.mul_f64(dice.below(100) as f64 / 100.0);
         fork_orphan(|| {
-            if !is_refused() {
-                self.log.count(Deed::Strayed);
+            self.log.count(Deed::Forked);
+            if is_refused() {
+                self.log.count(Deed::Refused);
             }
             thread::sleep(stay);
         });

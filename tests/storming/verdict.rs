@@ -5,7 +5,8 @@ use super::{Round, Taking};
 use slipring::Counters;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How a storm went.
 #[derive(Clone, Default)]
@@ -18,7 +19,7 @@ pub(crate) struct Report {
     pub(crate) returns: u64,
     pub(crate) forks: u64,
     pub(crate) executions: u64,
-    /// Forked children that were not refused.
+    /// Forked children that were not refused, as they must be.
     pub(crate) strayed: u64,
     /// Kills of who had an intent standing, as far as was seen.
     pub(crate) mid_operation: u64,
@@ -59,9 +60,8 @@ struct Taken {
 
 pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report) {
     report.returns = log.counted(Deed::Returned);
-    report.forks = log.counted(Deed::Forked);
     report.executions = log.counted(Deed::Executed);
-    report.strayed = log.counted(Deed::Strayed);
+    settle_children(log, report);
     let notes = log.notes(lives);
     let mut taken: Vec<Vec<Taken>> = (0..lives)
         .map(|life| vec![Taken::default(); log.life(life).begun() as usize])
@@ -89,6 +89,20 @@ pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report
     }
     for (life, taken) in taken.iter().enumerate() {
         settle_producer(round, log.life(life).done() as usize, taken, report);
+    }
+}
+
+/// The last children may be on their way yet.
+fn settle_children(log: &Log, report: &mut Report) {
+    const A_WHILE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    loop {
+        report.forks = log.counted(Deed::Forked);
+        report.strayed = report.forks.saturating_sub(log.counted(Deed::Refused));
+        if report.strayed == 0 || start.elapsed() > A_WHILE {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -19,12 +19,13 @@ mod passes;
 mod seeded;
 mod soak;
 mod spin;
+mod tree;
 
 use native::Watcher;
 use std::env;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo run -p xtask -- <models | miri [--seeds N] | asan | tsan | aarch64 | \
+const USAGE: &str = "usage: cargo run -p xtask -- <models | miri [--seeds N] | asan [--models] | tsan [--models] | aarch64 | \
     soak [--minutes M] | spin | mutants [part of a path or name] | seeded [part of a name]>";
 
 fn main() -> ExitCode {
@@ -33,9 +34,9 @@ fn main() -> ExitCode {
     let part = rest.first().map_or("", String::as_str);
     let done = match arguments.first().map(String::as_str) {
         Some("models") => models::run(),
-        Some("miri") => Watcher::miri(rest).and_then(Watcher::run),
-        Some("asan") => Watcher::Asan.run(),
-        Some("tsan") => Watcher::Tsan.run(),
+        Some("miri") => Watcher::miri(rest).and_then(|miri| miri.run(&[])),
+        Some("asan") => Watcher::Asan.run(rest),
+        Some("tsan") => Watcher::Tsan.run(rest),
         Some("aarch64") => aarch64::run(),
         Some("soak") => soak::run(rest),
         Some("spin") => spin::run(),

@@ -3,45 +3,24 @@
 //! checker does not look for. Besides, the tests of the surface that a sanitizer can follow.
 
 use crate::passes::{Output, executables, root, target};
+use crate::tree::copy_library;
 use std::path::Path;
 use std::process::Command;
 
 /// The host; a sanitizer wants to be told.
 const HOST: &str = "x86_64-unknown-linux-gnu";
 /// The models, with nothing in between them and the machine.
-const NATIVE: [&str; 4] = ["--cfg", "shuttle", "--cfg", "native"];
+const NATIVE: &str = "--cfg shuttle --cfg native";
 
 /// A nightly compiler's way to look at a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watcher {
     /// With so many schedules of each model.
-    Miri { seeds: u32 },
+    Miri {
+        seeds: u32,
+    },
     Asan,
     Tsan,
-}
-
-/// The tests of the surface that a watcher follows, the unit tests aside. TSan takes what two
-/// threads reach through two mappings for two places, and knows nothing of processes: these share
-/// one mapping.
-fn surface(watcher: Watcher) -> &'static [&'static str] {
-    match watcher {
-        // It maps no memory.
-        Watcher::Miri { .. } => &[],
-        Watcher::Asan => &[
-            "batches",
-            "claims",
-            "hostile",
-            "mpmc",
-            "mpmc_batches",
-            "mpmc_properties",
-            "observer",
-            "payloads",
-            "properties",
-            "scribbler",
-            "waiting",
-        ],
-        Watcher::Tsan => &["threads"],
-    }
 }
 
 impl Watcher {
@@ -65,69 +44,101 @@ impl Watcher {
         }
     }
 
-    /// Runs everything that the watcher follows.
-    pub(crate) fn run(self) -> Result<(), String> {
-        self.watch(root(), &target(), Output::Shown)
-    }
-
-    pub(crate) fn watch(self, tree: &Path, target: &Path, output: Output) -> Result<(), String> {
-        let target = target.join(self.name());
+    /// The tests of the surface that it follows. Miri maps no memory. TSan takes what two threads
+    /// reach through two mappings for two places, and knows nothing of processes: these share one
+    /// mapping.
+    fn surface(self) -> &'static [&'static str] {
         match self {
-            Self::Miri { seeds } => {
-                let seeds = format!("-Zmiri-many-seeds=0..{seeds} -Zmiri-preemption-rate=0.05");
-                let native = NATIVE.join(" ");
-                for (rustflags, miriflags) in [(&*native, &*seeds), ("", "")] {
-                    let mut cargo = cargo(tree, &target, rustflags);
-                    cargo.args(["miri", "test", "--package", "slipring", "--lib", "--locked"]);
-                    cargo.env("MIRIFLAGS", miriflags);
-                    output.of(&mut cargo)?;
-                }
-                Ok(())
-            }
-            Self::Asan | Self::Tsan => {
-                for test in self.build(tree, &target)? {
-                    let mut test = Command::new(test);
-                    test.current_dir(tree);
-                    // One report is enough, and a killed child need not account for its memory.
-                    test.env("ASAN_OPTIONS", "detect_leaks=0");
-                    test.env("TSAN_OPTIONS", "halt_on_error=1");
-                    output.of(&mut test)?;
-                }
-                Ok(())
-            }
+            Self::Miri { .. } => &[],
+            Self::Asan => &[
+                "batches",
+                "claims",
+                "hostile",
+                "mpmc",
+                "mpmc_batches",
+                "mpmc_properties",
+                "observer",
+                "payloads",
+                "properties",
+                "scribbler",
+                "threads",
+                "waiting",
+            ],
+            Self::Tsan => &["threads"],
         }
     }
 
-    /// The models first, then the surface: what is in both is built once.
-    fn build(self, tree: &Path, target: &Path) -> Result<Vec<String>, String> {
+    /// Runs all that it follows, or the models alone.
+    pub(crate) fn run(self, arguments: &[String]) -> Result<(), String> {
+        let with_surface = match arguments {
+            [] => !self.surface().is_empty(),
+            [flag] if flag == "--models" => false,
+            _ => {
+                return Err(format!(
+                    "usage: cargo run -p xtask -- {} [--models]",
+                    self.name()
+                ));
+            }
+        };
+        self.watch_models(root(), &target(), Output::Shown)?;
+        if with_surface {
+            let mut tests = self.cargo("test", root(), &target());
+            tests.arg("--no-run");
+            tests.args(self.surface().iter().flat_map(|test| ["--test", test]));
+            self.watch_all(&executables(&mut tests)?, Output::Shown)?;
+        }
+        Ok(())
+    }
+
+    /// The models and unit tests of the sources in `tree`.
+    pub(crate) fn watch_models(
+        self,
+        tree: &Path,
+        target: &Path,
+        output: Output,
+    ) -> Result<(), String> {
+        let library = target.join("library");
+        copy_library(tree, &library)?;
+        if let Self::Miri { seeds } = self {
+            let many = format!("-Zmiri-many-seeds=0..{seeds} -Zmiri-preemption-rate=0.05");
+            for (rustflags, miriflags) in [(NATIVE, &*many), ("", "")] {
+                let mut miri = cargo(&library, &target.join(self.name()), rustflags);
+                miri.args(["miri", "test", "--lib"]);
+                output.of(miri.env("MIRIFLAGS", miriflags))?;
+            }
+            return Ok(());
+        }
+        let mut models = self.cargo("rustc", &library, target);
+        models.args(["--lib", "--profile", "test", "--"]);
+        models.args(NATIVE.split(' '));
+        self.watch_all(&executables(&mut models)?, output)
+    }
+
+    fn cargo(self, verb: &str, tree: &Path, target: &Path) -> Command {
         let sanitizer = match self {
             Self::Tsan => "-Zsanitizer=thread",
             _ => "-Zsanitizer=address",
         };
-        let command = |verb: &str| {
-            let mut cargo = cargo(tree, target, sanitizer);
-            cargo.args([verb, "--package", "slipring", "--target", HOST, "--locked"]);
-            cargo.args(["--message-format", "json-render-diagnostics"]);
-            if self == Self::Tsan {
-                // The standard library's locks are seen only if they are built for it.
-                cargo.arg("-Zbuild-std");
-            }
-            cargo
-        };
-        let mut models = command("rustc");
-        models
-            .args(["--lib", "--profile", "test", "--"])
-            .args(NATIVE);
-        let mut tests = executables(&mut models)?;
-        if !surface(self).is_empty() {
-            let mut surface_of_it = command("test");
-            surface_of_it.arg("--no-run");
-            for test in surface(self) {
-                surface_of_it.args(["--test", test]);
-            }
-            tests.extend(executables(&mut surface_of_it)?);
+        let mut cargo = cargo(tree, &target.join(self.name()), sanitizer);
+        cargo.args([verb, "--package", "slipring", "--target", HOST]);
+        cargo.args(["--message-format", "json-render-diagnostics"]);
+        if self == Self::Tsan {
+            // The standard library's locks are seen only if they are built for it.
+            cargo.arg("-Zbuild-std");
         }
-        Ok(tests)
+        cargo
+    }
+
+    fn watch_all(self, tests: &[String], output: Output) -> Result<(), String> {
+        for test in tests {
+            let mut test = Command::new(test);
+            test.current_dir(root());
+            // A child that is killed need not account for its memory, and one report is enough.
+            test.env("ASAN_OPTIONS", "detect_leaks=0");
+            test.env("TSAN_OPTIONS", "halt_on_error=1");
+            output.of(&mut test)?;
+        }
+        Ok(())
     }
 }
 
@@ -138,6 +149,7 @@ fn cargo(tree: &Path, target: &Path, rustflags: &str) -> Command {
         .current_dir(tree)
         .env("RUSTFLAGS", rustflags)
         .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo
 }

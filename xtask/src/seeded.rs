@@ -3,9 +3,9 @@
 
 use crate::aarch64;
 use crate::mistakes::Mistake;
-use crate::mutants::{copy_sources, read, write};
 use crate::native::Watcher;
 use crate::passes::{Output, root, target};
+use crate::tree::{copy_everything, read, write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -135,7 +135,7 @@ const SEEDED: &[Seeded] = &[
             name: "who holds something adopts",
             file: "src/attachment/end.rs",
             right: "(self.role == Role::Consumer && is_free)",
-            wrong: "(self.role == Role::Consumer || is_free)",
+            wrong: "(self.role == Role::Consumer && (is_free || capacity > 0))",
         },
         found_by: Check::Test("leaks", "crashes_in_a_row"),
         words: "Full",
@@ -184,7 +184,7 @@ impl Check {
 
     fn run(&self, tree: &Path, target: &Path) -> Result<(), String> {
         match self {
-            Self::Watcher(watcher) => watcher.watch(tree, target, Output::Kept),
+            Self::Watcher(watcher) => watcher.watch_models(tree, target, Output::Kept),
             Self::Instructions => aarch64::check_orderings(tree, target),
             Self::Exchange => aarch64::check_exchange(tree, target),
             Self::Test(program, tests) => Output::Kept.of(Command::new("cargo")
@@ -199,18 +199,9 @@ impl Check {
 
 /// Makes the mistakes whose name, or whose check's name, contains `part`.
 pub(crate) fn run(part: &str) -> Result<(), String> {
-    const PARTS: [&str; 7] = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "src",
-        "tests",
-        "xtask",
-        "benches",
-        "examples",
-    ];
     let target = target();
     let tree = target.join("seeded");
-    copy_sources(&tree, &PARTS)?;
+    copy_everything(root(), &tree)?;
     let mut missed = 0;
     for Seeded {
         mistake,
