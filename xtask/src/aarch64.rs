@@ -73,7 +73,9 @@ pub(crate) fn run() -> Result<(), String> {
         "skipped under qemu: {} test programs, and {} tests of others",
         count[0], count[1]
     );
-    exchange(root(), named(&built, FOREIGN)?, Output::Shown)
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root());
+    exchange(cargo, named(&built, FOREIGN)?, Output::Shown)
 }
 
 /// The tests for the other processor, by their names. Optimised, so that an ordering is an
@@ -130,17 +132,11 @@ fn named<'b>(built: &'b [String], name: &str) -> Result<&'b str, String> {
 }
 
 /// Rings that go from the one processor to the other, and back.
-fn exchange(tree: &Path, theirs: &str, output: Output) -> Result<(), String> {
-    let mut cargo = Command::new("cargo");
+fn exchange(mut cargo: Command, theirs: &str, output: Output) -> Result<(), String> {
     cargo
         .args(["test", "--package", "slipring", "--locked", "--no-run"])
-        .args([
-            "--test",
-            FOREIGN,
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .current_dir(tree);
+        .args(["--test", FOREIGN])
+        .args(["--message-format", "json-render-diagnostics"]);
     let built = executables(&mut cargo)?;
     let ours = named(&built, FOREIGN)?;
     let mut here = Command::new(ours);
@@ -151,10 +147,14 @@ fn exchange(tree: &Path, theirs: &str, output: Output) -> Result<(), String> {
     output.of(&mut there)
 }
 
-/// The exchange alone.
+/// The exchange alone, of other sources.
 pub(crate) fn check_exchange(tree: &Path, target: &Path) -> Result<(), String> {
     let built = build(tree, target, &[FOREIGN])?;
-    exchange(tree, named(&built, FOREIGN)?, Output::Kept)
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(tree)
+        .env("CARGO_TARGET_DIR", target.join("tests"));
+    exchange(cargo, named(&built, FOREIGN)?, Output::Kept)
 }
 
 /// How often instructions must be found in a function of the probes, at least.
