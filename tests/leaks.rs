@@ -38,6 +38,9 @@ const LONGEST: Duration = Duration::from_micros(700);
 /// How long coming to a ring may take, whatever has happened to it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// As many of either as there are seats, or one.
+type Ends<P> = (Vec<Producer<Message, P>>, Vec<Consumer<Message, P>>);
+
 fn message(number: u64) -> Message {
     [number, !number, number, !number]
 }
@@ -115,10 +118,7 @@ fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
 }
 
 /// Takes ends of a ring.
-fn attach<P: Protocol>(
-    ring: &Ring<Message, P>,
-    of_each: u32,
-) -> (Vec<Producer<Message, P>>, Vec<Consumer<Message, P>>) {
+fn attach<P: Protocol>(ring: &Ring<Message, P>, of_each: u32) -> Ends<P> {
     let producers = (0..of_each).map(|_| ring.producer().unwrap());
     let producers = producers.collect();
     let consumers = (0..of_each).map(|_| ring.consumer().unwrap());
