@@ -323,8 +323,10 @@ fn a_large_victim_is_alive_until_its_memory_is_gone() {
         // SAFETY: advice about memory of this function's own.
         let _ = unsafe { madvise(memory, RESIDENT, MmapAdvise::MADV_NOHUGEPAGE) };
         for page in (0..RESIDENT).step_by(4096) {
-            // SAFETY: within the mapping, which nobody else uses.
-            unsafe { memory.cast::<u8>().add(page).write(1) };
+            // SAFETY: within the mapping.
+            let page = unsafe { memory.cast::<u8>().add(page) };
+            // SAFETY: mapped for writing, and used by nobody else.
+            unsafe { page.write(1) };
         }
         let mut producer = Ring::<u64, Mpmc>::open(&name).unwrap().producer().unwrap();
         producer.push(&1).unwrap();
