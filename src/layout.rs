@@ -22,6 +22,8 @@
 
 mod header;
 mod picture;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::header::{Entry, Person, Place, View};
 pub(crate) use self::picture::Picture;
@@ -389,39 +391,4 @@ fn decode_fences(word: u32) -> Option<Fences> {
     [Fences::Membarrier, Fences::Symmetric]
         .into_iter()
         .find(|&fences| encode_fences(fences) == word)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_messages_have_a_header_that_is_believed() {
-        for (size, align) in [(MAX_PAYLOAD, 1), (MAX_PAYLOAD, 4096), (0, 1), (1, 4096)] {
-            let geometry = Geometry {
-                kind: Kind::Spsc,
-                fences: Fences::Symmetric,
-                shape: Shape {
-                    encoding: Encoding::Bytes,
-                    size,
-                    align,
-                },
-                capacity: MAX_CAPACITY,
-                producers: 1,
-                consumers: 1,
-                schema: u64::MAX,
-                liveness_interval: Duration::MAX,
-                delivery: Delivery::AtLeastOnce,
-                first_position: u64::MAX,
-                unlink_when_left: true,
-            };
-            let described = geometry.describe([1; 16], 2);
-            let mut head = [0; HEADER_SIZE];
-            head[..LINE].copy_from_slice(bytemuck::bytes_of(&described.identity));
-            head[SETTINGS_AT..].copy_from_slice(bytemuck::bytes_of(&described.settings));
-            let found = Geometry::check(&head, geometry.total_len(), PAGE, "/name").unwrap();
-            assert_eq!(found.stride(), geometry.stride());
-            assert_eq!(found.total_len(), geometry.total_len());
-        }
-    }
 }

@@ -41,6 +41,18 @@ pub mod steps {
     }
 }
 
+/// Whose threads, locks and atomics the models have. With `native`, on top of shuttle's cfg, they
+/// are the machine's own: for Miri and the sanitizers, which check what one schedule does.
+#[cfg(any(loom, shuttle))]
+pub(crate) mod checker {
+    #[cfg(loom)]
+    pub(crate) use loom::{sync, thread, thread_local};
+    #[cfg(all(shuttle, not(native)))]
+    pub(crate) use shuttle::{sync, thread, thread_local};
+    #[cfg(native)]
+    pub(crate) use std::{sync, thread, thread_local};
+}
+
 #[cfg(not(loom))]
 mod bytes {
     use core::mem::MaybeUninit;
@@ -276,12 +288,9 @@ mod bytes {
 /// would take what was written back for newer than what was stored.
 #[cfg(any(loom, shuttle))]
 mod modelled {
+    use super::checker::sync::atomic;
     use super::mortality::outlive_a_store;
     use core::sync::atomic::Ordering;
-    #[cfg(loom)]
-    use loom::sync::atomic;
-    #[cfg(shuttle)]
-    use shuttle::sync::atomic;
 
     pub(crate) use atomic::fence;
 

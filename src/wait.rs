@@ -30,6 +30,8 @@ use core::time::Duration;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod models;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
 
 /// Someone may be asleep.
 const ASLEEP: u32 = 1;
@@ -52,7 +54,7 @@ pub(crate) fn decode(word: u32) -> (bool, u32) {
 pub(crate) struct Event(Futex);
 
 impl Event {
-    #[cfg(any(loom, shuttle))]
+    #[cfg(any(test, loom, shuttle))]
     pub(crate) fn new() -> Self {
         Self(Futex::new())
     }

@@ -241,3 +241,62 @@ fn a_message_that_another_consumer_holds_keeps_a_ring_from_being_over() {
     assert_eq!(next(&mut other), Ok((1, true)));
     assert_eq!(other.pop(), Err(Disconnected::Left.into()));
 }
+
+/// Has a consumer read the next message, and kills it.
+fn kill_a_reader(name: &Name, ring: &Ring<u64>) {
+    let left = ring.len() - 1;
+    let mut child = fork_child(|| {
+        let mut consumer = Ring::<u64>::open(name).unwrap().consumer().unwrap();
+        mem::forget(consumer.try_read().unwrap());
+        until("it is killed", || false);
+    });
+    until("it reads", || ring.len() == left);
+    child.kill_and_reap();
+}
+
+/// Pops until the ring is empty, and makes sure that every slot can be used again.
+fn drain(ring: &Ring<u64>, producer: &mut Producer<u64>, consumer: &mut Consumer<u64>) -> Vec<u64> {
+    let mut popped: Vec<u64> = consumer.try_iter().collect();
+    popped.sort_unstable();
+    let capacity = ring.capacity() as u64;
+    for number in 0..3 * capacity {
+        assert_eq!(producer.try_push(&number), Ok(()), "a slot is lost");
+        if number >= capacity - 1 {
+            assert_eq!(consumer.try_pop(), Ok(number + 1 - capacity));
+        }
+    }
+    popped
+}
+
+#[test]
+fn who_inherits_with_a_seat_goes_through_that_before_it_adopts_anything() {
+    let (name, ring, mut producer) = ring(eight().consumers(2));
+    producer.push_slice(&[1, 2, 3]).unwrap();
+    kill_a_reader(&name, &ring);
+    kill_a_reader(&name, &ring);
+    // Both seats have something: one is taken with what it has, and the other's is adopted later.
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(drain(&ring, &mut producer, &mut consumer), [1, 2, 3]);
+}
+
+#[test]
+fn who_has_put_a_message_back_adopts_nothing_before_it_has_that() {
+    let (name, ring, mut producer) = ring(eight().liveness_interval(Duration::from_nanos(1)));
+    let mut consumer = ring.consumer().unwrap();
+    producer.push_slice(&[1, 2, 3]).unwrap();
+    consumer.try_read().unwrap().put_back();
+    kill_a_reader(&name, &ring);
+    assert_eq!(consumer.try_pop(), Ok(1));
+    assert_eq!(drain(&ring, &mut producer, &mut consumer), [2, 3]);
+}
+
+#[test]
+fn who_has_taken_a_tombstone_gives_it_back_before_it_adopts_anything() {
+    let (name, ring, mut producer) = ring(eight());
+    let mut consumer = ring.consumer().unwrap();
+    producer.push(&1).unwrap();
+    kill_a_reader(&name, &ring);
+    drop(producer.try_claim().unwrap());
+    producer.push(&2).unwrap();
+    assert_eq!(drain(&ring, &mut producer, &mut consumer), [1, 2]);
+}

@@ -9,14 +9,18 @@
 //! cargo test --release --test storm -- --ignored --nocapture
 //! ```
 
+mod remains;
 mod storming;
 mod support;
 
+use remains::Remains;
 use slipring::{Fences, WaitStrategy};
+use std::env;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storming::{ASLEEP_AT_ONCE, Report, Round, Taking, storm};
-use support::Name;
+use support::places::{Place, within};
+use support::{Name, skip};
 
 /// Rings of all kinds. The most violent come first.
 fn rounds() -> Vec<Round> {
@@ -97,6 +101,17 @@ fn rounds() -> Vec<Round> {
     ]
 }
 
+/// Of one storm of many: well within a watchdog's patience.
+const KILLS_AT_ONCE: u64 = 200;
+
+/// Who spins is in the way of the killer.
+fn kills_of(round: &Round) -> u64 {
+    match round.wait {
+        WaitStrategy::Spin => KILLS_AT_ONCE / 4,
+        _ => KILLS_AT_ONCE,
+    }
+}
+
 /// One storm at a time: who waits for a processor is not stuck.
 static SKY: Mutex<()> = Mutex::new(());
 
@@ -128,24 +143,28 @@ fn a_short_storm_over_pops_leaves_in_doubt_what_was_popped_last() {
 }
 
 #[test]
+fn who_comes_and_goes_forks_and_executes_loses_nothing() {
+    for index in [0, 1] {
+        let round = Round {
+            is_restless: true,
+            ..rounds()[index]
+        };
+        let report = rage(&round, 75, Duration::ZERO);
+        println!("{}\n{report}", round.label);
+    }
+}
+
+#[test]
 #[ignore = "takes minutes"]
 fn a_long_storm_loses_nothing() {
     const KILLS: u64 = 10_000;
-    /// In one storm: well within a watchdog's patience.
-    const AT_ONCE: u64 = 200;
     let rounds = rounds();
-    let mut reports: Vec<Report> = rounds.iter().map(|_| Report::default()).collect();
+    let mut reports = vec![Report::default(); rounds.len()];
     let mut whole = Report::default();
     for seed in 7.. {
         for (round, sum) in rounds.iter().zip(&mut reports) {
-            // Who spins is in the way of the killer.
-            let part = if round.wait == WaitStrategy::Spin {
-                4
-            } else {
-                1
-            };
             let round = Round { seed, ..*round };
-            let report = rage(&round, AT_ONCE / part, Duration::from_millis(300));
+            let report = rage(&round, kills_of(&round), Duration::from_millis(300));
             sum.add(&report);
             whole.add(&report);
         }
@@ -158,4 +177,43 @@ fn a_long_storm_loses_nothing() {
     }
     println!("all\n{whole}");
     assert!(whole.mid_operation * 20 >= whole.kills, "too few of them");
+}
+
+/// Storms of all kinds for as long as is asked for, in shared memory and in files, with participants
+/// that are killed, stopped, come and go, fork and execute: `cargo run -p xtask -- soak` runs it.
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn soak() {
+    let Ok(minutes) = env::var("SLIPRING_SOAK_MINUTES") else {
+        return skip("it was not told how many minutes");
+    };
+    let time = Duration::from_secs_f64(60.0 * minutes.parse::<f64>().unwrap());
+    let start = Instant::now();
+    let before = Remains::now();
+    let rounds = rounds();
+    let mut whole = Report::default();
+    let mut storms = 0;
+    'soak: for seed in 100.. {
+        for place in [Place::SharedMemory, Place::File] {
+            for round in &rounds {
+                if start.elapsed() >= time {
+                    break 'soak;
+                }
+                let round = Round {
+                    seed,
+                    stops: true,
+                    is_restless: true,
+                    ..*round
+                };
+                within(place, || {
+                    whole.add(&rage(&round, kills_of(&round), Duration::ZERO))
+                });
+                storms += 1;
+                assert_eq!(Remains::now(), before, "after {}, {place:?}", round.label);
+            }
+        }
+        println!("{:.0?}, {storms} storms\n{whole}", start.elapsed());
+    }
+    println!("{:.0?}, {storms} storms in all\n{whole}", start.elapsed());
+    assert!(whole.kills * 4 > whole.executions && whole.executions > 0);
 }

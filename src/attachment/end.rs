@@ -379,7 +379,10 @@ impl End {
         let Ok(Ok(watch)) = scene.watch() else {
             return false;
         };
-        let adopter = (self.role == Role::Consumer).then_some(Adopter {
+        // Its intent stands for what it holds: by saying another thing it would lose that.
+        let capacity = self.attachment.geometry.capacity;
+        let is_free = self.station.entry().intent().read(capacity).is_none();
+        let adopter = (self.role == Role::Consumer && is_free).then_some(Adopter {
             seat: self.seat,
             most: most as u64,
         });

@@ -367,6 +367,16 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     fn next_later(&mut self, patience: Patience, most: usize) -> Result<u32, Refused> {
         let station = *self.end.station();
         let deadline = patience.deadline();
+        // Inherited, put back, or a tombstone: it comes first, and who still has it adopts nothing.
+        if self.reader.is_holding() {
+            if let Some(len) = self.look(most)? {
+                return Ok(len);
+            }
+            // A lap of tombstones, and there are more.
+            if deadline.is_none() && self.is_due() {
+                return Err(Refused::NotNow);
+            }
+        }
         loop {
             for _ in 0..self.end.spins(patience) {
                 spin_loop();

@@ -8,6 +8,8 @@ mod laps;
 mod mpmc;
 mod recovery;
 mod roll;
+#[cfg(native)]
+mod sequences;
 mod takeover;
 mod waiting;
 mod wakes;

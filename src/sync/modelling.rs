@@ -1,13 +1,7 @@
 //! Running a model under whichever checker the build is for.
 
-#[cfg(loom)]
-pub(crate) use loom::sync::Mutex;
-#[cfg(loom)]
-pub(crate) use loom::thread::{JoinHandle, spawn, yield_now};
-#[cfg(shuttle)]
-pub(crate) use shuttle::sync::Mutex;
-#[cfg(shuttle)]
-pub(crate) use shuttle::thread::{JoinHandle, spawn, yield_now};
+pub(crate) use super::checker::sync::Mutex;
+pub(crate) use super::checker::thread::{JoinHandle, spawn, yield_now};
 
 use core::fmt::Debug;
 use std::collections::BTreeMap;
@@ -26,7 +20,8 @@ pub(crate) enum Extent {
 
 /// Runs `model` in every interleaving that the checker can find within `extent`. It returns
 /// what came of the execution: all together, these must be exactly the `outcomes`. Only loom
-/// with plain loads may miss some of them, as it skips interleavings.
+/// with plain loads may miss some of them, as it skips interleavings, and threads of the machine's,
+/// which meet as they happen to.
 ///
 /// The model's closure only spawns and joins, because loom skips interleavings of the thread
 /// that it started with. So that a model which explores next to nothing is noticed, there must
@@ -51,8 +46,11 @@ where
     if std::env::var("SURVEY").is_ok() {
         return;
     }
-    assert!(total >= executions, "only {total} executions");
-    let reached = if cfg!(all(loom, not(rmw_loads))) {
+    assert!(
+        total >= executions || cfg!(native),
+        "only {total} executions"
+    );
+    let reached = if cfg!(any(native, all(loom, not(rmw_loads)))) {
         seen.keys().all(|outcome| outcomes.contains(outcome))
     } else {
         seen.keys().eq(outcomes)
@@ -70,7 +68,7 @@ fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
     explorer.check(model);
 }
 
-#[cfg(shuttle)]
+#[cfg(all(shuttle, not(native)))]
 fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
     const RANDOM: usize = 10_000;
     const GUIDED: usize = 10_000;
@@ -83,4 +81,11 @@ fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
             shuttle::check_pct(move || again(), GUIDED, most + 1);
         }
     }
+}
+
+#[cfg(native)]
+fn explore(_: Extent, model: impl Fn() + Send + Sync + 'static) {
+    // Miri runs all of it once for each of its seeds.
+    let runs = if cfg!(miri) { 1 } else { 200 };
+    (0..runs).for_each(|_| model());
 }

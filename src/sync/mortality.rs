@@ -3,13 +3,9 @@
 //! What a thread loads changes nothing for others, so to be killed at any instruction is to be
 //! killed before one of its stores.
 
+use super::checker::thread_local;
 use core::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-#[cfg(loom)]
-use loom::thread_local;
-#[cfg(shuttle)]
-use shuttle::thread_local;
 
 thread_local! {
     /// How many stores the thread has left, if it is to be killed.

@@ -19,6 +19,11 @@ mod imp {
     pub(crate) struct Futex(AtomicU32);
 
     impl Futex {
+        #[cfg(test)]
+        pub(crate) fn new() -> Self {
+            Self(AtomicU32::new(0))
+        }
+
         #[inline(always)]
         pub(crate) fn word(&self) -> &AtomicU32 {
             &self.0
@@ -59,12 +64,9 @@ mod imp {
 /// checkers report.
 #[cfg(any(loom, shuttle))]
 mod imp {
+    use crate::sync::checker::sync::{Condvar, Mutex};
     use crate::sync::{AtomicU32, Relaxed};
     use crate::sys::clock::Instant;
-    #[cfg(loom)]
-    use loom::sync::{Condvar, Mutex};
-    #[cfg(shuttle)]
-    use shuttle::sync::{Condvar, Mutex};
 
     #[derive(Debug)]
     pub(crate) struct Futex {

@@ -1,5 +1,6 @@
 //! A ring looked at from outside of the library: who says what, and where it stands.
 
+use crate::support::places;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{F_UNLCK, F_WRLCK, SEEK_SET, flock};
 use std::fmt::Write;
@@ -41,7 +42,7 @@ pub(crate) struct Entry {
 
 impl Bytes {
     pub(crate) fn of(ring: &str) -> Self {
-        let path = format!("/dev/shm{ring}");
+        let path = places::path(ring);
         let file = OpenOptions::new()
             .read(true)
             .write(true)

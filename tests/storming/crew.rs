@@ -29,8 +29,8 @@ pub(crate) struct Member<'r> {
 }
 
 /// How one participant goes about it.
-struct Manner {
-    dice: Dice,
+pub(super) struct Manner {
+    pub(super) dice: Dice,
     in_batches: bool,
     is_slow: bool,
 }
@@ -53,7 +53,7 @@ impl Manner {
 }
 
 /// Takes a seat as soon as there is one.
-fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
+pub(super) fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
     let start = Instant::now();
     loop {
         match take() {
@@ -69,7 +69,7 @@ fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
 }
 
 impl Member<'_> {
-    fn open<const N: usize>(&self) -> Ring<[u64; N]> {
+    pub(super) fn open<const N: usize>(&self) -> Ring<[u64; N]> {
         Ring::open_with(self.ring, &self.round.options()).unwrap()
     }
 
@@ -86,19 +86,24 @@ impl Member<'_> {
         let mut producer = attach(|| self.open::<N>().producer());
         self.life.set_seated(1);
         let mut manner = self.manner();
+        let id = |number| Id {
+            life: self.life.index,
+            number,
+        };
         let mut next = 0;
         while !self.log.is_ordered(Orders::ProducersLeave) {
             let most = manner.most();
-            let id = |number| Id {
-                life: self.life.index,
-                number,
-            };
             let batch: Vec<_> = (next..next + most).map(|n| message(id(n))).collect();
             self.life.set_begun(next + most);
             next += push(&mut producer, &batch, &mut manner) as u64;
             self.life.set_done(next);
             self.life.set_begun(next);
             self.life.step();
+            if self.is_restless(&mut manner.dice) {
+                self.life.set_begun(next + 1);
+                producer = self.move_producer(producer, &message(id(next)), &mut manner.dice);
+                self.life.set_begun(next);
+            }
         }
         drop(producer);
         self.life.end(Fate::Left);
@@ -127,6 +132,9 @@ impl Member<'_> {
                     None => {}
                 },
                 Taking::Pops => self.pop(&mut consumer, &mut pen, &mut manner),
+            }
+            if self.is_restless(&mut manner.dice) {
+                consumer = self.move_consumer(consumer, &mut pen, &mut manner.dice);
             }
         }
         drop(consumer);

@@ -15,6 +15,8 @@ pub(crate) const MOST_LIVES: usize = 1 << 14;
 /// Words of a life: a line to itself, so that nobody waits for another's notes.
 const LIFE: usize = 16;
 const LIVES_AT: usize = 16;
+/// Counts of what participants did besides.
+const DEEDS_AT: usize = 2;
 const CHUNKS_AT: usize = LIVES_AT + MOST_LIVES * LIFE;
 /// Words that a consumer gets at once to write its notes into. The first says whose they are.
 const CHUNK: usize = 512;
@@ -110,6 +112,16 @@ pub(crate) enum Fate {
     Left = 2,
 }
 
+/// What a participant does besides pushing or popping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Returned,
+    /// As forked children count themselves, and those of them whose handle was refused.
+    Forked,
+    Refused,
+    Executed,
+}
+
 /// Until when the participants go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Orders {
@@ -153,6 +165,14 @@ impl Log {
 
     pub(crate) fn is_ordered(&self, orders: Orders) -> bool {
         self.words[0].load(Relaxed) >= orders as u64
+    }
+
+    pub(crate) fn count(&self, deed: Deed) {
+        self.words[DEEDS_AT + deed as usize].fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn counted(&self, deed: Deed) -> u64 {
+        self.get(DEEDS_AT + deed as usize)
     }
 
     pub(crate) fn life(&self, index: usize) -> Life<'_> {

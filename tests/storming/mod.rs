@@ -4,6 +4,7 @@ mod bytes;
 mod crew;
 mod killer;
 mod log;
+mod restless;
 mod rivals;
 mod verdict;
 
@@ -39,6 +40,8 @@ pub(crate) struct Round {
     pub(crate) first_position: u64,
     /// Whether participants are stopped now and then.
     pub(crate) stops: bool,
+    /// Whether participants leave and come back, fork, and execute other programs.
+    pub(crate) is_restless: bool,
 }
 
 pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
@@ -59,6 +62,7 @@ impl Round {
         seats: 16,
         first_position: 0,
         stops: false,
+        is_restless: false,
     };
 
     pub(crate) fn options(&self) -> Options {

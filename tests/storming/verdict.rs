@@ -1,19 +1,26 @@
 //! The account of a storm: each message that was pushed is there, once, or it is known why not.
 
-use super::log::{Log, Note};
+use super::log::{Deed, Log, Note};
 use super::{Round, Taking};
 use slipring::Counters;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How a storm went.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Report {
     pub(crate) kills: u64,
     /// Participants that left by themselves.
     pub(crate) departures: u64,
     pub(crate) stops: u64,
+    /// Participants that came back, forked, and executed another program.
+    pub(crate) returns: u64,
+    pub(crate) forks: u64,
+    pub(crate) executions: u64,
+    /// Forked children that were not refused, as they must be.
+    pub(crate) strayed: u64,
     /// Kills of who had an intent standing, as far as was seen.
     pub(crate) mid_operation: u64,
     /// Kills of who stood still while it was looked at, and how many of them had one.
@@ -52,6 +59,9 @@ struct Taken {
 }
 
 pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report) {
+    report.returns = log.counted(Deed::Returned);
+    report.executions = log.counted(Deed::Executed);
+    settle_children(log, report);
     let notes = log.notes(lives);
     let mut taken: Vec<Vec<Taken>> = (0..lives)
         .map(|life| vec![Taken::default(); log.life(life).begun() as usize])
@@ -79,6 +89,20 @@ pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report
     }
     for (life, taken) in taken.iter().enumerate() {
         settle_producer(round, log.life(life).done() as usize, taken, report);
+    }
+}
+
+/// The last children may be on their way yet.
+fn settle_children(log: &Log, report: &mut Report) {
+    const A_WHILE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    loop {
+        report.forks = log.counted(Deed::Forked);
+        report.strayed = report.forks.saturating_sub(log.counted(Deed::Refused));
+        if report.strayed == 0 || start.elapsed() > A_WHILE {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -139,6 +163,10 @@ impl Report {
             (&mut self.kills, other.kills),
             (&mut self.departures, other.departures),
             (&mut self.stops, other.stops),
+            (&mut self.returns, other.returns),
+            (&mut self.forks, other.forks),
+            (&mut self.executions, other.executions),
+            (&mut self.strayed, other.strayed),
             (&mut self.mid_operation, other.mid_operation),
             (&mut self.samples, other.samples),
             (&mut self.samples_mid_operation, other.samples_mid_operation),
@@ -168,6 +196,7 @@ impl Report {
     /// What must hold after every storm.
     pub(crate) fn check(&self, round: &Round) {
         assert!(self.messages > self.kills, "{self}");
+        assert_eq!(self.strayed, 0, "{self}");
         assert_eq!(self.lost, 0, "{self}");
         assert_eq!(self.duplicated, 0, "{self}");
         assert_eq!(self.torn, 0, "{self}");
@@ -190,6 +219,11 @@ impl fmt::Display for Report {
             f,
             "  {} kills in {:.1?}, {} before they had a seat; {} stops, {} departures",
             self.kills, self.time, self.unseated, self.stops, self.departures
+        )?;
+        writeln!(
+            f,
+            "  {} came back, {} forked, {} executed another program",
+            self.returns, self.forks, self.executions
         )?;
         writeln!(
             f,

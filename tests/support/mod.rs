@@ -14,8 +14,8 @@ pub(crate) mod places;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
-    Forked, Peer, Role, fork_child, fork_orphan, is_asleep, kill_process, role, start, start_under,
-    state_of, thread_id,
+    Forked, Peer, Role, fork_child, fork_orphan, is_asleep, kill_process, role, start,
+    start_foreign, start_under, state_of, thread_id,
 };
 
 use std::ffi::CString;
@@ -47,15 +47,20 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn new(label: &str) -> Self {
-        Self::made(label, places::name)
+        Self::made(label, PATIENCE, places::name)
+    }
+
+    /// For a test that takes `times` as long as others may.
+    pub(crate) fn lasting(label: &str, times: u32) -> Self {
+        Self::made(label, PATIENCE * times, places::name)
     }
 
     /// For what is not a ring, and where rings are by default.
     pub(crate) fn in_memory(label: &str) -> Self {
-        Self::made(label, |text| format!("/{text}"))
+        Self::made(label, PATIENCE, |text| format!("/{text}"))
     }
 
-    fn made(label: &str, form: impl FnOnce(&str) -> String) -> Self {
+    fn made(label: &str, patience: Duration, form: impl FnOnce(&str) -> String) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let text = form(&format!("slipring-test-{label}-{}-{count}", process::id()));
@@ -63,11 +68,11 @@ impl Name {
         let (watchdog, silence) = mpsc::channel::<()>();
         let watched = text.clone();
         thread::spawn(move || {
-            if silence.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if silence.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 // Not by eprintln, which a test's output capture would swallow.
                 let _ = writeln!(
                     io::stderr(),
-                    "stuck for {PATIENCE:?}: the test with {watched}"
+                    "stuck for {patience:?}: the test with {watched}"
                 );
                 for name in NAMES.lock().unwrap().iter() {
                     let _ = slipring::unlink(name);

@@ -15,6 +15,10 @@ use std::{env, fs};
 
 const ROLE: &str = "SLIPRING_TEST_ROLE";
 const ARGUMENTS: &str = "SLIPRING_TEST_ARGUMENTS";
+/// What runs programs of this build, where the kernel does not.
+const RUNNER: &str = "SLIPRING_TEST_RUNNER";
+/// This program's build for another processor, behind what runs it.
+const FOREIGN: &str = "SLIPRING_TEST_FOREIGN";
 
 /// The part that this process plays in somebody else's test.
 pub(crate) struct Role {
@@ -62,15 +66,27 @@ pub(crate) struct Peer {
 }
 
 pub(crate) fn start_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
+    let runner = env::var(RUNNER).unwrap_or_default();
     let program = env::current_exe().unwrap();
-    let mut command = match wrapper {
-        [] => Command::new(program),
-        [first, rest @ ..] => {
-            let mut command = Command::new(first);
-            command.args(rest).arg(program);
-            command
+    let words = wrapper.iter().copied().chain(runner.split_whitespace());
+    let words = words.chain([program.to_str().unwrap()]);
+    start_as(&words.collect::<Vec<_>>(), role, arguments)
+}
+
+/// As `start`, of the build for another processor if there is one.
+pub(crate) fn start_foreign(role: &str, arguments: &[&dyn Display]) -> Peer {
+    match env::var(FOREIGN) {
+        Ok(program) => {
+            let words: Vec<_> = program.split_whitespace().collect();
+            start_as(&words, role, arguments)
         }
-    };
+        Err(_) => start(role, arguments),
+    }
+}
+
+fn start_as(words: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     command
         .args([role, "--exact", "--ignored", "--nocapture"])
@@ -169,6 +185,14 @@ pub(crate) struct Forked {
 /// exit status.
 pub(crate) fn fork_child(body: impl FnOnce()) -> Forked {
     let parent = getpid();
+    fork_and(|| {
+        // First of all: whatever the locks of the other threads are like, it ends.
+        die_with(parent).unwrap();
+        body();
+    })
+}
+
+fn fork_and(body: impl FnOnce()) -> Forked {
     // SAFETY: the child runs `body` and then ends without unwinding into this function's
     // callers; the C library keeps its allocator usable in it.
     match unsafe { fork() }.unwrap() {
@@ -177,12 +201,7 @@ pub(crate) fn fork_child(body: impl FnOnce()) -> Forked {
             is_reaped: false,
         },
         ForkResult::Child => {
-            // First of all: whatever the locks of the other threads are like, it ends.
-            let bound = die_with(parent);
-            let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-                bound.unwrap();
-                body();
-            }));
+            let ended = panic::catch_unwind(AssertUnwindSafe(body));
             if let Err(panic) = &ended {
                 tell_by_hand(panic.as_ref());
             }
@@ -194,8 +213,7 @@ pub(crate) fn fork_child(body: impl FnOnce()) -> Forked {
 
 /// Forks a child that lives on when this process dies.
 pub(crate) fn fork_orphan(body: impl FnOnce()) -> u32 {
-    let child = fork_child(|| {
-        set_pdeathsig(None).unwrap();
+    let child = fork_and(|| {
         alarm::set(PATIENCE.as_secs() as u32);
         body();
     });
@@ -297,12 +315,14 @@ pub(crate) fn state_of(process: u32, thread: u32) -> Option<char> {
 /// Whether a thread is in the very system call in which the library sleeps: a wait on a futex
 /// that is shared between processes.
 pub(crate) fn is_asleep(process: u32, thread: u32) -> bool {
+    /// As the kernel numbers it, on x86-64 and on aarch64: this program may be made for the other.
+    const FUTEX: [&str; 2] = ["202", "98"];
     let path = format!("/proc/{process}/task/{thread}/syscall");
     let Ok(call) = fs::read_to_string(path) else {
         return false;
     };
     let mut words = call.split_ascii_whitespace();
-    let is_futex = words.next() == Some(&nix::libc::SYS_futex.to_string());
+    let is_futex = words.next().is_some_and(|call| FUTEX.contains(&call));
     let operation = words.nth(1);
     is_futex && operation == Some("0x9") && state_of(process, thread) == Some('S')
 }

@@ -4,8 +4,8 @@
 
 use crate::mistakes::{MISTAKES, Mistake};
 use crate::passes::{PASSES, Verdict, root, target};
+use crate::tree::{copy_library, read, write};
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ pub(crate) fn run(part: &str) -> Result<(), String> {
     let start = Instant::now();
     let target = target();
     let tree = target.join("tree");
-    copy_sources(&tree, &[])?;
+    copy_library(root(), &tree)?;
     let mut mutants = Vec::new();
     for file in FILES {
         mutants.extend(weaken(file, &read(&root().join(file))?));
@@ -231,40 +231,4 @@ impl Mistake {
             mutated: source.replace(self.right, self.wrong),
         })
     }
-}
-
-/// What it takes to build the library's own tests, and what else is asked for.
-pub(crate) fn copy_sources(tree: &Path, more: &[&str]) -> Result<(), String> {
-    // It may not be there yet.
-    let _ = fs::remove_dir_all(tree);
-    fs::create_dir_all(tree).map_err(|error| format!("{}: {error}", tree.display()))?;
-    let parts = ["Cargo.toml", "Cargo.lock", "src", "xtask", "benches"];
-    for part in parts.iter().chain(more) {
-        copy(&root().join(part), &tree.join(part))?;
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    let failed = |error| format!("{}: {error}", from.display());
-    if !from.is_dir() {
-        return fs::copy(from, to).map(|_| ()).map_err(failed);
-    }
-    fs::create_dir_all(to).map_err(failed)?;
-    for entry in fs::read_dir(from).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        // What a package outside the workspace was built into.
-        if name != "target" {
-            copy(&from.join(&name), &to.join(&name))?;
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }

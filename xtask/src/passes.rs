@@ -81,28 +81,65 @@ impl Pass {
     /// Builds the library's tests of `tree`, with `more` compiler flags.
     pub(crate) fn build(&self, tree: &Path, target: &Path, more: &str) -> Result<Build, String> {
         let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-        let output = Command::new(cargo)
-            .args(["test", "--quiet", "--package", "slipring", "--lib"])
-            .args(["--profile", "loom", "--no-run"])
-            .args(["--message-format", "json-render-diagnostics"])
-            .current_dir(tree)
-            .env("RUSTFLAGS", format!("{} {more}", self.flags))
-            .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            .env("CARGO_TARGET_DIR", target.join(self.name))
-            .stderr(Stdio::piped())
-            .output()
-            .map_err(|error| format!("cargo: {error}"))?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let (_, rest) = messages
-            .rsplit_once(r#""executable":""#)
-            .ok_or("cargo names no test binary")?;
-        let binary = rest.split('"').next().unwrap_or_default().into();
+        let binary = executables(
+            Command::new(cargo)
+                .args(["test", "--quiet", "--package", "slipring", "--lib"])
+                .args(["--profile", "loom", "--no-run"])
+                .args(["--message-format", "json-render-diagnostics"])
+                .current_dir(tree)
+                .env("RUSTFLAGS", format!("{} {more}", self.flags))
+                .env_remove("CARGO_ENCODED_RUSTFLAGS")
+                .env("CARGO_TARGET_DIR", target.join(self.name)),
+        )?;
+        let binary = binary.last().ok_or("cargo names no test binary")?.into();
         let logs = target.join("logs");
         fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
         Ok(Build { binary, logs })
+    }
+}
+
+/// What a cargo command with JSON messages builds.
+pub(crate) fn executables(cargo: &mut Command) -> Result<Vec<String>, String> {
+    let output = cargo
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| format!("cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let after = messages.split(r#""executable":""#).skip(1);
+    let paths = after.filter_map(|rest| rest.split('"').next());
+    Ok(paths.map(str::to_owned).collect())
+}
+
+/// What becomes of what a command says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Output {
+    Shown,
+    /// Told if the command fails.
+    Kept,
+}
+
+impl Output {
+    /// Runs a command, which must succeed.
+    pub(crate) fn of(self, command: &mut Command) -> Result<(), String> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |error| format!("{program}: {error}");
+        let (status, said) = match self {
+            Self::Shown => (command.status().map_err(failed)?, Vec::new()),
+            Self::Kept => {
+                let output = command.output().map_err(failed)?;
+                (output.status, [output.stdout, output.stderr].concat())
+            }
+        };
+        match status.success() {
+            true => Ok(()),
+            false => Err(format!(
+                "{}{command:?}: {status}",
+                String::from_utf8_lossy(&said)
+            )),
+        }
     }
 }
 

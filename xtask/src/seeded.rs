@@ -1,224 +1,245 @@
-//! Builds mistakes into a copy of the sources that only a broken or hostile peer, or a death at a bad moment,
-//! brings to light: the tests that are there for these must fail.
+//! Mistakes that the checks other than models are there to find: each is made in a copy of the
+//! sources, and its check must fail, with its own words.
 
+mod peers;
+
+use crate::aarch64;
 use crate::mistakes::Mistake;
-use crate::mutants::{copy_sources, read, write};
-use crate::passes::{root, target};
+use crate::native::Watcher;
+use crate::passes::{Output, root, target};
+use crate::tree::{copy_everything, read, write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// A mistake, and what must notice it: a test file and the beginning of a test's name.
+/// What must find a mistake.
+enum Check {
+    Watcher(Watcher),
+    /// A look at what is compiled for the other processor.
+    Instructions,
+    /// Rings between the two processors.
+    Exchange,
+    /// A test program, and the tests in it whose names contain this.
+    Test(&'static str, &'static str),
+}
+
 struct Seeded {
     mistake: Mistake,
-    test: &'static str,
-    filter: &'static str,
+    found_by: Check,
+    /// What the check says then.
+    words: &'static str,
 }
+
+const RELAXED_PUBLISH: Mistake = Mistake {
+    name: "a message is published in no order",
+    file: "src/ring/slot.rs",
+    right: "self.word.store(Stamp::full(position, len).0, Release); // P",
+    wrong: "self.word.store(Stamp::full(position, len).0, Relaxed); // P",
+};
+
+const RELAXED_RELEASE: Mistake = Mistake {
+    name: "a slot is given back in no order",
+    file: "src/ring/slot.rs",
+    right: "self.word.store(Stamp::free(next_lap).0, Release); // R",
+    wrong: "self.word.store(Stamp::free(next_lap).0, Relaxed); // R",
+};
+
+const RELAXED_STAMP: Mistake = Mistake {
+    name: "a slot is looked at in no order",
+    file: "src/ring/slot.rs",
+    right: "Stamp(self.word.load(Acquire)) // P, R",
+    wrong: "Stamp(self.word.load(Relaxed)) // P, R",
+};
 
 const SEEDED: &[Seeded] = &[
     Seeded {
-        mistake: Mistake {
-            name: "a length is believed",
-            file: "src/message.rs",
-            right: "        len <= size\n",
-            wrong: "        len <= size.max(len & 0xffff)\n",
-        },
-        test: "scribbler",
-        filter: "a_scribbler",
+        mistake: RELAXED_PUBLISH,
+        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
+        words: "Data race detected",
+    },
+    Seeded {
+        mistake: RELAXED_RELEASE,
+        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
+        words: "Data race detected",
+    },
+    Seeded {
+        mistake: RELAXED_STAMP,
+        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
+        words: "Data race detected",
+    },
+    Seeded {
+        mistake: RELAXED_PUBLISH,
+        found_by: Check::Watcher(Watcher::Tsan),
+        words: "ThreadSanitizer: data race",
+    },
+    Seeded {
+        mistake: RELAXED_RELEASE,
+        found_by: Check::Watcher(Watcher::Tsan),
+        words: "ThreadSanitizer: data race",
     },
     Seeded {
         mistake: Mistake {
-            name: "an object may be shorter than its header says",
+            name: "the mask is the capacity",
+            file: "src/ring/slot.rs",
+            right: "mask: capacity - 1,",
+            wrong: "mask: capacity,",
+        },
+        found_by: Check::Watcher(Watcher::Asan),
+        words: "AddressSanitizer: heap-buffer-overflow",
+    },
+    Seeded {
+        mistake: RELAXED_PUBLISH,
+        found_by: Check::Instructions,
+        words: "releasing stores, not",
+    },
+    Seeded {
+        mistake: RELAXED_RELEASE,
+        found_by: Check::Instructions,
+        words: "releasing stores, not",
+    },
+    Seeded {
+        mistake: RELAXED_STAMP,
+        found_by: Check::Instructions,
+        words: "acquiring loads, not",
+    },
+    Seeded {
+        mistake: Mistake {
+            name: "pages are another size on one processor",
             file: "src/layout.rs",
-            right: "        if size < identity.total_len {
-            return Err(OpenError::Truncated {
-                expected: identity.total_len,
-                found: size,
-            });
-        }
-        let rounded = identity.total_len.next_multiple_of(page);
-        if size != identity.total_len && size != rounded {",
-            wrong: "        let rounded = identity.total_len.next_multiple_of(page);
-        if size > rounded {",
+            right: "pub(crate) const PAGE: u64 = 4096;",
+            wrong: "pub(crate) const PAGE: u64 = if cfg!(target_arch = \"aarch64\") { 8192 } else { 4096 };",
         },
-        test: "scribbler",
-        filter: "a_file",
+        found_by: Check::Exchange,
+        words: "slots_offset",
     },
     Seeded {
         mistake: Mistake {
-            name: "a claim as long as somebody says",
-            file: "src/ring/intent.rs",
-            right: "u64::from(count).min(MAX_CLAIM).min(capacity)",
-            wrong: "u64::from(count).max(capacity.min(1))",
+            name: "a sleep ends by the wall clock",
+            file: "src/sys/futex.rs",
+            right: "libc::FUTEX_WAIT_BITSET,",
+            wrong: "libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME,",
         },
-        test: "scribbler",
-        filter: "a_scribbler",
+        found_by: Check::Test("clocks", "monotonic"),
+        words: "REALTIME",
     },
     Seeded {
         mistake: Mistake {
-            name: "hints are believed",
-            file: "src/ring/mod.rs",
-            right: "above if above <= u64::MAX / 2 => capacity as usize,",
-            wrong: "above if above <= u64::MAX / 2 => above as usize,",
+            name: "a deadline is the wall clock's",
+            file: "src/sys/clock.rs",
+            right: "Self::read(ClockId::CLOCK_MONOTONIC)",
+            wrong: "Self::read(ClockId::CLOCK_REALTIME)",
         },
-        test: "scribbler",
-        filter: "a_scribbler",
+        found_by: Check::Test("clocks", "monotonic"),
+        words: "REALTIME",
     },
     Seeded {
         mistake: Mistake {
-            name: "who only looks believes a length",
-            file: "src/observer.rs",
-            right: "            forged if forged > self.geometry.shape.size => return Ok(Peek::Gone),\n",
-            wrong: "",
-        },
-        test: "scribbler",
-        filter: "a_scribbler",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "who found a ring corrupt forgets it",
+            name: "who holds something adopts",
             file: "src/attachment/end.rs",
-            right: "        self.works_in = Generation::NONE;\n",
-            wrong: "",
+            right: "(self.role == Role::Consumer && is_free)",
+            wrong: "(self.role == Role::Consumer && (is_free || capacity > 0))",
         },
-        test: "scribbler",
-        filter: "a_scribbler",
+        found_by: Check::Test("leaks", "crashes_in_a_row"),
+        words: "Full",
     },
     Seeded {
         mistake: Mistake {
-            name: "a stamp that can't be is taken for a free slot",
-            file: "src/ring/spsc.rs",
-            right: "full if full == full_a_lap_ago => Ok(false),\n            _ => Err(Corrupt),",
-            wrong: "full if full == full_a_lap_ago => Ok(false),\n            _ => Ok(true),",
-        },
-        test: "hostile",
-        filter: "",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a full ring is written over",
-            file: "src/ring/spsc.rs",
-            right: "full if full == full_a_lap_ago => Ok(false),\n            _ => Err(Corrupt),",
-            wrong: "full if full == full_a_lap_ago => Ok(true),\n            _ => Err(Corrupt),",
-        },
-        test: "properties",
-        filter: "a_ring_of_values",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a successor does not tell where it stands",
-            file: "src/ring/spsc.rs",
-            right: "        reader.tell(words);\n",
-            wrong: "",
-        },
-        test: "properties",
-        filter: "a_ring_of",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "what a dead one was about to claim is buried though a live one has it",
-            file: "src/ring/recovery.rs",
-            right: "if from < to && !(self.is_gone)(peer) {",
-            wrong: "if from > to && !(self.is_gone)(peer) {",
-        },
-        test: "properties",
-        filter: "a_ring_of_several",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "recovery does not look whether a position was claimed at all",
-            file: "src/ring/recovery.rs",
-            right: "let end = run.end().min(index.load(Acquire)); // I",
-            wrong: "let end = run.end(); // I",
-        },
-        test: "properties",
-        filter: "a_ring_of_several",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a frame as long as it says",
-            file: "src/bin/slipring/framing.rs",
-            right: "        self.check(len, \"frame\")?;\n",
-            wrong: "",
-        },
-        test: "scribbler",
-        filter: "a_stream",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a lock whose holder nobody knows counts as free",
+            name: "a lock's mapping stays",
             file: "src/seat.rs",
-            right: "if let Some(held) = held(object, seats, own) {",
-            wrong: "if let Some(held) = held(object, seats, own).filter(|_| own.is_none()) {",
+            right: "Ok(held.map(|held| Self { _held: held, lock }))",
+            wrong: "Ok(held.map(|held| { let _ = core::mem::ManuallyDrop::new(object.take(Lock::Seat(4000))); Self { _held: held, lock } }))",
         },
-        test: "bad_peers",
-        filter: "spsc::a_stranger",
+        found_by: Check::Test("leaks", "crashes_in_a_row"),
+        words: "mappings",
     },
     Seeded {
         mistake: Mistake {
-            name: "a sleep without an end but the caller's",
+            name: "a forked child may go on",
             file: "src/attachment/end.rs",
-            right: "let until = deadline.min(self.heard.again);",
-            wrong: "let until = deadline;",
+            right: "if self.works_in == Generation::current() {",
+            wrong: "if self.works_in != Generation::NONE {",
         },
-        test: "bad_peers",
-        filter: "spsc::who_sleeps",
+        found_by: Check::Test("storm", "who_comes_and_goes"),
+        words: "panicked",
     },
     Seeded {
         mistake: Mistake {
-            name: "a slice of a slot in safe hands",
-            file: "src/handle/guard.rs",
-            right: "pub unsafe fn as_slice(&self) -> &[u8] {",
-            wrong: "pub fn as_slice(&self) -> &[u8] {",
+            name: "who looks asks for the right to write",
+            file: "src/region/descriptor.rs",
+            right: "Access::Look => OFlag::O_RDONLY,",
+            wrong: "Access::Look => OFlag::O_RDWR,",
         },
-        test: "references",
-        filter: "",
+        found_by: Check::Test("surroundings", "only_look"),
+        words: "Permission",
     },
 ];
 
-/// Tries the mistakes whose name contains `part`.
-pub(crate) fn run(part: &str) -> Result<(), String> {
-    let target = target().with_file_name("seeded");
-    let tree = target.join("tree");
-    copy_sources(&tree, &["tests", "examples", "README.md"])?;
-    let mut survivors = 0;
-    for seeded in SEEDED.iter().filter(|it| it.mistake.name.contains(part)) {
-        let Mistake { file, name, .. } = seeded.mistake;
-        let mutant = seeded.mistake.make(&read(&root().join(file))?)?;
-        let path = tree.join(file);
-        write(&path, &mutant.mutated)?;
-        let start = Instant::now();
-        let is_caught = !passes(&tree, &target, seeded)?;
-        write(&path, &read(&root().join(file))?)?;
-        survivors += usize::from(!is_caught);
-        println!(
-            "{:<78} {} in {:.0} s",
-            name,
-            if is_caught { seeded.test } else { "SURVIVED" },
-            start.elapsed().as_secs_f64(),
-        );
+impl Check {
+    fn name(&self) -> String {
+        match self {
+            Self::Watcher(watcher) => watcher.name().to_owned(),
+            Self::Instructions => "instructions".to_owned(),
+            Self::Exchange => "exchange".to_owned(),
+            Self::Test(program, _) => format!("tests/{program}.rs"),
+        }
     }
-    match survivors {
-        0 => Ok(()),
-        _ => Err(format!("{survivors} survived")),
+
+    fn run(&self, tree: &Path, target: &Path) -> Result<(), String> {
+        match self {
+            Self::Watcher(watcher) => watcher.watch_models(tree, target, Output::Kept),
+            Self::Instructions => aarch64::check_orderings(tree, target),
+            Self::Exchange => aarch64::check_exchange(tree, target),
+            Self::Test(program, tests) => Output::Kept.of(Command::new("cargo")
+                .args(["test", "--package", "slipring", "--locked"])
+                .args(["--test", program, "--", tests])
+                .current_dir(tree)
+                .env("CARGO_TARGET_DIR", target.join("tests"))
+                .env("RUST_BACKTRACE", "0")),
+        }
     }
 }
 
-/// Whether the tests pass; what does not compile has not been tried.
-fn passes(tree: &Path, target: &Path, seeded: &Seeded) -> Result<bool, String> {
-    let cargo = |arguments: &[&str]| {
-        let mut command = Command::new("cargo");
-        command.current_dir(tree).env("CARGO_TARGET_DIR", target);
-        command
-            .args(["test", "--test", seeded.test])
-            .args(arguments);
-        let output = command.output();
-        output.map_err(|error| format!("cargo: {error}"))
-    };
-    let built = cargo(&["--no-run"])?;
-    if !built.status.success() {
-        let told = String::from_utf8_lossy(&built.stderr).into_owned();
-        return Err(format!("{}: {told}", seeded.mistake.name));
+/// Makes the mistakes whose name, or whose check's name, contains `part`.
+pub(crate) fn run(part: &str) -> Result<(), String> {
+    let target = target();
+    let tree = target.join("seeded");
+    copy_everything(root(), &tree)?;
+    let mut missed = 0;
+    for Seeded {
+        mistake,
+        found_by,
+        words,
+    } in SEEDED.iter().chain(peers::PEERS)
+    {
+        if !mistake.name.contains(part) && !found_by.name().contains(part) {
+            continue;
+        }
+        let path = tree.join(mistake.file);
+        let original = read(&root().join(mistake.file))?;
+        write(&path, &mistake.make(&original)?.mutated)?;
+        let start = Instant::now();
+        let outcome = found_by.run(&tree, &target);
+        write(&path, &original)?;
+        let verdict = match &outcome {
+            Ok(()) => "MISSED",
+            Err(said) => match said.lines().find(|line| line.contains(words)) {
+                Some(line) => line.trim(),
+                None => {
+                    eprintln!("{said}");
+                    "FAILED OTHERWISE"
+                }
+            },
+        };
+        missed += usize::from(verdict.chars().all(|c| !c.is_lowercase()));
+        println!(
+            "{:<40} {:<24} {:>4.0} s  {verdict}",
+            mistake.name,
+            found_by.name(),
+            start.elapsed().as_secs_f64()
+        );
     }
-    Ok(cargo(&[seeded.filter])?.status.success())
+    match missed {
+        0 => Ok(()),
+        _ => Err(format!("{missed} missed")),
+    }
 }

@@ -1,0 +1,75 @@
+//! The event word over the kernel's own futex, between threads.
+
+use super::Event;
+use crate::sync::{AtomicU32, Relaxed};
+use crate::sys::clock::Instant;
+use crate::terms::Fences;
+use core::time::Duration;
+use std::thread;
+
+const ITEMS: u32 = if cfg!(miri) { 10 } else { 2000 };
+
+/// Sleeps until there is something to take, and takes it.
+fn take(items: &AtomicU32, event: &Event) {
+    let is_due = || items.load(Relaxed) > 0;
+    loop {
+        let seen = items.load(Relaxed);
+        if seen == 0 {
+            event.wait(Fences::Symmetric, Instant::NEVER, is_due);
+        } else if items
+            .compare_exchange(seen, seen - 1, Relaxed, Relaxed)
+            .is_ok()
+        {
+            return;
+        }
+    }
+}
+
+#[test]
+fn every_sleeper_is_woken_for_what_there_is() {
+    let (items, taken) = (AtomicU32::new(0), AtomicU32::new(0));
+    let (there, back) = (Event::new(), Event::new());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..ITEMS {
+                    take(&items, &there);
+                    taken.fetch_add(1, Relaxed);
+                    back.notify(Fences::Symmetric);
+                }
+            });
+        }
+        for _ in 0..2 * ITEMS {
+            items.fetch_add(1, Relaxed);
+            there.notify(Fences::Symmetric);
+            // Now and then nobody has anything to do.
+            take(&taken, &back);
+        }
+    });
+}
+
+#[test]
+fn who_is_told_of_the_end_stops_waiting() {
+    let (over, event) = (AtomicU32::new(0), Event::new());
+    let is_over = || over.load(Relaxed) == 1;
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over() {
+                    event.wait(Fences::Symmetric, Instant::NEVER, is_over);
+                }
+            });
+        }
+        over.store(1, Relaxed);
+        event.notify_all();
+    });
+}
+
+#[test]
+fn a_sleep_ends_with_its_time() {
+    let event = Event::new();
+    let until = Instant::now().after(Duration::from_millis(5));
+    while Instant::now() < until {
+        event.wait(Fences::Symmetric, until, || false);
+    }
+}

@@ -1,0 +1,102 @@
+//! What participants do besides pushing and popping: they leave and come back, they fork, and they
+//! execute other programs, with something of the ring in their hands or not.
+
+use super::Taking;
+use super::crew::{Member, attach};
+use super::log::{Deed, Fate, Note, Pen};
+use crate::support::{Dice, fork_orphan};
+use nix::unistd::execv;
+use slipring::error::{TryPopError, TryPushError};
+use slipring::mpmc::{Consumer, Producer};
+use std::thread;
+use std::time::Duration;
+
+/// One turn in so many.
+const SELDOM: u64 = 10_000;
+/// How long a forked child stays, at most: to be there when its parent is killed.
+const CHILDHOOD: Duration = Duration::from_millis(20);
+
+impl Member<'_> {
+    pub(super) fn is_restless(&self, dice: &mut Dice) -> bool {
+        self.round.is_restless && dice.below(SELDOM) == 0
+    }
+
+    /// `message` is one that need not come.
+    pub(super) fn move_producer<const N: usize>(
+        &self,
+        mut producer: Producer<[u64; N]>,
+        message: &[u64; N],
+        dice: &mut Dice,
+    ) -> Producer<[u64; N]> {
+        match dice.below(3) {
+            0 => {
+                drop(producer);
+                self.log.count(Deed::Returned);
+                attach(|| self.open::<N>().producer())
+            }
+            1 => {
+                self.fork(dice, || {
+                    matches!(producer.try_push(message), Err(TryPushError::Forked(_)))
+                });
+                producer
+            }
+            _ => {
+                let claim = (dice.below(2) == 0).then(|| producer.try_claim());
+                if let Some(Ok(mut claim)) = claim {
+                    claim.write(message);
+                    self.execute();
+                }
+                self.execute()
+            }
+        }
+    }
+
+    pub(super) fn move_consumer<const N: usize>(
+        &self,
+        mut consumer: Consumer<[u64; N]>,
+        pen: &mut Pen<'_>,
+        dice: &mut Dice,
+    ) -> Consumer<[u64; N]> {
+        match dice.below(3) {
+            0 => {
+                drop(consumer);
+                self.log.count(Deed::Returned);
+                attach(|| self.open::<N>().consumer())
+            }
+            1 => {
+                self.fork(dice, || {
+                    matches!(consumer.try_pop(), Err(TryPopError::Forked(_)))
+                });
+                consumer
+            }
+            _ => {
+                let is_reading = self.round.taking == Taking::Guards && dice.below(2) == 0;
+                if let Some(Ok(guard)) = is_reading.then(|| consumer.try_read()) {
+                    pen.note(Note::new(&guard.get(), guard.is_redelivered()));
+                    self.execute();
+                }
+                self.execute()
+            }
+        }
+    }
+
+    /// A child that has the handle, may not use it, and may outlive its parent.
+    fn fork(&self, dice: &mut Dice, is_refused: impl FnOnce() -> bool) {
+        let stay = CHILDHOOD.mul_f64(dice.below(100) as f64 / 100.0);
+        fork_orphan(|| {
+            self.log.count(Deed::Forked);
+            if is_refused() {
+                self.log.count(Deed::Refused);
+            }
+            thread::sleep(stay);
+        });
+    }
+
+    /// Becomes another program: to the others, dies.
+    fn execute(&self) -> ! {
+        self.log.count(Deed::Executed);
+        self.life.end(Fate::Killed);
+        let refused = execv(c"/bin/true", &[c"true"]);
+        panic!("{refused:?}");
+    }
+}
