@@ -83,6 +83,16 @@ impl Options {
 
     /// The number of messages that the ring holds, from 2 to 2^30. It is rounded up to a power
     /// of two. A new ring needs one.
+    ///
+    /// A ring takes, all of it from the beginning, so many bytes, where `up` rounds up to a multiple of
+    /// 4096 and `seats` are those of both roles, 2 in an SPSC ring and 128 if not set in an MPMC ring:
+    ///
+    /// ```text
+    /// up(1024 + 128 * seats) + up(capacity * slot)
+    /// ```
+    ///
+    /// A slot is the message and a word of 8 bytes, or as many as the message is aligned to if these
+    /// are more, rounded up to a multiple of that word. A ring in reserved huge pages has whole ones.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = Some(messages);
         self
