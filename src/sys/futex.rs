@@ -32,6 +32,8 @@ mod imp {
         /// Sleeps while the word holds `expected`, at most until `deadline`. It may return
         /// early for any reason (a signal, a changed word): the caller looks again.
         pub(crate) fn wait(&self, expected: u32, deadline: Instant) {
+            // The kernel takes it for unsigned.
+            const ANY: u32 = libc::FUTEX_BITSET_MATCH_ANY as u32;
             let until = deadline.to_timespec();
             // SAFETY: FUTEX_WAIT_BITSET reads an aligned 32-bit word that `self` keeps mapped
             // and a timespec that lives here, and writes neither.
@@ -43,7 +45,7 @@ mod imp {
                     expected,
                     &raw const until,
                     ptr::null::<u32>(),
-                    libc::FUTEX_BITSET_MATCH_ANY,
+                    ANY,
                 )
             };
         }
