@@ -12,14 +12,13 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
 
 /// Unit and property tests, and deliveries between threads and between processes.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 11] = [
     "batches",
     "claims",
     "foreign",
     "instructions",
     "mpmc",
     "mpmc_batches",
-    "mpmc_properties",
     "payloads",
     "positions",
     "properties",
