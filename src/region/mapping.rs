@@ -3,7 +3,7 @@
 use super::{Access, Residence, system};
 use crate::error::{MapError, SystemError};
 use crate::sync::{Acquire, AtomicU64, Relaxed};
-use crate::sys::fork::Generation;
+use crate::sys::fork::{self, Generation};
 use crate::sys::ipc;
 use core::ptr::NonNull;
 use nix::errno::Errno;
@@ -119,10 +119,14 @@ impl Mapping {
         access: Access,
     ) -> Result<Self, SystemError> {
         let mapping = Self::reserve(len, page, residence)?;
-        // SAFETY: the segment is not larger than what was reserved, which nothing refers to.
-        unsafe { ipc::attach(id, mapping.base, access == Access::TakePart) }
-            .map_err(|refused| system("shmat", refused))?;
-        mapping.keep_from_children()?;
+        // A child that is forked in between would be the last to have a segment that was removed, and
+        // remove no semaphores.
+        fork::without_forks(|| {
+            // SAFETY: the segment is not larger than what was reserved, which nothing refers to.
+            unsafe { ipc::attach(id, mapping.base, access == Access::TakePart) }
+                .map_err(|refused| system("shmat", refused))?;
+            mapping.keep_from_children()
+        })?;
         Ok(mapping)
     }
 
