@@ -46,7 +46,16 @@ fn without_a_seat_left_the_error_names_the_holders() {
     let _consumer = ring.consumer().unwrap();
     let mut child = fork_child(|| {
         let ring = Ring::<u64>::open(&name).unwrap();
-        let _ends = (ring.producer().unwrap(), ring.consumer().unwrap());
+        // The test takes the last seats for a moment each time it asks.
+        let mut ends = (None, None);
+        until("a producer's seat is left", || {
+            ends.0 = ring.producer().ok();
+            ends.0.is_some()
+        });
+        until("a consumer's seat is left", || {
+            ends.1 = ring.consumer().ok();
+            ends.1.is_some()
+        });
         until("the test has seen enough", || false);
     });
     let it = child.pid();
