@@ -83,7 +83,7 @@ impl Muster {
         let (word, bit) = (seat as usize / 64, 1 << (seat % 64));
         if asked.0[word] & bit == 0 {
             asked.0[word] |= bit;
-            if seat::held(scene.object, &(seat..seat + 1), scene.own).is_none() {
+            if seat::is_gone(scene.object, scene.view, seat, scene.own) {
                 gone.0[word] |= bit;
             }
         }

@@ -83,6 +83,13 @@ pub(crate) fn held(object: &Object, seats: &Range<u32>, own: Option<&Hold>) -> O
     None
 }
 
+/// Whether who held a seat has left it or is dead, for who has the right to recover: nobody takes a seat
+/// without that. Who has left does nothing more, though its lock may be held for a while: by a child that another
+/// thread is just spawning, as `posix_spawn` copies every descriptor until its exec.
+pub(crate) fn is_gone(object: &Object, view: &View, seat: u32, own: Option<&Hold>) -> bool {
+    view.entry(seat).stay().phase() == Phase::Left || held(object, &(seat..seat + 1), own).is_none()
+}
+
 /// What is known of the holders of some seats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {

@@ -3,15 +3,23 @@
 
 mod support;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use slipring::error::{Disconnected, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, Ring};
 use slipring::{Counters, Delivery, Options, Recovery};
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use std::{mem, process, thread};
 use support::{NEVER, Name, PATIENCE, fork_child, is_asleep, thread_id, until};
 
 const SOON: Duration = Duration::from_millis(10);
+
+/// Where the locks of seats begin, those of producers first; before them is that of who recovers.
+const SEATS: i64 = 0x400;
+const RECOVERY: i64 = SEATS - 1;
+const PRODUCERS: i64 = 1;
 
 fn ring(options: Options) -> (Name, Ring<u64>, Producer<u64>) {
     let name = Name::new("redelivery");
@@ -78,6 +86,37 @@ fn what_a_handle_holds_when_it_is_dropped_comes_to_another_one_at_once() {
         assert_eq!(next(&mut other), Ok((3, false)));
         assert_eq!(ring.counters().redelivered, 1);
     }
+}
+
+/// Locks a byte of the ring's object, as the holders of seats do and who recovers.
+fn lock(name: &Name, byte: i64) -> File {
+    let mut options = File::options();
+    let file = options.read(true).write(true).open(name.path()).unwrap();
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
+}
+
+/// A child that another thread is just spawning has the lock for a moment.
+#[test]
+fn who_has_left_has_left_though_somebody_still_has_its_lock() {
+    let (name, ring, mut producer) = ring(eight().producers(PRODUCERS as u32));
+    let mut other = ring.consumer().unwrap();
+    let mut leaver = ring.consumer().unwrap();
+    producer.push_slice(&[1, 2]).unwrap();
+    let recovery = lock(&name, RECOVERY);
+    leaver.try_read().unwrap().put_back();
+    drop(leaver);
+    let _seat = lock(&name, SEATS + PRODUCERS + 1);
+    drop(recovery);
+    assert_eq!(next(&mut other), Ok((2, false)));
+    assert_eq!(next(&mut other), Ok((1, true)));
 }
 
 #[test]

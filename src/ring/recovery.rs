@@ -25,7 +25,8 @@
 //!
 //! P and R are the slot's, A and B the intent's, I the index's. The order of the looks needs
 //! their loads to be Acquire, but for the last one. What the dead had stored is visible to who finds their locks
-//! free: the kernel tears down and unlocks in that order.
+//! free: the kernel tears down and unlocks in that order. What those had stored who have left is visible to who
+//! sees that they have (S, [`tenancy`](super::tenancy)).
 
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slots, Stamp, TOMBSTONE};

@@ -1,11 +1,12 @@
 //! The word in which the holder of a seat says of its stay. Proof of its death is elsewhere;
-//! the word tells what its end was, and one stay from the next.
+//! the word tells what its end was, and one stay from the next. Who says that it has left stores
+//! nothing more to the ring, so what it left behind can be finished at once.
 //!
 //! # Ordering
 //!
 //! | edge | store                              | load                 | carries                    | model |
 //! |------|------------------------------------|----------------------|----------------------------|-------|
-//! | S    | the word, Release, `begin` and `end` | the word, Acquire, `stay` | what the holder did before | `what_was_pushed_before_leaving_is_popped`, `who_sees_a_stay_sees_what_its_holder_wrote_before` |
+//! | S    | the word, Release, `begin` and `end` | the word, Acquire, `stay` | what the holder did before | `what_was_pushed_before_leaving_is_popped`, `who_sees_a_stay_sees_what_its_holder_wrote_before`, `what_who_has_left_held_is_adopted_as_it_left_it` |
 
 use crate::sync::{Acquire, AtomicU32, Release};
 

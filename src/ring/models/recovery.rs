@@ -1,5 +1,6 @@
 //! What is left of the dead, and who of the living it is not to be taken from.
 
+use super::deaths::finish_all;
 use super::mpmc::{consumer, filled_with, producer, settle};
 use super::{Memory, Popper, WRAP_32};
 use crate::ring::PopSide;
@@ -7,6 +8,7 @@ use crate::ring::intent::{Intent, Run};
 use crate::ring::mpmc::Reader;
 use crate::ring::recovery::{Adopter, Party, Swept};
 use crate::ring::slot::Slots;
+use crate::ring::tenancy::{Phase, Tenancy};
 use crate::sync::modelling::{Extent, check, spawn};
 use crate::sync::{Acquire, Relaxed, Release};
 use crate::terms::Delivery;
@@ -130,6 +132,40 @@ fn nobody_adopts_what_the_living_have() {
         memory.sweep(1, Delivery::AtLeastOnce);
         settle(&memory, &[], &[popped, also_popped]);
         swept.undecided
+    });
+}
+
+/// S carries what was given back: who has left holding something need not be dead for another one to
+/// have the rest. Tells how much that was.
+#[test]
+fn what_who_has_left_held_is_adopted_as_it_left_it() {
+    check(Extent::Preemptions(4), 10, &[0, 1], || {
+        let memory = filled_with(Memory::at(WRAP_32), 2);
+        let tenancy = Arc::new(Tenancy::new());
+        tenancy.begin();
+        let mut leaver = consumer(&memory, 2);
+        let leaving = spawn({
+            let tenancy = Arc::clone(&tenancy);
+            move || {
+                assert_eq!(leaver.read_first_of(2), Some(1));
+                leaver.release();
+                tenancy.end();
+            }
+        });
+        let mut heir = consumer(&memory, 3);
+        let sweeping = spawn(move || {
+            if tenancy.stay().phase() == Phase::Left {
+                heir.memory.bury(2);
+            }
+            heir.sweep(1);
+            heir.pop_held()
+        });
+        leaving.join().unwrap();
+        let popped = sweeping.join().unwrap();
+        memory.bury(2);
+        let rest = finish_all(&memory, 1);
+        settle(&memory, &[], &[vec![1], popped.clone(), rest]);
+        popped.len()
     });
 }
 
