@@ -1,7 +1,9 @@
 //! A ring that is open in this process: what the rings of all kinds share.
 
 mod attach;
+mod chain;
 mod end;
+mod growth;
 mod plan;
 mod stat;
 mod vacancy;
@@ -10,9 +12,10 @@ pub use self::{stat::Stat, vacancy::Vacancy};
 
 pub(crate) use self::end::{End, Patience};
 
+use self::chain::Chain;
 use self::plan::{admit, compare, plan};
 use crate::error::{
-    CreateError, Forked, OpenError, OpenOrCreateError, RecoverError, Recovering, StatError,
+    CreateError, Forked, Lost, OpenError, OpenOrCreateError, RecoverError, Recovering, StatError,
     SyncError,
 };
 use crate::layout::{Geometry, View, nanos};
@@ -20,8 +23,8 @@ use crate::message::Message;
 use crate::options::{Options, WaitStrategy};
 use crate::recovery::{Counters, Recovery, Scene};
 use crate::region::{Access, Found, Lock, Making, Object, Place, Properties, Region, Residence};
-use crate::ring::within;
 use crate::seat::{self, Hold};
+use crate::stage::Stage;
 use crate::sync::Relaxed;
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
@@ -44,6 +47,9 @@ const A_LONG_WHILE: Duration = Duration::from_secs(10);
 /// A mapped ring, its checked geometry, and how this process uses it.
 #[derive(Debug)]
 pub(crate) struct Attachment {
+    // Unmapped before the object is let go.
+    chain: Chain,
+    /// Of the first ring of the object.
     view: View,
     geometry: Geometry,
     wait: WaitStrategy,
@@ -120,7 +126,7 @@ impl Attachment {
         compare: impl FnOnce(&Geometry, &Properties) -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
         admit(&found.properties, options)?;
-        let geometry = Geometry::check(&found.head()?, found.properties.size, found.page(), name)?;
+        let geometry = Geometry::check(&found.head()?, found.properties.size, name)?;
         compare(&geometry, &found.properties)?;
         if options.residence.reserves_huge_pages() && !found.is_huge() {
             return Err(OpenError::NotHuge);
@@ -130,7 +136,7 @@ impl Attachment {
                 found: geometry.fences,
             });
         }
-        let region = found.map(&options.residence)?;
+        let region = found.map(geometry.total_len(), &options.residence)?;
         let attachment = Self::new(region, geometry, options);
         attachment.renew();
         Ok(attachment)
@@ -145,9 +151,10 @@ impl Attachment {
             return;
         }
         // Who else has the lock does the same.
-        if let Ok(Ok(watch)) = self.scene(&self.view, None).watch() {
+        if let Ok(Ok(watch)) = self.scene(None).watch() {
             if self.geometry.kind == Kind::Mpmc {
-                watch.recover(None);
+                let Ok(live) = self.live() else { return };
+                watch.recover(&live, None);
             }
             self.view.set_boot_id(boot_id);
         }
@@ -187,10 +194,12 @@ impl Attachment {
     }
 
     fn new(region: Region, geometry: Geometry, options: &Options) -> Self {
+        // SAFETY: the region is as large as the geometry says, and is unmapped with the
+        // attachment, which whoever has the ring or copies the view keeps.
+        let first = unsafe { Stage::first(&region, geometry) };
         Self {
-            // SAFETY: the region is as large as the geometry says, and is unmapped with the
-            // attachment, which whoever copies the view keeps.
-            view: unsafe { View::new(region.base(), &geometry) },
+            view: first.view,
+            chain: Chain::new(first),
             geometry,
             wait: options.wait,
             residence: options.residence,
@@ -203,28 +212,31 @@ impl Attachment {
         &self.geometry
     }
 
-    /// The ring's bytes; `None` in a forked child, where they are not mapped.
+    /// The bytes of the first ring; `None` in a forked child, where they are not mapped.
     pub(crate) fn view(&self) -> Option<&View> {
         (!self.opened_in.is_past()).then_some(&self.view)
     }
 
     /// Ends the ring for good: blocked calls return, in every process.
     pub(crate) fn close(&self) {
-        if let Some(view) = self.view() {
-            let header = view.header();
-            header.status.0.closed.set();
-            header.not_empty.0.notify_all();
-            header.not_full.0.notify_all();
+        if self.view().is_some() {
+            self.close_all();
         }
     }
 
+    /// Whether the ring was closed: all its rings are, or whoever looks at them closes them.
     pub(crate) fn is_closed(&self) -> bool {
         self.view()
-            .is_some_and(|view| view.header().status.0.closed.is_set())
+            .is_some_and(|view| view.header().status.0.ending.is_closed())
     }
 
+    /// How many messages the newest ring holds, as far as is known.
     pub(crate) fn capacity(&self) -> usize {
-        self.geometry.capacity as usize
+        let geometry = match self.view().map(|_| self.live()) {
+            Some(Ok(live)) => live.newest().geometry,
+            _ => self.geometry,
+        };
+        geometry.capacity as usize
     }
 
     pub(crate) fn message_size(&self) -> usize {
@@ -233,13 +245,10 @@ impl Attachment {
 
     /// How many messages are in the ring by its hints, which lag behind.
     pub(crate) fn len(&self) -> usize {
-        self.view().map_or(0, |view| {
-            let header = view.header();
-            // Relaxed: a count to look at, by which nothing is reached.
-            let head = header.head.0.load(Relaxed);
-            let tail = header.tail.0.load(Relaxed);
-            within(tail.wrapping_sub(head), self.geometry.capacity)
-        })
+        match self.view().map(|_| self.live()) {
+            Some(Ok(live)) => live.iter().map(|stage| stage.len()).sum(),
+            _ => 0,
+        }
     }
 
     /// Until when to wait for others to finish what is over in a moment, unless they are stopped.
@@ -254,6 +263,8 @@ impl Attachment {
     /// Has the ring written to where it is kept.
     pub(crate) fn sync(&self) -> Result<(), SyncError> {
         self.view().ok_or(Forked)?;
+        let live = self.live().map_err(Lost::tell::<SyncError>)?;
+        live.iter().try_for_each(|stage| stage.sync())?;
         Ok(self.region.sync()?)
     }
 
@@ -265,13 +276,13 @@ impl Attachment {
 
     /// Removes the ring's name, if it is to go with the last participant and that one has gone. Nobody
     /// who found the ring by its name before takes a seat unaware of that: the ring is closed.
-    fn unlink_when_left(&self, view: &View) {
+    fn unlink_when_left(&self) {
         if !self.geometry.unlink_when_left || self.region.object().is_nameless() {
             return;
         }
         let patience = self.patience();
         loop {
-            match self.scene(view, None).watch() {
+            match self.scene(None).watch() {
                 Ok(Ok(_watch)) => {
                     let seats = 0..self.geometry.participants();
                     if seat::held(self.region.object(), &seats, None).is_none() {
@@ -289,14 +300,17 @@ impl Attachment {
 
     /// Recovers by hand, for nobody in particular. In an SPSC ring there is nothing to be recovered.
     pub(crate) fn recover(&self) -> Result<Recovery, RecoverError> {
-        let view = self.view().ok_or(Forked)?;
+        self.view().ok_or(Forked)?;
         if self.geometry.kind == Kind::Spsc {
             return Ok(Recovery::default());
         }
         let patience = self.patience();
         loop {
-            match self.scene(view, None).watch()? {
-                Ok(watch) => return Ok(watch.recover(None).0),
+            match self.scene(None).watch()? {
+                Ok(watch) => {
+                    let live = self.live().map_err(Lost::tell::<RecoverError>)?;
+                    return Ok(watch.recover(&live, None).0);
+                }
                 Err(busy) if Instant::now() >= patience => return Err(busy.into()),
                 Err(Recovering { .. }) => thread::sleep(A_MOMENT),
             }
@@ -316,9 +330,9 @@ impl Attachment {
     }
 
     /// What whoever holds the seat `own` sees of the ring.
-    fn scene<'a>(&'a self, view: &'a View, own: Option<&'a Hold>) -> Scene<'a> {
+    fn scene<'a>(&'a self, own: Option<&'a Hold>) -> Scene<'a> {
         Scene {
-            view,
+            view: &self.view,
             geometry: &self.geometry,
             object: self.region.object(),
             own,

@@ -6,8 +6,8 @@
 //! 0x100  head       u64, next position to read
 //! 0x180  not_empty  event word
 //! 0x200  not_full   event word
-//! 0x280  status     closed flag, rolls, orphan hint, counters
-//! 0x300  settings   creation time, boot, liveness interval, flags, first position
+//! 0x280  status     ending, rolls, orphan hint, counters, the oldest of the rings in use
+//! 0x300  settings   creation time, boot, liveness interval, flags, successor, first position
 //! 0x400  entries    one per participant, 128 bytes each
 //! ....   slots      from the next multiple of 4096
 //! ```
@@ -15,6 +15,9 @@
 //! Lines are 128 bytes apart whatever the machine's own are: two processes on one machine may
 //! be built for different ones, and a file may move. All positions are offsets, all fields
 //! fixed-width integers.
+//!
+//! An object may hold several such rings, of which each follows the one before it: where the successor
+//! lies is said in bytes from the start of the object. They have the same seats, whose locks are the object's.
 //!
 //! The size of a ring is `round_up(0x400 + 128 * participants, 4096) + capacity * stride`,
 //! rounded up to 4096, where a slot's `stride` is its word (8 bytes, or the payload's
@@ -30,6 +33,7 @@ pub(crate) use self::picture::Picture;
 
 use crate::error::OpenError;
 use crate::message::{MAX_ALIGN, MAX_PAYLOAD, Shape};
+use crate::ring::ending::is_sealed;
 use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
 use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
 use bytemuck::{Pod, Zeroable};
@@ -205,12 +209,17 @@ impl Geometry {
         Described { identity, settings }
     }
 
-    /// Checks what the first bytes of an object say against each other and against its size, which is
-    /// rounded up to a page of the object's.
+    /// Where the ring lies that follows one, of which these are the first bytes; 0 if none does.
+    pub(crate) fn successor_in(bytes: &[u8; HEADER_SIZE]) -> u64 {
+        let settings: Settings = bytemuck::pod_read_unaligned(&bytes[SETTINGS_AT..]);
+        settings.successor
+    }
+
+    /// Checks what the first bytes of a ring say against each other and against how many there are: more than
+    /// the ring has may be those of another one that follows, or was going to.
     pub(crate) fn check(
         bytes: &[u8; HEADER_SIZE],
         size: u64,
-        page: u64,
         name: &str,
     ) -> Result<Self, OpenError> {
         let identity: Identity = bytemuck::pod_read_unaligned(&bytes[IDENTITY_AT..][..LINE]);
@@ -268,8 +277,8 @@ impl Geometry {
         if kind == Kind::Spsc && delivery != Delivery::default() {
             return Err(bad("delivery", settings.delivery));
         }
-        if settings.successor != 0 {
-            return Err(bad("successor", settings.successor));
+        if kind == Kind::Mpmc && is_sealed(settings.first_position) {
+            return Err(bad("first_position", settings.first_position));
         }
         if settings.liveness_interval == 0 {
             return Err(bad("liveness_interval", settings.liveness_interval));
@@ -306,10 +315,6 @@ impl Geometry {
                 expected: identity.total_len,
                 found: size,
             });
-        }
-        let rounded = identity.total_len.next_multiple_of(page);
-        if size != identity.total_len && size != rounded {
-            return Err(bad("total_len", identity.total_len));
         }
         Ok(geometry)
     }

@@ -47,7 +47,7 @@
 //!
 //! From the top: `spsc` and `mpmc` are what users touch; `handle` is what is behind both;
 //! `attachment` is a ring that is open here, and an end of it; `observer` is one that is only looked at; `recovery` finishes what the dead
-//! had begun; `seat` knows who is alive; `layout` is the bytes; `region` is where they live; `ring` is
+//! had begun; `seat` knows who is alive; `stage` is each of the rings of an object that has grown; `layout` is the bytes; `region` is where they live; `ring` is
 //! the algorithms on words and cells, `wait` the event word, `sys` the kernel. A module imports
 //! from below only.
 
@@ -93,6 +93,8 @@ mod region;
 mod seat;
 #[cfg(not(any(loom, shuttle)))]
 pub mod spsc;
+#[cfg(not(any(loom, shuttle)))]
+mod stage;
 
 #[cfg(fuzzing)]
 pub use self::sync::steps;

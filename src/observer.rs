@@ -68,7 +68,7 @@ impl Observer {
     pub fn open(name: &str) -> Result<Self, OpenError> {
         let place = Place::new(name)?;
         let found = Found::open(&place, &Residence::default(), Access::Look, Duration::ZERO)?;
-        let geometry = Geometry::check(&found.head()?, found.properties.size, found.page(), name)?;
+        let geometry = Geometry::check(&found.head()?, found.properties.size, name)?;
         Ok(Self {
             found,
             geometry,

@@ -8,10 +8,12 @@ use crate::region::Object;
 use crate::ring::intent::{Intent, Run};
 use crate::ring::recovery::{Adopter, Inheritance, Party, Swept};
 use crate::seat::{self, Hold};
-use crate::sync::Relaxed;
+use crate::stage::{Live, Stage};
+use crate::sync::{Relaxed, Release};
 use crate::sys::process;
 use crate::terms::Role;
 use core::cell::RefCell;
+use std::sync::Arc;
 
 /// What a recovery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,9 +47,17 @@ pub struct Counters {
     pub dropped: u64,
 }
 
-/// The ring that may need recovery, and who looks at it.
+/// What a consumer has taken over, and where.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) run: Run,
+}
+
+/// The object whose rings may need recovery, and who looks at it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene<'a> {
+    /// The first ring.
     pub(crate) view: &'a View,
     pub(crate) geometry: &'a Geometry,
     pub(crate) object: &'a Object,
@@ -93,8 +103,9 @@ impl Muster {
 
 impl<'a> Scene<'a> {
     /// Whether somebody is gone who left something to be done.
-    pub(crate) fn is_recovery_due(&self) -> bool {
-        self.party(&Muster::default()).is_due()
+    pub(crate) fn is_recovery_due(&self, live: &Live) -> bool {
+        let muster = Muster::default();
+        live.iter().any(|stage| self.party(stage, &muster).is_due())
     }
 
     /// Takes the right to recover, unless somebody has it.
@@ -117,9 +128,10 @@ impl<'a> Scene<'a> {
 
     fn party<'p>(
         &'p self,
+        stage: &'p Stage,
         muster: &'p Muster,
     ) -> Party<'p, impl Fn(u32) -> &'p Intent, impl Fn(u32) -> bool> {
-        let view = self.view;
+        let view = &stage.view;
         let header = view.header();
         Party {
             slots: view.slots(),
@@ -135,47 +147,80 @@ impl<'a> Scene<'a> {
 
 impl Watch<'_> {
     /// Finishes what the dead had begun, and says what the adopter has to go on with.
-    pub(crate) fn recover(&self, adopter: Option<Adopter>) -> (Recovery, Option<Run>) {
-        let party = self.scene.party(&self.muster);
-        let swept = party.sweep(adopter, self.scene.geometry.delivery);
-        self.scene
-            .view
-            .header()
-            .status
-            .0
-            .orphans
-            .set(swept.waiting > 0);
-        self.publish(&swept);
-        let recovery = Recovery {
-            settled: swept.settled,
-            tombstones: swept.tombstones,
-            dropped: swept.dropped,
-            waiting: swept.waiting,
-            undecided: swept.undecided,
-        };
-        (recovery, swept.adopted)
+    pub(crate) fn recover(
+        &self,
+        live: &Live,
+        mut adopter: Option<Adopter>,
+    ) -> (Recovery, Option<Inherited>) {
+        for (stage, next) in live.pairs() {
+            stage.end_before(next);
+        }
+        let (mut recovery, mut inherited) = (Recovery::default(), None);
+        for stage in live.iter() {
+            let party = self.scene.party(stage, &self.muster);
+            let swept = party.sweep(adopter, self.scene.geometry.delivery);
+            self.publish(stage, &swept);
+            recovery.settled += swept.settled;
+            recovery.tombstones += swept.tombstones;
+            recovery.dropped += swept.dropped;
+            recovery.waiting += swept.waiting;
+            recovery.undecided += swept.undecided;
+            if let Some(run) = swept.adopted {
+                let stage = Arc::clone(stage);
+                // One at a time.
+                adopter = None;
+                inherited = Some(Inherited { stage, run });
+            }
+        }
+        let orphans = &self.scene.view.header().status.0.orphans;
+        orphans.set(recovery.waiting > 0);
+        if recovery.waiting > 0 {
+            // Whoever takes them may be asleep at a later ring.
+            let events = live.iter().map(|stage| &stage.view.header().not_empty.0);
+            events.for_each(|event| event.notify_all());
+        }
+        (recovery, inherited)
     }
 
     /// Takes what a dead consumer held over, by whoever now holds its seat.
-    pub(crate) fn inherit(&self, seat: u32) -> Inheritance {
+    pub(crate) fn inherit(&self, stage: &Stage, seat: u32) -> Inheritance {
         let mut swept = Swept::default();
-        let party = self.scene.party(&self.muster);
+        let party = self.scene.party(stage, &self.muster);
         let inheritance = party.inherit(seat, self.scene.geometry.delivery, &mut swept);
-        self.publish(&swept);
+        self.publish(stage, &swept);
         inheritance
     }
 
     /// Whether any consumer, dead or alive, may have taken a message that it has not given back.
-    pub(crate) fn is_anything_held(&self) -> bool {
-        let Scene { view, geometry, .. } = self.scene;
-        let mut consumers = geometry.seats(Role::Consumer);
-        consumers.any(|seat| view.entry(seat).intent().read(geometry.capacity).is_some())
+    pub(crate) fn is_anything_held(&self, live: &Live) -> bool {
+        let held_in = |stage: &Arc<Stage>| {
+            let mut consumers = self.scene.geometry.seats(Role::Consumer);
+            consumers.any(|seat| stage.intent(seat).is_some())
+        };
+        live.iter().any(held_in)
+    }
+
+    /// Lets nobody begin in the oldest rings any more, nor recover them, as far as each of them `is_done`.
+    pub(crate) fn retire(&self, live: &Live, is_done: impl Fn(&Stage) -> bool) {
+        let oldest = &self.scene.view.header().status.0.oldest;
+        for (_, next) in live.pairs().take_while(|(stage, _)| is_done(stage)) {
+            oldest.store(next.offset, Release); // O
+        }
+    }
+
+    /// The oldest ring that somebody who is there may look at, as far as participants say.
+    pub(crate) fn oldest_in_use(&self) -> u64 {
+        let seats = 0..self.scene.geometry.participants();
+        let in_use = |seat: &u32| !self.muster.is_gone(&self.scene, *seat);
+        let places = seats
+            .filter(in_use)
+            .map(|seat| self.scene.view.entry(seat).works_at());
+        places.min().unwrap_or(u64::MAX)
     }
 
     /// Counts what was done, and wakes who waits for it.
-    fn publish(&self, swept: &Swept) {
-        let header = self.scene.view.header();
-        let status = &header.status.0;
+    fn publish(&self, stage: &Stage, swept: &Swept) {
+        let status = &self.scene.view.header().status.0;
         // Relaxed: counts to look at, by which nothing is reached.
         for (count, by) in [
             (&status.tombstones, swept.tombstones),
@@ -189,7 +234,8 @@ impl Watch<'_> {
         if swept.settled + swept.tombstones + swept.redelivered + swept.dropped > 0 {
             status.recoveries.fetch_add(1, Relaxed);
         }
-        if swept.tombstones + swept.waiting > 0 {
+        let header = stage.view.header();
+        if swept.tombstones > 0 {
             header.not_empty.0.notify_all();
         }
         if swept.dropped > 0 {

@@ -10,7 +10,7 @@ pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence, fence}
 #[cfg(any(loom, shuttle))]
 pub(crate) use self::modelled::{AtomicU32, AtomicU64, fence};
 
-pub(crate) use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+pub(crate) use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 pub(crate) use self::bytes::Bytes;
 #[cfg(all(test, loom))]
@@ -326,6 +326,11 @@ mod modelled {
                     self.0.fetch_add(value, order)
                 }
 
+                pub(crate) fn fetch_or(&self, bits: $word, order: Ordering) -> $word {
+                    outlive_a_store();
+                    self.0.fetch_or(bits, order)
+                }
+
                 pub(crate) fn compare_exchange(
                     &self,
                     current: $word,
@@ -342,11 +347,4 @@ mod modelled {
 
     atomic!(AtomicU32, u32);
     atomic!(AtomicU64, u64);
-
-    impl AtomicU32 {
-        pub(crate) fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
-            outlive_a_store();
-            self.0.fetch_or(bits, order)
-        }
-    }
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 
 /// Bottom first.
-const LAYERS: &str = "sync terms error sys wait ring message region layout seat recovery observer \
+const LAYERS: &str = "sync terms error sys wait ring message region layout stage seat recovery observer \
                       options attachment handle spsc mpmc";
 /// Where `unsafe` may be written.
-const UNSAFE: &str = "attachment.rs layout/header.rs message.rs region/descriptor.rs \
+const UNSAFE: &str = "attachment.rs stage.rs layout/header.rs message.rs region/descriptor.rs \
                       region/mapping.rs ring/models.rs ring/slot.rs handle/batch.rs handle/claim.rs handle/consumer.rs \
                       handle/guard.rs handle/producer.rs sync.rs sys/fence.rs sys/fork.rs sys/futex.rs \
                       sys/ipc.rs sys/socket.rs";

@@ -1,15 +1,16 @@
 //! Taking a seat.
 
 use super::{A_MOMENT, Attachment};
-use crate::error::AttachError;
-use crate::layout::{Geometry, View};
-use crate::recovery::Watch;
-use crate::ring::intent::Run;
+use crate::error::{AttachError, Lost};
+use crate::layout::Geometry;
+use crate::recovery::{Inherited, Watch};
 use crate::ring::recovery::Inheritance;
 use crate::ring::tenancy::Phase;
 use crate::seat::{self, Hold};
+use crate::stage::{Live, Stage};
 use crate::sys::clock::Instant;
 use crate::terms::{Kind, Role};
+use std::sync::Arc;
 use std::thread;
 
 /// A seat that was taken.
@@ -17,20 +18,18 @@ use std::thread;
 pub(crate) struct Attached {
     pub(crate) seat: u32,
     pub(crate) hold: Hold,
+    /// The ring in which the new holder begins.
+    pub(crate) stage: Arc<Stage>,
     /// What the last holder had taken and not given back, and the new one goes on with.
-    pub(crate) inherited: Option<Run>,
+    pub(crate) inherited: Option<Inherited>,
 }
 
 /// Takes a seat of a role and says so in its entry. Waits for others who are just coming or going,
 /// or recovering.
-pub(crate) fn attach(
-    attachment: &Attachment,
-    view: &View,
-    role: Role,
-) -> Result<Attached, AttachError> {
+pub(crate) fn attach(attachment: &Attachment, role: Role) -> Result<Attached, AttachError> {
     let patience = attachment.patience();
     loop {
-        match try_attach(attachment, view, role) {
+        match try_attach(attachment, role) {
             Ok(attached) => return Ok(attached),
             Err(Refusal::Final(error)) => return Err(error),
             Err(Refusal::Passing(error)) if Instant::now() >= patience => return Err(error),
@@ -51,44 +50,56 @@ impl<E: Into<AttachError>> From<E> for Refusal {
     }
 }
 
-fn try_attach(attachment: &Attachment, view: &View, role: Role) -> Result<Attached, Refusal> {
+fn try_attach(attachment: &Attachment, role: Role) -> Result<Attached, Refusal> {
     let Geometry {
         kind,
         unlink_when_left,
         ..
     } = attachment.geometry;
-    let watch = match kind {
-        Kind::Spsc if !unlink_when_left => None,
-        _ => match attachment.scene(view, None).watch()? {
-            Ok(watch) => Some(watch),
-            Err(busy) => return Err(Refusal::Passing(busy.into())),
-        },
-    };
-    // In an SPSC ring there is nothing to be recovered: the lock is only for who leaves last.
-    let recovering = watch.as_ref().filter(|_| kind == Kind::Mpmc);
-    if let Some(watch) = recovering {
-        watch.recover(None);
-        forget_the_dead(attachment, view, role);
+    if kind == Kind::Spsc && !unlink_when_left && !attachment.has_grown() {
+        let attached = find_seat(attachment, &Live::from(attachment.first()), role)?;
+        // Whoever had the end before has given it up: so nobody ends the first ring but who has it now.
+        if !attachment.has_grown() {
+            return Ok(arrive(attachment, attached, role));
+        }
     }
-    let attached = match (find_seat(attachment, view, role), recovering, role) {
-        (Err(refusal), Some(watch), Role::Consumer) => {
-            find_inheritance(attachment, watch)?.ok_or(refusal)?
+    let watch = match attachment.scene(None).watch()? {
+        Ok(watch) => watch,
+        Err(busy) => return Err(Refusal::Passing(busy.into())),
+    };
+    let live = attachment.live().map_err(Lost::tell::<AttachError>)?;
+    // In an SPSC ring there is nothing to be recovered: the lock is for who leaves last, and for rings that
+    // are retired.
+    if kind == Kind::Mpmc {
+        watch.recover(&live, None);
+        forget_the_dead(attachment, role);
+    }
+    let attached = match (find_seat(attachment, &live, role), kind, role) {
+        (Err(refusal), Kind::Mpmc, Role::Consumer) => {
+            find_inheritance(attachment, &watch, &live)?.ok_or(refusal)?
         }
         (found, ..) => found?,
     };
-    let roll = view.header().status.0.roll(role);
-    seat::arrive(view.entry(attached.seat), roll, role);
-    Ok(attached)
+    Ok(arrive(attachment, attached, role))
+}
+
+/// Says in its entry who has taken a seat.
+fn arrive(attachment: &Attachment, attached: Attached, role: Role) -> Attached {
+    let entry = attachment.view.entry(attached.seat);
+    entry.work_at(attached.stage.offset);
+    let roll = attachment.view.header().status.0.roll(role);
+    seat::arrive(entry, roll, role);
+    attached
 }
 
 /// Takes a seat that nobody holds, and whose last holder left nothing to be done.
-fn find_seat(attachment: &Attachment, view: &View, role: Role) -> Result<Attached, Refusal> {
+fn find_seat(attachment: &Attachment, live: &Live, role: Role) -> Result<Attached, Refusal> {
+    let view = &attachment.view;
     let object = attachment.region.object();
-    let Geometry { kind, capacity, .. } = attachment.geometry;
-    let leaves_nothing = |seat| {
-        // SPSC rings have no intents; whoever writes one there forges it.
-        kind == Kind::Spsc || view.entry(seat).intent().read(capacity).is_none()
-    };
+    let kind = attachment.geometry.kind;
+    // SPSC rings have no intents; whoever writes one there forges it.
+    let leaves_nothing =
+        |seat| kind == Kind::Spsc || live.iter().all(|stage| stage.intent(seat).is_none());
     let mut holders = Vec::new();
     let mut is_passing = false;
     let mut is_undecided = false;
@@ -102,6 +113,7 @@ fn find_seat(attachment: &Attachment, view: &View, role: Role) -> Result<Attache
                 return Ok(Attached {
                     seat,
                     hold,
+                    stage: Arc::clone(live.oldest()),
                     inherited: None,
                 });
             }
@@ -133,13 +145,13 @@ fn find_seat(attachment: &Attachment, view: &View, role: Role) -> Result<Attache
 
 /// When nobody of a role is there any more, the newcomer is the first of others, and how those before
 /// it ended is not told of it.
-fn forget_the_dead(attachment: &Attachment, view: &View, role: Role) {
+fn forget_the_dead(attachment: &Attachment, role: Role) {
     let seats = attachment.geometry.seats(role);
     if seat::held(attachment.region.object(), &seats, None).is_some() {
         return;
     }
     for seat in seats {
-        let entry = view.entry(seat);
+        let entry = attachment.view.entry(seat);
         if entry.stay().phase() == Phase::Active {
             entry.leave();
         }
@@ -151,20 +163,29 @@ fn forget_the_dead(attachment: &Attachment, view: &View, role: Role) {
 fn find_inheritance(
     attachment: &Attachment,
     watch: &Watch<'_>,
+    live: &Live,
 ) -> Result<Option<Attached>, Refusal> {
     let object = attachment.region.object();
     for seat in attachment.geometry.seats(Role::Consumer) {
         let Some(hold) = Hold::seat(object, seat)? else {
             continue;
         };
-        let inherited = match watch.inherit(seat) {
+        // One at most of what a participant says in several rings stands.
+        let owed = live.iter().find(|stage| stage.intent(seat).is_some());
+        let stage = Arc::clone(owed.unwrap_or(live.oldest()));
+        let inherited = match watch.inherit(&stage, seat) {
             Inheritance::Undecided => continue,
             Inheritance::Nothing => None,
             Inheritance::Held(run) => Some(run),
         };
+        let inherited = inherited.map(|run| Inherited {
+            stage: Arc::clone(&stage),
+            run,
+        });
         return Ok(Some(Attached {
             seat,
             hold,
+            stage,
             inherited,
         }));
     }

@@ -3,20 +3,23 @@
 mod hearing;
 
 use self::hearing::Heard;
-use super::Attachment;
 use super::attach::{Attached, attach};
-use crate::error::{AttachError, Broken, Corrupt, Disconnected, Forked, Refused};
+use super::{A_MOMENT, Attachment};
+use crate::error::{AttachError, Broken, Corrupt, Disconnected, Forked, Lost, Refused};
 use crate::layout::{Entry, Place, View};
 use crate::options::WaitStrategy;
+use crate::recovery::Inherited;
 use crate::ring::Words;
 use crate::ring::intent::Run;
 use crate::seat::{self, Hold};
-use crate::sync::Relaxed;
+use crate::stage::Stage;
+use crate::sync::{Acquire, Relaxed};
 use crate::sys::clock::Instant;
 use crate::sys::fork::Generation;
 use crate::terms::{Fences, Kind, Peer, Role};
 use crate::wait::Event;
 use core::hint::spin_loop;
+use core::mem;
 use core::time::Duration;
 use std::sync::Arc;
 use std::thread;
@@ -48,13 +51,16 @@ pub(crate) struct Station {
 }
 
 impl Station {
+    fn at(stage: &Stage, seat: u32) -> Self {
+        Self {
+            view: stage.view,
+            place: stage.view.place(seat),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn view(&self) -> &View {
         &self.view
-    }
-
-    fn entry(&self) -> &Entry {
-        self.place.entry()
     }
 
     #[inline(always)]
@@ -62,6 +68,7 @@ impl Station {
         Words {
             slots: self.view.slots(),
             index: &self.view.header().tail.0,
+            tail: &self.view.header().tail.0,
             intent: self.place.entry().intent(),
             are_lines: true,
         }
@@ -86,35 +93,36 @@ pub(crate) struct End {
     role: Role,
     heard: Heard,
     /// What a dead consumer held, and this one has to go on with.
-    inherited: Option<Run>,
+    inherited: Option<Inherited>,
     seat: u32,
     hold: Option<Hold>,
+    /// The ring that it works on. Unmapped before the object is let go.
+    stage: Arc<Stage>,
     attachment: Arc<Attachment>,
 }
 
 impl End {
     /// Takes an end of a ring.
     pub(crate) fn take(attachment: &Arc<Attachment>, role: Role) -> Result<Self, AttachError> {
-        let view = *attachment.view().ok_or(Forked)?;
+        attachment.view().ok_or(Forked)?;
         let Attached {
             seat,
             hold,
+            stage,
             inherited,
-        } = attach(attachment, &view, role)?;
+        } = attach(attachment, role)?;
         // The last holder may have died between what it did and telling of it.
-        event_of(&view, role.other()).notify_all();
+        attachment.wake(role.other());
         Ok(Self {
             works_in: attachment.opened_in,
             fences: attachment.geometry.fences,
-            station: Station {
-                view,
-                place: view.place(seat),
-            },
+            station: Station::at(&stage, seat),
             role,
             heard: Heard::nothing(),
             inherited,
             seat,
             hold: Some(hold),
+            stage,
             attachment: Arc::clone(attachment),
         })
     }
@@ -161,10 +169,82 @@ impl End {
         corrupt.into()
     }
 
-    /// Whether the ring was closed.
+    /// How many messages the ring holds that it works on.
     #[inline(always)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.stage.geometry.capacity as usize
+    }
+
+    /// Whether nothing is known of an end of the ring that it works on: it is not closed, and no other one follows.
+    #[inline(always)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.view().header().status.0.ending.is_open()
+    }
+
+    /// Whether the ring was closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.view().header().status.0.closed.is_set()
+        self.view().header().status.0.ending.is_closed()
+    }
+
+    /// Whether another ring follows the one that it works on.
+    #[inline(always)]
+    pub(crate) fn is_followed(&self) -> bool {
+        self.view().successor().load(Acquire) != 0 // G
+    }
+
+    /// Goes on to the ring that follows, from one that has ended for this end. Nothing may be claimed. `false` if that
+    /// ring could not be had, and there is time left to try again.
+    #[cold]
+    pub(crate) fn move_on(&mut self, deadline: Option<Instant>) -> Result<bool, Refused> {
+        let passed = match self.attachment.successor(&self.stage) {
+            Ok(Some(next)) => self.stage_at(next),
+            // It ends in nothing.
+            Ok(None) => return Err(self.distrust(Corrupt).into()),
+            Err(Lost::Corrupt(corrupt)) => return Err(self.distrust(corrupt).into()),
+            // For want of memory or descriptors, which may come back.
+            Err(Lost::Map(_)) => {
+                if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
+                    return Err(Refused::NotNow);
+                }
+                thread::sleep(A_MOMENT);
+                return Ok(false);
+            }
+        };
+        if passed.is_closed() {
+            self.stage.close();
+        }
+        // Others may be asleep who can go on too.
+        event_of(&passed.view, self.role).notify_all();
+        self.clear_up();
+        Ok(true)
+    }
+
+    /// Works on another ring from here on. Returns the one before.
+    fn stage_at(&mut self, stage: Arc<Stage>) -> Arc<Stage> {
+        self.station = Station::at(&stage, self.seat);
+        let before = mem::replace(&mut self.stage, stage);
+        self.root().work_at(self.stage.offset);
+        self.heard = Heard::nothing();
+        before
+    }
+
+    /// The entry that says who has the seat.
+    fn root(&self) -> &Entry {
+        self.attachment.view.entry(self.seat)
+    }
+
+    /// Retires rings, if that can be done now.
+    fn clear_up(&self) {
+        if let Ok(Ok(watch)) = self.attachment.scene(self.hold.as_ref()).watch() {
+            if let Ok(live) = self.attachment.live() {
+                self.attachment.tidy(&watch, &live, self.worked_at());
+            }
+        }
+    }
+
+    /// Up to where the rings are that a consumer has come to the end of, of whom there is only one.
+    fn worked_at(&self) -> Option<u64> {
+        (self.role == Role::Consumer).then_some(self.stage.offset)
     }
 
     /// Asks the kernel about the other side.
@@ -181,9 +261,12 @@ impl End {
         self.fences
     }
 
-    /// What was a dead consumer's and is this end's now; the caller goes on with it.
+    /// What was a dead consumer's and is this end's now, which works from here on where that lies; the caller goes on
+    /// with it.
     pub(crate) fn take_inherited(&mut self) -> Option<Run> {
-        self.inherited.take()
+        let Inherited { stage, run } = self.inherited.take()?;
+        self.stage_at(stage);
+        Some(run)
     }
 
     /// Passes a wake-up on to another sleeper of this role.
@@ -194,10 +277,10 @@ impl End {
     /// Lets others know of positions that were left without a message.
     #[cold]
     pub(crate) fn tell_of_tombstones(&self, tombstones: u64) {
-        let header = self.view().header();
+        let status = &self.attachment.view.header().status.0;
         // Relaxed: a count to look at.
-        header.status.0.tombstones.fetch_add(tombstones, Relaxed);
-        header.not_empty.0.notify_all();
+        status.tombstones.fetch_add(tombstones, Relaxed);
+        self.view().header().not_empty.0.notify_all();
     }
 
     /// How often to look again before [`End::wait`]. One pause between two looks: none takes
@@ -275,22 +358,34 @@ impl Drop for End {
         if self.attachment.view().is_none() {
             return;
         }
-        let entry = self.station.entry();
-        let capacity = self.attachment.geometry.capacity;
         let is_mpmc = self.attachment.geometry.kind == Kind::Mpmc;
-        let left_something = is_mpmc && entry.intent().read(capacity).is_some();
-        seat::leave(entry, self.view().header().status.0.roll(self.role));
+        let stage = self.inherited.as_ref().map_or(&self.stage, |at| &at.stage);
+        let left_something = is_mpmc && stage.intent(self.seat).is_some();
+        let status = &self.attachment.view.header().status.0;
+        seat::leave(self.root(), status.roll(self.role));
         // The others ask the lock, so it should be free before they are told; who finds it
         // held all the same asks again.
         self.hold = None;
         if left_something {
             // If it can't be done now, somebody does it at the end of an interval.
-            if let Ok(Ok(watch)) = self.attachment.scene(self.view(), None).watch() {
-                watch.recover(None);
+            if let Ok(Ok(watch)) = self.attachment.scene(None).watch() {
+                if let Ok(live) = self.attachment.live() {
+                    watch.recover(&live, None);
+                }
             }
         }
-        self.attachment.unlink_when_left(self.view());
-        event_of(self.view(), self.role.other()).notify_all();
+        self.attachment.unlink_when_left();
+        self.attachment.wake(self.role.other());
+    }
+}
+
+impl Attachment {
+    /// Wakes everybody of a role.
+    fn wake(&self, role: Role) {
+        if let Ok(live) = self.live() {
+            let rings = live.iter();
+            rings.for_each(|stage| event_of(&stage.view, role).notify_all());
+        }
     }
 }
 

@@ -60,6 +60,9 @@ pub enum AttachError {
     /// The ring holds what no peer that follows the protocol leaves.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
+    /// A ring that [has grown](crate::Ring::grow) could not be mapped whole.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -79,6 +82,12 @@ pub enum RecoverError {
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
+    /// The ring holds what no peer that follows the protocol leaves.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// A ring that [has grown](crate::Ring::grow) could not be mapped whole.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -101,6 +110,74 @@ pub enum VacancyError {
     /// interval and a second.
     #[error(transparent)]
     Recovering(#[from] Recovering),
+    /// The kernel refused.
+    #[error(transparent)]
+    System(#[from] SystemError),
+}
+
+/// Why a ring did not grow. It is as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum GrowError {
+    /// No ring can hold so many messages.
+    #[error("a capacity of {asked} is not between {min} and {max} messages")]
+    Capacity {
+        /// The capacity that was asked for.
+        asked: u64,
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// The ring lives in a memfd, which is sealed, or in a System V segment.
+    #[error("only a ring in shared memory with a name, or in a file, can grow")]
+    Unsupported,
+    /// The ring is closed.
+    #[error("the ring is closed")]
+    Closed,
+    /// Another process has been making the ring grow for longer than a liveness interval and a second.
+    #[error("process {pid} is making the ring grow, and has not finished")]
+    Growing {
+        /// What it recorded as its pid, in its own pid namespace. Unverified.
+        pid: u32,
+    },
+    /// Too many rings follow each other from which messages are still to be popped.
+    #[error(
+        "the ring has grown {found} times, and nobody has come to the end of the first ring yet"
+    )]
+    Undrained {
+        /// How many rings wait to be drained.
+        found: usize,
+    },
+    /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
+    /// interval and a second.
+    #[error(transparent)]
+    Recovering(#[from] Recovering),
+    /// There is no space for it beside the present ring.
+    #[error("no space to grow: {needed} bytes are needed, {available} are available")]
+    NoSpace {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that the file system had when asked.
+        available: u64,
+    },
+    /// The process may not make files so large.
+    #[error("the ring needs {needed} bytes, the file size limit is {limit}")]
+    FileSizeLimit {
+        /// Bytes that it takes, with what came before.
+        needed: u64,
+        /// `RLIMIT_FSIZE`.
+        limit: u64,
+    },
+    /// The ring was opened before this process was forked.
+    #[error(transparent)]
+    Forked(#[from] Forked),
+    /// The ring holds what no peer that follows the protocol leaves.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// The larger ring could not be mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),
@@ -144,4 +221,33 @@ pub enum Disconnected {
     /// Somebody closed the ring, for good.
     #[error("the ring is closed")]
     Closed,
+}
+
+/// Why the rings of an object could not be had.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    Corrupt(Corrupt),
+    Map(MapError),
+}
+
+impl Lost {
+    /// The same, as an operation tells it.
+    pub(crate) fn tell<E: From<Corrupt> + From<MapError>>(self) -> E {
+        match self {
+            Self::Corrupt(corrupt) => corrupt.into(),
+            Self::Map(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<Corrupt> for Lost {
+    fn from(corrupt: Corrupt) -> Self {
+        Self::Corrupt(corrupt)
+    }
+}
+
+impl<E: Into<MapError>> From<E> for Lost {
+    fn from(refused: E) -> Self {
+        Self::Map(refused.into())
+    }
 }

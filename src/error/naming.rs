@@ -1,6 +1,6 @@
 //! Errors of names, of what is done by name, and of a ring's memory.
 
-use super::{CreateError, Forked, OpenError};
+use super::{Corrupt, CreateError, Forked, OpenError};
 use std::io;
 use thiserror::Error;
 
@@ -92,6 +92,12 @@ pub enum SyncError {
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
+    /// The ring holds what no peer that follows the protocol leaves.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+    /// A ring that [has grown](crate::Ring::grow) could not be mapped whole.
+    #[error(transparent)]
+    Map(#[from] MapError),
     /// The kernel, or the disk, refused.
     #[error(transparent)]
     System(#[from] SystemError),

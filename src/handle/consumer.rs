@@ -6,9 +6,11 @@ use crate::error::{
     AttachError, Broken, Corrupt, Forked, PopError, PopTimeoutError, Refused, TryPopError,
 };
 use crate::message::{Message, Payload};
-use crate::ring::slot::TOMBSTONE;
+use crate::ring::ending::position;
+use crate::ring::slot::{MOVED, TOMBSTONE};
 use crate::ring::{PopSide, Words, within};
-use crate::sync::{Bytes, Relaxed};
+use crate::sync::{Acquire, Bytes, Relaxed};
+use crate::sys::clock::Instant;
 use crate::terms::Peer;
 use core::cell::Cell;
 use core::fmt;
@@ -275,10 +277,18 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if self.end.attachment().view().is_none() {
             return 0;
         }
+        if self.end.is_followed() {
+            return self.end.attachment().len();
+        }
         let station = self.end.station();
         // Relaxed: a count to look at.
         let tail = station.view().header().tail.0.load(Relaxed);
         let head = self.reader.next(&station.for_popping());
+        let tail = if P::Reader::IS_SHARED {
+            position(tail)
+        } else {
+            tail
+        };
         within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
@@ -287,7 +297,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// `false`.
     pub fn is_empty(&self) -> bool {
         let is_here = self.end.attachment().view().is_some();
-        !is_here || !self.reader.is_holding() && !self.is_due()
+        !is_here || !self.reader.is_holding() && (!self.is_due() || self.has_passed())
     }
 
     /// Whether no slot is free. In an SPSC ring `true` stays true until this handle pops.
@@ -297,7 +307,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
 
     /// How many messages the ring holds.
     pub fn capacity(&self) -> usize {
-        self.end.attachment().capacity()
+        self.end.capacity()
     }
 
     /// Asks the kernel about the producer, at once. For the price of some microseconds at most. Of
@@ -345,6 +355,9 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     fn look_past(&mut self, mut len: u32, most: usize) -> Result<Option<u32>, Refused> {
         let mut left = self.capacity();
         loop {
+            if !P::Reader::IS_SHARED && len == MOVED && self.end.is_followed() {
+                return Ok(None);
+            }
             if !P::Reader::IS_SHARED || len != TOMBSTONE {
                 return Err(self.end.distrust(Corrupt).into());
             }
@@ -365,7 +378,6 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
 
     #[inline(never)]
     fn next_later(&mut self, patience: Patience, most: usize) -> Result<u32, Refused> {
-        let station = *self.end.station();
         let deadline = patience.deadline();
         // Inherited, put back, or a tombstone: it comes first, and who still has it adopts nothing.
         if self.reader.is_holding() {
@@ -378,26 +390,38 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
             }
         }
         loop {
+            if self.has_passed() && self.follow(deadline)? {
+                if let Some(len) = self.look(most)? {
+                    return Ok(len);
+                }
+            }
             for _ in 0..self.end.spins(patience) {
                 spin_loop();
                 if let Some(len) = self.look(most)? {
                     return Ok(len);
                 }
             }
+            let station = *self.end.station();
             let words = station.for_popping();
-            let is_due = || self.reader.is_holding() || self.reader.is_due(&words);
+            let is_followed = || station.view().successor().load(Acquire) != 0; // G
+            let is_due = || {
+                self.reader.is_holding()
+                    || self.reader.is_due(&words)
+                    || is_followed() && self.reader.has_passed(&words)
+            };
             let has_slept = self.end.wait(deadline, most, is_due)?;
             if let Some(run) = self.end.take_inherited() {
                 self.reader.inherit(run);
             }
+            let has_moved = self.has_passed() && self.follow(deadline)?;
             if let Some(len) = self.look(most)? {
-                // The wake-up may have been for the message after this one.
-                if has_slept && P::Reader::IS_SHARED && self.is_due() {
+                // The wake-up may have been for the message after this one, or the end of the ring.
+                if has_slept && P::Reader::IS_SHARED && (self.is_due() || self.has_passed()) {
                     self.end.pass_on();
                 }
                 return Ok(len);
             }
-            if !P::Reader::IS_SHARED {
+            if !P::Reader::IS_SHARED && !has_moved {
                 // Nobody takes a message back: who saw it and then none looks at a forgery.
                 return Err(self.end.distrust(Corrupt).into());
             }
@@ -405,6 +429,28 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
                 return Err(Refused::NotNow);
             }
         }
+    }
+
+    /// Whether another ring follows, and nothing is left to be taken from this one.
+    fn has_passed(&self) -> bool {
+        self.end.is_followed()
+            && !self.reader.is_holding()
+            && self.reader.has_passed(&self.end.station().for_popping())
+    }
+
+    /// Goes on to the ring that follows, from one of which nothing is left. Says whether it has.
+    #[cold]
+    #[inline(never)]
+    fn follow(&mut self, deadline: Option<Instant>) -> Result<bool, Refused> {
+        let mut has_moved = false;
+        while self.has_passed() {
+            if self.end.move_on(deadline)? {
+                let begun = P::Reader::resume(&self.end.station().for_popping());
+                self.reader = begun.map_err(|corrupt| self.end.distrust(corrupt))?;
+                has_moved = true;
+            }
+        }
+        Ok(has_moved)
     }
 
     /// Pops the next message, as what `read` makes of it, if nothing stands in the way; says

@@ -9,6 +9,7 @@ use crate::error::{
 use crate::message::Message;
 use crate::ring::{PushSide, Words, within};
 use crate::sync::{Bytes, Relaxed};
+use crate::sys::clock::Instant;
 use crate::terms::Peer;
 use core::cell::Cell;
 use core::fmt;
@@ -212,12 +213,12 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     /// may be old news.
     pub fn is_full(&self) -> bool {
         let is_here = self.end.attachment().view().is_some();
-        is_here && !self.writer.is_due(&self.end.station().for_pushing())
+        is_here && !self.is_due()
     }
 
     /// How many messages the ring holds.
     pub fn capacity(&self) -> usize {
-        self.end.attachment().capacity()
+        self.end.capacity()
     }
 
     /// Asks the kernel about the consumer, at once. For the price of some microseconds at most. Of
@@ -244,23 +245,43 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         self.end.admit()
     }
 
-    #[inline(always)]
-    fn may_push(&self) -> Result<(), Refused> {
-        self.end.admit()?;
-        if self.end.is_closed() {
-            return Err(Disconnected::Closed.into());
-        }
-        Ok(())
-    }
-
-    /// Makes sure of a free slot, and of up to `most`.
+    /// Makes sure of a free slot, and of up to `most` at once.
     #[inline(always)]
     pub(super) fn room(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
-        self.may_push()?;
+        self.end.admit()?;
+        if !self.end.is_open() {
+            self.follow(patience.deadline())?;
+        }
         if self.look(most)? {
             return Ok(());
         }
         self.room_later(patience, most)
+    }
+
+    /// Goes on to the ring that follows, if one does and this one has ended or can be ended. Says whether it has.
+    #[cold]
+    #[inline(never)]
+    fn follow(&mut self, deadline: Option<Instant>) -> Result<bool, Refused> {
+        let mut has_moved = false;
+        loop {
+            // In a ring that is closed as well nobody goes on: those who close the next one may not have come to it.
+            if self.end.is_closed() {
+                return Err(Disconnected::Closed.into());
+            }
+            if !self.end.is_followed() || self.writer.is_holding() {
+                return Ok(has_moved);
+            }
+            match self.writer.pass(&self.end.station().for_pushing()) {
+                Ok(true) => self.announce(),
+                Ok(false) => return Ok(has_moved),
+                Err(corrupt) => return Err(self.end.distrust(corrupt).into()),
+            }
+            if self.end.move_on(deadline)? {
+                let begun = P::Writer::resume(&self.end.station().for_pushing());
+                self.writer = begun.map_err(|corrupt| self.end.distrust(corrupt))?;
+                has_moved = true;
+            }
+        }
     }
 
     #[inline(always)]
@@ -274,25 +295,30 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
     #[inline(never)]
     fn room_later(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
-        let station = *self.end.station();
         let deadline = patience.deadline();
         loop {
+            if self.end.is_followed() && self.follow(deadline)? && self.look(most)? {
+                return Ok(());
+            }
             for _ in 0..self.end.spins(patience) {
                 spin_loop();
                 if self.look(most)? {
                     return Ok(());
                 }
             }
+            let station = *self.end.station();
             let is_due = || self.writer.is_holding() || self.writer.is_due(&station.for_pushing());
             let has_slept = self.end.wait(deadline, most, is_due)?;
+            // In a ring that is to end, and is full all the time, its end comes first.
+            let has_moved = self.end.is_followed() && self.follow(deadline)?;
             if self.look(most)? {
                 // The wake-up may have been for the slot after this one.
-                if has_slept && P::Writer::IS_SHARED && self.writer.is_due(&station.for_pushing()) {
+                if has_slept && !has_moved && P::Writer::IS_SHARED && self.is_due() {
                     self.end.pass_on();
                 }
                 return Ok(());
             }
-            if !P::Writer::IS_SHARED {
+            if !P::Writer::IS_SHARED && !has_moved {
                 // Nobody takes a free slot away: who saw it free and then full looks at a forgery.
                 return Err(self.end.distrust(Corrupt).into());
             }
@@ -302,10 +328,14 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         }
     }
 
+    fn is_due(&self) -> bool {
+        self.writer.is_due(&self.end.station().for_pushing())
+    }
+
     /// Pushes a message that fits, if nothing stands in the way; says nothing of what does.
     #[inline(always)]
     fn send_now(&mut self, message: &M) -> bool {
-        if self.may_push().is_err() {
+        if self.end.admit().is_err() || !self.end.is_open() {
             return false;
         }
         let words = Words {
@@ -330,7 +360,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     fn send_later(&mut self, message: &M, patience: Patience) -> Result<(), Refused> {
         // Without another look at once, which would take the line away from who is about to free
         // the slot.
-        self.may_push()?;
+        self.end.admit()?;
+        if !self.end.is_open() {
+            self.follow(patience.deadline())?;
+        }
         self.room_later(patience, 1)?;
         // SAFETY: as for `send_now`.
         unsafe { message.store(self.payload()) }

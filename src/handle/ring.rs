@@ -2,7 +2,7 @@
 
 use super::{Consumer, Producer, Protocol};
 use crate::attachment::{Attachment, End};
-use crate::error::{AttachError, CreateError, OpenError, OpenOrCreateError};
+use crate::error::{AttachError, CreateError, GrowError, OpenError, OpenOrCreateError};
 use crate::message::Message;
 use crate::options::Options;
 use crate::terms::Role;
@@ -220,7 +220,7 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         &self.attachment
     }
 
-    /// How many messages the ring holds.
+    /// How many messages the ring holds; of one that [has grown](Self::grow), the newest.
     pub fn capacity(&self) -> usize {
         self.attachment.capacity()
     }
@@ -244,6 +244,51 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// Whether no slot is free; as [`len`](Self::len), this can be old news.
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
+    }
+
+    /// Makes the ring larger, or smaller, while it is in use: it will hold `capacity` messages, from 2 to 2^30, rounded up
+    /// to a power of two. If it does already nothing happens.
+    ///
+    /// A new ring of that capacity follows the old one in the same object. Producers go on there with their next push; consumers
+    /// pop what is left in the old ring, in order, and then follow. Nobody has to do anything for that, nor reopens anything:
+    /// each process maps the new ring when it comes to it. A claim or a guard that is open stays where it is, and is
+    /// committed or dropped as ever. Nothing is lost, and nothing comes twice.
+    ///
+    /// It takes as much memory as the new ring has, beside that of the old one, which is given back when it is empty and every
+    /// handle has gone on: a producer or a consumer that does nothing keeps it. A page of each ring stays; the object
+    /// becomes longer each time, but has no memory where the old ones were.
+    ///
+    /// Waits for another process that makes the ring grow, recovers it or attaches, for a liveness interval or a second,
+    /// whichever is more. Nobody else waits for this call while it prepares the new ring. If this process is
+    /// killed, the ring has grown or it has not, and the others go on.
+    ///
+    /// The ring must live in shared memory with a name or in a file. From when on the others push to the new ring is for
+    /// each to find out, which it does when it pushes next: an SPSC producer that does not, or is stopped, still
+    /// works with the old one.
+    ///
+    /// ```
+    /// use slipring::spsc;
+    ///
+    /// # let name = &format!("/slipring-doc-grow-{}", std::process::id());
+    /// let ring = spsc::Ring::<u64>::create(name, 2)?;
+    /// # slipring::unlink(name)?;
+    /// let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2])?;
+    /// assert!(producer.try_push(&3).is_err());
+    ///
+    /// ring.grow(1024)?;
+    /// assert_eq!(ring.capacity(), 1024);
+    /// assert_eq!(consumer.pop()?, 1);
+    /// producer.push_slice(&[3, 4, 5])?;
+    /// assert_eq!(consumer.iter().take(4).collect::<Vec<_>>(), [2, 3, 4, 5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`GrowError`]. The ring is as it was then.
+    pub fn grow(&self, capacity: usize) -> Result<(), GrowError> {
+        self.attachment.grow(capacity)
     }
 
     /// Closes the ring for good, for every process.

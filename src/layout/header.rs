@@ -1,12 +1,12 @@
 //! The words of a header that live: those that processes store to while the ring is in use.
 
 use super::{Described, Geometry, HEADER_SIZE, Identity, LINE, Settings, encode_role};
-use crate::ring::closed::Closed;
+use crate::ring::ending::Ending;
 use crate::ring::intent::Intent;
 use crate::ring::roll::{OrphanHint, Roll};
 use crate::ring::slot::Slots;
 use crate::ring::tenancy::{Stay, Tenancy};
-use crate::sync::{AtomicU32, AtomicU64, Relaxed, Release};
+use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 use crate::terms::Role;
 use crate::wait::Event;
 use core::cell::UnsafeCell;
@@ -30,20 +30,27 @@ pub(crate) struct Header {
     settings: UnsafeCell<Settings>,
 }
 
-/// What is stored to seldom: who came and went, how the ring ended, what was recovered.
+/// What is stored to seldom: who came and went, how the ring ends, what was recovered. All but the ending is
+/// looked for in the first ring of an object alone.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Status {
-    pub(crate) closed: Closed,
+    pub(crate) ending: Ending,
     producers: Roll,
     consumers: Roll,
     pub(crate) orphans: OrphanHint,
     /// Who took the recovery lock last, for people to read.
     pub(crate) recoverer: AtomicU32,
+    /// Who took the lock to grow last, for people to read.
+    pub(crate) grower: AtomicU32,
     pub(crate) recoveries: AtomicU64,
     pub(crate) tombstones: AtomicU64,
     pub(crate) redelivered: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    /// Where the oldest ring lies that is not retired.
+    pub(crate) oldest: AtomicU64,
+    /// Where the oldest ring lies whose memory was not given back.
+    pub(crate) kept: AtomicU64,
 }
 
 impl Status {
@@ -67,6 +74,8 @@ pub(crate) struct Entry {
     pub(super) start_time: AtomicU64,
     pub(super) pid_namespace: AtomicU64,
     pub(super) intent: Intent,
+    /// Where the ring lies that the holder works on, or one before it.
+    works_at: AtomicU64,
 }
 
 const _: () = {
@@ -76,8 +85,11 @@ const _: () = {
     assert!(offset_of!(Header, not_full) == 0x200);
     assert!(offset_of!(Header, status) == 0x280);
     assert!(offset_of!(Status, orphans) == 0x0c);
+    assert!(offset_of!(Status, grower) == 0x14);
     assert!(offset_of!(Status, recoveries) == 0x18);
     assert!(offset_of!(Status, dropped) == 0x30);
+    assert!(offset_of!(Status, oldest) == 0x38);
+    assert!(offset_of!(Status, kept) == 0x40);
     assert!(offset_of!(Header, settings) == 0x300);
     assert!(size_of::<Header>() == HEADER_SIZE);
     assert!(size_of::<Entry>() == LINE);
@@ -85,6 +97,7 @@ const _: () = {
     assert!(offset_of!(Entry, start_time) == 0x10);
     assert!(offset_of!(Entry, pid_namespace) == 0x18);
     assert!(offset_of!(Entry, intent) == 0x20);
+    assert!(offset_of!(Entry, works_at) == 0x30);
     assert!(size_of::<Intent>() == 0x10);
 };
 
@@ -109,6 +122,16 @@ impl Entry {
     pub(crate) fn pid(&self) -> u32 {
         // Relaxed: for people to read.
         self.pid.load(Relaxed)
+    }
+
+    /// Where the ring lies that the holder works on, or one before it.
+    pub(crate) fn works_at(&self) -> u64 {
+        self.works_at.load(Acquire) // W
+    }
+
+    /// Says that the holder works on the ring that lies there and on later ones, and is done with those before.
+    pub(crate) fn work_at(&self, offset: u64) {
+        self.works_at.store(offset, Release); // W
     }
 
     /// Says who holds the seat from now on. Only the holder of its lock may.
@@ -208,6 +231,17 @@ impl View {
     /// The entry of a seat, for its holder.
     pub(crate) fn place(&self, seat: u32) -> Place {
         Place(NonNull::from(self.entry(seat)))
+    }
+
+    /// Where in the object the ring lies that follows this one; 0 if none does. It is stored when that one is
+    /// whole.
+    pub(crate) fn successor(&self) -> &AtomicU64 {
+        const { assert!(offset_of!(Settings, successor) % 8 == 0) };
+        let settings = self.header().settings.get();
+        // SAFETY: inside the settings.
+        let word = unsafe { settings.byte_add(offset_of!(Settings, successor)) };
+        // SAFETY: aligned for a word, in the mapping, and never looked at but through here.
+        unsafe { AtomicU64::from_ptr(word.cast()) }
     }
 
     /// In which run of the machine the ring was made, or last opened for the first time.

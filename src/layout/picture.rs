@@ -3,6 +3,7 @@
 
 use super::header::{Entry, Header, Status};
 use super::{Geometry, HEADER_SIZE, Person, SETTINGS_AT, Settings};
+use crate::ring::ending::Ending;
 use crate::ring::intent::{Intent, Run};
 use crate::ring::roll::OrphanHint;
 use crate::ring::tenancy::Stay;
@@ -57,7 +58,7 @@ impl Picture {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.word(STATUS_AT + offset_of!(Status, closed)) != 0
+        Ending::is_closed_in(self.word(STATUS_AT + offset_of!(Status, ending)))
     }
 
     /// Whether messages of dead consumers wait for a live one.

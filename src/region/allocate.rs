@@ -2,7 +2,8 @@
 
 use super::mapping::PAGE;
 use super::{Making, Place, system};
-use crate::error::CreateError;
+use crate::error::{CreateError, SystemError};
+use core::ops::Range;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::resource::{Resource, getrlimit};
@@ -35,7 +36,19 @@ pub(super) fn allocate(
     let size = size.next_multiple_of(page as u64);
     // Once more, as larger pages may take it above the limit.
     check_limit(size)?;
-    allocate_pages(file, place, size, page)?;
+    allocate_pages(file, 0..size, page).map_err(|shortage| match shortage {
+        Shortage::Space { available } if page == PAGE => CreateError::NoSpace {
+            name: place.to_string(),
+            needed: size,
+            available,
+        },
+        Shortage::Space { .. } => CreateError::NoHugePages {
+            name: place.to_string(),
+            needed: size / page as u64,
+            page: page as u64,
+        },
+        Shortage::System(refused) => refused.into(),
+    })?;
     let mode = Mode::from_bits_truncate(making.mode);
     fchmod(file, mode).map_err(|refused| system("fchmod", refused))?;
     if let Some(owner) = making.owner {
@@ -52,46 +65,40 @@ pub(super) fn not_for(owner: u32, call: &'static str, refused: &io::Error) -> Cr
     }
 }
 
-fn allocate_pages(
+/// Why there are not all the pages that were asked for.
+pub(super) enum Shortage {
+    Space { available: u64 },
+    System(SystemError),
+}
+
+/// Allocates every page of a part of a file, which begins and ends with one.
+pub(super) fn allocate_pages(
     file: &OwnedFd,
-    place: &Place,
-    size: u64,
+    bytes: Range<u64>,
     page: usize,
-) -> Result<(), CreateError> {
+) -> Result<(), Shortage> {
     /// Small enough to be done between two signals of a profiler, by which kernels undo what
     /// they began.
     const STEP: u64 = 16 << 20;
-    let fs = fstatfs(file).map_err(|refused| system("fstatfs", refused))?;
+    let fs = fstatfs(file).map_err(|refused| Shortage::System(system("fstatfs", refused)))?;
     let block = u64::try_from(fs.block_size()).unwrap_or(0);
     let available = fs.blocks_available().saturating_mul(block);
-    let no_space = || match page {
-        PAGE => CreateError::NoSpace {
-            name: place.to_string(),
-            needed: size,
-            available,
-        },
-        page => CreateError::NoHugePages {
-            name: place.to_string(),
-            needed: size / page as u64,
-            page: page as u64,
-        },
-    };
     // A file system without a limit has no blocks to count. Asking first keeps two creators
     // from failing both, each for what the other has allocated so far.
-    if fs.blocks() > 0 && page == PAGE && available < size {
-        return Err(no_space());
+    if fs.blocks() > 0 && page == PAGE && available < bytes.end - bytes.start {
+        return Err(Shortage::Space { available });
     }
     let step = STEP.next_multiple_of(page as u64);
-    let mut done = 0;
-    while done < size {
-        let next = step.min(size - done);
+    let mut done = bytes.start;
+    while done < bytes.end {
+        let next = step.min(bytes.end - done);
         match fallocate(file, FallocateFlags::empty(), done as i64, next as i64) {
             Ok(()) => done += next,
             Err(Errno::EINTR) => {}
             Err(Errno::ENOSPC | Errno::ENOMEM | Errno::EFBIG | Errno::EDQUOT) => {
-                return Err(no_space());
+                return Err(Shortage::Space { available });
             }
-            Err(refused) => return Err(system("fallocate", refused).into()),
+            Err(refused) => return Err(Shortage::System(system("fallocate", refused))),
         }
     }
     Ok(())

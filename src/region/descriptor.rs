@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 /// The byte of the first lock; the others follow.
 const LOCKS_AT: i64 = 0x3ff;
+/// The byte of the lock of who makes the ring grow.
+const GROWTH_AT: i64 = LOCKS_AT - 1;
 
 /// How an object is opened by whoever wants this of it.
 pub(super) fn flags(access: Access) -> OFlag {
@@ -105,7 +107,14 @@ impl Descriptor {
 
     /// Takes a lock, unless somebody has it.
     pub(super) fn take(&self, lock: Lock) -> Result<Option<Mapping>, SystemError> {
-        let byte = byte(lock);
+        self.take_byte(byte(lock))
+    }
+
+    pub(super) fn take_to_grow(&self) -> Result<Option<Mapping>, SystemError> {
+        self.take_byte(GROWTH_AT)
+    }
+
+    fn take_byte(&self, byte: i64) -> Result<Option<Mapping>, SystemError> {
         // To ask is cheaper than to make a description for a try in vain.
         if let Ok(Some(_)) = lock::locked(self, byte, 1) {
             return Ok(None);

@@ -32,7 +32,7 @@ pub(super) fn huge_page() -> usize {
     size.filter(|size| size.is_power_of_two()).unwrap_or(HUGE)
 }
 
-/// The whole of an object, or a page that keeps a description.
+/// An object or a part of it, or a page that keeps a description.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: NonNull<u8>,
@@ -88,22 +88,24 @@ impl Mapping {
         Ok(pin)
     }
 
-    /// The start of a file, up to `len` and the end of a page of the file's, between guards.
+    /// A part of a file, `len` bytes long and up to the end of a page of the file's, between guards.
     pub(super) fn of_file(
         file: impl AsFd,
+        offset: u64,
         len: u64,
         page: usize,
         residence: &Residence,
     ) -> Result<Self, MapError> {
         let mapping = Self::reserve(len, page, residence)?;
         let size = NonZeroUsize::new(mapping.len).ok_or(system("mmap", Errno::EINVAL))?;
+        let offset = i64::try_from(offset).map_err(|_| system("mmap", Errno::EOVERFLOW))?;
         let mut flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
         if residence.prefault {
             flags |= MapFlags::MAP_POPULATE;
         }
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: in place of what was reserved, which nothing refers to.
-        unsafe { mmap(Some(mapping.base.addr()), size, access, flags, file, 0) }
+        unsafe { mmap(Some(mapping.base.addr()), size, access, flags, file, offset) }
             .map_err(|refused| system("mmap", refused))?;
         mapping.keep_from_children()?;
         mapping.settle(residence)?;
@@ -221,7 +223,7 @@ impl Mapping {
     }
 
     /// Has what was stored written to where it is kept, and waits for that.
-    pub(super) fn sync(&self) -> Result<(), SystemError> {
+    pub(crate) fn sync(&self) -> Result<(), SystemError> {
         // SAFETY: the mapping is whole, and its bytes are left as they are.
         unsafe { msync(self.base.cast(), self.len, MsFlags::MS_SYNC) }
             .map_err(|refused| system("msync", refused))
@@ -252,7 +254,7 @@ impl Mapping {
         self.page
     }
 
-    pub(super) fn base(&self) -> NonNull<u8> {
+    pub(crate) fn base(&self) -> NonNull<u8> {
         self.base
     }
 

@@ -7,6 +7,7 @@
 
 mod allocate;
 mod descriptor;
+mod growth;
 mod mapping;
 mod memfd;
 mod object;
@@ -17,12 +18,12 @@ mod semaphores;
 
 pub use self::place::Backing;
 
-pub(crate) use self::mapping::Residency;
+pub(crate) use self::mapping::{Mapping, Residency};
 pub(crate) use self::object::{Held, Lock, Object, Properties};
 pub(crate) use self::place::Place;
 
 use self::descriptor::Descriptor;
-use self::mapping::{Mapping, PAGE};
+use self::mapping::PAGE;
 use self::object::Kind;
 use self::segment::Segment;
 use crate::error::{CreateError, MapError, OpenError, SystemError, UnlinkError};
@@ -212,16 +213,14 @@ impl Found {
         }
     }
 
-    /// Maps the object, whole.
-    pub(crate) fn map(self, residence: &Residence) -> Result<Region, MapError> {
+    /// Maps the first `size` bytes of the object.
+    pub(crate) fn map(self, size: u64, residence: &Residence) -> Result<Region, MapError> {
         let Self {
-            object,
-            mapping,
-            properties,
+            object, mapping, ..
         } = self;
         let mapping = match (&object.0, mapping) {
             (Kind::Descriptor(descriptor), _) => {
-                Mapping::of_file(descriptor, properties.size, descriptor.page(), residence)?
+                Mapping::of_file(descriptor, 0, size, descriptor.page(), residence)?
             }
             (_, Some(mapping)) => {
                 if residence.prefault {
@@ -237,7 +236,7 @@ impl Found {
     }
 }
 
-/// The whole of a ring's object, mapped readable and writable.
+/// A ring's object, its first ring mapped readable and writable.
 #[derive(Debug)]
 pub(crate) struct Region {
     // Unmapped first: what becomes of an object may depend on who still has it.
@@ -264,7 +263,7 @@ impl Region {
                 return Err(place.refuse("it is of something that exists").into());
             }
         };
-        let mapping = Mapping::of_file(&descriptor, size, descriptor.page(), &making.residence)?;
+        let mapping = Mapping::of_file(&descriptor, 0, size, descriptor.page(), &making.residence)?;
         Ok(Self {
             mapping,
             object: Object(Kind::Descriptor(descriptor)),

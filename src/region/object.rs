@@ -82,6 +82,17 @@ impl Object {
         Ok(by.map(|by| Held { _by: by }))
     }
 
+    /// Takes the lock of who makes the ring grow, unless somebody has it; `None` too of what can't grow.
+    pub(crate) fn take_to_grow(&self) -> Result<Option<Held>, SystemError> {
+        let Kind::Descriptor(descriptor) = &self.0 else {
+            return Ok(None);
+        };
+        let pin = descriptor.take_to_grow()?;
+        Ok(pin.map(|pin| Held {
+            _by: HeldBy::Pin(pin),
+        }))
+    }
+
     pub(crate) fn is_held(&self, lock: Lock) -> Result<bool, Errno> {
         match &self.0 {
             Kind::Descriptor(descriptor) => descriptor.is_held(lock),

@@ -2,10 +2,10 @@
 //! what lets a model checker run the very code that ships.
 //!
 //! A *position* is a 64-bit count of messages since the ring was made. It never wraps in
-//! practice; a peer may have written any, so an SPSC ring computes modulo 2^64 and an MPMC ring
-//! ends there. A position's *slot* is `position & (capacity - 1)`.
+//! practice; a peer may have written any, so an SPSC ring computes modulo 2^64, and an MPMC ring
+//! claims none from 2^63 on. A position's *slot* is `position & (capacity - 1)`.
 
-pub(crate) mod closed;
+pub(crate) mod ending;
 pub(crate) mod intent;
 pub(crate) mod mpmc;
 pub(crate) mod recovery;
@@ -45,6 +45,8 @@ pub struct Words<'r> {
     pub(crate) slots: &'r Slots,
     /// `tail` for who pushes, `head` for who pops.
     pub(crate) index: &'r AtomicU64,
+    /// `tail` for both.
+    pub(crate) tail: &'r AtomicU64,
     /// The end's own; rings that need none leave it alone.
     pub(crate) intent: &'r Intent,
     /// Whether a slot may be a cache line or more: then an end that is alone on its side asks for
@@ -97,6 +99,10 @@ pub trait PushSide: Sized + Debug {
     /// Gives up what is claimed and not published. Says how many positions were left without a
     /// message.
     fn abandon(&mut self, words: &Words<'_>) -> u64;
+
+    /// Ends the ring, if that is this end's to do and there is room: nothing is claimed, and another ring
+    /// follows or is said to. Says whether the ring has ended.
+    fn pass(&mut self, words: &Words<'_>) -> Result<bool, Corrupt>;
 }
 
 /// The private state of an end that pops.
@@ -148,4 +154,7 @@ pub trait PopSide: Sized + Debug {
     /// Goes on with what a dead consumer had taken, in rings whose consumers don't
     /// [resume](Self::resume) where the last one stopped.
     fn inherit(&mut self, _run: Run) {}
+
+    /// Whether the ring has ended, and nothing that was ever in it is left to be taken.
+    fn has_passed(&self, words: &Words<'_>) -> bool;
 }

@@ -2,6 +2,7 @@
 //! otherwise.
 
 mod deaths;
+mod endings;
 mod exchange;
 mod heirs;
 mod laps;
@@ -111,6 +112,7 @@ impl Memory {
         Words {
             slots,
             index: &self.tail,
+            tail: &self.tail,
             intent: &self.intents[seat],
             are_lines: true,
         }
@@ -119,6 +121,7 @@ impl Memory {
     fn for_popping<'r>(&'r self, slots: &'r Slots, seat: usize) -> Words<'r> {
         Words {
             index: &self.head,
+            tail: &self.tail,
             ..self.for_pushing(slots, seat)
         }
     }

@@ -23,6 +23,7 @@
 //! A claim that succeeds needs no Acquire of its own: what it replaces was loaded with Acquire
 //! before. Who sees a claim sees all before it, as only claims move the index.
 
+use super::ending::{self, end_of_claim, is_over, is_sealed};
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slot, Slots, Stamp, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
@@ -87,7 +88,7 @@ impl Held {
         if stamp.ahead_of(position) != ready {
             return None;
         }
-        let until = position.checked_add(1)?;
+        let until = end_of_claim(position, 1)?;
         let run = Run {
             start: position,
             len: 1,
@@ -150,7 +151,7 @@ impl Held {
             while len < most && is_ready(len) {
                 len += 1;
             }
-            let Some(until) = position.checked_add(len) else {
+            let Some(until) = end_of_claim(position, len) else {
                 refused = Err(Corrupt);
                 break;
             };
@@ -224,6 +225,7 @@ impl Writer {
     fn look(slots: &Slots, position: u64) -> Look {
         let lap = slots.capacity() as i32;
         match slots.at(position).stamp().ahead_of(position) {
+            _ if is_sealed(position) => Look::NotReady,
             0 => Look::Ready,
             // The message of a lap ago, or the room for it.
             ahead if ahead == 1 - lap || ahead == lap.wrapping_neg() => Look::NotReady,
@@ -243,13 +245,13 @@ impl PushSide for Writer {
 
     fn next(&self, words: &Words<'_>) -> u64 {
         // Relaxed: a count to look at.
-        words.index.load(Relaxed)
+        ending::position(words.index.load(Relaxed))
     }
 
     #[inline(always)]
     fn is_due(&self, words: &Words<'_>) -> bool {
         let position = words.index.load(Acquire); // I
-        !matches!(Self::look(words.slots, position), Look::NotReady)
+        is_sealed(position) || !matches!(Self::look(words.slots, position), Look::NotReady)
     }
 
     #[inline(always)]
@@ -312,6 +314,11 @@ impl PushSide for Writer {
             tombstones += 1;
         }
         tombstones
+    }
+
+    /// Who makes the next ring seals this one.
+    fn pass(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
+        Ok(is_sealed(words.tail.load(Acquire))) // I
     }
 }
 
@@ -453,5 +460,11 @@ impl PopSide for Reader {
             counted: 0,
         };
         self.is_inherited = true;
+    }
+
+    /// Not while a position below the end is claimed and not published: what comes there is before all that is in
+    /// the next ring.
+    fn has_passed(&self, words: &Words<'_>) -> bool {
+        is_over(words.tail, words.index)
     }
 }

@@ -28,6 +28,7 @@
 //! free: the kernel tears down and unlocks in that order. What those had stored who have left is visible to who
 //! sees that they have (S, [`tenancy`](super::tenancy)).
 
+use super::ending;
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slots, Stamp, TOMBSTONE};
 use crate::sync::{Acquire, AtomicU64, Relaxed};
@@ -278,7 +279,7 @@ where
         };
         debug_assert!(peers.contains(&seat), "{role} {seat}");
         let start = run.start;
-        let end = run.end().min(index.load(Acquire)); // I
+        let end = run.end().min(ending::position(index.load(Acquire))); // I
         let mut living = Marks([0; MAX_CLAIM as usize / 64]);
         for peer in peers.filter(|&peer| peer != seat) {
             let Some(run) = (self.intent)(peer).read(self.slots.capacity()) else {
@@ -298,7 +299,7 @@ where
             let found = self.slots.at(position).stamp();
             let is_finished = found.ahead_of(position) != claimed;
             // Relaxed: who had the slot say the same again had seen the index pass before.
-            let passed = index.load(Relaxed).wrapping_sub(position);
+            let passed = ending::position(index.load(Relaxed)).wrapping_sub(position);
             if !is_finished && passed <= self.slots.capacity() {
                 unfinished(position, found);
             }

@@ -26,6 +26,9 @@ use core::ptr::NonNull;
 /// The length of what is no message: of a position whose claimant gave it up, or died.
 pub(crate) const TOMBSTONE: u32 = u32::MAX;
 
+/// The length of what ends an SPSC ring: the next message is in the ring that follows.
+pub(crate) const MOVED: u32 = u32::MAX - 1;
+
 /// What a slot's word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(u64);

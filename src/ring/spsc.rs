@@ -21,7 +21,7 @@
 //! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it | `a_producer_that_knows_only_the_tail_finds_its_place` |
 //! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `a_consumer_that_knows_only_the_head_finds_its_place` |
 
-use super::slot::{Slot, Slots};
+use super::slot::{MOVED, Slot, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
@@ -172,6 +172,19 @@ impl PushSide for Writer {
     fn abandon(&mut self, _words: &Words<'_>) -> u64 {
         0
     }
+
+    /// The marker is never given back: a successor finds it just before its own place.
+    fn pass(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
+        if is_marked(words.slots, self.position.wrapping_sub(1)) {
+            return Ok(true);
+        }
+        if !self.claim(words, 1)? {
+            return Ok(false);
+        }
+        self.publish(words, MOVED);
+        self.tell(words);
+        Ok(true)
+    }
 }
 
 /// The consumer's private state. It looks at each slot's word, which lies beside the payload.
@@ -313,6 +326,16 @@ impl PopSide for Reader {
     fn tell(&self, words: &Words<'_>) {
         words.index.store(self.position, Release); // H
     }
+
+    fn has_passed(&self, words: &Words<'_>) -> bool {
+        is_marked(words.slots, self.position)
+    }
+}
+
+/// Whether a position is where the ring ended.
+pub(crate) fn is_marked(slots: &Slots, position: u64) -> bool {
+    let stamp = slots.at(position).stamp();
+    stamp.ahead_of(position) == 1 && stamp.len() == MOVED
 }
 
 /// Whether a predecessor was done with a slot.

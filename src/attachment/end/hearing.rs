@@ -3,12 +3,15 @@
 use super::End;
 use crate::attachment::A_MOMENT;
 use crate::error::Disconnected;
+use crate::ring::ending::position;
 use crate::ring::recovery::Adopter;
 use crate::seat;
+use crate::stage::Stage;
 use crate::sync::Acquire;
 use crate::sys::clock::Instant;
 use crate::terms::{Kind, Peer, Role};
 use core::time::Duration;
+use std::sync::Arc;
 
 /// What the end knows of the others.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ enum Rest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct News {
     is_closed: bool,
+    /// Another ring follows.
+    is_ending: bool,
     /// Comings and goings on the other side.
     roll: u32,
     /// Messages that wait for any consumer.
@@ -73,6 +78,9 @@ impl End {
             Peer::Closed => Some(Disconnected::Closed),
         };
         let mut is_passing = answer.is_passing;
+        if self.attachment.has_grown() {
+            is_passing |= !self.finish();
+        }
         if self.attachment.geometry.kind == Kind::Mpmc {
             is_passing |= !self.recover(most);
             if self.role == Role::Consumer && gone.is_some() {
@@ -111,32 +119,68 @@ impl End {
         let role = self.role.other();
         seat::ask(
             self.attachment.region.object(),
-            self.view(),
+            &self.attachment.view,
             role,
             &self.attachment.geometry.seats(role),
             self.hold.as_ref(),
         )
     }
 
+    /// Finishes what somebody had begun who made the ring grow, or closed it, or came to the end of one; `false` if
+    /// somebody else is at it.
+    fn finish(&self) -> bool {
+        let attachment = &self.attachment;
+        if attachment.is_closed() && !self.stage.is_closed() {
+            attachment.close_all();
+        }
+        let Ok(live) = attachment.live() else {
+            return false;
+        };
+        if !attachment.is_untidy(&live) {
+            return true;
+        }
+        let Ok(Ok(watch)) = attachment.scene(self.hold.as_ref()).watch() else {
+            return false;
+        };
+        let Ok(live) = attachment.live() else {
+            return false;
+        };
+        for (stage, next) in live.pairs() {
+            stage.end_before(next);
+        }
+        attachment.tidy(&watch, &live, self.worked_at());
+        true
+    }
+
     /// Finishes what the dead have left, if they have; `false` if somebody else is at it. A
     /// refused consumer goes on with what a dead one held.
     fn recover(&mut self, most: usize) -> bool {
-        let scene = self.attachment.scene(self.view(), self.hold.as_ref());
-        if !scene.is_recovery_due() {
+        let scene = self.attachment.scene(self.hold.as_ref());
+        let Ok(live) = self.attachment.live() else {
+            return false;
+        };
+        if !scene.is_recovery_due(&live) {
             return true;
         }
         // A refusal of the kernel, as for want of descriptors, may pass.
         let Ok(Ok(watch)) = scene.watch() else {
             return false;
         };
+        let Ok(live) = self.attachment.live() else {
+            return false;
+        };
         // Its intent stands for what it holds: by saying another thing it would lose that.
-        let capacity = self.attachment.geometry.capacity;
-        let is_free = self.station.entry().intent().read(capacity).is_none();
+        let is_free = self.inherited.is_none() && self.stage.intent(self.seat).is_none();
         let adopter = (self.role == Role::Consumer && is_free).then_some(Adopter {
             seat: self.seat,
             most: most as u64,
         });
-        let (_, adopted) = watch.recover(adopter);
+        let (_, adopted) = watch.recover(&live, adopter);
+        if let Some(adopted) = &adopted {
+            // Before somebody else can find that nobody is there any more.
+            let place = adopted.stage.offset.min(self.stage.offset);
+            self.root().work_at(place);
+        }
         drop(watch);
         self.inherited = adopted;
         true
@@ -144,10 +188,15 @@ impl End {
 
     /// What there may be still to be popped, though no producer is there or the ring is closed.
     fn rest(&self, is_closed: bool) -> Rest {
-        let header = self.view().header();
-        let head = header.head.0.load(Acquire);
-        let tail = header.tail.0.load(Acquire);
-        if head != tail {
+        let Ok(live) = self.attachment.live() else {
+            return Rest::Unknown;
+        };
+        let is_empty = |stage: &Arc<Stage>| {
+            let header = stage.view.header();
+            let head = header.head.0.load(Acquire);
+            head == position(header.tail.0.load(Acquire))
+        };
+        if live.newest().offset != self.stage.offset || !live.iter().all(is_empty) {
             return Rest::Unknown;
         }
         if is_closed {
@@ -156,18 +205,20 @@ impl End {
         // Whoever took the last message said so before, and so it stands. But an adoption moves a
         // message from one intent to another, perhaps behind the back of who looks at one after the
         // other: hence the lock.
-        let scene = self.attachment.scene(self.view(), self.hold.as_ref());
+        let scene = self.attachment.scene(self.hold.as_ref());
         match scene.watch() {
-            Ok(Ok(watch)) if watch.is_anything_held() => Rest::Held,
+            Ok(Ok(watch)) if watch.is_anything_held(&live) => Rest::Held,
             Ok(Ok(_)) => Rest::Nothing,
             _ => Rest::Unknown,
         }
     }
 
     fn news(&self) -> News {
-        let status = &self.view().header().status.0;
+        let ending = &self.view().header().status.0.ending;
+        let status = &self.attachment.view.header().status.0;
         News {
-            is_closed: status.closed.is_set(),
+            is_closed: ending.is_closed(),
+            is_ending: ending.is_ending(),
             roll: status.roll(self.role.other()).count(),
             orphans: match self.role {
                 Role::Producer => None,
@@ -181,7 +232,8 @@ impl End {
         let heard = self.heard.news;
         let now = self.news();
         heard.is_none_or(|heard| {
-            (heard.is_closed, heard.roll) != (now.is_closed, now.roll)
+            (heard.is_closed, heard.is_ending, heard.roll)
+                != (now.is_closed, now.is_ending, now.roll)
                 || now.orphans.is_some() && now.orphans != heard.orphans
         })
     }

@@ -1,7 +1,7 @@
 //! The ring and its two event words.
 
 use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
-use crate::ring::closed::Closed;
+use crate::ring::ending::Ending;
 use crate::ring::tenancy::{Phase, Tenancy};
 use crate::sync::modelling::{Extent, check, spawn};
 use crate::sync::{AtomicU32, Relaxed};
@@ -212,14 +212,14 @@ fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
 fn what_was_pushed_before_closing_is_popped() {
     check(Extent::Preemptions(3), 200, &[1], || {
         let memory = Memory::at(0);
-        let closed = Arc::new(Closed::new());
+        let closed = Arc::new(Ending::new());
         let mut pusher = Pusher::resume(&memory);
         let popper = Popper::resume(&memory);
         let pushing = spawn({
             let (memory, closed) = (Arc::clone(&memory), Arc::clone(&closed));
             move || {
                 push_untold(&mut pusher, 1);
-                closed.set();
+                closed.close();
                 memory.not_empty.notify_all();
             }
         });
@@ -230,7 +230,7 @@ fn what_was_pushed_before_closing_is_popped() {
 }
 
 /// Tells how many messages there were.
-fn pop_until_closed(mut popper: Popper, closed: &Closed) -> usize {
+fn pop_until_closed(mut popper: Popper, closed: &Ending) -> usize {
     let memory = Arc::clone(&popper.memory);
     let mut popped = 0;
     loop {
@@ -238,10 +238,10 @@ fn pop_until_closed(mut popper: Popper, closed: &Closed) -> usize {
             popped += 1;
             continue;
         }
-        let is_closed = closed.is_set();
+        let is_closed = closed.is_closed();
         let is_due = || popper.is_due();
         if !is_closed {
-            let is_over = || is_due() || closed.is_set();
+            let is_over = || is_due() || closed.is_closed();
             let not_empty = &memory.not_empty;
             not_empty.wait(Fences::Symmetric, Instant::NEVER, is_over);
         } else if !is_due() {
