@@ -126,8 +126,18 @@ impl Attachment {
         compare: impl FnOnce(&Geometry, &Properties) -> Result<(), OpenError>,
     ) -> Result<Self, OpenError> {
         admit(&found.properties, options)?;
-        let geometry = Geometry::check(&found.head()?, found.properties.size, name)?;
-        compare(&geometry, &found.properties)?;
+        let head = found.head()?;
+        let geometry = Geometry::check_first(&head, found.properties.size, name)?;
+        if !found.object().can_grow() {
+            geometry.fills(found.properties.size, found.page())?;
+        }
+        let expected = match compare(&geometry, &found.properties) {
+            // It may be what the ring has grown to.
+            Err(OpenError::Capacity { expected, .. }) if Geometry::successor_in(&head) != 0 => {
+                Some(expected)
+            }
+            compared => compared.map(|()| None)?,
+        };
         if options.residence.reserves_huge_pages() && !found.is_huge() {
             return Err(OpenError::NotHuge);
         }
@@ -139,7 +149,11 @@ impl Attachment {
         let region = found.map(geometry.total_len(), &options.residence)?;
         let attachment = Self::new(region, geometry, options);
         attachment.renew();
-        Ok(attachment)
+        let found = attachment.capacity() as u64;
+        match expected {
+            Some(expected) if expected != found => Err(OpenError::Capacity { expected, found }),
+            _ => Ok(attachment),
+        }
     }
 
     /// If the machine has been started since anybody had the ring open: settles what those had begun

@@ -215,6 +215,29 @@ impl Geometry {
         settings.successor
     }
 
+    /// [Checks](Self::check) what the first bytes of an object say, of `size` bytes in all.
+    pub(crate) fn check_first(
+        bytes: &[u8; HEADER_SIZE],
+        size: u64,
+        name: &str,
+    ) -> Result<Self, OpenError> {
+        let geometry = Self::check(bytes, size, name)?;
+        match Self::successor_in(bytes) {
+            0 => Ok(geometry),
+            next if (geometry.total_len()..size).contains(&next) => Ok(geometry),
+            other => Err(bad("successor", other)),
+        }
+    }
+
+    /// Checks that an object, whose size is rounded up to a page of its, holds this ring and nothing else.
+    pub(crate) fn fills(&self, size: u64, page: u64) -> Result<(), OpenError> {
+        let exact = self.total_len();
+        if size == exact || size == exact.next_multiple_of(page) {
+            return Ok(());
+        }
+        Err(bad("total_len", exact))
+    }
+
     /// Checks what the first bytes of a ring say against each other and against how many there are: more than
     /// the ring has may be those of another one that follows, or was going to.
     pub(crate) fn check(

@@ -82,7 +82,8 @@ impl Options {
     }
 
     /// The number of messages that the ring holds, from 2 to 2^30. It is rounded up to a power
-    /// of two. A new ring needs one.
+    /// of two. A new ring needs one. One that [has grown](crate::Ring::grow) is opened by what it was made with, and by what it
+    /// has now.
     ///
     /// A ring takes, all of it from the beginning, so many bytes, where `up` rounds up to a multiple of
     /// 4096 and `seats` are those of both roles, 2 in an SPSC ring and 128 if not set in an MPMC ring:

@@ -102,7 +102,7 @@ impl Stage {
             ending.end();
         }
         // Before anybody gets there, or who closes the rings would be done while a push there still succeeds.
-        if ending.is_closed() {
+        if ending.is_closed() && !next.is_closed() {
             next.close();
         }
         // Relaxed: only those who have the lock seal it.
@@ -117,14 +117,9 @@ impl Stage {
 
     /// Closes the ring. Says whether another one follows, which is to be closed too.
     pub(crate) fn close(&self) -> bool {
-        let header = self.view.header();
-        let ending = &header.status.0.ending;
-        if ending.is_closed() {
-            return ending.is_ending();
-        }
-        let is_ending = ending.close();
+        let is_followed = self.view.header().status.0.ending.close();
         self.wake();
-        is_ending
+        is_followed
     }
 
     pub(crate) fn is_closed(&self) -> bool {

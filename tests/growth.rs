@@ -4,7 +4,11 @@
 mod kinds;
 mod support;
 
-use slipring::error::{Disconnected, GrowError, PopError, PushError, TryPopError, TryPushError};
+use kinds::one_of_each;
+use slipring::error::{
+    Disconnected, GrowError, OpenError, OpenOrCreateError, PopError, PushError, TryPopError,
+    TryPushError,
+};
 use slipring::{Consumer, Mpmc, Observer, Options, Producer, Protocol, Ring, Spsc};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -149,7 +153,7 @@ fn nobody_is_left_asleep_where_a_ring_was<P: Protocol>() {
 
 fn what_nobody_needs_any_more_is_given_back<P: Protocol>() {
     const LARGE: usize = 1 << 16;
-    let (name, ring) = ring::<P>(&Options::new().capacity(LARGE));
+    let (name, ring) = ring::<P>(&one_of_each::<P>().capacity(LARGE));
     let allocated = || Observer::open(&name).unwrap().snapshot().unwrap().allocated;
     let before = allocated();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -197,6 +201,21 @@ fn who_comes_later_begins_with_what_is_left<P: Protocol>() {
     }
     let again = Ring::<u64, P>::open(&name).unwrap();
     assert_eq!((again.len(), again.capacity()), (6, 16));
+    for capacity in [4, 16] {
+        Ring::<u64, P>::open_or_create(&name, capacity).unwrap();
+    }
+    let other = Ring::<u64, P>::open_or_create(&name, 8).unwrap_err();
+    let is_told = |error: &OpenError| {
+        matches!(
+            error,
+            OpenError::Capacity {
+                expected: 8,
+                found: 16,
+                ..
+            }
+        )
+    };
+    assert!(matches!(other, OpenOrCreateError::Open(error) if is_told(&error)));
     for expected in 0..6 {
         assert_eq!(again.consumer().unwrap().pop(), Ok(expected));
     }

@@ -82,7 +82,7 @@ fn an_mpmc_ring_whose_positions_are_used_up_is_drained_and_then_corrupt() {
             for batch in [1, 2, 3, 9] {
                 let name = Name::new();
                 let options = Options::new().capacity(capacity);
-                let options = options.first_position(u64::MAX - left);
+                let options = options.first_position((u64::MAX >> 1) - left);
                 let ring = Ring::<u64, Mpmc>::create_with(&name, &options).unwrap();
                 let (mut producer, mut consumer) =
                     (ring.producer().unwrap(), ring.consumer().unwrap());

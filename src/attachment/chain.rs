@@ -81,6 +81,9 @@ impl Attachment {
 
     /// What a ring says of itself that lies somewhere in the object, and where it says that the next one lies.
     pub(super) fn described_at(&self, offset: u64) -> Result<(Geometry, u64), Lost> {
+        if !self.object().can_grow() {
+            return Err(Corrupt.into());
+        }
         let mut head = [0; HEADER_SIZE];
         let read = self.region.read(offset, &mut head)?;
         if read < HEADER_SIZE || offset % self.region.page() != 0 {

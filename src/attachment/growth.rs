@@ -2,7 +2,7 @@
 
 use super::{A_MOMENT, Attachment};
 use crate::error::{Forked, GrowError, Lost, Recovering};
-use crate::layout::{Geometry, PAGE, nanos};
+use crate::layout::{Geometry, nanos};
 use crate::recovery::Watch;
 use crate::region::Held;
 use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
@@ -26,7 +26,7 @@ impl Attachment {
                 max: MAX_CAPACITY,
             });
         }
-        if !self.region.can_grow() {
+        if !self.object().can_grow() {
             return Err(GrowError::Unsupported);
         }
         let _growing = self.alone_in_growing()?;
@@ -124,8 +124,8 @@ impl Attachment {
         self.give_back(self.oldest().min(watch.oldest_in_use()));
     }
 
-    /// Gives back the memory of the rings that lie before `until`. The words of each stay, since whoever has the object
-    /// open may look at them; and the seats, which are the first one's.
+    /// Gives back the slots of the rings that lie before `until`. The rest of each stays: whoever has the object open may
+    /// look at that, also somebody who has just found the ring in use.
     fn give_back(&self, until: u64) {
         let kept = &self.view.header().status.0.kept;
         loop {
@@ -136,13 +136,9 @@ impl Attachment {
             let Ok((geometry, next)) = self.described_at(offset) else {
                 return;
             };
-            let stays = match offset {
-                0 => geometry.slots_offset(),
-                _ => PAGE,
-            };
-            let rest = offset + stays..offset + geometry.total_len();
+            let slots = offset + geometry.slots_offset()..offset + geometry.total_len();
             // What can't be given back now is tried again.
-            if next <= offset || self.region.give_back(rest).is_err() {
+            if next <= offset || self.region.give_back(slots).is_err() {
                 return;
             }
             kept.store(next, Release);

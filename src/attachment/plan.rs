@@ -153,17 +153,6 @@ pub(super) fn compare<M: Message + ?Sized>(
             found: found.schema,
         });
     }
-    let capacity = options.capacity.map(|asked| {
-        (asked as u64)
-            .checked_next_power_of_two()
-            .unwrap_or(u64::MAX)
-    });
-    if let Some(expected) = capacity.filter(|&capacity| capacity != found.capacity) {
-        return Err(OpenError::Capacity {
-            expected,
-            found: found.capacity,
-        });
-    }
     if let Some(expected) = options
         .liveness_interval
         .filter(|&interval| nanos(interval) != nanos(found.liveness_interval))
@@ -207,6 +196,18 @@ pub(super) fn compare<M: Message + ?Sized>(
         return Err(OpenError::Fences {
             expected,
             found: found.fences,
+        });
+    }
+    // Last: of a ring that has grown it is not the last word.
+    let capacity = options.capacity.map(|asked| {
+        (asked as u64)
+            .checked_next_power_of_two()
+            .unwrap_or(u64::MAX)
+    });
+    if let Some(expected) = capacity.filter(|&capacity| capacity != found.capacity) {
+        return Err(OpenError::Capacity {
+            expected,
+            found: found.capacity,
         });
     }
     Ok(())

@@ -268,7 +268,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             if self.end.is_closed() {
                 return Err(Disconnected::Closed.into());
             }
-            if !self.end.is_followed() || self.writer.is_holding() {
+            let may_end = P::Writer::IS_SHARED || self.end.is_followed();
+            if !may_end || self.writer.is_holding() {
                 return Ok(has_moved);
             }
             match self.writer.pass(&self.end.station().for_pushing()) {
@@ -297,7 +298,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     fn room_later(&mut self, patience: Patience, most: usize) -> Result<(), Refused> {
         let deadline = patience.deadline();
         loop {
-            if self.end.is_followed() && self.follow(deadline)? && self.look(most)? {
+            if self.follow(deadline)? && self.look(most)? {
                 return Ok(());
             }
             for _ in 0..self.end.spins(patience) {
@@ -310,7 +311,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             let is_due = || self.writer.is_holding() || self.writer.is_due(&station.for_pushing());
             let has_slept = self.end.wait(deadline, most, is_due)?;
             // In a ring that is to end, and is full all the time, its end comes first.
-            let has_moved = self.end.is_followed() && self.follow(deadline)?;
+            let has_moved = self.follow(deadline)?;
             if self.look(most)? {
                 // The wake-up may have been for the slot after this one.
                 if has_slept && !has_moved && P::Writer::IS_SHARED && self.is_due() {

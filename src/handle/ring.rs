@@ -255,8 +255,10 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// committed or dropped as ever. Nothing is lost, and nothing comes twice.
     ///
     /// It takes as much memory as the new ring has, beside that of the old one, which is given back when it is empty and every
-    /// handle has gone on: a producer or a consumer that does nothing keeps it. A page of each ring stays; the object
-    /// becomes longer each time, but has no memory where the old ones were.
+    /// handle has gone on: a producer or a consumer that does nothing keeps it. What each ring says of itself and of its
+    /// seats stays, 20 KiB with the seats that an MPMC ring has if not told otherwise. The object becomes longer each time, but
+    /// has no memory where the old slots were. A process that [locks](crate::Options::lock_memory) the ring's memory must be
+    /// allowed to lock as much as both take: where the new one can't be mapped, rings seem full and empty until it can.
     ///
     /// Waits for another process that makes the ring grow, recovers it or attaches, for a liveness interval or a second,
     /// whichever is more. Nobody else waits for this call while it prepares the new ring. If this process is

@@ -2,7 +2,7 @@
 
 use super::allocate::{Shortage, allocate_pages};
 use super::mapping::Mapping;
-use super::object::Kind;
+use super::object::{Kind, Object};
 use super::{Region, Residence, system};
 use crate::error::{GrowError, MapError, SystemError};
 use core::ops::Range;
@@ -13,12 +13,14 @@ use nix::sys::uio::pread;
 use nix::unistd::ftruncate;
 use std::os::fd::OwnedFd;
 
-impl Region {
+impl Object {
     /// Whether the object can become longer: not a memfd, which is sealed, and no System V segment.
     pub(crate) fn can_grow(&self) -> bool {
-        matches!(&self.object.0, Kind::Descriptor(descriptor) if descriptor.path().is_some())
+        matches!(&self.0, Kind::Descriptor(descriptor) if descriptor.path().is_some())
     }
+}
 
+impl Region {
     /// The size of the pages that the object is made of.
     pub(crate) fn page(&self) -> u64 {
         self.mapping.page() as u64

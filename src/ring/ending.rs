@@ -9,14 +9,15 @@
 //!
 //! | edge | store                                | load                          | carries                | model |
 //! |------|--------------------------------------|-------------------------------|------------------------|-------|
-//! | C    | the word, AcqRel, `close` and `end`  | the word, Acquire, `is_open`, `is_closed`, `is_ending` | what was pushed before | `what_was_pushed_before_closing_is_popped` |
+//! | C    | the word, Release, `close`           | the word, Acquire, `is_open`, `is_closed` | what was pushed before | `what_was_pushed_before_closing_is_popped` |
+//! | C    | the word, Release, `end`             | the word, Acquire, `close`    | the successor          | `a_ring_that_is_closed_while_it_grows_is_closed` |
 //! | I    | tail, Release, `seal`                | the index's own               | the successor          | `who_meets_a_seal_finds_the_successor` |
 //!
 //! That `close` and `end` change one word, each with what it found there, is why either who closes
 //! sees that there is a successor to be closed too, or who made the successor sees that the ring is closed
 //! (`a_ring_that_is_closed_while_it_grows_is_closed`).
 
-use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Release};
+use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 
 /// The bit of a tail that is sealed. Positions of MPMC rings are below.
 pub(crate) const SEALED: u64 = 1 << 63;
@@ -48,7 +49,8 @@ pub(crate) fn seal(tail: &AtomicU64) {
 
 /// Whether all that will ever be in an MPMC ring has been taken.
 pub(crate) fn is_over(tail: &AtomicU64, head: &AtomicU64) -> bool {
-    let tail = tail.load(Acquire); // I
+    // Relaxed: who goes on by this has found the successor.
+    let tail = tail.load(Relaxed);
     is_sealed(tail) && head.load(Acquire) == position(tail) // I
 }
 
@@ -77,10 +79,10 @@ impl Ending {
         self.0.load(Acquire) & !ENDING != 0 // C
     }
 
-    /// Whether another ring follows.
-    #[inline(always)]
+    /// Whether it was said that another ring follows.
     pub(crate) fn is_ending(&self) -> bool {
-        self.0.load(Acquire) & ENDING != 0 // C
+        // Relaxed: by who says so himself if it was not, under a lock, or to be told of it.
+        self.0.load(Relaxed) & ENDING != 0
     }
 
     /// Closes the ring for good. Says whether another one follows.
@@ -90,7 +92,7 @@ impl Ending {
 
     /// Says that another ring follows. Says whether this one is closed.
     pub(crate) fn end(&self) -> bool {
-        self.0.fetch_or(ENDING, AcqRel) & !ENDING != 0 // C
+        self.0.fetch_or(ENDING, Release) & !ENDING != 0 // C
     }
 
     /// Whether a word that was read from a copy of the ring says that it is closed.

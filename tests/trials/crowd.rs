@@ -118,7 +118,7 @@ impl Step {
 
 pub(super) fn they_agree(choices: &mut Choices<'_>) {
     let capacity = choices.one_of(&[2, 4, 8]);
-    let first = choices.one_of(&[0, (1 << 32) - 20, (1 << 63) - 3]);
+    let first = choices.one_of(&[0, (1 << 32) - 20, (1 << 62) - 3]);
     let delivery = choices.one_of(&[Delivery::AtLeastOnce, Delivery::AtMostOnce]);
     let mut both = Both::new(capacity, first, delivery);
     while !choices.are_over() {

@@ -198,7 +198,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "a claim goes past the last position",
         file: "src/ring/mpmc.rs",
-        right: "let Some(until) = position.checked_add(len) else {",
+        right: "let Some(until) = end_of_claim(position, len) else {",
         wrong: "let Some(until) = Some(position.wrapping_add(len)) else {",
     },
     Mistake {
@@ -246,7 +246,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "what nobody has claimed is judged",
         file: "src/ring/recovery.rs",
-        right: "let end = run.end().min(index.load(Acquire)); // I",
+        right: "let end = run.end().min(ending::position(index.load(Acquire))); // I",
         wrong: "let end = run.end();",
     },
     Mistake {
@@ -258,8 +258,8 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "the age is looked at before the stamp",
         file: "src/ring/recovery.rs",
-        right: "            let found = self.slots.at(position).stamp();\n            let is_finished = found.ahead_of(position) != claimed;\n            // Relaxed: who had the slot say the same again had seen the index pass before.\n            let passed = index.load(Relaxed).wrapping_sub(position);\n",
-        wrong: "            let passed = index.load(Relaxed).wrapping_sub(position);\n            let found = self.slots.at(position).stamp();\n            let is_finished = found.ahead_of(position) != claimed;\n",
+        right: "            let found = self.slots.at(position).stamp();\n            let is_finished = found.ahead_of(position) != claimed;\n            // Relaxed: who had the slot say the same again had seen the index pass before.\n            let passed = ending::position(index.load(Relaxed)).wrapping_sub(position);\n",
+        wrong: "            let passed = ending::position(index.load(Relaxed)).wrapping_sub(position);\n            let found = self.slots.at(position).stamp();\n            let is_finished = found.ahead_of(position) != claimed;\n",
     },
     Mistake {
         name: "the dead one's intent is over before the adopter's stands",

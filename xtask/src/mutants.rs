@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Where the orderings stand.
 const FILES: [&str; 10] = [
-    "src/ring/closed.rs",
+    "src/ring/ending.rs",
     "src/ring/intent.rs",
     "src/ring/mpmc.rs",
     "src/ring/recovery.rs",

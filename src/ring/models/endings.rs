@@ -144,9 +144,11 @@ fn nothing_is_held_of_a_ring_that_is_drained() {
 fn a_ring_that_is_closed_while_it_grows_is_closed() {
     check(Extent::Whole, 3, &[(false, true), (true, false)], || {
         let rings = Arc::new([Ending::new(), Ending::new()]);
+        let successor = Arc::new(AtomicU64::new(0));
         let growing = spawn({
-            let rings = Arc::clone(&rings);
+            let (rings, successor) = (Arc::clone(&rings), Arc::clone(&successor));
             move || {
+                successor.store(7, Relaxed);
                 let is_closed = rings[0].end();
                 if is_closed {
                     rings[1].close();
@@ -159,6 +161,7 @@ fn a_ring_that_is_closed_while_it_grows_is_closed() {
             move || {
                 let is_followed = rings[0].close();
                 if is_followed {
+                    assert_eq!(successor.load(Relaxed), 7);
                     rings[1].close();
                 }
                 is_followed
