@@ -144,6 +144,16 @@ const SEEDED: &[Seeded] = &[
     },
     Seeded {
         mistake: Mistake {
+            name: "who holds something adopts",
+            file: "src/attachment/end/hearing.rs",
+            right: "(self.role == Role::Consumer && is_free)",
+            wrong: "(self.role == Role::Consumer && (is_free || most > 0))",
+        },
+        found_by: Check::Test("tombstones", "adopts_nothing"),
+        words: "a slot is lost",
+    },
+    Seeded {
+        mistake: Mistake {
             name: "a lock's mapping stays",
             file: "src/seat.rs",
             right: "Ok(held.map(|held| Self { _held: held, lock }))",
