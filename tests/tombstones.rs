@@ -74,11 +74,13 @@ mod led {
     use super::pinned::Pinned;
     use super::support::{self, Board, NEVER, Name, fork_child, kill_process};
     use super::tracee::{self, Moved, Tracee};
-    use slipring::Options;
+    use slipring::error::PopTimeoutError;
     use slipring::mpmc::{Producer, Ring};
+    use slipring::{Options, WaitStrategy};
     use std::collections::HashMap;
     use std::process;
     use std::sync::atomic::Ordering::SeqCst;
+    use std::time::Duration;
 
     const CAPACITY: u64 = 4;
     const MESSAGE: u64 = 7;
@@ -149,6 +151,42 @@ mod led {
             assert_eq!(consumer.try_pop(), Ok(number));
         }
         is_popped
+    }
+
+    #[test]
+    fn a_pop_is_over_in_time_though_tombstones_come_for_ever() {
+        if !tracee::is_allowed() {
+            return support::skip("no tracing here");
+        }
+        let _pinned = Pinned::new();
+        let name = Name::new("lap");
+        let options = Options::new().capacity(CAPACITY as usize).producers(1);
+        let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let mut producer = ring.producer().unwrap();
+        let mut tracee = Tracee::lead(|| {
+            let asleep_at_once = WaitStrategy::Sleep {
+                spins: 0,
+                yields: 0,
+            };
+            let options = Options::new().wait(asleep_at_once);
+            let ring = Ring::<u64>::open_with(&name, &options).unwrap();
+            let mut consumer = ring.consumer().unwrap();
+            tracee::mark();
+            assert_eq!(
+                consumer.pop_timeout(Duration::ZERO),
+                Err(PopTimeoutError::TimedOut)
+            );
+        });
+        let mut moved = Moved::Stands;
+        while moved == Moved::Stands {
+            flood(&mut producer);
+            assert!(
+                ring.counters().tombstones < 20 * CAPACITY,
+                "it goes on and on"
+            );
+            moved = tracee.step(None);
+        }
+        assert_eq!(moved, Moved::Ended);
     }
 
     /// It listens with a part of a batch in its hands only if more than a lap of tombstones comes

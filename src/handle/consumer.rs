@@ -9,6 +9,7 @@ use crate::message::{Message, Payload};
 use crate::ring::slot::TOMBSTONE;
 use crate::ring::{PopSide, Words, within};
 use crate::sync::{Bytes, Relaxed};
+use crate::sys::clock::Instant;
 use crate::terms::Peer;
 use core::cell::Cell;
 use core::fmt;
@@ -401,7 +402,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
                 // Nobody takes a message back: who saw it and then none looks at a forgery.
                 return Err(self.end.distrust(Corrupt).into());
             }
-            if deadline.is_none() {
+            // What was due was another one's in the end, or no message; that may go on for ever.
+            if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
                 return Err(Refused::NotNow);
             }
         }
