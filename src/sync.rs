@@ -283,7 +283,7 @@ mod bytes {
 ///
 /// loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later; a
 /// load done as `fetch_or(0)` is not skipped, but sees only the newest value. Each model runs
-/// both ways (`--cfg rmw_loads`). Stores become swaps with them: loom does not know that a
+/// both ways ([`has_rmw_loads`]). Stores become swaps with them: loom does not know that a
 /// plain store can't come between the two halves of another thread's read-modify-write, and
 /// would take what was written back for newer than what was stored.
 #[cfg(any(loom, shuttle))]
@@ -291,8 +291,16 @@ mod modelled {
     use super::checker::sync::atomic;
     use super::mortality::outlive_a_store;
     use core::sync::atomic::Ordering;
+    use std::env;
+    use std::sync::OnceLock;
 
     pub(crate) use atomic::fence;
+
+    /// Whether the environment asks for loads that are read-modify-writes.
+    pub(crate) fn has_rmw_loads() -> bool {
+        static ANSWER: OnceLock<bool> = OnceLock::new();
+        *ANSWER.get_or_init(|| env::var_os("SLIPRING_RMW_LOADS").is_some())
+    }
 
     macro_rules! atomic {
         ($name:ident, $word:ty) => {
@@ -305,7 +313,7 @@ mod modelled {
                 }
 
                 pub(crate) fn load(&self, order: Ordering) -> $word {
-                    if cfg!(rmw_loads) {
+                    if has_rmw_loads() {
                         self.0.fetch_or(0, order)
                     } else {
                         self.0.load(order)
@@ -314,7 +322,7 @@ mod modelled {
 
                 pub(crate) fn store(&self, value: $word, order: Ordering) {
                     outlive_a_store();
-                    if cfg!(rmw_loads) {
+                    if has_rmw_loads() {
                         self.0.swap(value, order);
                     } else {
                         self.0.store(value, order);

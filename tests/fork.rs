@@ -13,7 +13,7 @@ use slipring::{Consumer, Peer, Producer, Protocol, Ring};
 use std::fs;
 use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
 use support::{
@@ -29,7 +29,7 @@ for_each_kind! {
     everywhere:
         a_forked_child_can_open_the_ring_itself_and_use_it
         a_forked_child_does_not_keep_its_dead_parents_seat
-        a_fork_in_another_thread_does_not_keep_a_seat_alive
+        a_fork_in_another_thread_keeps_no_seat_alive_and_nothing_mapped
 }
 
 fn is_taken<E>(attached: Result<E, AttachError>) -> bool {
@@ -313,25 +313,39 @@ fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
     board[2].store(1, SeqCst);
 }
 
-fn a_fork_in_another_thread_does_not_keep_a_seat_alive<P: Protocol>() {
+/// Whether this process has any of a ring mapped, wherever that is.
+fn is_mapped(name: &Name) -> bool {
+    match name.strip_prefix("sysv:0x") {
+        Some(key) => {
+            let maps = fs::read_to_string("/proc/self/maps").unwrap();
+            maps.contains(&format!("/SYSV{key:0>8}"))
+        }
+        None => !mappings_of(name).is_empty(),
+    }
+}
+
+fn a_fork_in_another_thread_keeps_no_seat_alive_and_nothing_mapped<P: Protocol>() {
     const FORKS: usize = 1000;
     const AT_ONCE: usize = 50;
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, FORKS / AT_ONCE);
-    let over = AtomicBool::new(false);
     let mut stays = 0_u64;
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let forking = scope.spawn(|| {
             for lot in &*board {
-                let forked = || fork_child(|| until("let go", || lot.load(SeqCst) == 1));
+                let forked = || {
+                    fork_child(|| {
+                        assert!(!is_mapped(&name), "a child has a mapping of the ring");
+                        until("let go", || lot.load(SeqCst) == 1);
+                    })
+                };
                 let children: Vec<_> = (0..AT_ONCE).map(|_| forked()).collect();
                 lot.store(1, SeqCst);
                 children.into_iter().for_each(|child| child.finish());
             }
-            over.store(true, SeqCst);
         });
-        while !over.load(SeqCst) {
+        while !forking.is_finished() {
             // Refused if a child has a copy of the last stay's lock.
             drop(ring.producer().unwrap());
             drop(Ring::<u64, P>::open(&name).unwrap().producer().unwrap());

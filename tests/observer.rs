@@ -9,7 +9,8 @@ use slipring::error::{ObserveError, OpenError};
 use slipring::{Kind, Mpmc, Observer, Occupancy, Peek, Protocol, Ring, Role, Snapshot, Spsc};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::process;
+use std::process::{self, Command};
+use std::thread;
 use support::{Dice, Name, descriptors_of, fork_child, kill_process, until};
 
 for_each_kind! {
@@ -21,6 +22,7 @@ for_each_kind! {
     everywhere:
         what_is_in_it_and_who_has_it
         the_dead_are_told_from_those_who_left
+        who_has_left_is_not_there_while_others_are_spawned
         messages_are_seen_while_they_are_there
 }
 
@@ -210,4 +212,28 @@ fn words_that_make_no_sense_are_told_as_they_are<P: Protocol>() {
     file.write_all_at(&3_u64.to_le_bytes(), 0x18).unwrap();
     let broken = Observer::open(&name).unwrap_err();
     assert_eq!(broken.to_string(), "the header's capacity can't be 3");
+}
+
+/// What `posix_spawn` copies, the lock of a handle that is just being taken among it, the child has
+/// until its exec.
+fn who_has_left_is_not_there_while_others_are_spawned<P: Protocol>() {
+    let name = Name::new("observer");
+    let ring = create::<P>(&name);
+    let observer = Observer::open(&name).unwrap();
+    thread::scope(|scope| {
+        let spawning = scope.spawn(|| {
+            for _ in 0..200 {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        while !spawning.is_finished() {
+            // The lock of the last stay may still be held.
+            let Ok(producer) = ring.producer() else {
+                continue;
+            };
+            drop(producer);
+            let snapshot = observer.snapshot().unwrap();
+            assert_eq!(occupancy(&snapshot, Role::Producer), Occupancy::Left);
+        }
+    });
 }

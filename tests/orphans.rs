@@ -101,6 +101,28 @@ fn orphans_beyond_a_gap_are_inherited_with_the_seat() {
 }
 
 #[test]
+fn who_keeps_a_seat_from_being_taken_is_named() {
+    let (_name, file, ring) = with_a_dead_consumer(2, 4, 1);
+    let _stopped = ring.consumer().unwrap();
+    // As of one that is stopped before a compare-and-swap that it will lose.
+    let entry = ENTRIES + 2 * ENTRY;
+    let says = |after_start: u64| {
+        let write = |bytes: &[u8], at| file.write_all_at(bytes, at).unwrap();
+        write(&1_u32.to_le_bytes(), entry + COUNT);
+        write(&after_start.to_le_bytes(), entry + INTENT);
+    };
+    says(1);
+    let refused = ring.consumer().unwrap_err();
+    let this = std::process::id();
+    assert_eq!(
+        refused.to_string(),
+        format!("no consumer seat can be taken before process {this}, which is stopped, goes on")
+    );
+    says(0);
+    assert_eq!(ring.consumer().unwrap().try_pop(), Ok(0));
+}
+
+#[test]
 fn a_closed_ring_is_drained_past_claims_that_end_later() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 4).unwrap();

@@ -173,8 +173,9 @@ fn stream<M: Numbered + ?Sized>(capacity: usize, first_position: u64, count: u64
         assert!(consumer.try_pop().is_err());
         drop(consumer);
 
-        let peer = start("role_receiver", &[&name, &M::KIND, &received, &count]);
+        // Who came before it would hear that the last producer has left.
         let mut producer = ring.producer().unwrap();
+        let peer = start("role_receiver", &[&name, &M::KIND, &received, &count]);
         // Until it comes, a full ring would be reported: the last consumer has left.
         until("the receiver comes", || {
             matches!(producer.peer(), Ok(Peer::Present { .. }))

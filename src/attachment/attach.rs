@@ -102,7 +102,7 @@ fn find_seat(attachment: &Attachment, live: &Live, role: Role) -> Result<Attache
         |seat| kind == Kind::Spsc || live.iter().all(|stage| stage.intent(seat).is_none());
     let mut holders = Vec::new();
     let mut is_passing = false;
-    let mut is_undecided = false;
+    let mut undecided = None;
     // First those that nobody seems to hold: to ask the kernel takes the longer the more are held.
     let seats = attachment.geometry.seats(role);
     let is_active = |&seat: &u32| view.entry(seat).stay().phase() == Phase::Active;
@@ -118,7 +118,7 @@ fn find_seat(attachment: &Attachment, live: &Live, role: Role) -> Result<Attache
                 });
             }
             // To be given out it would have to be cleared, and then its claim were nobody's.
-            is_undecided = true;
+            undecided = Some(seat);
             continue;
         }
         let entry = view.entry(seat);
@@ -127,20 +127,37 @@ fn find_seat(attachment: &Attachment, live: &Live, role: Role) -> Result<Attache
         is_passing |= entry.stay().phase() != Phase::Active;
         holders.push(entry.pid());
     }
-    let is_final = !is_passing && !is_undecided;
-    let error = match kind {
-        _ if is_undecided => AttachError::Undecided { role },
-        Kind::Spsc => AttachError::Taken {
+    let is_final = !is_passing && undecided.is_none();
+    let error = match (undecided, kind) {
+        (Some(seat), _) => AttachError::Undecided {
+            role,
+            pid: find_rival(attachment, live, role, seat),
+        },
+        (None, Kind::Spsc) => AttachError::Taken {
             role,
             pid: holders.pop().filter(|_| is_final),
         },
-        Kind::Mpmc => AttachError::NoSeat { role, holders },
+        (None, Kind::Mpmc) => AttachError::NoSeat { role, holders },
     };
     Err(if is_final {
         Refusal::Final(error)
     } else {
         Refusal::Passing(error)
     })
+}
+
+/// A live participant that may have claimed what the dead one of a seat may have claimed.
+fn find_rival(attachment: &Attachment, live: &Live, role: Role, seat: u32) -> Option<u32> {
+    let view = &attachment.view;
+    let owed = live.iter().find(|stage| stage.intent(seat).is_some())?;
+    let contested = owed.intent(seat)?;
+    let is_contesting = |&peer: &u32| {
+        let said = owed.intent(peer);
+        said.is_some_and(|run| run.start < contested.end() && contested.start < run.end())
+            && !seat::is_gone(attachment.region.object(), view, peer, None)
+    };
+    let mut peers = attachment.geometry.seats(role).filter(|&peer| peer != seat);
+    peers.find(is_contesting).map(|peer| view.entry(peer).pid())
 }
 
 /// When nobody of a role is there any more, the newcomer is the first of others, and how those before

@@ -45,10 +45,13 @@ pub enum AttachError {
     },
     /// The free seats are those of dead processes, of which it can't be known yet what they held:
     /// a live process is stopped in the middle of an operation on the same messages.
-    #[error("no {role} seat can be taken before a stopped process goes on")]
+    #[error("no {role} seat can be taken before {} goes on", match pid { Some(pid) => format!("process {pid}, which is stopped,"), None => "a stopped process".to_owned() })]
     Undecided {
         /// The end that was asked for.
         role: Role,
+        /// The pid of the one that is stopped, in its own pid namespace. `None` if it went on just
+        /// now. Unverified.
+        pid: Option<u32>,
     },
     /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
     /// interval and a second: it is stopped, or very many attach at once.

@@ -323,7 +323,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 // Nobody takes a free slot away: who saw it free and then full looks at a forgery.
                 return Err(self.end.distrust(Corrupt).into());
             }
-            if deadline.is_none() {
+            // What was due was another one's in the end; that may go on for ever.
+            if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
                 return Err(Refused::NotNow);
             }
         }

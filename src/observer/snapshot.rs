@@ -103,7 +103,8 @@ pub struct Seat {
     pub intent: Option<Range<u64>>,
 }
 
-/// Whether somebody has a seat. That one lives or died is the kernel's word, not a guess.
+/// Whether somebody has a seat. That one lives or died is the kernel's word, not a guess; that one left
+/// is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occupancy {
     /// Nobody has had it yet.
@@ -211,12 +212,13 @@ pub(super) fn seats(
             number,
             role,
             occupancy: match seen.stay.phase() {
+                // Though its lock may be held for a while, by a child that is just being spawned.
+                Phase::Left => Occupancy::Left,
                 _ if is_held => Occupancy::Alive,
                 Phase::NeverTaken => Occupancy::NeverTaken,
                 Phase::Active if is_same => Occupancy::Dead,
                 // Its holder has just come.
                 Phase::Active => Occupancy::Alive,
-                Phase::Left => Occupancy::Left,
             },
             stays: seen.stay.count(),
             pid: seen.person.pid,

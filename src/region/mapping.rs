@@ -104,10 +104,13 @@ impl Mapping {
             flags |= MapFlags::MAP_POPULATE;
         }
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: in place of what was reserved, which nothing refers to.
-        unsafe { mmap(Some(mapping.base.addr()), size, access, flags, file, offset) }
-            .map_err(|refused| system("mmap", refused))?;
-        mapping.keep_from_children()?;
+        // A child that is forked in between would have the ring for as long as it lives.
+        fork::without_forks(|| {
+            // SAFETY: in place of what was reserved, which nothing refers to.
+            unsafe { mmap(Some(mapping.base.addr()), size, access, flags, &file, offset) }
+                .map_err(|refused| system("mmap", refused))?;
+            mapping.keep_from_children()
+        })?;
         mapping.settle(residence)?;
         Ok(mapping)
     }

@@ -2,6 +2,7 @@
 
 pub(crate) use super::checker::sync::Mutex;
 pub(crate) use super::checker::thread::{JoinHandle, spawn, yield_now};
+use super::modelled::has_rmw_loads;
 
 use core::fmt::Debug;
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ where
         total >= executions || cfg!(native),
         "only {total} executions"
     );
-    let reached = if cfg!(any(native, all(loom, not(rmw_loads)))) {
+    let reached = if cfg!(native) || cfg!(loom) && !has_rmw_loads() {
         seen.keys().all(|outcome| outcomes.contains(outcome))
     } else {
         seen.keys().eq(outcomes)

@@ -32,6 +32,10 @@ use std::{fmt, fs, process, thread};
 /// How long anything may take before the test counts as stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a whole test may take, which may have much to do: longer, so that what knows what it waits
+/// for says so first.
+const WATCH: Duration = PATIENCE.saturating_mul(3);
+
 /// A liveness interval that no test lives to see the end of.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
@@ -47,17 +51,17 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn new(label: &str) -> Self {
-        Self::made(label, PATIENCE, places::name)
+        Self::made(label, WATCH, places::name)
     }
 
     /// For a test that takes `times` as long as others may.
     pub(crate) fn lasting(label: &str, times: u32) -> Self {
-        Self::made(label, PATIENCE * times, places::name)
+        Self::made(label, WATCH * times, places::name)
     }
 
     /// For what is not a ring, and where rings are by default.
     pub(crate) fn in_memory(label: &str) -> Self {
-        Self::made(label, PATIENCE, |text| format!("/{text}"))
+        Self::made(label, WATCH, |text| format!("/{text}"))
     }
 
     fn made(label: &str, patience: Duration, form: impl FnOnce(&str) -> String) -> Self {

@@ -4,7 +4,7 @@
 //! qemu shows what the instructions do one after the other. What a processor with weak memory makes
 //! of them is for the models.
 
-use crate::passes::{Output, executables, root, target};
+use crate::passes::{Output, executables, root};
 use std::path::Path;
 use std::process::Command;
 
@@ -41,7 +41,9 @@ const SKIPPED: [(&str, &[&str]); 4] = [
 ];
 
 pub(crate) fn run() -> Result<(), String> {
-    let built = build(root(), &target(), &TESTS)?;
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root());
+    let built = build(cargo, &TESTS)?;
     check_instructions(&built)?;
     for test in &built {
         // A child that one test forks would have the locks of the others, without MADV_DONTFORK.
@@ -59,8 +61,7 @@ pub(crate) fn run() -> Result<(), String> {
 
 /// The tests for the other processor, by their names. Optimised, so that an ordering is an
 /// instruction, and qemu has less to do.
-fn build(tree: &Path, target: &Path, tests: &[&str]) -> Result<Vec<String>, String> {
-    let mut cargo = Command::new("cargo");
+fn build(mut cargo: Command, tests: &[&str]) -> Result<Vec<String>, String> {
     cargo
         .args([
             "test",
@@ -77,8 +78,6 @@ fn build(tree: &Path, target: &Path, tests: &[&str]) -> Result<Vec<String>, Stri
             "--lib",
         ])
         .args(tests.iter().flat_map(|test| ["--test", test]))
-        .current_dir(tree)
-        .env("CARGO_TARGET_DIR", target.join("aarch64"))
         .env(
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
             "aarch64-linux-gnu-gcc",
@@ -128,11 +127,8 @@ fn exchange(mut cargo: Command, theirs: &str, output: Output) -> Result<(), Stri
 
 /// The exchange alone, of other sources.
 pub(crate) fn check_exchange(tree: &Path, target: &Path) -> Result<(), String> {
-    let built = build(tree, target, &[FOREIGN])?;
-    let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(tree)
-        .env("CARGO_TARGET_DIR", target.join("tests"));
+    let built = build(in_copy(tree, &target.join("aarch64")), &[FOREIGN])?;
+    let cargo = in_copy(tree, &target.join("tests"));
     exchange(cargo, named(&built, FOREIGN)?, Output::Kept)
 }
 
@@ -184,7 +180,15 @@ const EXPECTED: [Expected; 5] = [
 
 /// Whether control words are loaded with acquire, stored with release, and exchanged with both.
 pub(crate) fn check_orderings(tree: &Path, target: &Path) -> Result<(), String> {
-    check_instructions(&build(tree, target, &["instructions"])?)
+    let cargo = in_copy(tree, &target.join("aarch64"));
+    check_instructions(&build(cargo, &["instructions"])?)
+}
+
+/// A cargo command for a copy of the sources.
+fn in_copy(tree: &Path, target: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(tree).env("CARGO_TARGET_DIR", target);
+    cargo
 }
 
 fn check_instructions(built: &[String]) -> Result<(), String> {

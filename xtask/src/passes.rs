@@ -11,21 +11,27 @@ use std::{env, thread};
 /// A checker, and how it is told to look.
 pub(crate) struct Pass {
     pub(crate) name: &'static str,
-    flags: &'static str,
+    /// The `cfg` that it is built with.
+    checker: &'static str,
+    /// What the models find in their environment.
+    variables: &'static [(&'static str, &'static str)],
 }
 
 pub(crate) const PASSES: [Pass; 3] = [
     Pass {
         name: "loom",
-        flags: "--cfg loom",
+        checker: "loom",
+        variables: &[],
     },
     Pass {
         name: "loom-rmw",
-        flags: "--cfg loom --cfg rmw_loads",
+        checker: "loom",
+        variables: &[("SLIPRING_RMW_LOADS", "1")],
     },
     Pass {
         name: "shuttle",
-        flags: "--cfg shuttle",
+        checker: "shuttle",
+        variables: &[],
     },
 ];
 
@@ -45,6 +51,7 @@ pub(crate) fn target() -> PathBuf {
 pub(crate) struct Build {
     binary: PathBuf,
     logs: PathBuf,
+    variables: &'static [(&'static str, &'static str)],
 }
 
 /// What became of one model.
@@ -87,14 +94,18 @@ impl Pass {
                 .args(["--profile", "loom", "--no-run"])
                 .args(["--message-format", "json-render-diagnostics"])
                 .current_dir(tree)
-                .env("RUSTFLAGS", format!("{} {more}", self.flags))
+                .env("RUSTFLAGS", format!("--cfg {} {more}", self.checker))
                 .env_remove("CARGO_ENCODED_RUSTFLAGS")
-                .env("CARGO_TARGET_DIR", target.join(self.name)),
+                .env("CARGO_TARGET_DIR", target.join(self.checker)),
         )?;
         let binary = binary.last().ok_or("cargo names no test binary")?.into();
         let logs = target.join("logs");
         fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
-        Ok(Build { binary, logs })
+        Ok(Build {
+            binary,
+            logs,
+            variables: self.variables,
+        })
     }
 }
 
@@ -204,6 +215,7 @@ impl Build {
         let mut child = Command::new(&self.binary)
             .args(["--exact", model, "--nocapture"])
             .env("RUST_BACKTRACE", "0")
+            .envs(self.variables.iter().copied())
             .stdout(out)
             .stderr(err)
             .spawn()

@@ -19,9 +19,13 @@ enum Check {
     Instructions,
     /// Rings between the two processors.
     Exchange,
+    /// libFuzzer, which may look for [`SECONDS`].
+    Fuzz(&'static str),
     /// A test program, and the tests in it whose names contain this.
     Test(&'static str, &'static str),
 }
+
+const SECONDS: &str = "120";
 
 struct Seeded {
     mistake: Mistake,
@@ -144,6 +148,16 @@ const SEEDED: &[Seeded] = &[
     },
     Seeded {
         mistake: Mistake {
+            name: "who holds something adopts",
+            file: "src/attachment/end/hearing.rs",
+            right: "(self.role == Role::Consumer && is_free)",
+            wrong: "(self.role == Role::Consumer && (is_free || most > 0))",
+        },
+        found_by: Check::Test("tombstones", "adopts_nothing"),
+        words: "a slot is lost",
+    },
+    Seeded {
+        mistake: Mistake {
             name: "a lock's mapping stays",
             file: "src/seat.rs",
             right: "Ok(held.map(|held| Self { _held: held, lock }))",
@@ -180,6 +194,7 @@ impl Check {
             Self::Watcher(watcher) => watcher.name().to_owned(),
             Self::Instructions => "instructions".to_owned(),
             Self::Exchange => "exchange".to_owned(),
+            Self::Fuzz(target) => format!("fuzz {target}"),
             Self::Test(program, _) => format!("tests/{program}.rs"),
         }
     }
@@ -189,6 +204,10 @@ impl Check {
             Self::Watcher(watcher) => watcher.watch_models(tree, target, Output::Kept),
             Self::Instructions => aarch64::check_orderings(tree, target),
             Self::Exchange => aarch64::check_exchange(tree, target),
+            Self::Fuzz(fuzz) => Output::Kept.of(Command::new("bash")
+                .args([".ci/fuzz", SECONDS, fuzz])
+                .current_dir(tree)
+                .env("CARGO_TARGET_DIR", target.join("fuzz"))),
             Self::Test(program, tests) => Output::Kept.of(Command::new("cargo")
                 .args(["test", "--package", "slipring", "--locked"])
                 .args(["--test", program, "--", tests])

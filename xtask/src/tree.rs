@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 
 /// What stands for the whole project.
-pub(crate) const EVERYTHING: [&str; 7] = [
+pub(crate) const EVERYTHING: [&str; 9] = [
+    ".ci",
     "Cargo.toml",
     "Cargo.lock",
+    "fuzz",
     "src",
     "tests",
     "xtask",

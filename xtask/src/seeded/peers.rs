@@ -6,14 +6,48 @@ use crate::mistakes::Mistake;
 /// What a test program says in the end. One that did not compile has not been tried.
 const FAILED: &str = "test result: FAILED";
 
+/// What libFuzzer ends with, and ASan.
+const FOUND: &str = "SUMMARY: ";
+
+const LENGTH_BELIEVED: Mistake = Mistake {
+    name: "a length is believed",
+    file: "src/message.rs",
+    right: "        len <= size\n",
+    wrong: "        len <= size.max(len & 0xffff)\n",
+};
+
+const FULL_WRITTEN_OVER: Mistake = Mistake {
+    name: "a full ring is written over",
+    file: "src/ring/spsc.rs",
+    right: "full if full == full_a_lap_ago => Ok(false),\n            _ => Err(Corrupt),",
+    wrong: "full if full == full_a_lap_ago => Ok(true),\n            _ => Err(Corrupt),",
+};
+
+const FRAME_BELIEVED: Mistake = Mistake {
+    name: "a frame as long as it says",
+    file: "src/bin/slipring/framing.rs",
+    right: "        self.check(len, \"frame\")?;\n",
+    wrong: "",
+};
+
 pub(super) const PEERS: &[Seeded] = &[
     Seeded {
-        mistake: Mistake {
-            name: "a length is believed",
-            file: "src/message.rs",
-            right: "        len <= size\n",
-            wrong: "        len <= size.max(len & 0xffff)\n",
-        },
+        mistake: LENGTH_BELIEVED,
+        found_by: Check::Fuzz("hostile"),
+        words: FOUND,
+    },
+    Seeded {
+        mistake: FULL_WRITTEN_OVER,
+        found_by: Check::Fuzz("ops"),
+        words: FOUND,
+    },
+    Seeded {
+        mistake: FRAME_BELIEVED,
+        found_by: Check::Fuzz("stream"),
+        words: FOUND,
+    },
+    Seeded {
+        mistake: LENGTH_BELIEVED,
         found_by: Check::Test("scribbler", "a_scribbler"),
         words: FAILED,
     },
@@ -86,12 +120,7 @@ pub(super) const PEERS: &[Seeded] = &[
         words: FAILED,
     },
     Seeded {
-        mistake: Mistake {
-            name: "a full ring is written over",
-            file: "src/ring/spsc.rs",
-            right: "full if full == full_a_lap_ago => Ok(false),\n            _ => Err(Corrupt),",
-            wrong: "full if full == full_a_lap_ago => Ok(true),\n            _ => Err(Corrupt),",
-        },
+        mistake: FULL_WRITTEN_OVER,
         found_by: Check::Test("properties", "a_ring_of_values"),
         words: FAILED,
     },
@@ -126,12 +155,7 @@ pub(super) const PEERS: &[Seeded] = &[
         words: FAILED,
     },
     Seeded {
-        mistake: Mistake {
-            name: "a frame as long as it says",
-            file: "src/bin/slipring/framing.rs",
-            right: "        self.check(len, \"frame\")?;\n",
-            wrong: "",
-        },
+        mistake: FRAME_BELIEVED,
         found_by: Check::Test("scribbler", "a_stream"),
         words: FAILED,
     },
