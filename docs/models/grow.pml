@@ -33,8 +33,9 @@
    `unheard_of`: what an idle consumer sees at T; `unmade`: who goes to a stage finds it being built; `unclosed`: a push that
    begins after a close is over finds a stage open, or, when nothing can happen any more, a stage is closed and a later one is not, and
    somebody is there; `forsaken`: Closed is said, and a message that was pushed before the close is left; `stranded`: nothing can happen any
-   more, and a live consumer leaves messages, or a live producer has more to push and there is room; `premature`: Disconnected is
-   said while a producer is there, or a message in a ring or in a hand; `unending`: nobody else is there, and asking does not end.
+   more, and a live consumer leaves messages, or a live producer has more to push and there is room; `forgotten`: nor does anybody wake
+   who sleeps in a stage that is over; `premature`: Disconnected is said while a producer is there, or a message in a ring or in
+   a hand; `unending`: nobody else is there, and asking does not end.
 
    Coarser than mpmc.pml: single claims, one look at an index and slot, one look at all intents of the living. Sleeping is
    event.pml's; here (SLEEP) only whom a stage's end wakes: nobody dies, and no interval ends. */
@@ -156,7 +157,7 @@ byte asleep[N] = NONE;          /* in which stage */
 #define OWES_NOWHERE(x) (ipos[x] == NONE && ipos[N + x] == NONE && ipos[2 * N + x] == NONE)
 #endif
 
-hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsaken, stranded, premature, unending;
+hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsaken, stranded, forgotten, premature, unending;
 
 #define EACH(what, r, lo, hi) ( \
   0 >= lo && 0 < hi && what(r, 0) || 1 >= lo && 1 < hi && what(r, 1 % N) || \
@@ -203,10 +204,12 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define clear(r, x) ipos AT(r, x) = NONE; check(r)
 
 #if SLEEP
-#define WAKE_AT(r, x) if :: x < N && asleep[x % N] == r -> asleep[x % N] = NONE :: else fi
 #define WAKE_ALL(r, lo, hi) \
   i = lo; do :: i < hi -> if :: asleep[i] == r -> asleep[i] = NONE :: else fi; i++ :: i == hi -> i = 0; break od
 #define SLEEPS(r, x) (asleep[x] == r)
+/* Asleep in a stage that is over for it. */
+#define OVERSLEEPS(r, x) (asleep[x] < R - 1 && sealed[asleep[x]] && (x < NP || head[asleep[x]] == tail[asleep[x]]))
+#define FORGOTTEN EACH(OVERSLEEPS, 0, 0, N)
 #define WAKE_ONE(r, lo, hi) \
   if \
   :: lo < hi && asleep[lo] == r -> asleep[lo] = NONE \
@@ -218,6 +221,7 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define WAKE_ALL(r, lo, hi) skip
 #define WAKE_ONE(r, lo, hi) skip
 #define AWAKE (1)
+#define FORGOTTEN 0
 #endif
 
 /* Recovers the stages from r on, up to e, under the recovery lock. A consumer may come out with an orphan in its hands: hold, cur
@@ -737,6 +741,7 @@ active proctype Watch() {
   timeout ->
   atomic {
     unclosed = LEFT_OPEN; assert(!unclosed);
+    forgotten = FORGOTTEN; assert(!forgotten);
     stranded = STRANDED_IN(0) || STRANDED_IN(1) || STRANDED_IN(R - 1) || NO_PUSH;
     assert(!stranded) }
 }

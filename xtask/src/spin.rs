@@ -124,7 +124,7 @@ const MODELS: [Case; 33] = [
     ),
     grow(
         "growth and sleepers",
-        "-DSLEEP=1 -DNC=2 -DCRASHES=0 -DLIVES=0",
+        "-DSLEEP=1 -DNC=2 -DM=2 -DCRASHES=0 -DLIVES=0",
     ),
     grow_spsc("growth, one to one", "-DCRASHES=2"),
     grow_spsc(
@@ -315,11 +315,11 @@ const BUGS: [Case; 85] = [
     ),
     grow(
         "the seal wakes nobody",
-        "-DSLEEP=1 -DNC=2 -DCRASHES=0 -DLIVES=0 -DNO_WAKE_SEAL",
+        "-DSLEEP=1 -DNC=2 -DM=2 -DCRASHES=0 -DLIVES=0 -DNO_WAKE_SEAL",
     ),
     grow(
         "who passes wakes nobody",
-        "-DSLEEP=1 -DNC=2 -DCRASHES=0 -DLIVES=0 -DNO_WAKE_PASS",
+        "-DSLEEP=1 -DNC=2 -DM=2 -DCRASHES=0 -DLIVES=0 -DNO_WAKE_PASS",
     ),
     grow("a stage is retired: it occurs", "-DRETIRE_REACHED"),
     grow(
@@ -368,23 +368,23 @@ const BUGS: [Case; 85] = [
     grow_spsc("retired before MOVED", "-DRETIRE_EARLY"),
     grow_spsc(
         "retired without the lock",
-        "-DRETIRE_UNLOCKED -DLATE=1 -DCRASHES=1",
+        "-DRETIRE_UNLOCKED -DLATE=1 -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
     grow_spsc(
         "the lock is given back before the place is found",
-        "-DWALK_UNLOCKED -DLATE=1 -DCRASHES=1",
+        "-DWALK_UNLOCKED -DLATE=1 -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
     grow_spsc(
         "one look at the successor",
-        "-DONE_LOOK -DLATE=1 -DCRASHES=1",
+        "-DONE_LOOK -DLATE=1 -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
     grow_spsc(
         "one to one, hang-up without the roll",
-        "-DHANGUP=1 -DNO_ROLL",
+        "-DHANGUP=1 -DNO_ROLL -DCRASHES=1 -DLIVES=1 -DM=2",
     ),
     grow_spsc(
         "one to one, hang-up without popping again",
-        "-DHANGUP=1 -DNO_REPOP",
+        "-DHANGUP=1 -DNO_REPOP -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
     grow_spsc(
         "one to one, a stage is retired: it occurs",
@@ -396,7 +396,7 @@ const BUGS: [Case; 85] = [
     ),
     grow_spsc(
         "one to one, Disconnected after growth: it occurs",
-        "-DHANGUP=1 -DANSWER_REACHED",
+        "-DHANGUP=1 -DANSWER_REACHED -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
     window(
         "producers: the window only before the slot",
