@@ -109,9 +109,15 @@ const MODELS: [Case; 33] = [
     ),
     grow("growth, one and one, two deaths", "-DCRASHES=2"),
     grow("growth, a producer and two consumers", "-DNC=2 -DM=2"),
-    grow("growth, two producers and a consumer", "-DNP=2 -DM=2"),
+    grow(
+        "growth, two producers and a consumer",
+        "-DNP=2 -DM=2 -DLIVES=0",
+    ),
     grow("two who grow it", "-DGROWERS=2 -DM=2"),
-    grow("a second growth during the first", "-DGROWS=2 -DM=2"),
+    grow(
+        "a second growth during the first",
+        "-DGROWS=2 -DM=2 -DLIVES=0",
+    ),
     grow("growth and close", "-DCLOSE=1 -DM=2"),
     grow(
         "two growths and close",
@@ -129,9 +135,12 @@ const MODELS: [Case; 33] = [
     grow_spsc("growth, one to one", "-DCRASHES=2"),
     grow_spsc(
         "the same, a second during the first",
-        "-DCRASHES=1 -DGROWS=2",
+        "-DCRASHES=1 -DGROWS=2 -DLIVES=1 -DM=3",
     ),
-    grow_spsc("the same, newcomers", "-DLATE=1 -DCRASHES=1"),
+    grow_spsc(
+        "the same, newcomers",
+        "-DLATE=1 -DCRASHES=1 -DLIVES=1 -DM=2",
+    ),
     grow_spsc(
         "the same and close",
         "-DCLOSE=1 -DM=2 -DCRASHES=1 -DLIVES=1",
