@@ -1,46 +1,44 @@
-/* An MPMC ring that grows while it runs: a chain of rings, each the successor of the one before.
+/* An MPMC ring that grows while it runs: a chain of stages in one object, each the successor of the one before.
 
-   A ring has: tail (with a bit `sealed`), head, slots, entries with an intent each, a lock for each seat and one for the right
-   to recover, as in mpmc.pml; and `recorded`: the identity of a successor. A successor has a hidden name until its
-   predecessor is gone: `linked`. What has the public name is the entry: the oldest ring that is not `gone`.
+   A stage has: tail (with a bit `sealed`), head, slots, `closed` (CLOSED and ENDING), `recorded`: it has a successor, and an
+   intent for each seat. The seats, the roll, the recovery lock and the growth lock are the object's.
 
-   grow, by anybody, of the last ring r of the chain. The successor is built whole before, without a name.
-     1  take r's recovery lock. Sealed meanwhile: it is not the last any more; start again
-     2  a successor is recorded already: its maker died. It has its hidden name: 5. It has none: take the record back
-     3  record the successor's identity
-     4  link its hidden name
-     5  tail |= sealed. From here on the tail is final, T: every claim under way expects an unsealed tail, and fails. Wake all
+   grow, by anybody, under the growth lock: build the successor of the last stage r, which nobody has yet. Then take the recovery
+        lock, finish what a dead grower left, and
+     1  record the successor
+     2  closed |= ENDING. That said CLOSED: close the successor
+     3  tail |= sealed. From here on the tail is final, T: every claim under way expects an unsealed tail, and fails. Wake all
         on both words
-     6  give the lock back
-   push  meets a sealed tail: clear the own intent, move to the successor, and push there.
-   pop   finds nothing to pop, the tail sealed and head == T: clear the own intent, wake all on not_empty, move. Not
-        before: below T there may be a position that is claimed and not published, and who passes it breaks the order.
-   move  to the successor: take its recovery lock, take the lock of the seat with the same number, say so in the entry, give
-        the recovery lock back. The seats of the older rings are kept until these are gone, so
-          (A) before r is gone, a seat of r's successor is held only by who holds the same seat of r: it can't be taken, and
-          (B) whoever takes part holds a seat of the entry.
-   attach  open what has the public name; take its recovery lock; gone meanwhile: open again. Finish a grow as in 2. Recover it, and
-        each ring of the chain under its own lock. Take the first seat that is free and owes nothing in all of them. Who moved
-        follows as everybody does.
-   recovery  is that of mpmc.pml, for each ring in which one has a seat: a consumer adopts orphans of an older ring too,
-        into its entry there. At most one of its entries is used at a time.
-   gone  the oldest ring r goes, under its recovery lock, when it is sealed, head == T, every slot is released, and each seat
-        that is held is held in the successor too (nobody can come meanwhile, and who has moved does not move back): rename
-        the successor's hidden name over the public one. From then on its seats mean nothing, and are given back by and by.
+   finish, by whoever has the recovery lock: 2 and 3 of each stage that has a successor and lacks something of them, the oldest
+        first. Everybody who is refused looks whether it is due.
+   close  closed |= CLOSED on the first stage. That said ENDING: on its successor too, and so on. Killed halfway: due, as above.
+   push   refused if the stage says CLOSED. Meets a sealed tail: own intent NONE; goes to the successor.
+   pop    finds nothing to pop, the tail sealed and head == T: own intent NONE, wake all on not_empty, goes to the successor. Not
+          before: below T there may be a position that is claimed and not published, and who passes it breaks the order.
+          Closed is said of a stage that is not sealed, and drained, after CLOSED was read.
+   attach  under the recovery lock: finish, recover each stage that is not retired. Take a seat that is free and owes nothing in any of
+          them, and begin at the oldest. None is there: a consumer takes a dead one's in place, and goes on with what it held.
+   recovery  is that of mpmc.pml, for each stage that is not retired. A consumer that has no intent adopts an orphan of any stage into
+          its entry there, goes to that stage, and comes forward again as everybody does.
+   retire  the oldest stage, under the recovery lock: sealed, head == T, then no intent stands in it, of the dead or the living. Its
+          slots are given back, but for that of T, at which an idle consumer still looks.
    hang-up, for a consumer that finds nothing:
-     1  seen = the rolls of the entry and of all after it
-     2  a producer's seat of the entry is held: no. By (B) the others need not be asked
-     3  take the recovery locks from the entry to the last ring, in this order; the entry is gone meanwhile: not now
-     4  recover all; still nothing to pop; head == tail everywhere; no consumer's intent anywhere
-     5  the rolls are as they were
+     1  seen = the roll; no producer's seat is held
+     2  take the recovery lock, finish, recover
+     3  still nothing to pop, this is the last stage; in each stage that is not retired head == tail, then no consumer's intent
+     4  the roll is as it was
 
-   Asserted: mpmc.pml's robbed and lost, for each ring; `disorder`: a position is claimed by a consumer while an older ring is not
-   sealed or has one that is not; `evicted`: who moves finds its seat taken; `unnamed`: who is to move
-   can't open the successor; `stranded`: nothing can happen any more, and a live consumer leaves messages, or a live producer has more
-   to push and there is room; `premature`: Disconnected is said while a producer is there, or a message in a ring or in a hand.
+   Asserted: mpmc.pml's robbed and lost, for each stage; `disorder`: a position is claimed by a consumer while an older stage is not
+   sealed or not claimed up to its end, or by a producer while an older one is not sealed; `touched`: recovery of a stage that is retired;
+   `unheard_of`: what an idle consumer sees at T; `unmade`: who goes to a stage finds it being built; `unclosed`: a push that
+   begins after a close is over finds a stage open, or, when nothing can happen any more, a stage is closed and a later one is not, and
+   somebody is there; `forsaken`: Closed is said, and a message that was pushed before the close is left; `stranded`: nothing can happen any
+   more, and a live consumer leaves messages, or a live producer has more to push and there is room; `forgotten`: nor does anybody wake
+   who sleeps in a stage that is over; `premature`: Disconnected is said while a producer is there, or a message in a ring or in
+   a hand; `unending`: nobody else is there, and asking does not end.
 
-   Coarser than mpmc.pml: single claims, one look at an index and slot, one look at all intents of the living. A refused newcomer (all
-   seats owe) gives up; taking a seat in place is mpmc.pml's matter. */
+   Coarser than mpmc.pml: single claims, one look at an index and slot, one look at all intents of the living. Sleeping is
+   event.pml's; here (SLEEP) only whom a stage's end wakes: nobody dies, and no interval ends. */
 #ifndef CAP
 #define CAP 2
 #endif
@@ -68,25 +66,40 @@
 #ifndef LATE
 #define LATE 0     /* 1: producers come when the others are there already */
 #endif
+#ifndef CLOSE
+#define CLOSE 0    /* 1: somebody closes the ring */
+#endif
 #ifndef HANGUP
 #define HANGUP 0   /* 1: the last consumer asks */
+#endif
+#ifndef SLEEP
+#define SLEEP 0    /* 1: who finds nothing to do sleeps until it is woken */
 #endif
 /* Seeded bugs, each of which must be found:
    SEAL_BESIDE       the seal is not part of the word that claims compare
    SEAL_FIRST        sealed before the successor is recorded
-   SEAL_UNLINKED     a recorded successor is taken for one that has a name
-   GROW_UNLOCKED     grow without the recovery lock
+   FLAG_LAST         flagged after the tail is sealed
+   GROW_UNLOCKED     record to seal without the recovery lock
+   BUILD_UNLOCKED    without the growth lock
+   NO_FINISH         who has the recovery lock does not seal what a dead grower recorded
+   HALF_CLOSED       to finish is not to close the successor of what is closed
+   BLIND_CLOSE       close does not look at ENDING
+   BLIND_GROW        grow does not look at CLOSED
+   CLOSED_ANYWHERE   Closed is said of a stage that is sealed
    FOLLOW_EARLY      a consumer follows when it finds nothing, though a position is not published
    FOLLOW_UNSEALED   a producer follows when its successor is recorded, not sealed
-   MOVE_UNLOCKED     a move without the recovery lock
-   GONE_DRAINED      gone when head == T, though a message is in a hand
-   GONE_UNMOVED      gone though somebody who takes part has not moved
-   OTHER_SEAT        a newcomer takes a seat without a look at the later rings
-   STALE_ENTRY       a newcomer does not look whether the ring is gone once it has the lock
-   LEAVE_AT_MOVE     the old ring's seat is given back at the move
-   NO_VISIT          consumers that have moved don't recover the older ring
-   NO_ROLL, NEWEST_ONLY, GONE_UNSEEN, NO_INTENTS     of hang-up. ENTRY_ROLL, the roll of the entry alone: not found yet
-   Questions, to be answered by an assertion that fails: GONE_REACHED, ADOPTED_REACHED, ANSWER_REACHED */
+   RETIRE_HELD       retired when head == T, though a message is in a hand
+   RETIRE_LOOKS_BACK the intents are looked at before head
+   GIVE_ALL_BACK     the slot of T too
+   RECOVER_RETIRED   recovery begins at the first stage
+   NO_VISIT          consumers that have moved don't recover the older stages
+   BEGIN_AT_NEWEST   a newcomer begins at the last stage
+   OTHER_SEAT        a newcomer takes a seat without a look at the later stages
+   ADOPT_HERE        an adopter stores its intent in the entry of the stage where it is
+   NO_ROLL, OWN_STAGE, NO_INTENTS, INTENTS_FIRST     of hang-up
+   NO_WAKE_SEAL, NO_WAKE_PASS         of sleeping
+   Questions, to be answered by an assertion that fails: RETIRE_REACHED, ADOPTED_REACHED, IN_PLACE_REACHED, CLOSED_REACHED,
+   ANSWER_REACHED */
 
 #define N     (NP + NC)
 #define R     (GROWS + 1)
@@ -96,44 +109,67 @@
 #define INDEX(r, x) ((x) < NP -> tail[r] : head[r])
 
 byte tail[R] = CAP, head[R] = CAP, seq[R * CAP];
-bool sealed[R], recorded[R], linked[R], gone[R];
+bool sealed[R], recorded[R], made[R], retired[R];
 byte ipos[R * N] = NONE;
-bool locked[R * N];
-byte rlock[R] = NONE;
+bool locked[N];
+byte rlock = NONE, glock = NONE;
 byte lives = LIVES;
 bool over;                      /* nobody dies any more */
-chan die[N + GROWERS] = [0] of { bit };
+chan die[N + GROWERS + CLOSE] = [0] of { bit };
+bool ending[R];
+#if CLOSE
+bool closed[R], close_over;
+byte before[R] = CAP;           /* what had been claimed when the close began */
+#define CLOSED(r) closed[r]
+#else
+#define CLOSED(r) (0)
+#endif
 #if HANGUP
-byte roll[R];                   /* of producers: one for each arrival */
+byte roll;                      /* of producers: one for each arrival */
 byte present = (LATE -> 0 : (1 << NP) - 1);   /* producers that have come, and are not gone: a bit each */
 #endif
-
-#if GROWS == 1
-#define ENTRY   (gone[0] -> 1 : 0)
-#define LAST    (sealed[0] -> 1 : 0)
-#define CLAIMED (tail[0] + tail[1] - 2 * CAP)
-#define SETTLED_BEFORE(r) (r == 0 || sealed[0] && head[0] == tail[0])
-#else
-#define ENTRY   (gone[1] -> 2 : (gone[0] -> 1 : 0))
-#define LAST    (sealed[1] -> 2 : (sealed[0] -> 1 : 0))
-#define CLAIMED (tail[0] + tail[1] + tail[2] - 3 * CAP)
-#define SETTLED_BEFORE(r) \
-  ((r == 0 || sealed[0] && head[0] == tail[0]) && (r < 2 || sealed[1] && head[1] == tail[1]))
+#if SLEEP
+byte asleep[N] = NONE;          /* in which stage */
 #endif
 
-hidden byte lost, robbed, disorder, evicted, unnamed, stranded, premature, unending;
+#if defined(HALF_CLOSED) || defined(BLIND_GROW)
+#define HALF(r) (0)
+#else
+#define HALF(r) (CLOSED(r) && !CLOSED(r + 1))
+#endif
+#define UNFINISHED_AT(r) (recorded[r] && (!ending[r] || !sealed[r] || HALF(r)))
+#if GROWS == 1
+#define OLDEST  (retired[0] -> 1 : 0)
+#define LAST    (recorded[0] -> 1 : 0)
+#define CLAIMED (tail[0] + tail[1] - 2 * CAP)
+#define SEALED_BEFORE(r)  (r == 0 || sealed[0])
+#define SETTLED_BEFORE(r) (r == 0 || sealed[0] && head[0] == tail[0])
+#define UNFINISHED UNFINISHED_AT(0)
+#define OWES_NOWHERE(x) (ipos[x] == NONE && ipos[N + x] == NONE)
+#else
+#define OLDEST  (retired[1] -> 2 : (retired[0] -> 1 : 0))
+#define LAST    (recorded[1] -> 2 : (recorded[0] -> 1 : 0))
+#define CLAIMED (tail[0] + tail[1] + tail[2] - 3 * CAP)
+#define SEALED_BEFORE(r) ((r == 0 || sealed[0]) && (r < 2 || sealed[1]))
+#define SETTLED_BEFORE(r) \
+  ((r == 0 || sealed[0] && head[0] == tail[0]) && (r < 2 || sealed[1] && head[1] == tail[1]))
+#define UNFINISHED (UNFINISHED_AT(0) || UNFINISHED_AT(1))
+#define OWES_NOWHERE(x) (ipos[x] == NONE && ipos[N + x] == NONE && ipos[2 * N + x] == NONE)
+#endif
+
+hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsaken, stranded, forgotten, premature, unending;
 
 #define EACH(what, r, lo, hi) ( \
   0 >= lo && 0 < hi && what(r, 0) || 1 >= lo && 1 < hi && what(r, 1 % N) || \
   2 >= lo && 2 < hi && what(r, 2 % N) || 3 >= lo && 3 < hi && what(r, 3 % N))
-#define HELD(r, x)      locked AT(r, x)
+#define HELD(r, x)      locked[x]
 #define OWES(r, x)      (ipos AT(r, x) != NONE)
-#define SOMEBODY(r)     EACH(HELD, r, 0, N)
-#define PRODUCING(r)    EACH(HELD, r, 0, NP)
-#define CONSUMING(r)    EACH(HELD, r, NP, N)
-#define NOT_FOLLOWED(r, x) (locked AT(r, x) && !locked AT(r + 1, x))
-#define DUE_BY(r, x)    (!locked AT(r, x) && ipos AT(r, x) != NONE)
-#define DUE(r)          EACH(DUE_BY, r, 0, N)
+#define PRODUCING       EACH(HELD, 0, 0, NP)
+#define CONSUMING       EACH(HELD, 0, NP, N)
+#define ORPHAN(r, x)    ((x) >= NP && head[r] > ipos AT(r, x) && SEQ(r, ipos AT(r, x)) == ipos AT(r, x) + 1)
+/* What a producer can do nothing about is left to consumers. */
+#define DUE_BY(r, x)    (!locked[x] && ipos AT(r, x) != NONE && (me >= NP || !ORPHAN(r, x)))
+#define DUE(r)          (r >= FIRST && EACH(DUE_BY, r, 0, N))
 
 #define COVERS(x, q)  (ipos[x] == (q))
 #define COVERED(r, q, lo, hi) ( \
@@ -144,24 +180,22 @@ hidden byte lost, robbed, disorder, evicted, unnamed, stranded, premature, unend
   -> seq[(r) * CAP + k] >= tail[r] || COVERED(r, seq[(r) * CAP + k], 0, NP) \
   :  seq[(r) * CAP + k] - 1 >= head[r] || COVERED(r, seq[(r) * CAP + k] - 1, NP, N))
 #define RELEASED(r, k) (seq[(r) * CAP + k] % CAP == k && seq[(r) * CAP + k] >= tail[r])
-#define check(r) lost = !(KEPT(r, 0) && KEPT(r, 1)); assert(!lost)
-#define DRAINED(r) (head[r] == tail[r] && RELEASED(r, 0) && RELEASED(r, 1))
+#define check(r) lost = !(retired[r] || KEPT(r, 0) && KEPT(r, 1)); assert(!lost)
+#define DRAINED(r) (retired[r] || head[r] == tail[r] && RELEASED(r, 0) && RELEASED(r, 1))
 
-#if defined(GONE_DRAINED)
-#define GOES(r) (sealed[r] && head[r] == tail[r] && !EACH(NOT_FOLLOWED, r, 0, N))
-#elif defined(GONE_UNMOVED)
-#define GOES(r) (sealed[r] && DRAINED(r))
+#ifdef RECOVER_RETIRED
+#define FIRST 0
 #else
-#define GOES(r) (sealed[r] && DRAINED(r) && !EACH(NOT_FOLLOWED, r, 0, N))
+#define FIRST OLDEST
 #endif
 
 /* Who is dead is known as of the moment at which the lock was taken: the worst that one may believe. */
-#define DEAD(r) ( \
-  (locked AT(r, 0) -> 0 : 1) + (N < 2 || locked AT(r, 1 % N) -> 0 : 2) + \
-  (N < 3 || locked AT(r, 2 % N) -> 0 : 4) + (N < 4 || locked AT(r, 3 % N) -> 0 : 8))
+#define DEAD ( \
+  (locked[0] -> 0 : 1) + (N < 2 || locked[1 % N] -> 0 : 2) + \
+  (N < 3 || locked[2 % N] -> 0 : 4) + (N < 4 || locked[3 % N] -> 0 : 8))
 #define IS_DEAD(x) (w & (1 << (x)))
-#define TAKE(r) rlock[r] = _pid; w = DEAD(r)
-#define GIVE(r) if :: rlock[r] == _pid -> rlock[r] = NONE :: else fi
+#define TAKE rlock = _pid; w = DEAD
+#define GIVE if :: rlock == _pid -> rlock = NONE :: else fi
 #define LIVE_CLAIM(r, x, q) (x != d && !IS_DEAD(x) && ipos AT(r, x) == q)
 #define ANY_LIVE_CLAIM(r, q, lo, hi) ( \
   0 >= lo && 0 < hi && LIVE_CLAIM(r, 0, q) || 1 >= lo && 1 < hi && LIVE_CLAIM(r, 1 % N, q) || \
@@ -169,122 +203,171 @@ hidden byte lost, robbed, disorder, evicted, unnamed, stranded, premature, unend
 
 #define clear(r, x) ipos AT(r, x) = NONE; check(r)
 
-/* One pass over the dead entries of ring r, whose recovery lock is held. A consumer may come out with an orphan in its
-   hands: hold, hr and pos. */
+#if SLEEP
+#define WAKE_ALL(r, lo, hi) \
+  i = lo; do :: i < hi -> if :: asleep[i] == r -> asleep[i] = NONE :: else fi; i++ :: i == hi -> i = 0; break od
+#define SLEEPS(r, x) (asleep[x] == r)
+/* Asleep in a stage that is over for it. */
+#define OVERSLEEPS(r, x) (asleep[x] < R - 1 && sealed[asleep[x]] && (x < NP || head[asleep[x]] == tail[asleep[x]]))
+#define FORGOTTEN EACH(OVERSLEEPS, 0, 0, N)
+#define WAKE_ONE(r, lo, hi) \
+  if \
+  :: lo < hi && asleep[lo] == r -> asleep[lo] = NONE \
+  :: lo + 1 < hi && asleep[(lo + 1) % N] == r -> asleep[(lo + 1) % N] = NONE \
+  :: !EACH(SLEEPS, r, lo, hi) -> skip \
+  fi
+#define AWAKE (asleep[me] == NONE)
+#else
+#define WAKE_ALL(r, lo, hi) skip
+#define WAKE_ONE(r, lo, hi) skip
+#define AWAKE (1)
+#define FORGOTTEN 0
+#endif
+
+/* Recovers the stages from r on, up to e, under the recovery lock. A consumer may come out with an orphan in its hands: hold, cur
+   and pos. */
 inline recover() {
   do
-  :: atomic { d < N && (!IS_DEAD(d) || ipos AT(r, d) == NONE) -> d++ }
-  :: atomic { d < N && IS_DEAD(d) && ipos AT(r, d) != NONE -> q = ipos AT(r, d);
-       if
-       :: INDEX(r, d) <= q -> v = 1                         /* not claimed */
-       :: else ->
+  :: atomic { r <= e ->
+       do
+       :: r <= e && d < N && !(IS_DEAD(d) && ipos AT(r, d) != NONE) -> d++
+       :: r <= e && d < N && IS_DEAD(d) && ipos AT(r, d) != NONE -> break
+       :: r <= e && d == N -> d = 0; r++
+       :: r > e -> break
+       od };
+     if
+     :: atomic { r > e -> skip }
+     :: atomic { r <= e -> q = ipos AT(r, d); touched = retired[r]; assert(!touched);
           if
-          :: (d < NP -> ANY_LIVE_CLAIM(r, q, 0, NP) : ANY_LIVE_CLAIM(r, q, NP, N)) -> v = 0
-          :: else -> v = 2
-          fi
-       fi };
-     atomic {
-       if
-       :: v == 2 && d < NP ->
-          if :: SEQ(r, q) == q -> SEQ(r, q) = q + 1 :: else fi;
-          v = 1
-       :: v == 2 && d >= NP ->
+          :: INDEX(r, d) <= q -> v = 1                      /* not claimed */
+          :: else ->
+             if
+             :: (d < NP -> ANY_LIVE_CLAIM(r, q, 0, NP) : ANY_LIVE_CLAIM(r, q, NP, N)) -> v = 0
+             :: else -> v = 2
+             fi
+          fi };
+        atomic {
           if
-          :: SEQ(r, q) != q + 1 -> v = 1
-          :: SEQ(r, q) == q + 1 && me != NONE && me >= NP && !hold ->
+          :: v == 2 && d < NP ->
+             if :: SEQ(r, q) == q -> SEQ(r, q) = q + 1 :: else fi;
+             v = 1
+          :: v == 2 && d >= NP ->
+             if
+             :: SEQ(r, q) != q + 1 -> v = 1
+             :: SEQ(r, q) == q + 1 && me != NONE && me >= NP && !hold ->
 #ifdef ADOPTED_REACHED
-             assert(r == cur);
+                assert(r >= cur);
 #endif
-             ipos AT(r, me) = q; hold = 1; hr = r; pos = q; v = 1
-          :: else -> v = 0
-          fi
-       :: else
-       fi };
-     atomic { if :: v == 1 -> clear(r, d) :: else fi; v = 0; q = 0; d++ }
-  :: atomic { d == N -> d = 0; w = 0; break }
+#ifdef ADOPT_HERE
+                ipos AT(cur, me) = q;
+#else
+                ipos AT(r, me) = q;
+#endif
+                hold = 1; cur = r; pos = q; v = 1
+             :: else -> v = 0
+             fi
+          :: else
+          fi };
+        atomic { if :: v == 1 -> clear(r, d) :: else fi; v = 0; q = 0; d++ }
+     fi
+  :: atomic { r > e -> d = 0; w = 0; r = 0; e = 0; break }
   od
 }
 
-/* Ring r's recovery lock is held. */
-inline finish_grow() {
-  if
-  :: atomic { !sealed[r] && recorded[r] };
-#ifdef SEAL_UNLINKED
-     sealed[r] = 1
-#else
-     if
-     :: atomic { linked[r + 1] -> sealed[r] = 1 }
-     :: atomic { !linked[r + 1] -> recorded[r] = 0 }
-     fi
+/* Under the recovery lock: 2 and 3 of each stage that has a successor and lacks something. */
+inline finish() {
+  r = 0;
+  do
+  :: atomic { r < R - 1 && UNFINISHED_AT(r) -> skip };
+#ifdef FLAG_LAST
+     sealed[r] = 1;
 #endif
-  :: atomic { sealed[r] || !recorded[r] -> skip }
-  fi
-}
-
-#ifdef GROW_UNLOCKED
-#define TAKE_TO_GROW skip
+#if CLOSE
+     atomic { v = closed[r]; ending[r] = 1 };
+#ifdef BLIND_GROW
+     v = 0;
+#endif
+     atomic { if :: v -> closed[r + 1] = 1 :: else fi; v = 0 };
 #else
-#define TAKE_TO_GROW rlock[r] == NONE -> rlock[r] = _pid
+     ending[r] = 1;
+#endif
+     sealed[r] = 1;
+#ifndef NO_WAKE_SEAL
+     atomic { WAKE_ALL(r, 0, N) };
+#endif
+     r++
+  :: atomic { r < R - 1 && !UNFINISHED_AT(r) -> r++ }
+  :: atomic { r == R - 1 -> r = 0; break }
+  od
+}
+#ifdef NO_FINISH
+#define FINISH_DEAD skip
+#define DEAD_GROW 0
+#else
+#define FINISH_DEAD finish()
+#define DEAD_GROW UNFINISHED
 #endif
 
 #if HANGUP
-#define ARRIVE(r) if :: me < NP -> roll[r]++; present = present | (1 << me) :: else fi
+#define ARRIVE if :: me < NP -> roll++; present = present | (1 << me) :: else fi
 #else
-#define ARRIVE(r) skip
+#define ARRIVE skip
 #endif
 
-/* A seat that is free and owes nothing, here and in the later rings. */
-#define TAKEN(x) (locked[x] || ipos[x] != NONE)
+/* A seat that is free and owes nothing, in the stages from r up to e. */
 #ifdef OTHER_SEAT
-#define UNFIT(x) (TAKEN(r * N + x))
-#elif GROWS == 1
-#define UNFIT(x) (TAKEN(r * N + x) || r == 0 && sealed[0] && TAKEN(N + x))
+#define IN_LOOK(x) ((x) == OLDEST)
 #else
-#define UNFIT(x) (TAKEN(r * N + x) || r == 0 && sealed[0] && TAKEN(N + x) || r <= 1 && sealed[1] && TAKEN(2 * N + x))
+#define IN_LOOK(x) ((x) >= OLDEST && (x) <= e)
+#endif
+#define UNFIT(x) (locked[x] || IN_LOOK(0) && ipos[x] != NONE || IN_LOOK(1) && ipos[N + x] != NONE || \
+  R > 2 && IN_LOOK(2) && ipos[(R - 1) * N + x] != NONE)
+#ifdef BEGIN_AT_NEWEST
+#define BEGINNING LAST
+#else
+#define BEGINNING OLDEST
+#endif
+#ifdef IN_PLACE_REACHED
+#define IN_PLACE_QUESTION assert(false)
+#else
+#define IN_PLACE_QUESTION skip
 #endif
 
 inline attach(lo, hi) {
-  r = ENTRY;
-opened:
-  atomic { rlock[r] == NONE -> TAKE(r) };
-#ifndef STALE_ENTRY
-  if
-  :: atomic { gone[r] -> GIVE(r); w = 0; r = ENTRY; goto opened }
-  :: atomic { !gone[r] -> skip }
-  fi;
-#endif
-  if :: r < R - 1 -> finish_grow() :: else fi;
+  atomic { rlock == NONE -> TAKE };
+  FINISH_DEAD;
+  atomic { last = LAST; r = FIRST; e = last };
   recover();
-  e = r;
-  do
-  :: atomic { r < R - 1 && sealed[r] && rlock[r + 1] == NONE -> r++; TAKE(r) };
-     recover(); GIVE(r)
-  :: atomic { r == R - 1 || !sealed[r] -> r = e; e = 0; break }
-  od;
-  atomic {
-    me = lo;
+  atomic { e = last; last = 0; me = lo;
     do :: me < hi && UNFIT(me) -> me++
-       :: me < hi && !UNFIT(me) -> locked AT(r, me) = 1; cur = r; break
+       :: me < hi && !UNFIT(me) -> locked[me] = 1; cur = BEGINNING; break
        :: me == hi -> me = NONE; break
-    od };
-  if :: atomic { me != NONE -> ARRIVE(r) } :: atomic { me == NONE -> skip } fi;
-  atomic { GIVE(r); r = 0 }
-}
-
-inline move() {
-  atomic { unnamed = !linked[cur + 1] || !recorded[cur]; assert(!unnamed) };
-#ifdef MOVE_UNLOCKED
-  skip;
-#else
-  atomic { rlock[cur + 1] == NONE -> rlock[cur + 1] = _pid };
-#endif
-  atomic { evicted = locked AT(cur + 1, me) || ipos AT(cur + 1, me) != NONE; assert(!evicted);
-    locked AT(cur + 1, me) = 1;
-#ifdef LEAVE_AT_MOVE
-    locked AT(cur, me) = 0;
-#endif
-    cur++ };
-  atomic { ARRIVE(cur); GIVE(cur) }
+    od;
+    if
+    :: me == NONE && lo >= NP ->                            /* in place: those that are free owe something */
+       me = lo; r = OLDEST;
+       do
+       :: me < hi && !locked[me] && r <= e && ipos AT(r, me) != NONE ->
+          d = me; q = ipos AT(r, me);
+          if
+          :: ANY_LIVE_CLAIM(r, q, NP, N) -> me++; r = OLDEST
+          :: else ->
+             locked[me] = 1; cur = r;
+             if
+             :: INDEX(r, me) > q && SEQ(r, q) == q + 1 -> hold = 1; pos = q; IN_PLACE_QUESTION
+             :: else -> clear(r, me)
+             fi;
+             break
+          fi
+       :: me < hi && !locked[me] && r <= e && ipos AT(r, me) == NONE -> r++
+       :: me < hi && (locked[me] || r > e) -> me++; r = OLDEST
+       :: me == hi -> me = NONE; break
+       od
+    :: else
+    fi;
+    r = 0; e = 0; d = 0; q = 0; w = 0 };
+  if :: atomic { me != NONE -> ARRIVE } :: atomic { me == NONE -> skip } fi;
+  atomic { GIVE }
 }
 
 #ifdef SEAL_BESIDE
@@ -293,63 +376,106 @@ inline move() {
 #define OPEN(r) (!sealed[r])
 #endif
 #ifdef FOLLOW_UNSEALED
-#define FOLLOWABLE(r) (r < R - 1 && recorded[r])
+#define PUSHED_OUT(r) (r < R - 1 && recorded[r])
 #else
-#define FOLLOWABLE(r) (r < R - 1 && sealed[r])
+#define PUSHED_OUT(r) (r < R - 1 && sealed[r])
 #endif
+#define FOLLOWABLE(r) (r < R - 1 && sealed[r])
 #ifdef FOLLOW_EARLY
 #define SPENT(r) (1)
 #else
 #define SPENT(r) (head[r] == tail[r])
 #endif
+#define GO unmade = !made[cur + 1] || !recorded[cur]; assert(!unmade); cur++
 
 #ifdef NO_VISIT
-#define VISITED(x) ((x) == cur)
+#define VISITED(x) (me < NP || (x) >= cur)
+#define VISIT_FROM (me < NP -> FIRST : cur)
 #else
-#define VISITED(x) ((x) <= cur)
+#define VISITED(x) (1)
+#define VISIT_FROM FIRST
 #endif
-#define RECOVERABLE(x) (me != NONE && !hold && ipos AT(cur, me) == NONE && VISITED(x) && !gone[x] && DUE(x) && rlock[x] == NONE)
+#define DUE_SOMEWHERE (VISITED(0) && DUE(0) || VISITED(1) && DUE(1) || R > 2 && VISITED(R - 1) && DUE(R - 1))
 
-/* What everybody does besides: recovery of the rings that it has a seat of, giving back seats of those that are gone,
-   having the oldest go. */
-#define CHORES \
-    :: atomic { RECOVERABLE(0) -> r = 0; TAKE(0) }; recover(); atomic { GIVE(r); r = 0 } \
-    :: atomic { R > 1 && RECOVERABLE(1) -> r = 1; TAKE(1) }; recover(); atomic { GIVE(r); r = 0 } \
-    :: atomic { R > 2 && RECOVERABLE(R - 1) -> r = R - 1; TAKE(R - 1) }; recover(); atomic { GIVE(r); r = 0 } \
-    :: atomic { me != NONE && !hold && ENTRY < cur && GOES(ENTRY) && rlock[ENTRY] == NONE -> r = ENTRY; rlock[r] = _pid }; \
-       atomic { if :: GOES(r) && !gone[r] -> gone[r] = 1; GONE_QUESTION :: else fi; GIVE(r); r = 0 } \
-    :: atomic { me != NONE && cur > 0 && gone[0] && locked AT(0, me) -> locked AT(0, me) = 0 } \
-    :: atomic { R > 2 && me != NONE && cur > 1 && gone[1] && locked AT(1, me) -> locked AT(1, me) = 0 }
-#ifdef GONE_REACHED
-#define GONE_QUESTION assert(false)
+#if defined(RETIRE_HELD)
+#define FIT_TO_RETIRE(r) (sealed[r] && head[r] == tail[r])
 #else
-#define GONE_QUESTION skip
+#define FIT_TO_RETIRE(r) (sealed[r] && head[r] == tail[r] && !EACH(OWES, r, 0, N))
 #endif
+#ifdef RETIRE_LOOKS_BACK
+#define LOOK_1 !EACH(OWES, r, 0, N)
+#define LOOK_2 (sealed[r] && head[r] == tail[r])
+#else
+#define LOOK_1 (sealed[r] && head[r] == tail[r])
+#define LOOK_2 FIT_TO_RETIRE(r)
+#endif
+#ifdef RETIRE_REACHED
+#define RETIRE_QUESTION assert(false)
+#else
+#define RETIRE_QUESTION skip
+#endif
+/* The slots read 0 from then on, but for that of T. */
+#ifdef GIVE_ALL_BACK
+#define GIVE_BACK(r) seq[(r) * CAP] = 0; seq[(r) * CAP + 1] = 0
+#else
+#define GIVE_BACK(r) SEQ(r, tail[r] + 1) = 0
+#endif
+#define COULD_RETIRE (OLDEST < R - 1 && LOOK_1_OF(OLDEST))
+#ifdef RETIRE_LOOKS_BACK
+#define LOOK_1_OF(r) (sealed[r] && !EACH(OWES, r, 0, N))
+#else
+#define LOOK_1_OF(r) FIT_TO_RETIRE(r)
+#endif
+inline retire() {
+  if
+  :: atomic { LOOK_1 };
+     atomic { if :: LOOK_2 && !retired[r] -> retired[r] = 1; RETIRE_QUESTION :: else -> r = NONE fi };
+     atomic { if :: r != NONE -> GIVE_BACK(r) :: else fi }
+  :: atomic { !(LOOK_1) -> skip }
+  fi;
+  atomic { r = 0; GIVE }
+}
+
+/* What everybody does besides. */
+#define FREE (me != NONE && AWAKE && !hold && !go)
+#define CHORES \
+    :: atomic { FREE && OWES_NOWHERE(me) && DUE_SOMEWHERE && rlock == NONE -> TAKE; r = VISIT_FROM; e = LAST }; \
+       recover(); \
+       atomic { GIVE } \
+    :: atomic { FREE && DEAD_GROW && rlock == NONE -> rlock = _pid }; \
+       FINISH_DEAD; \
+       atomic { GIVE } \
+    :: atomic { FREE && COULD_RETIRE && rlock == NONE -> rlock = _pid; r = OLDEST }; \
+       retire()
 
 #if HANGUP
 #define WAS was = me
-#define MORE_LOCALS ; byte was, seen, last; bool busy, ok, calm, answered
-#define MORE_KILLED ; if :: id < NP && was != NONE -> present = present & ~(1 << was) :: else fi; was = 0; seen = 0; last = 0; busy = 0; ok = 0; calm = 0; answered = 0
+#define MORE_LOCALS ; byte was, seen; bool ok, calm, answered
+#define MORE_KILLED ; if :: id < NP && was != NONE -> present = present & ~(1 << was) :: else fi; was = 0; seen = 0; ok = 0; calm = 0; answered = 0
+#elif SLEEP
+#define WAS skip
+#define MORE_LOCALS ; byte i; bool slept
+#define MORE_KILLED ; i = 0; slept = 0
+#elif CLOSE
+#define WAS skip
+#define MORE_LOCALS ; bool said
+#define MORE_KILLED ; said = 0
 #else
 #define WAS skip
 #define MORE_LOCALS
 #define MORE_KILLED
 #endif
-#define LOCALS byte me = id, cur, pos, hr, r, e, d, q, w, v; bool hold, go MORE_LOCALS
-#if GROWS == 1
-#define GIVE_ALL GIVE(0); GIVE(1)
-#define DROP_ALL \
-  GIVE_ALL; \
-  if :: me != NONE -> locked AT(0, me) = 0; if :: cur >= 1 -> locked AT(1, me) = 0 :: else fi :: else fi
-#else
-#define GIVE_ALL GIVE(0); GIVE(1); GIVE(2)
-#define DROP_ALL \
-  GIVE_ALL; \
-  if :: me != NONE -> locked AT(0, me) = 0; if :: cur >= 1 -> locked AT(1, me) = 0 :: else fi; \
-        if :: cur >= 2 -> locked AT(2, me) = 0 :: else fi :: else fi
-#endif
+#define LOCALS byte me = id, cur, pos, last, r, e, d, q, w, v; bool hold, go MORE_LOCALS
 #define KILLED \
-  die[id]?_ -> DROP_ALL; WAS; me = NONE; cur = 0; pos = 0; hr = 0; r = 0; e = 0; d = 0; q = 0; w = 0; v = 0; hold = 0; go = 0 MORE_KILLED
+  die[id]?_ -> GIVE; if :: me != NONE -> locked[me] = 0 :: else fi; WAS; me = NONE; \
+  cur = 0; pos = 0; last = 0; r = 0; e = 0; d = 0; q = 0; w = 0; v = 0; hold = 0; go = 0 MORE_KILLED
+
+#if CLOSE
+#define NOT_TOO_LATE unclosed = close_over; assert(!unclosed)
+#else
+#define NOT_TOO_LATE skip
+#endif
+#define CAN_PUSH (CLAIMED < M && OPEN(cur) && !CLOSED(cur) && SEQ(cur, tail[cur]) == tail[cur])
 
 proctype Producer(byte id) {
   LOCALS;
@@ -360,21 +486,26 @@ start:
 end:
     do
     :: atomic { me == NONE -> break }
-    :: atomic { me != NONE && !hold && CLAIMED < M && OPEN(cur) && SEQ(cur, tail[cur]) == tail[cur] ->
-         pos = tail[cur]; ipos AT(cur, me) = pos; go = 1; check(cur) };
+    :: atomic { FREE && CAN_PUSH -> NOT_TOO_LATE; pos = tail[cur]; go = 1 };
+       atomic { ipos AT(cur, me) = pos; check(cur) };
        atomic { go = 0;
          if
-         :: tail[cur] == pos && OPEN(cur) -> tail[cur] = pos + 1; hold = 1; check(cur)
+         :: tail[cur] == pos && OPEN(cur) -> tail[cur] = pos + 1; hold = 1; check(cur);
+            disorder = !SEALED_BEFORE(cur); assert(!disorder)
          :: else -> pos = 0                        /* lost; the intent stays until the next store */
          fi }
-    :: atomic { hold && SEQ(cur, pos) % CAP == pos % CAP && ipos AT(cur, me) == pos && !go ->   /* publish */
+    :: atomic { hold && !go ->                     /* publish */
          robbed = SEQ(cur, pos) != pos; assert(!robbed);
          SEQ(cur, pos) = pos + 1; go = 1 }
-    :: atomic { hold && go -> clear(cur, me); hold = 0; go = 0; pos = 0 }
-    :: atomic { me != NONE && !hold && !go && CLAIMED < M && FOLLOWABLE(cur) -> clear(cur, me) };
-       move()
-    :: atomic { me != NONE && !hold && ipos AT(cur, me) != NONE && !FOLLOWABLE(cur) && SEQ(cur, tail[cur]) != tail[cur] ->
-         clear(cur, me) }                          /* full */
+    :: atomic { hold && go -> WAKE_ONE(cur, NP, N); clear(cur, me); hold = 0; go = 0; pos = 0 }
+    :: atomic { FREE && PUSHED_OUT(cur) && CLAIMED < M && !CLOSED(cur) -> clear(cur, me); go = 1 };
+       atomic { go = 0; GO }
+    :: atomic { FREE && ipos AT(cur, me) != NONE && !CAN_PUSH -> clear(cur, me) }
+#if SLEEP
+    :: atomic { FREE && !CAN_PUSH && !sealed[cur] && CLAIMED < M -> clear(cur, me); asleep[me] = cur };
+end_asleep:
+       atomic { AWAKE -> skip }
+#endif
     CHORES
     od
   } unless { atomic { KILLED } };
@@ -387,88 +518,87 @@ end:
 #else
 #define ANSWERED skip
 #endif
-/* The oldest ring that one does not know to be gone: of which one still has a seat. */
-#if GROWS == 1
-#define KNOWN_ENTRY (locked AT(0, me) -> 0 : 1)
-#define ROLLS       (roll[0] + roll[1])
-#define CALM        (lives == 0 && over && rlock[0] == NONE && rlock[1] == NONE && !EACH(OTHER, ENTRY, 0, N))
+#define CALM        (lives == 0 && over && rlock == NONE && !EACH(OTHER, 0, 0, N))
+#define OTHER(r, x) (x != me && locked[x])
+#ifdef OWN_STAGE
+#define ASKED(r) ((r) == cur)
 #else
-#define KNOWN_ENTRY (locked AT(0, me) -> 0 : (locked AT(1, me) -> 1 : 2))
-#define ROLLS       (roll[0] + roll[1] + roll[2])
-#define CALM        (lives == 0 && over && rlock[0] == NONE && rlock[1] == NONE && rlock[2] == NONE && !EACH(OTHER, ENTRY, 0, N))
+#define ASKED(r) ((r) >= OLDEST && (r) <= LAST)
 #endif
-#define OTHER(r, x) (x != me && locked AT(r, x))
-#ifdef ENTRY_ROLL
-#define ROLL_NOW roll[e]
-#else
-#define ROLL_NOW ROLLS
-#endif
-#ifdef NEWEST_ONLY
-#define ASKED cur
-#else
-#define ASKED e
-#endif
+#define HEADS_AT(r)  (!ASKED(r) || head[r] == tail[r])
+#define HANDS_AT(r)  (!ASKED(r) || !EACH(OWES, r, NP, N))
+#define HEADS (HEADS_AT(0) && HEADS_AT(1) && (R < 3 || HEADS_AT(R - 1)))
 #ifdef NO_INTENTS
-#define EMPTY_HANDED(r) (1)
+#define HANDS (1)
 #else
-#define EMPTY_HANDED(r) (!EACH(OWES, r, NP, N))
+#define HANDS (HANDS_AT(0) && HANDS_AT(1) && (R < 3 || HANDS_AT(R - 1)))
 #endif
-#define MESSAGES_IN(r) (!DRAINED(r))
+#define NOTHING_HERE (SEQ(cur, head[cur]) != head[cur] + 1)
+#ifdef INTENTS_FIRST
+#define ASK_1 HANDS
+#define ASK_2 (cur == LAST && NOTHING_HERE && HEADS)
+#else
+#define ASK_1 (cur == LAST && NOTHING_HERE && HEADS)
+#define ASK_2 HANDS
+#endif
 
 inline ask() {
-  atomic { e = KNOWN_ENTRY; r = e; seen = ROLL_NOW; calm = CALM && cur == LAST };
+  atomic { seen = roll; calm = CALM };
   if
-  :: atomic { PRODUCING(ASKED) -> skip }                          /* 2 */
-  :: atomic { !PRODUCING(ASKED) -> busy = 0 };
-     do                                                           /* 3 */
-     :: atomic { rlock[r] != NONE -> busy = 1; break }
-     :: atomic { rlock[r] == NONE -> rlock[r] = _pid;
-#ifndef GONE_UNSEEN
-          busy = gone[r]
-#endif
-          };
-        if
-        :: atomic { busy || r == R - 1 || !sealed[r] -> break }
-        :: atomic { !busy && r < R - 1 && sealed[r] -> r++ }
-        fi
-     od;
-     if
-     :: atomic { busy -> calm = 0 }
-     :: atomic { !busy -> last = r; r = e };
-        do                                                        /* 4 */
-        :: atomic { r <= last -> w = DEAD(r) };
-           recover();
-           atomic { r++ }
-        :: atomic { r > last -> r = 0; break }
-        od;
-        atomic { ok = !hold && cur == last;
-          do
-          :: r <= last && ok -> ok = r < e || head[r] == tail[r] && EMPTY_HANDED(r); r++
-          :: else -> break
-          od;
-          last = 0; r = 0 }
-     fi;
-     atomic { GIVE_ALL; busy = 0 };
+  :: atomic { PRODUCING -> calm = 0 }                               /* 1 */
+  :: atomic { !PRODUCING && rlock != NONE -> calm = 0 }             /* 2 */
+  :: atomic { !PRODUCING && rlock == NONE -> TAKE };
+     FINISH_DEAD;
+     atomic { r = FIRST; e = LAST };
+     recover();
+     atomic { ok = !hold && ASK_1 };                                /* 3 */
+     atomic { ok = ok && ASK_2 };
+     atomic { GIVE };
      atomic {
        if
 #ifdef NO_ROLL
        :: ok ->
 #else
-       :: ok && ROLL_NOW == seen ->                               /* 5 */
+       :: ok && roll == seen ->                                     /* 4 */
 #endif
-          premature = present != 0 || MESSAGES_IN(0) || MESSAGES_IN(1) || MESSAGES_IN(R - 1);
+          premature = present != 0 || !DRAINED(0) || !DRAINED(1) || !DRAINED(R - 1);
           assert(!premature); answered = 1; ANSWERED
-       :: else -> unending = calm && CALM && !hold && SEQ(cur, head[cur]) != head[cur] + 1 && cur == LAST && ROLL_NOW == seen; assert(!unending)
+       :: else -> unending = calm && CALM && !hold && NOTHING_HERE && !(FOLLOWABLE(cur) && SPENT(cur)) && roll == seen; assert(!unending)
        fi; ok = 0 }
   fi;
-  atomic { seen = 0; calm = 0; e = 0; r = 0 }
+  atomic { seen = 0; calm = 0 }
 }
 #define ASK \
-    :: atomic { id == N - 1 && me != NONE && !hold && !answered && ipos AT(cur, me) == NONE && SEQ(cur, head[cur]) != head[cur] + 1 && \
+    :: atomic { id == N - 1 && FREE && !answered && ipos AT(cur, me) == NONE && NOTHING_HERE && \
          !(FOLLOWABLE(cur) && SPENT(cur)) -> skip }; \
        ask()
 #else
 #define ASK
+#endif
+
+#if CLOSE
+#ifdef CLOSED_ANYWHERE
+#define UNSEALED (1)
+#else
+#define UNSEALED (!sealed[cur])
+#endif
+#ifdef CLOSED_REACHED
+#define CLOSED_QUESTION assert(cur == 0)
+#else
+#define CLOSED_QUESTION skip
+#endif
+#define LEFT(r) (head[r] < before[r])
+/* CLOSED was read, then the rest is looked at. */
+#define SAY_CLOSED \
+    :: atomic { FREE && !said && closed[cur] && ipos AT(cur, me) == NONE -> go = 1 }; \
+       atomic { go = 0; \
+         if \
+         :: UNSEALED && head[cur] == tail[cur] -> \
+            forsaken = LEFT(0) || LEFT(1) || LEFT(R - 1); assert(!forsaken); said = 1; CLOSED_QUESTION \
+         :: else \
+         fi }
+#else
+#define SAY_CLOSED
 #endif
 
 proctype Consumer(byte id) {
@@ -479,58 +609,108 @@ start:
 end:
     do
     :: atomic { me == NONE -> break }
-    :: atomic { me != NONE && !hold && SEQ(cur, head[cur]) == head[cur] + 1 ->
-         pos = head[cur]; ipos AT(cur, me) = pos; check(cur) };
-       atomic {
+    :: atomic { FREE && SEQ(cur, head[cur]) == head[cur] + 1 -> pos = head[cur]; go = 1 };
+       atomic { ipos AT(cur, me) = pos; check(cur) };
+       atomic { go = 0;
          if
-         :: head[cur] == pos -> head[cur] = pos + 1; hold = 1; hr = cur; check(cur);
+         :: head[cur] == pos -> head[cur] = pos + 1; hold = 1; check(cur);
             disorder = !SETTLED_BEFORE(cur); assert(!disorder)
          :: else -> pos = 0
          fi }
-    :: atomic { hold && !go -> robbed = SEQ(hr, pos) != pos + 1; assert(!robbed); SEQ(hr, pos) = pos + CAP; go = 1 }
-    :: atomic { hold && go -> clear(hr, me); hold = 0; go = 0; pos = 0; hr = 0 }
-    :: atomic { me != NONE && !hold && SEQ(cur, head[cur]) != head[cur] + 1 && FOLLOWABLE(cur) && SPENT(cur) ->
-         clear(cur, me) };
-       move()
-    :: atomic { me != NONE && !hold && ipos AT(cur, me) != NONE && SEQ(cur, head[cur]) != head[cur] + 1 ->
+    :: atomic { hold && !go -> robbed = SEQ(cur, pos) != pos + 1; assert(!robbed); SEQ(cur, pos) = pos + CAP; go = 1 }
+    :: atomic { hold && go -> WAKE_ONE(cur, 0, NP); clear(cur, me); hold = 0; go = 0; pos = 0;
+#if SLEEP
+         if :: slept && SEQ(cur, head[cur]) == head[cur] + 1 -> WAKE_ONE(cur, NP, N) :: else fi; slept = 0
+#endif
+         }
+    :: atomic { FREE && SEQ(cur, head[cur]) != head[cur] + 1 && FOLLOWABLE(cur) && SPENT(cur) ->
+         unheard_of = SEQ(cur, head[cur]) != head[cur] && SEQ(cur, head[cur]) != head[cur] + 1 - CAP; assert(!unheard_of);
+         clear(cur, me); go = 1 };
+       atomic { go = 0;
+#ifndef NO_WAKE_PASS
+         WAKE_ALL(cur, NP, N);
+#endif
+         GO }
+    :: atomic { FREE && ipos AT(cur, me) != NONE && SEQ(cur, head[cur]) != head[cur] + 1 ->
          clear(cur, me) }                          /* empty */
+#if SLEEP
+    :: atomic { FREE && SEQ(cur, head[cur]) != head[cur] + 1 && !(FOLLOWABLE(cur) && SPENT(cur)) ->
+         clear(cur, me); asleep[me] = cur };
+end_asleep:
+       atomic { AWAKE -> slept = 1 }
+#endif
     CHORES
     ASK
+    SAY_CLOSED
     od
   } unless { atomic { KILLED } };
   if :: atomic { lives > 0 -> lives--; goto start } :: skip fi
 }
 
+#ifdef GROW_UNLOCKED
+#define TAKE_TO_GROW skip
+#else
+#define TAKE_TO_GROW rlock == NONE -> rlock = _pid
+#endif
+#ifdef BUILD_UNLOCKED
+#define TAKE_TO_BUILD skip
+#else
+#define TAKE_TO_BUILD glock == NONE -> glock = _pid
+#endif
 proctype Grower(byte id) {
-  byte r;
+  byte r, v, last;
+#if SLEEP
+  byte i;
+#endif
 start:
   {
     do
-    :: atomic { LAST == R - 1 -> r = 0; break }
-    :: atomic { LAST < R - 1 -> r = LAST };
+    :: atomic { LAST == R - 1 -> break }
+    :: atomic { LAST < R - 1 -> skip };
 end:
-       atomic { TAKE_TO_GROW };
+       atomic { TAKE_TO_BUILD };
        if
-       :: atomic { sealed[r] -> skip }
-       :: atomic { !sealed[r] && recorded[r] -> skip };
-          finish_grow()
-       :: atomic { !sealed[r] && !recorded[r] -> skip };
+       :: atomic { LAST == R - 1 -> skip }
+       :: atomic { LAST < R - 1 -> last = LAST; made[last + 1] = 0 };
+          made[last + 1] = 1;
+end_locked:
+          atomic { TAKE_TO_GROW };
+          FINISH_DEAD;
 #ifdef SEAL_FIRST
-          sealed[r] = 1;
+          sealed[last] = 1;
 #endif
-          recorded[r] = 1;
-          linked[r + 1] = 1;
-          sealed[r] = 1
+          recorded[last] = 1;
+          finish();
+          atomic { GIVE }
        fi;
-       atomic { GIVE(r); r = 0 }
+       atomic { glock = NONE; last = 0 }
     od
-  } unless { atomic { die[id]?_ -> GIVE(0);
-#if GROWS > 1
-     GIVE(1);
-#endif
-     r = 0 } };
-  if :: atomic { r == 0 && lives > 0 && LAST < R - 1 -> lives--; goto start } :: skip fi
+  } unless { atomic { die[id]?_ -> GIVE; if :: glock == _pid -> glock = NONE :: else fi; r = 0; v = 0; last = 0 } };
+  if :: atomic { lives > 0 && LAST < R - 1 -> lives--; goto start } :: skip fi
 }
+
+#if CLOSE
+proctype Closer(byte id) {
+  byte r; bool v;
+  {
+    atomic { before[0] = tail[0]; before[1] = tail[1]; before[R - 1] = tail[R - 1] };
+    do
+    :: atomic { v = ending[r]; closed[r] = 1 };
+#ifdef BLIND_CLOSE
+       v = 0;
+#endif
+       if
+       :: atomic { v -> r++ }
+       :: atomic { !v -> r = 0; close_over = 1; break }
+       fi
+    od
+  } unless { atomic { die[id]?_ -> r = 0; v = 0 } }
+}
+#define HALF_WAY(r) (r < R - 1 && closed[r] && recorded[r] && !closed[r + 1])
+#define LEFT_OPEN ((PRODUCING || CONSUMING) && (HALF_WAY(0) || HALF_WAY(1) || HALF_WAY(R - 1)))
+#else
+#define LEFT_OPEN 0
+#endif
 
 proctype Death() {
   byte c;
@@ -541,10 +721,10 @@ end1:
      :: die[0]!1
      :: die[1]!1
      :: die[2]!1
-#if NP + NC + GROWERS > 3
+#if NP + NC + GROWERS + CLOSE > 3
      :: die[3]!1
 #endif
-#if NP + NC + GROWERS > 4
+#if NP + NC + GROWERS + CLOSE > 4
      :: die[4]!1
 #endif
      :: skip
@@ -555,11 +735,13 @@ end1:
 }
 
 /* When nothing can happen any more. */
-#define STRANDED_IN(r) (CONSUMING(ENTRY) && !DRAINED(r))
-#define NO_PUSH (PRODUCING(ENTRY) && CLAIMED < M && (CONSUMING(ENTRY) || SEQ(LAST, tail[LAST]) == tail[LAST]))
+#define STRANDED_IN(r) (CONSUMING && !DRAINED(r))
+#define NO_PUSH (PRODUCING && CLAIMED < M && !CLOSED(0) && (CONSUMING || SEQ(LAST, tail[LAST]) == tail[LAST]))
 active proctype Watch() {
   timeout ->
   atomic {
+    unclosed = LEFT_OPEN; assert(!unclosed);
+    forgotten = FORGOTTEN; assert(!forgotten);
     stranded = STRANDED_IN(0) || STRANDED_IN(1) || STRANDED_IN(R - 1) || NO_PUSH;
     assert(!stranded) }
 }
@@ -567,13 +749,16 @@ active proctype Watch() {
 init {
   byte i;
   atomic {
-    linked[0] = 1;
+    made[0] = 1;
     for (i : 0 .. R * CAP - 1) { seq[i] = CAP + i % CAP };
     for (i : 0 .. N - 1) { locked[i] = (i >= NP || !LATE) };
     i = 0;
     do :: i < NP -> run Producer(i); i++ :: i >= NP && i < N -> run Consumer(i); i++ :: i == N -> i = 0; break od;
     for (i : 0 .. GROWERS - 1) { run Grower(N + i) };
     i = 0;
+#if CLOSE
+    run Closer(N + GROWERS);
+#endif
     run Death()
   }
 }

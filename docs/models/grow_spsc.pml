@@ -1,15 +1,22 @@
-/* An SPSC ring that grows while it runs. The chain, the hidden name, the entry, `gone` and the rules (A) and (B) are those of
-   grow.pml; here an attach takes the recovery lock too. Only the producer can end a ring, in line: others ask it to.
+/* An SPSC ring that grows while it runs. The stages, the two locks, and finishing what a dead grower left are those of grow.pml, without the
+   seal: only the producer can end a stage, in line, and others ask it to.
 
-   grow, by anybody, of the last ring r: under r's recovery lock record the successor, link its hidden name, and store `asked`
-        last. Whoever gets the lock and finds a record without `asked` takes it back: its maker died.
-   push  reads `asked` when the ring is full, and at the end of an interval. If it stands, the producer publishes
-        (pos + 1, MOVED) where the next message would go, as soon as that slot is free, then moves, then pushes there.
-   pop   meets MOVED where it expects a message: moves. The marker is never released: whoever comes later meets it again.
-   successors of the dead  walk from the hint; a producer that meets MOVED on its way moves.
-   gone  as in grow.pml; drained is what a consumer knows that has met the marker.
+   grow   as there: 1 record the successor, 2 closed |= ENDING; that said CLOSED: close the successor. Wake all.
+   close  as there.
+   push   reads `closed`. CLOSED: refused, whatever else it says. ENDING: as soon as the slot where the next message would go is free,
+          publish (pos + 1, MOVED) there, tell tail, go to the successor and push there.
+   pop    meets MOVED where it expects a message: goes to the successor. The marker is never released: whoever comes later meets it
+          again. Then, under the recovery lock, retires the stage: its slots are given back.
+          Closed is said when nothing is found after CLOSED was read.
+   newcomers  if the first stage has a successor: under the recovery lock, finish, take the seat, begin at the oldest stage that is not retired,
+          and have found the place before the lock is given back. Else without the lock; but the first stage may have got a
+          successor before the seat was taken: look again then, and if so give the seat back and begin again.
+   places  are walked to from the hint. A producer that finds MOVED on its way, or just before where it would push, goes to the
+          successor, and walks there.
+   hang-up  the producer is gone, and after that nothing is found at the consumer's place; the roll is as it was.
 
-   Asserted: messages come in order, each once (`disorder`); evicted, unnamed, stranded, premature as in grow.pml. */
+   Asserted: messages come in order, each once (`disorder`); `unheard_of`: who walks meets a word that can't be; unmade, unclosed,
+   forsaken, stranded, premature as in grow.pml. */
 #ifndef CAP
 #define CAP 2
 #endif
@@ -31,20 +38,29 @@
 #ifndef LATE
 #define LATE 0     /* 1: the producer comes when the others are there already, and others after it */
 #endif
+#ifndef CLOSE
+#define CLOSE 0
+#endif
 #ifndef HANGUP
 #define HANGUP 0
 #endif
 /* Seeded bugs:
    MARK_UNFREE       the marker is published though its slot holds a message
    PAST_MARK         the walk of a producer's successor does not know the marker
+   PAST_TOLD         nor that it may be just before the hint
    RELEASE_MARK      the consumer gives the marker's slot back
    FOLLOW_EARLY      the consumer follows when it finds nothing and growth is asked for
-   ASK_UNLINKED      growth is asked for before the successor has its name
-   GROW_UNLOCKED     grow without the recovery lock
-   GONE_UNMOVED      gone though the producer has not moved
-   STALE_ENTRY       a newcomer does not look whether the ring is gone once it has the lock
-   NO_ROLL, NEWEST_ONLY, GONE_UNSEEN, NO_REPOP    of hang-up
-   Questions: GONE_REACHED, ANSWER_REACHED */
+   ASK_FIRST         growth is asked for before the successor is recorded
+   BUILD_UNLOCKED    grow without the growth lock
+   HALF_CLOSED, BLIND_CLOSE, BLIND_GROW     as in grow.pml
+   ENDING_WINS       a producer that reads CLOSED and ENDING moves
+   LOOK_FIRST        Closed: the slot is looked at before CLOSED is read
+   RETIRE_EARLY      retired when nothing is found and growth is asked for
+   RETIRE_UNLOCKED   retired without the recovery lock
+   WALK_UNLOCKED     the lock is given back before the place is found
+   ONE_LOOK          a newcomer does not look again once it has its seat
+   NO_ROLL, NO_REPOP of hang-up
+   Questions: RETIRE_REACHED, CLOSED_REACHED, ANSWER_REACHED */
 
 #define R     (GROWS + 1)
 #define NONE  255
@@ -53,227 +69,356 @@
 byte seq[R * CAP], message[R * CAP];
 bool marked[R * CAP];
 byte tail[R] = CAP, head[R] = CAP;      /* hints */
-bool recorded[R], linked[R], asked[R], gone[R];
-bool held[2 * R];                       /* seats: 0 the producer's, 1 the consumer's */
-byte rlock[R] = NONE;
-byte roll[R];
+bool recorded[R], made[R], ending[R], retired[R];
+bool held[2];                           /* seats: 0 the producer's, 1 the consumer's */
+byte rlock = NONE, glock = NONE;
+#if HANGUP
+byte roll;
 bool present = !LATE;           /* the producer has come, and is not gone */
+#endif
 byte sent, got, lives = LIVES;
 bool over;
-chan die[3 + GROWERS] = [0] of { bit };
-hidden byte disorder, evicted, unnamed, stranded, premature, robbed;
+#if CLOSE
+bool closed[R], close_over;
+byte before;                    /* what had been sent when the close began */
+#define CLOSED(r) closed[r]
+#else
+#define CLOSED(r) (0)
+#endif
+chan die[3 + GROWERS + CLOSE] = [0] of { bit };
+hidden byte disorder, unheard_of, unmade, unclosed, forsaken, stranded, premature;
 
-#define HELD(r, x) held[(r) * 2 + (x)]
+#if defined(HALF_CLOSED) || defined(BLIND_GROW)
+#define HALF(r) (0)
+#else
+#define HALF(r) (CLOSED(r) && !CLOSED(r + 1))
+#endif
+#define UNFINISHED_AT(r) (recorded[r] && (!ending[r] || HALF(r)))
 #if GROWS == 1
-#define ENTRY (gone[0] -> 1 : 0)
-#define LAST  (asked[0] -> 1 : 0)
-#define ROLLS (roll[0] + roll[1])
-#define KNOWN_ENTRY(x) (HELD(0, x) -> 0 : 1)
-#define GIVE_ALL GIVE(0); GIVE(1)
-#define LEAVE_ALL HELD(0, role) = 0; if :: cur >= 1 -> HELD(1, role) = 0 :: else fi
+#define OLDEST (retired[0] -> 1 : 0)
+#define LAST   (recorded[0] -> 1 : 0)
+#define UNFINISHED UNFINISHED_AT(0)
 #else
-#define ENTRY (gone[1] -> 2 : (gone[0] -> 1 : 0))
-#define LAST  (asked[1] -> 2 : (asked[0] -> 1 : 0))
-#define ROLLS (roll[0] + roll[1] + roll[2])
-#define KNOWN_ENTRY(x) (HELD(0, x) -> 0 : (HELD(1, x) -> 1 : 2))
-#define GIVE_ALL GIVE(0); GIVE(1); GIVE(2)
-#define LEAVE_ALL HELD(0, role) = 0; if :: cur >= 1 -> HELD(1, role) = 0 :: else fi; \
-  if :: cur >= 2 -> HELD(2, role) = 0 :: else fi
+#define OLDEST (retired[1] -> 2 : (retired[0] -> 1 : 0))
+#define LAST   (recorded[1] -> 2 : (recorded[0] -> 1 : 0))
+#define UNFINISHED (UNFINISHED_AT(0) || UNFINISHED_AT(1))
 #endif
-#define GIVE(r) if :: rlock[r] == _pid -> rlock[r] = NONE :: else fi
+#define GIVE if :: rlock == _pid -> rlock = NONE :: else fi
+#define GO unmade = !made[cur + 1] || !recorded[cur]; assert(!unmade); cur++; walked = 0; pos = 0
 
-/* Comes out with the seat of the entry, or with `out`: taken. */
+/* Under the recovery lock. */
+inline finish() {
+  r = 0;
+  do
+  :: atomic { r < R - 1 && UNFINISHED_AT(r) -> skip };
+#if CLOSE
+     atomic { v = closed[r]; ending[r] = 1 };
+#ifdef BLIND_GROW
+     v = 0;
+#endif
+     atomic { if :: v -> closed[r + 1] = 1 :: else fi; v = 0; r++ }
+#else
+     atomic { ending[r] = 1; r++ }
+#endif
+  :: atomic { r < R - 1 && !UNFINISHED_AT(r) -> r++ }
+  :: atomic { r == R - 1 -> r = 0; break }
+  od
+}
+
+#if HANGUP
+#define ARRIVE(role) if :: role == 0 -> roll++; present = 1 :: else fi
+#else
+#define ARRIVE(role) skip
+#endif
+
+#define MARK_AT(q)  (seq SLOT(cur, q) == (q) + 1 && marked SLOT(cur, q))
+#define MESSAGE_AT(q) (seq SLOT(cur, q) == (q) + 1 && !marked SLOT(cur, q))
+#ifdef PAST_MARK
+#define STOPS_AT(q) (0)
+#define PASSES(q)   (seq SLOT(cur, q) == (q) + 1 || seq SLOT(cur, q) == (q) + CAP)
+#else
+#define STOPS_AT(q) MARK_AT(q)
+#define PASSES(q)   (MESSAGE_AT(q) || seq SLOT(cur, q) == (q) + CAP)
+#endif
+#define NOT_HEARD_OF unheard_of = 1; assert(!unheard_of)
+
+/* Comes out at the stage and position where the next message goes. */
+inline walk_0() {
+  do
+  :: atomic { in && !walked -> pos = tail[cur];
+#if !defined(PAST_TOLD) && !defined(PAST_MARK)
+       if :: pos > CAP && MARK_AT(pos - 1) -> pos-- :: else fi
+#endif
+       };
+     do
+     :: atomic { STOPS_AT(pos) -> GO; break }
+     :: atomic { !STOPS_AT(pos) ->
+          if
+          :: PASSES(pos) -> pos++
+          :: !PASSES(pos) && (seq SLOT(cur, pos) == pos || seq SLOT(cur, pos) == pos + 1 - CAP) -> walked = 1; break
+          :: else -> NOT_HEARD_OF
+          fi }
+     od
+  :: atomic { !in || walked -> break }
+  od
+}
+
+/* Comes out where the next message is expected, which may be a marker. */
+inline walk_1() {
+  if
+  :: atomic { in && !walked -> pos = head[cur] };
+     do
+     :: atomic { seq SLOT(cur, pos) == pos + CAP || seq SLOT(cur, pos) == pos + CAP + 1 -> pos++ }
+     :: atomic { seq SLOT(cur, pos) == pos || seq SLOT(cur, pos) == pos + 1 -> walked = 1; break }
+     :: atomic { seq SLOT(cur, pos) < pos || seq SLOT(cur, pos) > pos + CAP + 1 -> NOT_HEARD_OF }
+     od
+  :: atomic { !in || walked -> skip }
+  fi
+}
+
+/* Comes out with the seat, or with `out`: taken. */
 inline attach(role) {
-  r = ENTRY;
-opened:
-  atomic { rlock[r] == NONE -> rlock[r] = _pid };
-  atomic {
-    if
-#ifndef STALE_ENTRY
-    :: gone[r] -> GIVE(r); r = ENTRY; goto opened
-    :: !gone[r] && HELD(r, role) -> out = 1
-    :: !gone[r] && !HELD(r, role) -> HELD(r, role) = 1; cur = r; in = 1
+  do
+  :: atomic { !recorded[0] -> skip };
+     atomic { if :: held[role] -> out = 1 :: else -> held[role] = 1; in = 1 fi };
+     if
+#ifdef ONE_LOOK
+     :: atomic { 0 -> skip }
+     :: atomic { 1 -> break }
 #else
-    :: HELD(r, role) -> out = 1
-    :: !HELD(r, role) -> HELD(r, role) = 1; cur = r; in = 1
+     :: atomic { in && recorded[0] -> held[role] = 0; in = 0 }
+     :: atomic { !in || !recorded[0] -> break }
 #endif
-    fi };
-  atomic { if :: in && role == 0 -> roll[r]++; present = 1 :: else fi; GIVE(r); r = 0 }
+     fi
+  :: atomic { recorded[0] && rlock == NONE -> rlock = _pid };
+     finish();
+     atomic { if :: held[role] -> out = 1 :: else -> held[role] = 1; in = 1; cur = OLDEST fi };
+     break
+  od;
+  atomic { if :: in -> ARRIVE(role) :: else fi };
+#ifdef WALK_UNLOCKED
+  atomic { GIVE }
+#endif
 }
 
-inline move(role) {
-  atomic { unnamed = !linked[cur + 1] || !recorded[cur]; assert(!unnamed) };
-  atomic { rlock[cur + 1] == NONE -> rlock[cur + 1] = _pid };
-  atomic { evicted = HELD(cur + 1, role); assert(!evicted);
-    HELD(cur + 1, role) = 1; cur++; if :: role == 0 -> roll[cur]++ :: else fi };
-  atomic { GIVE(cur) };
-}
+#define CHORES \
+    :: atomic { in && walked && UNFINISHED && rlock == NONE -> rlock = _pid }; \
+       finish(); \
+       atomic { GIVE }
 
-#define LEAVE_GONE(role) \
-    :: atomic { in && cur > 0 && gone[0] && HELD(0, role) -> HELD(0, role) = 0 } \
-    :: atomic { R > 2 && in && cur > 1 && gone[1] && HELD(1, role) -> HELD(1, role) = 0 }
+#if CLOSE
+#define NOT_TOO_LATE if :: !closed[cur] -> unclosed = close_over; assert(!unclosed) :: else fi
+#else
+#define NOT_TOO_LATE skip
+#endif
+#ifdef ENDING_WINS
+#define REFUSED (CLOSED(cur) && !ending[cur])
+#else
+#define REFUSED CLOSED(cur)
+#endif
+#ifdef MARK_UNFREE
+#define ROOM (seq SLOT(cur, pos) == pos || ending[cur])
+#else
+#define ROOM (seq SLOT(cur, pos) == pos)
+#endif
 
 proctype Producer(byte id) {
-  byte cur, pos, r, role; bool in, out, walked, ending;
-  atomic { if :: LATE || id == 1 -> skip :: else -> in = 1; walked = 1; pos = CAP; roll[0] = 1 fi };
+  byte cur, pos, r; bool in, out, walked, v, move;
+  atomic { if :: LATE || id == 1 -> skip :: else -> in = 1; walked = 1; pos = CAP fi };
 start:
   {
-    if :: !in -> attach(0) :: else fi;
+    if :: !in -> attach(0); walk_0(); atomic { GIVE } :: else fi;
 end:
     do
     :: atomic { out -> out = 0; break }
-    :: atomic { in && !walked -> pos = tail[cur] };               /* the walk, from the hint */
-       do
-#ifndef PAST_MARK
-       :: atomic { seq SLOT(cur, pos) == pos + 1 && marked SLOT(cur, pos) -> ending = 1; break }
-       :: atomic { seq SLOT(cur, pos) == pos + 1 && !marked SLOT(cur, pos) || seq SLOT(cur, pos) == pos + CAP -> pos++ }
-#else
-       :: atomic { seq SLOT(cur, pos) == pos + 1 || seq SLOT(cur, pos) == pos + CAP -> pos++ }
-#endif
-       :: atomic { seq SLOT(cur, pos) == pos || seq SLOT(cur, pos) == pos + 1 - CAP -> break }
-       od;
-       walked = 1
-    :: atomic { in && walked && !ending && sent < M && seq SLOT(cur, pos) == pos ->          /* push */
-         seq SLOT(cur, pos) = pos + 1; message SLOT(cur, pos) = sent; sent++ };
-       atomic { pos++; tail[cur] = pos }
-#if defined(MARK_UNFREE)
-    :: atomic { in && walked && !ending && sent < M && cur < R - 1 && asked[cur] ->
-         seq SLOT(cur, pos) = pos + 1; marked SLOT(cur, pos) = 1; ending = 1 }
-#else
-    :: atomic { in && walked && !ending && sent < M && cur < R - 1 && asked[cur] && seq SLOT(cur, pos) == pos ->
-         seq SLOT(cur, pos) = pos + 1; marked SLOT(cur, pos) = 1; ending = 1 }
-#endif
-    :: atomic { in && ending -> skip };
-       move(0);
-       atomic { ending = 0; walked = 0; pos = 0 }
-    LEAVE_GONE(0)
+    :: atomic { in && walked && sent < M && ROOM && !REFUSED -> NOT_TOO_LATE; move = ending[cur] };
+       if
+       :: atomic { !move -> seq SLOT(cur, pos) = pos + 1; message SLOT(cur, pos) = sent; sent++ };
+          atomic { pos++; tail[cur] = pos }
+       :: atomic { move -> seq SLOT(cur, pos) = pos + 1; marked SLOT(cur, pos) = 1 };
+          atomic { tail[cur] = pos + 1 };
+          atomic { GO; move = 0 };
+          walk_0()
+       fi
+    CHORES
     od
-  } unless { atomic { die[id]?_ -> GIVE_ALL; role = 0; if :: in -> LEAVE_ALL; present = 0 :: else fi;
-    cur = 0; pos = 0; r = 0; in = 0; out = 0; walked = 0; ending = 0 } };
+  } unless { atomic { die[id]?_ -> GIVE; if :: in -> held[0] = 0;
+#if HANGUP
+    present = 0
+#endif
+    :: else fi; cur = 0; pos = 0; r = 0; in = 0; out = 0; walked = 0; v = 0; move = 0 } };
   if :: atomic { lives > 0 -> lives--; goto start } :: skip fi
 }
 
+#define ASKED_FOR (cur < R - 1 && ending[cur] && seq SLOT(cur, pos) == pos)
 #ifdef FOLLOW_EARLY
-#define MEETS_MARK (seq SLOT(cur, pos) == pos + 1 && marked SLOT(cur, pos) || \
-  cur < R - 1 && asked[cur] && seq SLOT(cur, pos) == pos)
+#define MEETS_MARK (MARK_AT(pos) || ASKED_FOR)
 #else
-#define MEETS_MARK (seq SLOT(cur, pos) == pos + 1 && marked SLOT(cur, pos))
+#define MEETS_MARK MARK_AT(pos)
 #endif
-#ifdef GONE_UNMOVED
-#define GOES(r) (cur > r)
+#ifdef RETIRE_EARLY
+#define RETIRES(r) (!retired[r] && (cur > r || cur == r && ASKED_FOR))
 #else
-#define GOES(r) (cur > r && (!HELD(r, 0) || HELD(r + 1, 0)))
+#define RETIRES(r) (!retired[r] && cur > r)
 #endif
-#ifdef GONE_REACHED
-#define GONE_QUESTION assert(false)
+#ifdef RETIRE_UNLOCKED
+#define MAY_RETIRE (1)
+#define TAKE_TO_RETIRE skip
 #else
-#define GONE_QUESTION skip
+#define MAY_RETIRE (rlock == NONE)
+#define TAKE_TO_RETIRE rlock = _pid
+#endif
+#ifdef RETIRE_REACHED
+#define RETIRE_QUESTION assert(false)
+#else
+#define RETIRE_QUESTION skip
+#endif
+#ifdef CLOSED_REACHED
+#define CLOSED_QUESTION assert(cur == 0)
+#else
+#define CLOSED_QUESTION skip
 #endif
 #ifdef ANSWER_REACHED
-#define ANSWERED assert(false)
+#define ANSWERED assert(cur == 0)
 #else
 #define ANSWERED skip
 #endif
-#ifdef NEWEST_ONLY
-#define ASKED cur
+#define FOUND (seq SLOT(cur, pos) == pos + 1)
+#ifdef LOOK_FIRST
+#define CLOSED_1 (!FOUND)
+#define CLOSED_2 closed[cur]
 #else
-#define ASKED e
+#define CLOSED_1 closed[cur]
+#define CLOSED_2 (!FOUND)
 #endif
 
 proctype Consumer(byte id) {
-  byte cur, pos, r, e, seen, role; bool in, out, walked, ok, answered;
+  byte cur, pos, r; bool in, out, walked, v;
+#if HANGUP
+  byte seen; bool ok, answered;
+#endif
+#if CLOSE
+  bool said;
+#endif
   in = 1; walked = 1; pos = CAP;
 start:
   {
-    if :: !in -> attach(1) :: else fi;
+    if :: !in -> attach(1); walk_1(); atomic { GIVE } :: else fi;
 end:
     do
     :: atomic { out -> out = 0; break }
-    :: atomic { in && !walked -> pos = head[cur] };
-       do
-       :: atomic { seq SLOT(cur, pos) == pos + CAP || seq SLOT(cur, pos) == pos + CAP + 1 -> pos++ }
-       :: atomic { seq SLOT(cur, pos) == pos || seq SLOT(cur, pos) == pos + 1 -> break }
-       od;
-       walked = 1
-    :: atomic { in && walked && seq SLOT(cur, pos) == pos + 1 && !marked SLOT(cur, pos) ->   /* pop */
+    :: atomic { in && walked && MESSAGE_AT(pos) ->                                            /* pop */
          disorder = message SLOT(cur, pos) != got; assert(!disorder); got++;
          message SLOT(cur, pos) = 0; seq SLOT(cur, pos) = pos + CAP };
        atomic { pos++; head[cur] = pos }
     :: atomic { in && walked && MEETS_MARK ->
 #ifdef RELEASE_MARK
-         seq SLOT(cur, pos) = pos + CAP; marked SLOT(cur, pos) = 0
-#else
-         skip
+         seq SLOT(cur, pos) = pos + CAP; marked SLOT(cur, pos) = 0;
 #endif
-       };
-       move(1);
-       atomic { walked = 0; pos = 0 }
-    :: atomic { in && walked && ENTRY < cur && GOES(ENTRY) && rlock[ENTRY] == NONE -> r = ENTRY; rlock[r] = _pid };
-       atomic { if :: GOES(r) && !gone[r] -> gone[r] = 1; GONE_QUESTION :: else fi; GIVE(r); r = 0 }
-    LEAVE_GONE(1)
+         GO };
+       walk_1()
+    :: atomic { in && walked && OLDEST < R - 1 && RETIRES(OLDEST) && MAY_RETIRE -> TAKE_TO_RETIRE; r = OLDEST };
+       atomic { retired[r] = 1; RETIRE_QUESTION };
+       atomic { seq[r * CAP] = 0; seq[r * CAP + 1] = 0; marked[r * CAP] = 0; marked[r * CAP + 1] = 0 };
+       atomic { r = 0; GIVE }
+    CHORES
+#if CLOSE
+    :: atomic { in && walked && !said && CLOSED_1 -> skip };
+       atomic {
+         if
+         :: CLOSED_2 -> forsaken = got < before; assert(!forsaken); said = 1; CLOSED_QUESTION
+         :: else
+         fi }
+#endif
 #if HANGUP
-    :: atomic { in && walked && !answered && seq SLOT(cur, pos) != pos + 1 -> e = KNOWN_ENTRY(1); seen = ROLLS };
+    :: atomic { in && walked && !answered && !FOUND -> seen = roll };
        if
-       :: atomic { HELD(ASKED, 0) -> skip }
-       :: atomic { !HELD(ASKED, 0) -> skip };
-#ifdef GONE_UNSEEN
-          atomic { ok = 1 };
-#else
-          atomic { ok = !gone[e] };
-#endif
+       :: atomic { held[0] -> skip }
+       :: atomic { !held[0] -> ok = 1 };
 #ifndef NO_REPOP
-          atomic { ok = ok && seq SLOT(cur, pos) != pos + 1 };
+          atomic { ok = !FOUND };
 #endif
           atomic {
             if
 #ifdef NO_ROLL
             :: ok ->
 #else
-            :: ok && ROLLS == seen ->
+            :: ok && roll == seen ->
 #endif
                premature = present || sent != got; assert(!premature); answered = 1; ANSWERED
             :: else
             fi; ok = 0 }
        fi;
-       atomic { e = 0; seen = 0 }
+       atomic { seen = 0 }
 #endif
     od
-  } unless { atomic { die[id]?_ -> GIVE_ALL; role = 1; if :: in -> LEAVE_ALL :: else fi;
-    cur = 0; pos = 0; r = 0; e = 0; seen = 0; in = 0; out = 0; walked = 0; ok = 0; answered = 0 } };
+  } unless { atomic { die[id]?_ -> GIVE; if :: in -> held[1] = 0 :: else fi;
+#if HANGUP
+    seen = 0; ok = 0; answered = 0;
+#endif
+#if CLOSE
+    said = 0;
+#endif
+    cur = 0; pos = 0; r = 0; in = 0; out = 0; walked = 0; v = 0 } };
   if :: atomic { lives > 0 -> lives--; goto start } :: skip fi
 }
 
-#ifdef GROW_UNLOCKED
-#define TAKE_TO_GROW skip
+#ifdef BUILD_UNLOCKED
+#define TAKE_TO_BUILD skip
 #else
-#define TAKE_TO_GROW rlock[r] == NONE -> rlock[r] = _pid
+#define TAKE_TO_BUILD glock == NONE -> glock = _pid
 #endif
 proctype Grower(byte id) {
-  byte r;
+  byte r, last; bool v;
 start:
   {
     do
-    :: atomic { LAST == R - 1 -> r = 0; break }
-    :: atomic { LAST < R - 1 -> r = LAST };
+    :: atomic { LAST == R - 1 -> break }
+    :: atomic { LAST < R - 1 -> skip };
 end:
-       atomic { TAKE_TO_GROW };
+       atomic { TAKE_TO_BUILD };
        if
-       :: atomic { asked[r] -> skip }
-       :: atomic { !asked[r] && recorded[r] -> linked[r + 1] = 0 };
-          recorded[r] = 0
-       :: atomic { !asked[r] && !recorded[r] -> skip };
-          recorded[r] = 1;
-#ifdef ASK_UNLINKED
-          asked[r] = 1;
+       :: atomic { LAST == R - 1 -> skip }
+       :: atomic { LAST < R - 1 -> last = LAST; made[last + 1] = 0 };
+          made[last + 1] = 1;
+end_locked:
+          atomic { rlock == NONE -> rlock = _pid };
+          finish();
+#ifdef ASK_FIRST
+          ending[last] = 1;
 #endif
-          linked[r + 1] = 1;
-          asked[r] = 1
+          recorded[last] = 1;
+          finish();
+          atomic { GIVE }
        fi;
-       atomic { GIVE(r); r = 0 }
+       atomic { glock = NONE; last = 0 }
     od
-  } unless { atomic { die[id]?_ -> GIVE_ALL; r = 0 } };
+  } unless { atomic { die[id]?_ -> GIVE; if :: glock == _pid -> glock = NONE :: else fi; r = 0; v = 0; last = 0 } };
   if :: atomic { lives > 0 && LAST < R - 1 -> lives--; goto start } :: skip fi
 }
+
+#if CLOSE
+proctype Closer(byte id) {
+  byte r; bool v;
+  {
+    atomic { before = sent };
+    do
+    :: atomic { v = ending[r]; closed[r] = 1 };
+#ifdef BLIND_CLOSE
+       v = 0;
+#endif
+       if
+       :: atomic { v -> r++ }
+       :: atomic { !v -> r = 0; close_over = 1; break }
+       fi
+    od
+  } unless { atomic { die[id]?_ -> r = 0; v = 0 } }
+}
+#define HALF_WAY(r) (r < R - 1 && closed[r] && recorded[r] && !closed[r + 1])
+#define LEFT_OPEN ((held[0] || held[1]) && (HALF_WAY(0) || HALF_WAY(1) || HALF_WAY(R - 1)))
+#else
+#define LEFT_OPEN 0
+#endif
 
 proctype Death() {
   byte c;
@@ -285,7 +430,7 @@ end1:
      :: die[1]!1
      :: die[2]!1
      :: die[3]!1
-#if GROWERS > 1
+#if GROWERS + CLOSE > 1
      :: die[4]!1
 #endif
      :: skip
@@ -295,22 +440,27 @@ end1:
   over = 1
 }
 
-#define NO_PUSH (HELD(ENTRY, 0) && HELD(ENTRY, 1) && sent < M)
+#define NO_PUSH (held[0] && held[1] && sent < M && !CLOSED(0))
 active proctype Watch() {
   timeout ->
-  atomic { stranded = HELD(ENTRY, 1) && got != sent || NO_PUSH; assert(!stranded) }
+  atomic {
+    unclosed = LEFT_OPEN; assert(!unclosed);
+    stranded = held[1] && got != sent || NO_PUSH; assert(!stranded) }
 }
 
 init {
   byte i;
   atomic {
-    linked[0] = 1;
+    made[0] = 1;
     for (i : 0 .. R * CAP - 1) { seq[i] = CAP + i % CAP };
     held[0] = !LATE; held[1] = 1; i = 0;
     run Producer(0);
     if :: LATE -> run Producer(1) :: else fi;
     run Consumer(2); run Grower(3);
     if :: GROWERS > 1 -> run Grower(4) :: else fi;
+#if CLOSE
+    run Closer(3 + GROWERS);
+#endif
     run Death()
   }
 }

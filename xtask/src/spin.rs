@@ -58,7 +58,7 @@ const fn event(name: &'static str, file: &'static str, defines: &'static str) ->
     }
 }
 
-const MODELS: [Case; 27] = [
+const MODELS: [Case; 33] = [
     mpmc("a producer and two consumers", "-DNP=1 -DNC=2 -DM=3"),
     mpmc("two producers and a consumer", "-DNP=2 -DNC=1 -DM=3"),
     mpmc("three consumers", "-DNP=0 -DNC=3 -DPRE=2 -DM=2"),
@@ -109,17 +109,41 @@ const MODELS: [Case; 27] = [
     ),
     grow("growth, one and one, two deaths", "-DCRASHES=2"),
     grow("growth, a producer and two consumers", "-DNC=2 -DM=2"),
-    grow("growth, two producers and a consumer", "-DNP=2 -DM=2"),
+    grow(
+        "growth, two producers and a consumer",
+        "-DNP=2 -DM=2 -DLIVES=0",
+    ),
     grow("two who grow it", "-DGROWERS=2 -DM=2"),
     grow(
         "a second growth during the first",
         "-DGROWS=2 -DM=2 -DLIVES=0",
     ),
-    grow("growth and hang-up", "-DHANGUP=1 -DM=1"),
-    grow_spsc("growth, one to one", "-DCRASHES=1 -DLIVES=1"),
+    grow("growth and close", "-DCLOSE=1 -DM=2"),
+    grow(
+        "two growths and close",
+        "-DCLOSE=1 -DGROWS=2 -DM=1 -DLIVES=0",
+    ),
+    grow("growth and hang-up", "-DHANGUP=1 -DM=1 -DCRASHES=2"),
+    grow(
+        "growth and hang-up, two consumers",
+        "-DHANGUP=1 -DNC=2 -DM=1 -DLIVES=0",
+    ),
+    grow(
+        "growth and sleepers",
+        "-DSLEEP=1 -DNC=2 -DM=2 -DCRASHES=0 -DLIVES=0",
+    ),
+    grow_spsc("growth, one to one", "-DCRASHES=2"),
     grow_spsc(
         "the same, a second during the first",
-        "-DCRASHES=1 -DGROWS=2",
+        "-DCRASHES=1 -DGROWS=2 -DLIVES=1 -DM=3",
+    ),
+    grow_spsc(
+        "the same, newcomers",
+        "-DLATE=1 -DCRASHES=1 -DLIVES=1 -DM=2",
+    ),
+    grow_spsc(
+        "the same and close",
+        "-DCLOSE=1 -DM=2 -DCRASHES=1 -DLIVES=1",
     ),
     grow_spsc("the same and hang-up", "-DHANGUP=1"),
     window("stamps that wrap", ""),
@@ -132,7 +156,7 @@ const MODELS: [Case; 27] = [
 ];
 
 /// In the smallest model that shows it.
-const BUGS: [Case; 67] = [
+const BUGS: [Case; 85] = [
     mpmc(
         "nobody asks who lives (consumers)",
         "-DNP=1 -DNC=2 -DM=2 -DNO_LIVE_CHECK",
@@ -240,46 +264,81 @@ const BUGS: [Case; 67] = [
     ),
     grow("growth: the seal beside the tail", "-DSEAL_BESIDE"),
     grow("growth: sealed before it is recorded", "-DSEAL_FIRST"),
-    grow("growth: a record taken for a name", "-DSEAL_UNLINKED"),
     grow(
-        "growth without the lock",
-        "-DGROW_UNLOCKED -DGROWERS=2 -DM=1 -DLIVES=0",
+        "growth: flagged after it is sealed",
+        "-DCLOSE=1 -DM=2 -DFLAG_LAST",
+    ),
+    grow(
+        "growth without the recovery lock",
+        "-DGROW_UNLOCKED -DNP=2 -DNC=0 -DLATE=1 -DM=2 -DLIVES=0",
+    ),
+    grow(
+        "growth without its own lock",
+        "-DBUILD_UNLOCKED -DGROWERS=2 -DM=1",
+    ),
+    grow(
+        "a dead grower's work is left",
+        "-DHANGUP=1 -DM=1 -DNO_FINISH -DCRASHES=2 -DLIVES=0",
+    ),
+    grow("a close is left half done", "-DCLOSE=1 -DM=2 -DHALF_CLOSED"),
+    grow(
+        "close does not look at ENDING",
+        "-DCLOSE=1 -DM=2 -DBLIND_CLOSE",
+    ),
+    grow(
+        "growth does not look at CLOSED",
+        "-DCLOSE=1 -DM=2 -DBLIND_GROW",
+    ),
+    grow(
+        "Closed is said of a sealed stage",
+        "-DCLOSE=1 -DM=2 -DCLOSED_ANYWHERE",
     ),
     grow("consumers follow past a hole", "-DFOLLOW_EARLY"),
     grow("producers follow a record", "-DFOLLOW_UNSEALED"),
-    grow("a move without the lock", "-DMOVE_UNLOCKED"),
-    grow("gone with a message in a hand", "-DGONE_DRAINED"),
-    grow("gone before all have moved", "-DGONE_UNMOVED -DNP=2 -DM=2"),
-    grow("a seat that is taken further on", "-DOTHER_SEAT"),
+    grow("retired with a message in a hand", "-DRETIRE_HELD"),
+    grow("hands are looked at before head", "-DRETIRE_LOOKS_BACK"),
+    grow("the last slot is given back too", "-DGIVE_ALL_BACK"),
+    grow("recovery of a retired stage", "-DRECOVER_RETIRED"),
+    grow("nobody visits the older stage", "-DNO_VISIT -DNC=2 -DM=2"),
+    grow("a newcomer begins at the newest stage", "-DBEGIN_AT_NEWEST"),
+    grow("a seat that owes something further on", "-DOTHER_SEAT"),
     grow(
-        "a newcomer in a ring that is gone",
-        "-DSTALE_ENTRY -DNP=2 -DLATE=1 -DCRASHES=0 -DM=1",
+        "an orphan is adopted into the wrong entry",
+        "-DADOPT_HERE -DNC=2 -DM=2",
     ),
     grow(
-        "the old seat given back at the move",
-        "-DLEAVE_AT_MOVE -DNC=2 -DM=2",
-    ),
-    grow("nobody visits the old ring", "-DNO_VISIT -DNC=2 -DM=2"),
-    grow(
-        "growth and hang-up without the rolls",
+        "growth and hang-up without the roll",
         "-DHANGUP=1 -DM=1 -DNO_ROLL",
     ),
     grow(
-        "hang-up asks the newest ring",
-        "-DHANGUP=1 -DM=1 -DNEWEST_ONLY",
-    ),
-    grow(
-        "hang-up asks a ring that is gone",
-        "-DHANGUP=1 -DM=1 -DGONE_UNSEEN",
+        "hang-up asks its own stage",
+        "-DHANGUP=1 -DNC=2 -DM=1 -DLIVES=0 -DOWN_STAGE",
     ),
     grow(
         "growth and hang-up without the intents",
         "-DHANGUP=1 -DNC=2 -DM=1 -DLIVES=0 -DNO_INTENTS",
     ),
-    grow("the old ring goes: it occurs", "-DGONE_REACHED"),
     grow(
-        "orphans of the old ring: it occurs",
+        "the intents before the heads",
+        "-DHANGUP=1 -DNC=2 -DM=1 -DLIVES=0 -DINTENTS_FIRST",
+    ),
+    grow(
+        "the seal wakes nobody",
+        "-DSLEEP=1 -DNC=2 -DM=2 -DCRASHES=0 -DLIVES=0 -DNO_WAKE_SEAL",
+    ),
+    grow(
+        "who passes wakes nobody",
+        "-DSLEEP=1 -DNC=2 -DM=2 -DCRASHES=0 -DLIVES=0 -DNO_WAKE_PASS",
+    ),
+    grow("a stage is retired: it occurs", "-DRETIRE_REACHED"),
+    grow(
+        "orphans of an older stage: it occurs",
         "-DADOPTED_REACHED -DNC=2 -DM=2",
+    ),
+    grow("a seat is taken in place: it occurs", "-DIN_PLACE_REACHED"),
+    grow(
+        "Closed after growth: it occurs",
+        "-DCLOSE=1 -DM=2 -DCLOSED_REACHED",
     ),
     grow(
         "Disconnected after growth: it occurs",
@@ -287,41 +346,66 @@ const BUGS: [Case; 67] = [
     ),
     grow_spsc("MOVED over a message", "-DMARK_UNFREE"),
     grow_spsc("a successor past MOVED", "-DPAST_MARK"),
+    grow_spsc("a successor past MOVED, by the hint", "-DPAST_TOLD"),
     grow_spsc("MOVED released", "-DRELEASE_MARK"),
     grow_spsc("a consumer follows without MOVED", "-DFOLLOW_EARLY"),
-    grow_spsc("asked for before it has a name", "-DASK_UNLINKED"),
+    grow_spsc("asked for before it is recorded", "-DASK_FIRST"),
     grow_spsc(
-        "asked for without the lock",
-        "-DGROW_UNLOCKED -DGROWERS=2 -DM=1 -DCRASHES=0 -DLIVES=0",
+        "one to one, growth without its own lock",
+        "-DBUILD_UNLOCKED -DGROWERS=2 -DM=1 -DCRASHES=0",
     ),
     grow_spsc(
-        "gone before the producer has moved",
-        "-DGONE_UNMOVED -DLATE=1 -DCRASHES=1 -DLIVES=0",
+        "one to one, a close is left half done",
+        "-DCLOSE=1 -DM=2 -DCRASHES=1 -DLIVES=1 -DHALF_CLOSED",
     ),
     grow_spsc(
-        "a producer in a ring that is gone",
-        "-DSTALE_ENTRY -DLATE=1",
+        "one to one, close does not look at ENDING",
+        "-DCLOSE=1 -DM=2 -DCRASHES=0 -DBLIND_CLOSE",
     ),
     grow_spsc(
-        "one to one, hang-up without the rolls",
-        "-DHANGUP=1 -DNO_ROLL",
+        "one to one, growth does not look at CLOSED",
+        "-DCLOSE=1 -DM=2 -DCRASHES=0 -DBLIND_GROW",
     ),
     grow_spsc(
-        "one to one, hang-up asks the newest",
-        "-DHANGUP=1 -DNEWEST_ONLY",
+        "who reads both moves",
+        "-DCLOSE=1 -DM=2 -DCRASHES=0 -DENDING_WINS",
     ),
     grow_spsc(
-        "one to one, hang-up asks one that is gone",
-        "-DHANGUP=1 -DGONE_UNSEEN",
+        "CLOSED is read after the slot",
+        "-DCLOSE=1 -DM=2 -DCRASHES=0 -DLOOK_FIRST",
+    ),
+    grow_spsc("retired before MOVED", "-DRETIRE_EARLY"),
+    grow_spsc(
+        "retired without the lock",
+        "-DRETIRE_UNLOCKED -DLATE=1 -DCRASHES=1 -DLIVES=0 -DM=1",
+    ),
+    grow_spsc(
+        "the lock is given back before the place is found",
+        "-DWALK_UNLOCKED -DLATE=1 -DCRASHES=1 -DLIVES=0 -DM=1",
+    ),
+    grow_spsc(
+        "one look at the successor",
+        "-DONE_LOOK -DLATE=1 -DCRASHES=1 -DLIVES=0 -DM=1",
+    ),
+    grow_spsc(
+        "one to one, hang-up without the roll",
+        "-DHANGUP=1 -DNO_ROLL -DCRASHES=1 -DLIVES=1 -DM=2",
     ),
     grow_spsc(
         "one to one, hang-up without popping again",
-        "-DHANGUP=1 -DNO_REPOP",
+        "-DHANGUP=1 -DNO_REPOP -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
-    grow_spsc("one to one, the old ring goes: it occurs", "-DGONE_REACHED"),
     grow_spsc(
-        "one to one, Disconnected: it occurs",
-        "-DHANGUP=1 -DANSWER_REACHED",
+        "one to one, a stage is retired: it occurs",
+        "-DRETIRE_REACHED",
+    ),
+    grow_spsc(
+        "one to one, Closed after growth: it occurs",
+        "-DCLOSE=1 -DM=2 -DCRASHES=0 -DCLOSED_REACHED",
+    ),
+    grow_spsc(
+        "one to one, Disconnected after growth: it occurs",
+        "-DHANGUP=1 -DANSWER_REACHED -DCRASHES=1 -DLIVES=0 -DM=1",
     ),
     window(
         "producers: the window only before the slot",
