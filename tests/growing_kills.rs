@@ -46,7 +46,7 @@ fn a_recoverer_of_two_rings_may_be_killed_around_its_stores() {
 
 #[test]
 fn who_is_stopped_while_a_ring_grows_keeps_nobody_from_going_on() {
-    run(PAUSED, |drill| drill.pause(5));
+    run(PAUSED, |drill| drill.pause(3));
 }
 
 #[test]
