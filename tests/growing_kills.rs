@@ -9,8 +9,13 @@
 mod stepping;
 mod support;
 
-use stepping::growing::{GROWING, PAUSED, POPPING, PUSHING, RECOVERING};
+use stepping::growing::{
+    GROWING, MORE_GROWING, MORE_PAUSED, MORE_POPPING, MORE_PUSHING, PAUSED, POPPING, PUSHING,
+    RECOVERING,
+};
 use stepping::{Drill, Pinned, Points, is_allowed};
+
+const ALL: usize = usize::MAX;
 
 fn run(drills: &[Drill], each: impl Fn(&Drill)) {
     if !is_allowed() {
@@ -53,18 +58,21 @@ fn who_is_stopped_while_a_ring_grows_keeps_nobody_from_going_on() {
 #[ignore = "takes minutes"]
 fn who_is_killed_anywhere_in_grow_leaves_a_ring_that_can_be_used() {
     kill(GROWING, Points::All);
+    kill(MORE_GROWING, Points::All);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_producer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it() {
     kill(PUSHING, Points::All);
+    kill(MORE_PUSHING, Points::All);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_consumer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it() {
     kill(POPPING, Points::All);
+    kill(MORE_POPPING, Points::All);
 }
 
 #[test]
@@ -76,5 +84,6 @@ fn a_recoverer_of_two_rings_may_be_killed_anywhere() {
 #[test]
 #[ignore = "takes minutes"]
 fn who_is_stopped_anywhere_while_a_ring_grows_keeps_nobody_from_going_on() {
-    run(PAUSED, |drill| drill.pause(usize::MAX));
+    run(PAUSED, |drill| drill.pause(ALL));
+    run(MORE_PAUSED, |drill| drill.pause(ALL));
 }

@@ -7,6 +7,7 @@ pub(crate) mod crowd;
 mod deeds;
 mod doomed;
 pub(crate) mod growing;
+mod growth;
 mod memory;
 mod mpmc;
 mod path;
