@@ -154,6 +154,46 @@ fn who_comes_and_goes_forks_and_executes_loses_nothing() {
     }
 }
 
+/// The ring grows and shrinks meanwhile, and those who do that are killed too.
+fn growing(round: &Round) -> Round {
+    Round {
+        grows: true,
+        ..*round
+    }
+}
+
+#[test]
+fn a_ring_that_grows_in_a_storm_loses_nothing() {
+    for index in [0, 3] {
+        let round = growing(&rounds()[index]);
+        let report = rage(&round, 150, Duration::ZERO);
+        println!("{}\n{report}", round.label);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_ring_that_grows_in_a_long_storm_loses_nothing() {
+    const KILLS: u64 = 5_000;
+    let mut whole = Report::default();
+    for seed in 7.. {
+        for round in &rounds() {
+            let round = Round {
+                seed,
+                is_restless: seed % 2 == 0,
+                ..growing(round)
+            };
+            let report = rage(&round, kills_of(&round), Duration::ZERO);
+            println!("{}\n{report}", round.label);
+            whole.add(&report);
+        }
+        if whole.kills >= KILLS {
+            break;
+        }
+    }
+    println!("all\n{whole}");
+}
+
 #[test]
 #[ignore = "takes minutes"]
 fn a_long_storm_loses_nothing() {

@@ -5,6 +5,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
 use std::mem;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::AtomicU64;
@@ -12,6 +13,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 /// The length that marks a slot which was given up by a dead producer.
 const TOMBSTONE: u32 = u32::MAX;
+/// Where a ring says where the next one lies.
+const SUCCESSOR: u64 = 0x328;
 
 /// What the word of a slot says with regard to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub(crate) struct Intent {
 
 /// A ring's bytes.
 pub(crate) struct Memory {
+    file: File,
     words: NonNull<AtomicU64>,
     len: usize,
     stride: usize,
@@ -49,6 +53,7 @@ impl Memory {
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe { mmap(None, size, access, flags, &file, 0) }.unwrap();
         let mut memory = Self {
+            file,
             words: base.cast(),
             len: size.get() / 8,
             stride: 0,
@@ -112,23 +117,35 @@ impl Memory {
         })
     }
 
-    /// Copies all that can change, and tells whether it had changed since the last time.
-    pub(crate) fn note(&self, copy: &mut Vec<u64>) -> bool {
-        let entries = 0x400..0x400 + 128 * self.participants;
-        let slots = self.slots..self.slots + self.capacity as usize * self.stride;
-        let parts = [0x80..0x300, entries, slots];
-        let words = parts
-            .into_iter()
-            .flat_map(|part| &self.words()[part.start / 8..part.end / 8]);
-        let mut changed = false;
-        for (index, now) in words.enumerate() {
-            let now = now.load(SeqCst);
-            match copy.get_mut(index) {
-                Some(old) => changed |= mem::replace(old, now) != now,
-                None => copy.push(now),
+    /// Copies all of the object, however long it has become, and tells whether it had changed since the last time.
+    pub(crate) fn note(&self, copy: &mut Vec<u8>) -> bool {
+        let mut now = vec![0; self.file.metadata().unwrap().len() as usize];
+        self.file.read_exact_at(&mut now, 0).unwrap();
+        mem::replace(copy, now) != *copy
+    }
+
+    /// Where the rings lie that follow each other in the object.
+    pub(crate) fn stages(&self) -> Vec<u64> {
+        let mut stages = vec![0];
+        loop {
+            let mut word = [0; 8];
+            let at = stages.last().unwrap() + SUCCESSOR;
+            self.file.read_exact_at(&mut word, at).unwrap();
+            match u64::from_le_bytes(word) {
+                0 => return stages,
+                next => stages.push(next),
             }
         }
-        changed
+    }
+
+    /// Where the oldest rings lie that are not retired, and whose memory was not given back.
+    pub(crate) fn oldest_and_kept(&self) -> (u64, u64) {
+        (self.word(0x2b8), self.word(0x2c0))
+    }
+
+    /// Who said last that it recovers, and that it makes the ring grow.
+    pub(crate) fn recoverer_and_grower(&self) -> (u32, u32) {
+        (self.half(0x290), self.half(0x294))
     }
 }
 

@@ -1,9 +1,13 @@
 //! Killing a child after each instruction of an operation, and settling accounts after each.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 mod account;
 pub(crate) mod crowd;
 mod deeds;
 mod doomed;
+pub(crate) mod growing;
+mod growth;
 mod memory;
 mod mpmc;
 mod path;
@@ -20,6 +24,7 @@ use self::memory::{Memory, Slot};
 use self::mpmc::PRODUCERS;
 use self::path::{Path, Point, begin};
 use std::panic::{self, AssertUnwindSafe};
+use std::process;
 use std::time::{Duration, Instant};
 
 /// One operation, what stands before it, and what has to be true whenever it is killed.
@@ -40,6 +45,9 @@ pub(crate) trait Scene {
 
     /// Wakes the child.
     fn wake(&mut self) {}
+
+    /// What the others can do while the child is stopped in the operation.
+    fn meet(&mut self, _stopped: u32) {}
 
     /// The ring's bytes.
     fn memory(&self) -> &Memory;
@@ -147,6 +155,35 @@ impl Drill {
             tally.holes,
             tally.orphans,
             slowest.as_millis(),
+            start.elapsed().as_millis()
+        );
+    }
+
+    /// Stops the operation at up to `most` points that are spread over it, one after the other, and lets it go on.
+    pub(crate) fn pause(&self, most: usize) {
+        let start = Instant::now();
+        let mut scene = (self.set_up)();
+        let (path, death) = Path::of(scene.as_mut(), &mut |_, _| {});
+        self.settle(scene.as_mut(), death, Point::After(path.len()), 0, &path);
+        let points: Vec<_> = path.around_stores().into_iter().collect();
+        let stride = points.len().div_ceil(most);
+        // Another part of them each time.
+        let first = process::id() as usize % stride;
+        let chosen = points.into_iter().skip(first).step_by(stride);
+        let mut pauses = 0;
+        for (means, steps) in chosen.enumerate() {
+            let tracee = begin(scene.as_mut());
+            path.pause(tracee, scene.as_mut(), steps);
+            let death = Death {
+                has_returned: true,
+                is_astray: false,
+            };
+            self.settle(scene.as_mut(), death, Point::After(steps), means, &path);
+            pauses += 1;
+        }
+        println!(
+            "{:44}{pauses:7} pauses{:7} ms in all",
+            self.name,
             start.elapsed().as_millis()
         );
     }

@@ -83,6 +83,30 @@ impl Path {
     /// Runs a child along the path, and kills it at a point of it.
     pub(super) fn kill(&self, mut tracee: Tracee, scene: &mut dyn Scene, point: Point) -> Death {
         let (Point::After(steps) | Point::Asleep(steps)) = point;
+        let mut moved = self.lead(&mut tracee, scene, steps);
+        if matches!(point, Point::Asleep(_)) && moved == Moved::Stands {
+            moved = tracee.step_into_sleep();
+        }
+        let at = (moved == Moved::Stands).then(|| tracee.at());
+        let end = self.instructions[self.len()];
+        let death = Death {
+            // A mark is passed by running into it.
+            has_returned: moved == Moved::Ended || at == Some(end) || at == Some(end + 1),
+            is_astray: at.is_some_and(|at| at != self.instructions[steps]),
+        };
+        tracee.kill();
+        death
+    }
+
+    /// Runs a child along the path, has it stand at a point while the others go on, and lets it go on to its end.
+    pub(super) fn pause(&self, mut tracee: Tracee, scene: &mut dyn Scene, steps: usize) {
+        self.lead(&mut tracee, scene, steps);
+        scene.meet(tracee.pid());
+        tracee.finish();
+    }
+
+    /// Runs a child along the path, as far as it goes so.
+    fn lead(&self, tracee: &mut Tracee, scene: &mut dyn Scene, steps: usize) -> Moved {
         /// Instructions that are stepped sooner than run over.
         const FEW: usize = 4;
         let mut moved = Moved::Stands;
@@ -105,18 +129,7 @@ impl Path {
             };
             done = next;
         }
-        if matches!(point, Point::Asleep(_)) && moved == Moved::Stands {
-            moved = tracee.step_into_sleep();
-        }
-        let at = (moved == Moved::Stands).then(|| tracee.at());
-        let end = self.instructions[self.len()];
-        let death = Death {
-            // A mark is passed by running into it.
-            has_returned: moved == Moved::Ended || at == Some(end) || at == Some(end + 1),
-            is_astray: at.is_some_and(|at| at != self.instructions[steps]),
-        };
-        tracee.kill();
-        death
+        moved
     }
 
     /// The furthest instruction, from one on and up to another, that is met there for the first
@@ -124,6 +137,11 @@ impl Path {
     fn leap(&self, from: usize, to: usize) -> usize {
         let is_new = |&at: &usize| self.before[at].is_none_or(|before| before < from);
         (from + 1..=to).rev().find(is_new).unwrap_or(from + 1)
+    }
+
+    /// Just before each store, and just after.
+    pub(super) fn around_stores(&self) -> BTreeSet<usize> {
+        self.changes.iter().flat_map(|&at| [at - 1, at]).collect()
     }
 
     /// Where to kill, and with which means.
@@ -149,8 +167,7 @@ impl Path {
             Points::Some => {
                 /// Beside the stores.
                 const OTHERS: usize = 12;
-                let around = self.changes.iter().flat_map(|&at| [at - 1, at]);
-                let mut chosen: BTreeSet<_> = around.collect();
+                let mut chosen = self.around_stores();
                 let mut dice = Dice::new(u64::from(std::process::id()));
                 chosen.extend((0..OTHERS).map(|_| dice.below(self.len() as u64 + 1) as usize));
                 let after = chosen.into_iter().map(Point::After);

@@ -142,6 +142,14 @@ impl Tracee {
         moved
     }
 
+    /// Lets it run past its marks to its end, which must be a good one.
+    pub(crate) fn finish(mut self) {
+        while !self.is_reaped {
+            ptrace::cont(self.pid, None).unwrap();
+            self.watch(None);
+        }
+    }
+
     fn watch(&mut self, asleep: Option<Asleep<'_>>) -> Moved {
         let how = asleep.is_some().then_some(WaitPidFlag::WNOHANG);
         match (self.look(how), asleep) {

@@ -5,6 +5,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{F_UNLCK, F_WRLCK, SEEK_SET, flock};
 use std::fmt::Write;
 use std::fs::{File, OpenOptions};
+use std::iter;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -13,6 +14,7 @@ use std::thread;
 const ENTRIES: u64 = 0x400;
 const ENTRY: u64 = 128;
 const ACTIVE: u32 = 1;
+const SEALED: u64 = 1 << 63;
 
 impl Entry {
     /// The positions that it says it claims.
@@ -73,12 +75,16 @@ impl Bytes {
         let at = ENTRIES + u64::from(seat) * ENTRY;
         self.file.read_exact_at(&mut bytes, at).unwrap();
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        // It stands in one ring at most.
+        let stages = self.stages(self.long(0x2b8)).into_iter();
+        let mut intents = stages.map(|stage| (self.long(stage + at + 0x20), stage + at + 0x28));
+        let (intent, count_at) = intents.find(|said| said.0 != 0).unwrap_or((0, at + 0x28));
         Entry {
             tenancy: word(0),
             role: word(4),
             pid: word(8),
-            intent: u64::from_le_bytes(bytes[0x20..0x28].try_into().unwrap()),
-            count: word(0x28),
+            intent,
+            count: self.word(count_at),
         }
     }
 
@@ -122,8 +128,18 @@ impl Bytes {
         taken.then(|| RecoveryLock(file))
     }
 
-    pub(crate) fn tail_and_head(&self) -> (u64, u64) {
-        (self.long(0x80), self.long(0x100))
+    /// Of each ring of the object.
+    pub(crate) fn tails_and_heads(&self) -> Vec<(u64, u64)> {
+        let stages = self.stages(0).into_iter();
+        stages
+            .map(|at| (self.long(at + 0x80) & !SEALED, self.long(at + 0x100)))
+            .collect()
+    }
+
+    /// Where the rings lie that follow each other, from one on.
+    fn stages(&self, first: u64) -> Vec<u64> {
+        let next = |at: &u64| Some(self.long(at + 0x328)).filter(|&next| next != 0);
+        iter::successors(Some(first), next).collect()
     }
 
     fn is_locked(&self, at: u64) -> bool {
@@ -135,14 +151,16 @@ impl Bytes {
     /// All that there is to see of a ring that is stuck.
     pub(crate) fn dump(&self) -> String {
         let mut text = String::new();
-        let (tail, head) = self.tail_and_head();
+        let indices = self.tails_and_heads();
+        let (tail, head) = indices[0];
         let events = (self.word(0x180), self.word(0x200));
         let status: Vec<u32> = (0..14).map(|index| self.word(0x280 + 4 * index)).collect();
         let recovering = self.is_locked(ENTRIES - 1);
         let _ = writeln!(
             text,
-            "tail {tail}, head {head}, event words {events:#x?}, status {status:x?}, \
-             recovery lock taken: {recovering}"
+            "oldest {:#x}, tails and heads {indices:?}, event words {events:#x?}, status {status:x?}, \
+             recovery lock taken: {recovering}",
+            self.long(0x2b8)
         );
         for (seat, entry) in self.entries().enumerate() {
             let locked = self.is_locked(ENTRIES + seat as u64);

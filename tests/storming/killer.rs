@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::crew::Member;
 use super::log::{Fate, Log, Orders};
 use super::verdict::Report;
-use super::{Round, verdict};
+use super::{Round, growers, verdict};
 use crate::support::{Dice, Forked, fork_child, state_of, until};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Of each role.
 const CREW: usize = 4;
+/// One is at it, the other waits for it.
+const GROWERS: usize = 2;
 /// Between two kills.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(5);
@@ -31,6 +33,7 @@ const STUCK: Duration = Duration::from_secs(20);
 pub(super) enum Part {
     Producer,
     Consumer,
+    Grower,
 }
 
 /// A process and the life that it lives.
@@ -87,6 +90,12 @@ impl<const N: usize> Storm<'_, N> {
                 storm.places.push(place);
             }
         }
+        if round.grows {
+            for _ in 0..GROWERS {
+                let place = storm.bear(Part::Grower);
+                storm.places.push(place);
+            }
+        }
         let start = Instant::now();
         storm.watch(least);
         while storm.report.kills < kills {
@@ -96,7 +105,8 @@ impl<const N: usize> Storm<'_, N> {
             if stop == 0 {
                 storm.stop_one();
             }
-            if stop == 1 && storm.kill_a_rival() {
+            // Rivals are looked for in the first ring.
+            if stop == 1 && !round.grows && storm.kill_a_rival() {
                 continue;
             }
             let victim = storm.dice.below(storm.places.len() as u64) as usize;
@@ -121,6 +131,7 @@ impl<const N: usize> Storm<'_, N> {
         let child = fork_child(|| match part {
             Part::Producer => member.push_until_told::<N>(),
             Part::Consumer => member.take_until_told::<N>(),
+            Part::Grower => member.grow_until_told::<N>(),
         });
         Place {
             part,
@@ -221,13 +232,20 @@ impl<const N: usize> Storm<'_, N> {
         if turn == 0 {
             return;
         }
-        let before = life.progress();
-        let patience = Instant::now() + SHORTEST;
-        while life.progress() == before && Instant::now() < patience {
-            std::hint::spin_loop();
+        let (before, is_grower) = (life.progress(), self.places[victim].part == Part::Grower);
+        let (patience, rest) = match is_grower {
+            true => (growers::PAUSE, growers::GROWTH),
+            false => (SHORTEST, REST),
+        };
+        let end = Instant::now() + patience;
+        while life.progress() == before && Instant::now() < end {
+            match is_grower {
+                true => thread::sleep(Duration::from_micros(50)),
+                false => std::hint::spin_loop(),
+            }
         }
-        if turn == 1 {
-            self.dice.spin(REST);
+        if turn == 1 || is_grower {
+            self.dice.spin(rest);
         }
     }
 
@@ -275,7 +293,8 @@ impl<const N: usize> Storm<'_, N> {
         ] {
             self.log.order(orders);
             let start = Instant::now();
-            while self.places.iter().any(|place| place.part == part) {
+            let is_awaited = |place: &Place| place.part == part || place.part == Part::Grower;
+            while self.places.iter().any(is_awaited) {
                 let mut index = 0;
                 while let Some(place) = self.places.get_mut(index) {
                     if place.stopped_until.is_some() {
@@ -298,8 +317,9 @@ impl<const N: usize> Storm<'_, N> {
         self.drain();
         let recovery = ring.recover().unwrap();
         assert_eq!((recovery.undecided, recovery.waiting), (0, 0));
-        let (tail, head) = self.bytes.tail_and_head();
-        assert_eq!(tail, head, "it was drained");
+        for (tail, head) in self.bytes.tails_and_heads() {
+            assert_eq!(tail, head, "it was drained");
+        }
         assert!(self.bytes.entries().all(|entry| entry.claim().is_none()));
         self.report.counters = ring.counters();
         slipring::unlink(self.name).unwrap();

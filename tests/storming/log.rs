@@ -120,6 +120,8 @@ pub(crate) enum Deed {
     Forked,
     Refused,
     Executed,
+    /// Had the ring grow.
+    Grew,
 }
 
 /// Until when the participants go on.

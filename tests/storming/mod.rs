@@ -2,6 +2,7 @@
 
 mod bytes;
 mod crew;
+mod growers;
 mod killer;
 mod log;
 mod restless;
@@ -42,6 +43,8 @@ pub(crate) struct Round {
     pub(crate) stops: bool,
     /// Whether participants leave and come back, fork, and execute other programs.
     pub(crate) is_restless: bool,
+    /// Whether the ring grows and shrinks all the time.
+    pub(crate) grows: bool,
 }
 
 pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
@@ -63,6 +66,7 @@ impl Round {
         first_position: 0,
         stops: false,
         is_restless: false,
+        grows: false,
     };
 
     pub(crate) fn options(&self) -> Options {

@@ -19,6 +19,8 @@ pub(crate) struct Report {
     pub(crate) returns: u64,
     pub(crate) forks: u64,
     pub(crate) executions: u64,
+    /// Times that the ring was made to grow.
+    pub(crate) growths: u64,
     /// Forked children that were not refused, as they must be.
     pub(crate) strayed: u64,
     /// Kills of who had an intent standing, as far as was seen.
@@ -61,6 +63,7 @@ struct Taken {
 pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report) {
     report.returns = log.counted(Deed::Returned);
     report.executions = log.counted(Deed::Executed);
+    report.growths = log.counted(Deed::Grew);
     settle_children(log, report);
     let notes = log.notes(lives);
     let mut taken: Vec<Vec<Taken>> = (0..lives)
@@ -166,6 +169,7 @@ impl Report {
             (&mut self.returns, other.returns),
             (&mut self.forks, other.forks),
             (&mut self.executions, other.executions),
+            (&mut self.growths, other.growths),
             (&mut self.strayed, other.strayed),
             (&mut self.mid_operation, other.mid_operation),
             (&mut self.samples, other.samples),
@@ -197,6 +201,7 @@ impl Report {
     pub(crate) fn check(&self, round: &Round) {
         assert!(self.messages > self.kills, "{self}");
         assert_eq!(self.strayed, 0, "{self}");
+        assert_eq!(self.growths > 0, round.grows, "{self}");
         assert_eq!(self.lost, 0, "{self}");
         assert_eq!(self.duplicated, 0, "{self}");
         assert_eq!(self.torn, 0, "{self}");
@@ -222,8 +227,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  {} came back, {} forked, {} executed another program",
-            self.returns, self.forks, self.executions
+            "  {} came back, {} forked, {} executed another program; it grew {} times",
+            self.returns, self.forks, self.executions, self.growths
         )?;
         writeln!(
             f,

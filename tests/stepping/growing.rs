@@ -1,0 +1,103 @@
+//! What makes a ring grow, and what brings its ends from one ring to the next.
+
+use super::Drill;
+use super::growth::Growth;
+use super::ways::Way;
+use slipring::{Mpmc, Spsc};
+
+/// What the child does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Grow,
+    /// As the second one, before anybody has come to the end of the first ring.
+    GrowAgain,
+    /// Beginning in the old ring.
+    Push(Way),
+    Pop(Way),
+    /// Recovers what was left in the old ring.
+    Recover,
+    /// Adopts it from the new one.
+    Adopt,
+}
+
+macro_rules! drills {
+    ($visible:vis $name:ident: $($kind:ident $label:literal $deed:expr;)*) => {
+        $visible const $name: &[Drill] = &[$(Drill {
+            name: concat!(stringify!($kind), " ", $label),
+            set_up: || Box::new(Growth::<$kind>::new($deed)),
+        }),*];
+    };
+}
+
+drills! { pub(crate) GROWING:
+    Spsc "grow" Deed::Grow;
+    Mpmc "grow" Deed::Grow;
+}
+
+drills! { pub(crate) PUSHING:
+    Spsc "try_push into the next ring" Deed::Push(Way::One);
+    Mpmc "try_push_slice into the next ring" Deed::Push(Way::Batch);
+    Spsc "push that sleeps while it grows" Deed::Push(Way::Blocked);
+}
+
+drills! { pub(crate) POPPING:
+    Spsc "try_pop from the next ring" Deed::Pop(Way::One);
+    Mpmc "try_pop_slice from the next ring" Deed::Pop(Way::Batch);
+    Mpmc "pop that sleeps while it grows" Deed::Pop(Way::Blocked);
+}
+
+drills! { pub(crate) RECOVERING:
+    Mpmc "recover two rings" Deed::Recover;
+    Mpmc "try_pop adopts from the old ring" Deed::Adopt;
+}
+
+// Long ones that do little which no other does: for the whole enumeration.
+
+drills! { pub(crate) MORE_GROWING:
+    Spsc "grow again" Deed::GrowAgain;
+    Mpmc "grow again" Deed::GrowAgain;
+}
+
+drills! { pub(crate) MORE_PUSHING:
+    Mpmc "try_push into the next ring" Deed::Push(Way::One);
+    Spsc "try_push_slice into the next ring" Deed::Push(Way::Batch);
+    Spsc "claim, commit in the next ring" Deed::Push(Way::InPlace);
+    Mpmc "claim, commit in the next ring" Deed::Push(Way::InPlace);
+    Spsc "claim, dropped in the next ring" Deed::Push(Way::Dropped);
+    Mpmc "claim, dropped in the next ring" Deed::Push(Way::Dropped);
+    Mpmc "push that sleeps while it grows" Deed::Push(Way::Blocked);
+    Spsc "drop of a producer of the old ring" Deed::Push(Way::Detach);
+    Mpmc "drop of a producer of the old ring" Deed::Push(Way::Detach);
+    Spsc "producer() of two rings" Deed::Push(Way::Attach);
+    Mpmc "producer() of two rings" Deed::Push(Way::Attach);
+}
+
+drills! { pub(crate) MORE_POPPING:
+    Mpmc "try_pop from the next ring" Deed::Pop(Way::One);
+    Spsc "try_pop_slice from the next ring" Deed::Pop(Way::Batch);
+    Spsc "read, dropped in the next ring" Deed::Pop(Way::InPlace);
+    Mpmc "read, dropped in the next ring" Deed::Pop(Way::InPlace);
+    Spsc "read, put back in the next ring" Deed::Pop(Way::Dropped);
+    Mpmc "read, put back in the next ring" Deed::Pop(Way::Dropped);
+    Spsc "pop that sleeps while it grows" Deed::Pop(Way::Blocked);
+    Spsc "drop of a consumer of the old ring" Deed::Pop(Way::Detach);
+    Mpmc "drop of a consumer of the old ring" Deed::Pop(Way::Detach);
+    Spsc "consumer() of two rings" Deed::Pop(Way::Attach);
+    Mpmc "consumer() of two rings" Deed::Pop(Way::Attach);
+}
+
+// Those whose child goes on, when it was stopped, whatever it finds then.
+
+drills! { pub(crate) PAUSED:
+    Spsc "grow" Deed::Grow;
+    Mpmc "grow" Deed::Grow;
+    Mpmc "try_push_slice into the next ring" Deed::Push(Way::Batch);
+    Mpmc "read, dropped in the next ring" Deed::Pop(Way::InPlace);
+}
+
+drills! { pub(crate) MORE_PAUSED:
+    Mpmc "grow again" Deed::GrowAgain;
+    Spsc "try_push_slice into the next ring" Deed::Push(Way::Batch);
+    Spsc "read, dropped in the next ring" Deed::Pop(Way::InPlace);
+    Mpmc "drop of a consumer of the old ring" Deed::Pop(Way::Detach);
+}
