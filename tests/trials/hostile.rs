@@ -7,7 +7,7 @@ use crate::kinds::is_mpmc;
 use crate::naming::Name;
 use crate::tampering::{CAPACITY, SEATS, SLOTS, intent, options, slot, word};
 use core::time::Duration;
-use slipring::error::{PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
+use slipring::error::{ObserveError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
 use slipring::{Consumer, Mpmc, Observer, Producer, Protocol, Ring, Spsc, WaitStrategy};
 use std::borrow::Borrow;
 use std::cell::Cell;
