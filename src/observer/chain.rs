@@ -165,11 +165,18 @@ impl Observer {
 
     /// Goes on to the oldest ring that is not retired, and counts what was in those before.
     fn pass_retired(&self, known: &mut Known, oldest: u64) -> Result<(), ObserveError> {
-        while known.oldest.offset != oldest {
-            let link = known.oldest;
+        let (mut link, mut wakes) = match oldest < known.oldest.offset {
+            // What led beyond it was forged, or this is.
+            true => {
+                let first = Known::new(self.geometry);
+                (first.oldest, first.wakes)
+            }
+            false => (known.oldest, known.wakes),
+        };
+        while link.offset != oldest {
             let picture = self.picture_of(&link, false)?;
             let next = self.successor(&link, &picture)?.ok_or(Corrupt)?;
-            if link.offset > oldest {
+            if next > oldest {
                 return Err(Corrupt.into());
             }
             let end = match link.geometry.kind {
@@ -179,12 +186,14 @@ impl Observer {
             };
             let base = link.among_all(end);
             for role in [Role::Producer, Role::Consumer] {
-                let (_, wakes) = picture.event(role);
-                let all = &mut known.wakes[role as usize];
-                *all = all.wrapping_add(wakes);
+                let (_, more) = picture.event(role);
+                let all = &mut wakes[role as usize];
+                *all = all.wrapping_add(more);
             }
-            known.oldest = Link::new(self.geometry_at(known, next)?, next, base);
+            link = Link::new(self.geometry_at(known, next)?, next, base);
         }
+        // Only what has led there is remembered.
+        (known.oldest, known.wakes) = (link, wakes);
         Ok(())
     }
 
