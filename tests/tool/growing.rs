@@ -37,7 +37,7 @@ fn grows<P: Protocol>(older: &str) {
     for (field, line) in [
         ("growing", "growing 4 → 1024, 3 left in the old one"),
         ("positions", "positions head 0, tail 5"),
-        ("depth", "depth 5 of 1024 (0 %)"),
+        ("depth", "depth 5; 2 of 1024 (0 %) in the new one"),
     ] {
         assert_eq!(line_of(&shown, field).unwrap().join(" "), line);
     }

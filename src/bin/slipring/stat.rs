@@ -86,9 +86,18 @@ fn messages(snapshot: &Snapshot) -> String {
 }
 
 fn depth(snapshot: &Snapshot) -> String {
-    let (depth, capacity) = (snapshot.len(), snapshot.capacity);
-    let percent = 100.0 * depth as f64 / capacity as f64;
-    format!("{depth} of {capacity} ({percent:.0} %)")
+    let of = |depth: u64, capacity: u64| {
+        let percent = 100.0 * depth as f64 / capacity as f64;
+        format!("{depth} of {capacity} ({percent:.0} %)")
+    };
+    let depth = snapshot.len();
+    match &*snapshot.stages {
+        [_, .., newest] => format!(
+            "{depth}; {} in the new one",
+            of(newest.len(), newest.capacity)
+        ),
+        _ => of(depth, snapshot.capacity),
+    }
 }
 
 fn recovered(snapshot: &Snapshot) -> String {
