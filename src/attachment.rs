@@ -15,8 +15,8 @@ pub(crate) use self::end::{End, Patience};
 use self::chain::Chain;
 use self::plan::{admit, compare, plan};
 use crate::error::{
-    CreateError, Forked, Lost, OpenError, OpenOrCreateError, RecoverError, Recovering, StatError,
-    SyncError,
+    CreateError, Forked, GrowError, Lost, OpenError, OpenOrCreateError, RecoverError, Recovering,
+    StatError, SyncError,
 };
 use crate::layout::{Geometry, View, nanos};
 use crate::message::Message;
@@ -372,6 +372,25 @@ impl Attachment {
 /// See [`RecoverError`].
 pub fn recover(name: &str) -> Result<Recovery, RecoverError> {
     Attachment::open_any(name)?.recover()
+}
+
+/// Makes a ring of any kind and with any messages [grow](crate::Ring::grow), by its name: for tools, which need not
+/// know what is in it.
+///
+/// ```
+/// # let name = &format!("/slipring-doc-grow-any-{}", std::process::id());
+/// # let ring = slipring::mpmc::Ring::<[u8]>::create(name, 4, 100)?;
+/// slipring::grow(name, 1000)?;
+/// # slipring::unlink(name)?;
+/// assert_eq!(ring.capacity(), 1024);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// See [`GrowError`]. The ring is as it was then.
+pub fn grow(name: &str, capacity: usize) -> Result<(), GrowError> {
+    Attachment::open_any(name)?.grow(capacity)
 }
 
 /// How long to wait for others, with regard to a liveness interval.

@@ -101,10 +101,10 @@ pub use self::sync::steps;
 pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
-    attachment::{Stat, Vacancy, recover},
+    attachment::{Stat, Vacancy, grow, recover},
     handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
     message::Message,
-    observer::{Observer, Occupancy, Peek, Seat, Snapshot, Waiting},
+    observer::{Observer, Occupancy, Peek, Seat, Snapshot, Stage, Waiting},
     options::{Options, WaitStrategy},
     recovery::{Counters, Recovery},
     region::{Backing, unlink},

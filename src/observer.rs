@@ -1,18 +1,22 @@
 //! Looking at a ring without taking part in it.
 
+mod chain;
 mod snapshot;
 
-pub use self::snapshot::{Occupancy, Seat, Snapshot, Waiting};
+pub use self::snapshot::{Occupancy, Seat, Snapshot, Stage, Waiting};
 
+use self::chain::{Known, Link};
 use crate::error::{Forked, ObserveError, OpenError};
 use crate::layout::{Geometry, Picture};
 use crate::region::{Access, Found, Place, Residence};
-use crate::ring::slot::{Stamp, TOMBSTONE};
+use crate::ring::slot::{MOVED, Stamp, TOMBSTONE};
 use crate::seat;
+use crate::stage::MAX_LIVE;
 use crate::sync::{Acquire, fence};
 use crate::sys::fork::Generation;
 use crate::terms::Role;
 use core::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A ring that is looked at, whatever its kind and its messages, by somebody who takes no part in it.
 ///
@@ -20,6 +24,9 @@ use core::time::Duration;
 /// whether it is there. It needs permission to read, not to write. What it tells is a copy of what stood
 /// in the ring; nothing of it is believed any further than it can be checked, so it is safe to look at
 /// any ring, also one that is broken or being cut short.
+///
+/// Of a ring that [has grown](crate::Ring::grow) it tells what is in all the rings that follow each other. Positions
+/// count on from one to the next, so that they are those of the messages since the ring was made.
 ///
 /// ```
 /// use slipring::{Observer, Occupancy, Role, spsc};
@@ -41,8 +48,10 @@ use core::time::Duration;
 #[derive(Debug)]
 pub struct Observer {
     found: Found,
+    /// Of the first ring.
     geometry: Geometry,
     opened_in: Generation,
+    known: Mutex<Known>,
 }
 
 /// What an [`Observer`] finds at a position.
@@ -73,6 +82,7 @@ impl Observer {
             found,
             geometry,
             opened_in: Generation::current(),
+            known: Mutex::new(Known::new(geometry)),
         })
     }
 
@@ -93,8 +103,17 @@ impl Observer {
         let before = self.picture()?;
         let held = self.held_seats();
         let after = self.picture()?;
-        let seats = snapshot::seats(&self.geometry, &before, &held, &after);
-        Ok(Snapshot::new(&self.geometry, &properties, &after, seats))
+        let mut known = self.known();
+        let rings = self.walk(&mut known, true)?;
+        let seats = snapshot::seats(&self.geometry, &before, &held, &after, &rings);
+        Ok(Snapshot::new(
+            &self.geometry,
+            &properties,
+            &after,
+            &known,
+            &rings,
+            seats,
+        ))
     }
 
     /// The next positions to be popped from and to be pushed to, [`head`](Snapshot::head) and
@@ -107,14 +126,19 @@ impl Observer {
         if self.opened_in.is_past() {
             return Err(Forked.into());
         }
-        // The head first: then it is not ahead of the tail.
-        let [head, tail] = [Picture::HEAD_AT, Picture::TAIL_AT].map(|at| self.word(at));
-        Ok((head?, tail?))
+        let rings = self.walk(&mut self.known(), false)?;
+        Ok(chain::ends(&rings))
     }
 
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // What a panic has left is as good as what anybody else has.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first ring's header, and its entries, which are the ones that say who has a seat.
     fn picture(&self) -> Result<Picture, ObserveError> {
         let mut picture = Picture::blank(&self.geometry);
-        self.fill(0, picture.bytes_mut())?;
+        self.fill(0, picture.bytes_mut(), self.geometry.total_len())?;
         Ok(picture)
     }
 
@@ -137,7 +161,8 @@ impl Observer {
     /// answer is [`Message`](Peek::Message), `message` holds nothing of use.
     ///
     /// Positions count from [`first_position`](Snapshot::first_position) on; those from
-    /// [`head`](Snapshot::head) to [`tail`](Snapshot::tail) are in the ring.
+    /// [`head`](Snapshot::head) to [`tail`](Snapshot::tail) are in the ring. Of a ring that has grown the next ring is
+    /// looked at from where the last one has ended.
     ///
     /// # Errors
     ///
@@ -146,7 +171,42 @@ impl Observer {
         if self.opened_in.is_past() {
             return Err(Forked.into());
         }
-        let before = self.stamp(position)?;
+        let Some(mut link) = self.known().find(position) else {
+            return Ok(Peek::Gone);
+        };
+        for _ in 0..MAX_LIVE {
+            let peeked = self.peek_in(&link, link.own(position), message)?;
+            // Where the memory was given back there are zeroes, which may look like anything but bytes of a message.
+            let may_be_blank = peeked != Peek::Message || message.is_empty();
+            let is_followed = link.is_followed
+                || may_be_blank && self.word(link.offset + Picture::SUCCESSOR_AT)? != 0;
+            if !is_followed {
+                return Ok(peeked);
+            }
+            let mut known = self.known();
+            self.walk(&mut known, false)?;
+            match known.find(position) {
+                Some(now) if now.offset == link.offset => return Ok(peeked),
+                Some(next) => link = next,
+                None => return Ok(Peek::Gone),
+            }
+        }
+        Ok(Peek::NotYet)
+    }
+
+    /// What is at a position of one of the rings, as it counts itself.
+    fn peek_in(
+        &self,
+        link: &Link,
+        position: u64,
+        message: &mut Vec<u8>,
+    ) -> Result<Peek, ObserveError> {
+        let (slot, payload) = link.places(position);
+        let stamp = || {
+            let word = self.word_until(slot, link.until());
+            word.map(Stamp::from_word)
+        };
+        let before = stamp()?;
         match before.ahead_of(position) {
             1 => {}
             // Free for it, or still a lap behind.
@@ -155,38 +215,38 @@ impl Observer {
         }
         match before.len() {
             TOMBSTONE => return Ok(Peek::Tombstone),
+            // The message of the position is the first one of the ring that follows.
+            MOVED => return Ok(Peek::NotYet),
             forged if forged > self.geometry.shape.size => return Ok(Peek::Gone),
             len => message.resize(len as usize, 0),
         }
-        let payload = self.geometry.slot_offset(position) + self.geometry.payload_offset();
-        self.fill(payload, message)?;
+        self.fill(payload, message, link.until())?;
         // The slot is given back before it is used again: a word that is still the same has stood all
         // the while.
         fence(Acquire);
-        Ok(if self.stamp(position)? == before {
+        Ok(if stamp()? == before {
             Peek::Message
         } else {
             Peek::Gone
         })
     }
 
-    fn stamp(&self, position: u64) -> Result<Stamp, ObserveError> {
-        let word = self.word(self.geometry.slot_offset(position))?;
-        Ok(Stamp::from_word(word))
+    fn word(&self, offset: u64) -> Result<u64, ObserveError> {
+        self.word_until(offset, self.geometry.total_len())
     }
 
-    fn word(&self, offset: u64) -> Result<u64, ObserveError> {
+    fn word_until(&self, offset: u64, until: u64) -> Result<u64, ObserveError> {
         let mut word = [0; 8];
-        self.fill(offset, &mut word)?;
+        self.fill(offset, &mut word, until)?;
         Ok(u64::from_le_bytes(word))
     }
 
-    /// Copies bytes of the ring, which an object that was cut short since has no more.
-    fn fill(&self, offset: u64, bytes: &mut [u8]) -> Result<(), ObserveError> {
+    /// Copies bytes of a ring, which an object that was cut short since has no more: it should go on `until` there.
+    fn fill(&self, offset: u64, bytes: &mut [u8], until: u64) -> Result<(), ObserveError> {
         let found = self.found.read(offset, bytes)?;
         if found < bytes.len() {
             return Err(ObserveError::Truncated {
-                expected: self.geometry.total_len(),
+                expected: until,
                 found: self
                     .found
                     .object()

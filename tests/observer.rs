@@ -202,6 +202,8 @@ fn words_that_make_no_sense_are_told_as_they_are<P: Protocol>() {
                 file.write_all_at(&word.to_le_bytes(), at).unwrap();
             }
         }
+        // Where the oldest ring lies is believed if it can be, or not at all.
+        file.write_all_at(&[0; 8], 0x2b8).unwrap();
         let observer = Observer::open(&name).unwrap();
         let snapshot = observer.snapshot().unwrap();
         assert!(snapshot.len() <= 4 && snapshot.alive() == 0);

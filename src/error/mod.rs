@@ -122,6 +122,9 @@ pub enum VacancyError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GrowError {
+    /// The ring was not [found by its name](crate::grow).
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// No ring can hold so many messages.
     #[error("a capacity of {asked} is not between {min} and {max} messages")]
     Capacity {

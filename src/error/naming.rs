@@ -130,6 +130,10 @@ pub enum ObserveError {
         /// How many bytes were found at most.
         found: u64,
     },
+    /// What follows the ring, which [has grown](crate::Ring::grow), is nothing that a peer leaves that follows the
+    /// protocol.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),

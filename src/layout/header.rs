@@ -75,7 +75,7 @@ pub(crate) struct Entry {
     pub(super) pid_namespace: AtomicU64,
     pub(super) intent: Intent,
     /// Where the ring lies that the holder works on, or one before it.
-    works_at: AtomicU64,
+    pub(super) works_at: AtomicU64,
 }
 
 const _: () = {

@@ -22,18 +22,30 @@ pub(crate) struct Seen {
     pub(crate) stay: Stay,
     pub(crate) person: Person,
     pub(crate) intent: Option<Run>,
+    /// Where the ring lies that the holder works on, or one before it.
+    pub(crate) works_at: u64,
 }
 
 impl Picture {
-    /// Where the two positions lie in the ring.
+    /// Where the next position to read lies in the ring.
     pub(crate) const HEAD_AT: u64 = offset_of!(Header, head) as u64;
-    pub(crate) const TAIL_AT: u64 = offset_of!(Header, tail) as u64;
+    /// Where in the ring it says where the next one lies, and in the first one where the oldest lies that is not
+    /// retired.
+    pub(crate) const SUCCESSOR_AT: u64 = (SETTINGS_AT + offset_of!(Settings, successor)) as u64;
+    pub(crate) const OLDEST_AT: u64 = (STATUS_AT + offset_of!(Status, oldest)) as u64;
 
     /// An empty picture, to be filled from the ring's first bytes.
     pub(crate) fn blank(geometry: &Geometry) -> Self {
         let entries = geometry.participants() as usize * size_of::<Entry>();
         Self {
             bytes: vec![0; HEADER_SIZE + entries],
+        }
+    }
+
+    /// As [`blank`](Self::blank), without entries.
+    pub(crate) fn blank_header() -> Self {
+        Self {
+            bytes: vec![0; HEADER_SIZE],
         }
     }
 
@@ -82,12 +94,27 @@ impl Picture {
         self.long(STATUS_AT + offset_of!(Status, dropped))
     }
 
+    /// Where the ring lies that follows; 0 if none does.
+    pub(crate) fn successor(&self) -> u64 {
+        self.long(Self::SUCCESSOR_AT as usize)
+    }
+
+    /// Where the oldest ring lies that is not retired.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.long(Self::OLDEST_AT as usize)
+    }
+
+    /// Where the oldest ring lies whose memory was not given back.
+    pub(crate) fn kept(&self) -> u64 {
+        self.long(STATUS_AT + offset_of!(Status, kept))
+    }
+
     /// In nanoseconds since 1970.
     pub(crate) fn created_at(&self) -> u64 {
         self.long(SETTINGS_AT + offset_of!(Settings, created_at))
     }
 
-    /// The entry of a seat, which must be one of the ring's.
+    /// The entry of a seat, which must be one of the ring's, in a picture that has entries.
     pub(crate) fn entry(&self, seat: u32, geometry: &Geometry) -> Seen {
         let entry = HEADER_SIZE + seat as usize * size_of::<Entry>();
         let intent = entry + offset_of!(Entry, intent);
@@ -100,6 +127,7 @@ impl Picture {
                 pid_namespace: self.long(entry + offset_of!(Entry, pid_namespace)),
             },
             intent: Intent::from_words(words, geometry.capacity),
+            works_at: self.long(entry + offset_of!(Entry, works_at)),
         }
     }
 

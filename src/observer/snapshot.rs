@@ -1,5 +1,6 @@
 //! What an observer tells.
 
+use super::chain::{self, Known, Looked};
 use crate::layout::{Geometry, Picture};
 use crate::recovery::Counters;
 use crate::region::Properties;
@@ -25,8 +26,11 @@ pub struct Snapshot {
     pub fences: Fences,
     /// What becomes of the messages of dead consumers; of an SPSC ring the default.
     pub delivery: Delivery,
-    /// How many messages the ring holds.
+    /// How many messages the ring holds; of one that [has grown](crate::Ring::grow), the newest.
     pub capacity: u64,
+    /// The rings that are in use, oldest first: one, but for a ring that has grown and of which somebody still needs an
+    /// older one.
+    pub stages: Vec<Stage>,
     /// The size of a value, or of the longest byte string, in bytes.
     pub message_size: u32,
     /// The alignment of a value in bytes.
@@ -41,7 +45,8 @@ pub struct Snapshot {
     pub created_at: SystemTime,
     /// The position of the first message; 0 outside of tests.
     pub first_position: u64,
-    /// The next position to be pushed to. In an SPSC ring it may lag behind by a moment.
+    /// The next position to be pushed to, counted from the first message since the ring was made. In an SPSC ring it may
+    /// lag behind by a moment.
     pub tail: u64,
     /// The next position to be popped from; as [`tail`](Self::tail).
     pub head: u64,
@@ -61,12 +66,58 @@ pub struct Snapshot {
     pub size: u64,
     /// How many of these bytes have memory, or room on a disk, of their own.
     pub allocated: u64,
+    /// About how many bytes are those of older rings that nobody needs, and whose memory stays because somebody has not
+    /// looked up from them yet: a participant that [is behind](Self::is_behind).
+    pub retired: u64,
     /// Who may open it: the permission bits.
     pub mode: u32,
     /// The user whose it is.
     pub owner: u32,
     /// The group whose it is.
     pub group: u32,
+}
+
+/// One of the rings that follow each other in a ring that [has grown](crate::Ring::grow).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stage {
+    /// How many messages it holds.
+    pub capacity: u64,
+    /// The next position to be pushed to in it, counted as in the snapshot.
+    pub tail: u64,
+    /// The next position to be popped from; as [`tail`](Self::tail).
+    pub head: u64,
+    /// Whether nothing is pushed to it any more: who pushes goes to the next one. An SPSC ring ends when its
+    /// producer, who is asked to end it, pushes next and there is room.
+    pub is_ended: bool,
+    /// Where it lies in the ring's object, in bytes from the start.
+    pub offset: u64,
+    /// How many bytes it takes.
+    pub size: u64,
+}
+
+impl Stage {
+    fn new(ring: &Looked) -> Self {
+        let Looked { link, .. } = ring;
+        Self {
+            capacity: link.geometry.capacity,
+            tail: link.among_all(ring.tail),
+            head: link.among_all(ring.head),
+            is_ended: ring.is_ended(),
+            offset: link.offset,
+            size: link.geometry.total_len(),
+        }
+    }
+
+    /// About how many messages are in it that nobody has taken.
+    pub fn len(&self) -> u64 {
+        within(self.tail.wrapping_sub(self.head), self.capacity) as u64
+    }
+
+    /// Whether no message is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// How the participants of one role wait.
@@ -101,6 +152,9 @@ pub struct Seat {
     /// The positions that it may have claimed, in an MPMC ring: of one that is dead, what it left to be
     /// recovered.
     pub intent: Option<Range<u64>>,
+    /// Where the ring lies that the holder works on, as [`Stage::offset`], or one before that. That ring and those after
+    /// it keep their memory. Unverified.
+    pub works_at: u64,
 }
 
 /// Whether somebody has a seat. That one lives or died is the kernel's word, not a guess; that one left
@@ -122,19 +176,34 @@ impl Snapshot {
         geometry: &Geometry,
         properties: &Properties,
         picture: &Picture,
+        known: &Known,
+        rings: &[Looked],
         seats: Vec<Seat>,
     ) -> Self {
         let waiting = |role| {
-            let (may_sleep, wakes) = picture.event(role);
-            Waiting { may_sleep, wakes }
+            let mut waiting = Waiting {
+                may_sleep: false,
+                wakes: known.wakes(role),
+            };
+            for (may_sleep, wakes) in rings.iter().map(|ring| ring.picture.event(role)) {
+                waiting.may_sleep |= may_sleep;
+                waiting.wakes = waiting.wakes.wrapping_add(wakes) & (u32::MAX >> 1);
+            }
+            waiting
         };
+        let stages: Vec<_> = rings.iter().map(Stage::new).collect();
+        let (head, tail) = chain::ends(rings);
+        let (oldest, kept) = (picture.oldest(), picture.kept());
         let created_at = Duration::from_nanos(picture.created_at());
         Self {
             kind: geometry.kind,
             encoding: geometry.shape.encoding,
             fences: geometry.fences,
             delivery: geometry.delivery,
-            capacity: geometry.capacity,
+            capacity: stages
+                .last()
+                .map_or(geometry.capacity, |newest| newest.capacity),
+            stages,
             message_size: geometry.shape.size,
             message_align: geometry.shape.align,
             schema: geometry.schema,
@@ -142,8 +211,8 @@ impl Snapshot {
             unlink_when_left: geometry.unlink_when_left,
             created_at: SystemTime::UNIX_EPOCH + created_at,
             first_position: geometry.first_position,
-            tail: picture.tail(),
-            head: picture.head(),
+            tail,
+            head,
             is_closed: picture.is_closed(),
             has_orphans: picture.has_orphans(),
             counters: Counters {
@@ -157,6 +226,7 @@ impl Snapshot {
             seats,
             size: properties.size,
             allocated: properties.allocated,
+            retired: oldest.saturating_sub(kept).min(properties.size),
             mode: properties.mode,
             owner: properties.owner,
             group: properties.group,
@@ -165,7 +235,8 @@ impl Snapshot {
 
     /// About how many messages are in the ring that nobody has taken.
     pub fn len(&self) -> u64 {
-        within(self.tail.wrapping_sub(self.head), self.capacity) as u64
+        let in_each = self.stages.iter().map(Stage::len);
+        in_each.sum()
     }
 
     /// Whether no message is in the ring.
@@ -181,6 +252,19 @@ impl Snapshot {
     /// How many positions were popped from since the ring was made.
     pub fn popped(&self) -> u64 {
         self.head.wrapping_sub(self.first_position)
+    }
+
+    /// Whether another ring follows one that somebody still needs.
+    pub fn is_growing(&self) -> bool {
+        self.stages.len() > 1
+    }
+
+    /// Whether a seat's holder has not come to the newest ring yet, as far as it says: those before keep their memory
+    /// until it does, when it next pushes or pops.
+    pub fn is_behind(&self, seat: &Seat) -> bool {
+        let newest = self.stages.last();
+        let is_before = newest.is_some_and(|newest| seat.works_at < newest.offset);
+        is_before && seat.occupancy == Occupancy::Alive
     }
 
     /// The seats of one end.
@@ -201,13 +285,19 @@ pub(super) fn seats(
     before: &Picture,
     held: &[bool],
     after: &Picture,
+    rings: &[Looked],
 ) -> Vec<Seat> {
     let of_role = |role| geometry.seats(role).map(move |number| (number, role));
     let numbers = of_role(Role::Producer).chain(of_role(Role::Consumer));
     let look = |((number, role), &is_held)| {
         let seen = after.entry(number, geometry);
         let is_same = before.entry(number, geometry).stay == seen.stay;
-        let intent = seen.intent.filter(|_| geometry.kind == Kind::Mpmc);
+        // One of them at most stands, wherever that is.
+        let intent = rings.iter().find_map(|Looked { link, picture, .. }| {
+            let run = picture.entry(number, &link.geometry).intent?;
+            let start = link.among_all(run.start);
+            Some(start..start.saturating_add(run.len))
+        });
         Seat {
             number,
             role,
@@ -224,7 +314,8 @@ pub(super) fn seats(
             pid: seen.person.pid,
             start_time: seen.person.start_time,
             pid_namespace: seen.person.pid_namespace,
-            intent: intent.map(|run| run.start..run.end()),
+            intent: intent.filter(|_| geometry.kind == Kind::Mpmc),
+            works_at: seen.works_at,
         }
     };
     numbers.zip(held).map(look).collect()

@@ -107,8 +107,17 @@ impl Mapping {
         // A child that is forked in between would have the ring for as long as it lives.
         fork::without_forks(|| {
             // SAFETY: in place of what was reserved, which nothing refers to.
-            unsafe { mmap(Some(mapping.base.addr()), size, access, flags, &file, offset) }
-                .map_err(|refused| system("mmap", refused))?;
+            unsafe {
+                mmap(
+                    Some(mapping.base.addr()),
+                    size,
+                    access,
+                    flags,
+                    &file,
+                    offset,
+                )
+            }
+            .map_err(|refused| system("mmap", refused))?;
             mapping.keep_from_children()
         })?;
         mapping.settle(residence)?;

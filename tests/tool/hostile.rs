@@ -16,7 +16,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 /// What can be done to a ring without its consent. None of it needs a message to end.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 12] = [
     &["list", "RING"],
     &["stat", "RING"],
     &["stat", "--json", "RING"],
@@ -24,6 +24,7 @@ const COMMANDS: [&[&str]; 11] = [
     &["top", "--interval", "0.001", "--count", "2", "RING"],
     &["doctor", "RING"],
     &["doctor", "--repair", "RING"],
+    &["grow", "RING", "8"],
     &["gc", "--older", "0", "RING"],
     &["recv", "--timeout", "0.02", "RING"],
     &["send", "--timeout", "0.02", "RING"],
@@ -88,6 +89,37 @@ fn a_ring_cut_short_anywhere_is_no_reason_to_crash() {
         try_everything(&name, &format!("{left} bytes left"), || {
             remake(&name, true).set_len(left).unwrap();
         });
+    }
+}
+
+/// A ring that has grown, and where the second part begins.
+fn remake_grown(name: &Name) -> (File, u64) {
+    let file = remake(name, true);
+    let second = file.metadata().unwrap().len();
+    let ring = mpmc::Ring::<[u8]>::open(name).unwrap();
+    ring.grow(8).unwrap();
+    ring.producer().unwrap().push(b"more").unwrap();
+    (file, second)
+}
+
+#[test]
+fn a_ring_that_has_grown_may_be_cut_short_or_lead_nowhere() {
+    let name = Name::in_memory("chain");
+    let (file, second) = remake_grown(&name);
+    let len = file.metadata().unwrap().len();
+    for left in [second - 1, second, second + 0x400, second + 0x1000, len - 1] {
+        try_everything(&name, &format!("{left} bytes left"), || {
+            remake_grown(&name).0.set_len(left).unwrap();
+        });
+    }
+    // Where the next one lies, where the oldest lies in use and in memory, and where somebody works.
+    for place in [0x328, 0x2b8, 0x2c0, 0x430, second + 0x328] {
+        for word in [second, second + 0x1000, 1, u64::MAX] {
+            try_everything_but_taking_part(&name, &format!("{word:#x} at {place:#x}"), || {
+                let (file, _) = remake_grown(&name);
+                file.write_all_at(&word.to_le_bytes(), place).unwrap();
+            });
+        }
     }
 }
 

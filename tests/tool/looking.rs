@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::process;
 
 /// The line of a table that begins with a name.
-fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
+pub(crate) fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
     let mut lines = text
         .lines()
         .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());

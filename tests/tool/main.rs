@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod growing;
 mod hostile;
 mod looking;
 mod making;

@@ -35,6 +35,12 @@ pub(crate) enum Command {
     /// memory is for each process to say. Rings of values are made by programs, which have the type: its size and
     /// alignment are fixed where they are compiled.
     Create(Create),
+    /// Makes a ring larger, or smaller, while it is in use.
+    ///
+    /// Messages that are in it stay, and are taken first. Nobody needs to be told: senders and receivers go on to the new
+    /// ring by themselves, and the memory of the old one goes when the last of them has. Only rings in shared memory
+    /// with a name and in files can grow.
+    Grow(Grow),
     /// Removes a ring that nobody uses.
     ///
     /// Nobody can begin to use it meanwhile; who has it open without a seat finds it closed. With --force the name goes
@@ -140,6 +146,14 @@ pub(crate) struct Size {
     /// The longest message in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 65536)]
     pub(crate) message_size: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Grow {
+    pub(crate) ring: Backing,
+    /// How many messages it is to hold; rounded up to a power of two.
+    #[arg(value_name = "MESSAGES")]
+    pub(crate) capacity: usize,
 }
 
 #[derive(Debug, Args)]

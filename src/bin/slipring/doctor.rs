@@ -107,6 +107,8 @@ fn examine(ring: &Backing, observer: &Observer, snapshot: &Snapshot) -> Vec<Find
         findings.extend(holder(ring, snapshot, seat));
     }
     findings.extend(hole(observer, snapshot));
+    findings.extend(growth(ring, snapshot));
+    findings.extend(behind(snapshot));
     let depth = snapshot.len();
     let has = |role| rings::count(snapshot, role, Occupancy::Alive) > 0;
     if depth > 0 && !has(Role::Consumer) {
@@ -114,7 +116,7 @@ fn examine(ring: &Backing, observer: &Observer, snapshot: &Snapshot) -> Vec<Find
             format!("{depth} messages wait, and nobody receives them"),
             "start the receiver; slipring tap shows what waits, slipring recv takes it out",
         ));
-    } else if depth == snapshot.capacity {
+    } else if is_full(snapshot) {
         findings.push(note(
             format!("the ring is full: {depth} messages"),
             "the receivers are slower than the senders, or one of them is stuck",
@@ -128,6 +130,60 @@ fn examine(ring: &Backing, observer: &Observer, snapshot: &Snapshot) -> Vec<Find
     }
     findings.extend(mode(snapshot));
     findings
+}
+
+fn is_full(snapshot: &Snapshot) -> bool {
+    let newest = snapshot.stages.last();
+    newest.is_some_and(|newest| newest.len() == newest.capacity)
+}
+
+/// What keeps the old ring of one that grows from going.
+fn growth(ring: &Backing, snapshot: &Snapshot) -> Option<Finding> {
+    let oldest = rings::old(snapshot).first()?;
+    let what = format!("the ring is growing: {}", rings::growth(snapshot)?);
+    let claims = |seat: &&Seat| {
+        let claim = seat.intent.as_ref();
+        claim.is_some_and(|claim| claim.start < oldest.tail)
+    };
+    let claimants: Vec<_> = snapshot.seats.iter().filter(claims).collect();
+    let is_dead = |seat: &&Seat| seat.occupancy != Occupancy::Alive;
+    let pids: Vec<_> = claimants.iter().map(|seat| seat.pid.to_string()).collect();
+    let advice = match &*pids {
+        _ if !oldest.is_empty() => "receivers take what is left, and then go on".into(),
+        [] if !oldest.is_ended => "the sender goes on when it sends next".into(),
+        [] => "the old one goes when somebody sends, receives or attaches next".into(),
+        _ if claimants.iter().all(is_dead) => format!(
+            "the old one goes when what the dead had begun is finished: slipring doctor --repair {}",
+            output::word(ring)
+        ),
+        pids => format!(
+            "the old one stays for what process {} may have claimed in it",
+            pids.join(" and ")
+        ),
+    };
+    Some(note(what, advice))
+}
+
+/// Who has not come to the newest ring.
+fn behind(snapshot: &Snapshot) -> Option<Finding> {
+    let behind = snapshot
+        .seats
+        .iter()
+        .filter(|seat| snapshot.is_behind(seat));
+    let who: Vec<_> = behind
+        .map(|seat| format!("process {} ({})", seat.pid, seat.role))
+        .collect();
+    let older: u64 = rings::old(snapshot).iter().map(|old| old.size).sum();
+    let kept = output::bytes(snapshot.retired.saturating_add(older));
+    (!who.is_empty()).then(|| {
+        note(
+            format!(
+                "not come to the newest ring yet: {}; {kept} bytes of older ones stay",
+                who.join(", ")
+            ),
+            "a producer goes on when it pushes next, a consumer when it pops next",
+        )
+    })
 }
 
 /// What a seat's holder, or its death, means to the others.

@@ -2,7 +2,7 @@
 
 use super::output;
 use slipring::Backing;
-use slipring::error::{OpenError, UnlinkError, VacancyError};
+use slipring::error::{GrowError, OpenError, UnlinkError, VacancyError};
 use std::fmt::{self, Display};
 use std::io;
 
@@ -57,6 +57,13 @@ impl Failure {
     pub(crate) fn vacancy(ring: &Backing, error: &VacancyError) -> Self {
         match error {
             VacancyError::Open(error) => Self::open(ring, error),
+            other => Self::of(ring, other),
+        }
+    }
+
+    pub(crate) fn grow(ring: &Backing, error: &GrowError) -> Self {
+        match error {
+            GrowError::Open(error) => Self::open(ring, error),
             other => Self::of(ring, other),
         }
     }

@@ -70,7 +70,7 @@ fn describe(ring: &Backing, snapshot: &Snapshot) -> [String; HEADING.len()] {
         ring.to_string(),
         snapshot.kind.to_string(),
         rings::payload(snapshot),
-        snapshot.capacity.to_string(),
+        rings::capacity(snapshot),
         snapshot.len().to_string(),
         holders(snapshot, Role::Producer),
         holders(snapshot, Role::Consumer),

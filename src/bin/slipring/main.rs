@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod framing;
 mod gc;
+mod grow;
 mod json;
 mod list;
 mod manual;
@@ -50,6 +51,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::List(asked) => list::run(&asked),
         Command::Stat(asked) => stat::run(&asked),
         Command::Create(asked) => create::run(&asked),
+        Command::Grow(asked) => grow::run(&asked),
         Command::Rm(asked) => remove::run(&asked),
         Command::Send(asked) => send::run(&asked),
         Command::Recv(asked) => recv::run(&asked),

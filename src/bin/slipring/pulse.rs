@@ -15,6 +15,8 @@ pub(crate) struct Pulse {
     popped: f64,
     depth: u64,
     capacity: u64,
+    /// Whether an older ring is still in use.
+    is_growing: bool,
     most: u64,
     stalls: u64,
     alive: usize,
@@ -30,8 +32,12 @@ impl Pulse {
             0 => self.alive.to_string(),
             dead => format!("{}+{dead}†", self.alive),
         };
+        let name = output::plain(&self.ring);
         [
-            output::plain(&self.ring).into(),
+            match self.is_growing {
+                true => format!("{name} → {}", self.capacity),
+                false => name.into(),
+            },
             short(self.pushed),
             short(self.popped),
             short(self.depth as f64),
@@ -142,6 +148,7 @@ fn compare(ring: &Backing, snapshot: &Snapshot, before: Option<Last>) -> (Pulse,
         popped: rates.1,
         depth,
         capacity: snapshot.capacity,
+        is_growing: snapshot.is_growing(),
         most: now.most,
         stalls: now.stalls,
         alive: seats(Occupancy::Alive),
@@ -164,6 +171,7 @@ mod tests {
             popped: 0.0,
             depth: 0,
             capacity: 1024,
+            is_growing: false,
             most: 0,
             stalls: 0,
             alive: 1,

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::json::Json;
 use super::people;
 use slipring::error::OpenError;
-use slipring::{Backing, Observer, Occupancy, Role, Seat, Snapshot};
+use slipring::{Backing, Observer, Occupancy, Role, Seat, Snapshot, Stage};
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -97,6 +97,38 @@ pub(crate) fn count(snapshot: &Snapshot, role: Role, occupancy: Occupancy) -> us
     seats.filter(|seat| seat.occupancy == occupancy).count()
 }
 
+/// How many messages a ring holds, and will hold.
+pub(crate) fn capacity(snapshot: &Snapshot) -> String {
+    match &*snapshot.stages {
+        [oldest, .., newest] => format!("{} → {}", oldest.capacity, newest.capacity),
+        _ => snapshot.capacity.to_string(),
+    }
+}
+
+/// The rings that another one follows.
+pub(crate) fn old(snapshot: &Snapshot) -> &[Stage] {
+    match &*snapshot.stages {
+        [old @ .., _newest] => old,
+        [] => &[],
+    }
+}
+
+/// How many messages are left in the rings that another one follows.
+pub(crate) fn left(snapshot: &Snapshot) -> u64 {
+    old(snapshot).iter().map(Stage::len).sum()
+}
+
+/// How far a ring that grows has come.
+pub(crate) fn growth(snapshot: &Snapshot) -> Option<String> {
+    let where_left = match old(snapshot) {
+        [] => return None,
+        [_] => "the old one",
+        _ => "the old ones",
+    };
+    let (capacity, left) = (capacity(snapshot), left(snapshot));
+    Some(format!("{capacity}, {left} left in {where_left}"))
+}
+
 /// What a ring carries.
 pub(crate) fn payload(snapshot: &Snapshot) -> String {
     match snapshot.encoding {
@@ -120,6 +152,7 @@ pub(crate) fn to_json(ring: &Backing, snapshot: &Snapshot) -> Json {
     let taken = |seat: &&Seat| seat.occupancy != Occupancy::NeverTaken;
     let seats = snapshot.seats.iter().filter(taken);
     let seats = seats.map(|seat| seat_to_json(snapshot, seat));
+    let stages = snapshot.stages.iter().map(stage_to_json);
     Json::Object(vec![
         ("ring", ring.as_str().into()),
         ("kind", snapshot.kind.to_string().into()),
@@ -128,6 +161,8 @@ pub(crate) fn to_json(ring: &Backing, snapshot: &Snapshot) -> Json {
         ("message_align", snapshot.message_align.into()),
         ("capacity", snapshot.capacity.into()),
         ("depth", snapshot.len().into()),
+        ("growing", snapshot.is_growing().into()),
+        ("left", left(snapshot).into()),
         ("head", snapshot.head.into()),
         ("tail", snapshot.tail.into()),
         ("pushed", snapshot.pushed().into()),
@@ -154,11 +189,25 @@ pub(crate) fn to_json(ring: &Backing, snapshot: &Snapshot) -> Json {
         ("age_s", age(snapshot).as_secs().into()),
         ("size", snapshot.size.into()),
         ("allocated", snapshot.allocated.into()),
+        ("retired", snapshot.retired.into()),
+        ("stages", Json::List(stages.collect())),
     ])
 }
 
 fn seats_of(snapshot: &Snapshot, role: Role) -> Json {
     (snapshot.seats_of(role).count() as u64).into()
+}
+
+fn stage_to_json(stage: &Stage) -> Json {
+    Json::Object(vec![
+        ("capacity", stage.capacity.into()),
+        ("depth", stage.len().into()),
+        ("head", stage.head.into()),
+        ("tail", stage.tail.into()),
+        ("ended", stage.is_ended.into()),
+        ("offset", stage.offset.into()),
+        ("size", stage.size.into()),
+    ])
 }
 
 fn seat_to_json(snapshot: &Snapshot, seat: &Seat) -> Json {
@@ -180,5 +229,6 @@ fn seat_to_json(snapshot: &Snapshot, seat: &Seat) -> Json {
         ("asleep", person.and_then(|person| person.is_asleep).into()),
         ("intent_start", intent.map(|intent| intent.start).into()),
         ("intent_end", intent.map(|intent| intent.end).into()),
+        ("behind", snapshot.is_behind(seat).into()),
     ])
 }

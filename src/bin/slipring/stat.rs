@@ -22,7 +22,7 @@ pub(crate) fn run(asked: &Stat) -> Result<(), Failure> {
 }
 
 fn to_text(ring: &Backing, snapshot: &Snapshot) -> String {
-    let fields = [
+    let mut fields = vec![
         ("kind", kind(snapshot)),
         ("messages", messages(snapshot)),
         ("depth", depth(snapshot)),
@@ -46,6 +46,9 @@ fn to_text(ring: &Backing, snapshot: &Snapshot) -> String {
         ("age", output::time(rings::age(snapshot))),
         ("memory", memory(snapshot)),
     ];
+    if let Some(growth) = rings::growth(snapshot) {
+        fields.insert(3, ("growing", growth));
+    }
     let mut text = format!("{}\n", output::plain(ring));
     for (name, value) in fields {
         let _ = writeln!(text, "  {name:<10} {value}");
@@ -83,9 +86,18 @@ fn messages(snapshot: &Snapshot) -> String {
 }
 
 fn depth(snapshot: &Snapshot) -> String {
-    let (depth, capacity) = (snapshot.len(), snapshot.capacity);
-    let percent = 100.0 * depth as f64 / capacity as f64;
-    format!("{depth} of {capacity} ({percent:.0} %)")
+    let of = |depth: u64, capacity: u64| {
+        let percent = 100.0 * depth as f64 / capacity as f64;
+        format!("{depth} of {capacity} ({percent:.0} %)")
+    };
+    let depth = snapshot.len();
+    match &*snapshot.stages {
+        [_, .., newest] => format!(
+            "{depth}; {} in the new one",
+            of(newest.len(), newest.capacity)
+        ),
+        _ => of(depth, snapshot.capacity),
+    }
 }
 
 fn recovered(snapshot: &Snapshot) -> String {
@@ -116,12 +128,12 @@ fn state(snapshot: &Snapshot) -> String {
 }
 
 fn memory(snapshot: &Snapshot) -> String {
-    let (size, allocated) = (snapshot.size, snapshot.allocated);
-    format!(
-        "{} of {} bytes",
-        output::bytes(allocated),
-        output::bytes(size)
-    )
+    let [size, allocated, retired] =
+        [snapshot.size, snapshot.allocated, snapshot.retired].map(output::bytes);
+    match snapshot.retired {
+        0 => format!("{allocated} of {size} bytes"),
+        _ => format!("{allocated} of {size} bytes, {retired} kept for who is behind"),
+    }
 }
 
 /// Those seats that anybody has had.
@@ -191,6 +203,20 @@ fn to_prometheus(ring: &Backing, snapshot: &Snapshot) -> String {
     );
     let capacity = snapshot.capacity;
     tell("capacity", "gauge", "Messages that fit.", &[("", capacity)]);
+    let stages = snapshot.stages.len() as u64;
+    tell(
+        "stages",
+        "gauge",
+        "Rings in use: more than one while it grows.",
+        &[("", stages)],
+    );
+    let left = rings::left(snapshot);
+    tell(
+        "left",
+        "gauge",
+        "Messages left in rings that another one follows.",
+        &[("", left)],
+    );
     let pushed = snapshot.pushed();
     tell(
         "pushed_total",
@@ -268,6 +294,13 @@ fn to_prometheus(ring: &Backing, snapshot: &Snapshot) -> String {
         "gauge",
         "Memory of the ring.",
         &[("", memory)],
+    );
+    let retired = snapshot.retired;
+    tell(
+        "retired_bytes",
+        "gauge",
+        "Memory of older rings, kept for who is behind.",
+        &[("", retired)],
     );
     let closed = snapshot.is_closed.into();
     tell(

@@ -1,0 +1,304 @@
+//! The rings of an object, as an observer finds them: one after the other, none of them mapped, and nothing of
+//! them believed that was not checked.
+//!
+//! Each ring counts its positions from its own first one. An observer tells them as if there were one ring: those
+//! of the next ring go on where the last one ended. For that it walks from the first ring on, of which all headers
+//! stay, and remembers how far the rings that are retired have brought it.
+
+use super::Observer;
+use crate::error::{Corrupt, ObserveError, OpenError};
+use crate::layout::{Geometry, HEADER_SIZE, PAGE, Picture};
+use crate::ring::ending::{is_sealed, position};
+use crate::ring::slot::{MOVED, Stamp};
+use crate::stage::MAX_LIVE;
+use crate::terms::{Kind, Role};
+
+/// How often to walk along rings of which some are retired meanwhile.
+const TRIES: u32 = 8;
+
+/// One of the rings of an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) geometry: Geometry,
+    /// Bytes from the start of the object.
+    pub(super) offset: u64,
+    /// What the ring's first position is among those of all rings.
+    base: u64,
+    /// Up to where it has positions among those of all, if it has ended.
+    end: Option<u64>,
+    pub(super) is_followed: bool,
+}
+
+impl Link {
+    fn new(geometry: Geometry, offset: u64, base: u64) -> Self {
+        Self {
+            geometry,
+            offset,
+            base,
+            end: None,
+            is_followed: false,
+        }
+    }
+
+    /// What one of the ring's positions is among those of all rings.
+    pub(super) fn among_all(&self, own: u64) -> u64 {
+        let count = own.wrapping_sub(self.geometry.first_position);
+        self.base.wrapping_add(count)
+    }
+
+    /// The reverse.
+    pub(super) fn own(&self, among_all: u64) -> u64 {
+        let count = among_all.wrapping_sub(self.base);
+        self.geometry.first_position.wrapping_add(count)
+    }
+
+    /// The size of an object that has all of the ring.
+    pub(super) fn until(&self) -> u64 {
+        self.offset.saturating_add(self.geometry.total_len())
+    }
+
+    fn slot(&self, own: u64) -> u64 {
+        self.offset + self.geometry.slot_offset(own)
+    }
+
+    /// Where the slot of a position lies in the object, and where its payload does.
+    pub(super) fn places(&self, own: u64) -> (u64, u64) {
+        let slot = self.slot(own);
+        (slot, slot + self.geometry.payload_offset())
+    }
+}
+
+/// A ring, and what was in it.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) link: Link,
+    pub(super) picture: Picture,
+    /// As the ring itself counts.
+    pub(super) head: u64,
+    pub(super) tail: u64,
+}
+
+impl Looked {
+    pub(super) fn is_ended(&self) -> bool {
+        self.link.end.is_some()
+    }
+
+    /// Whether all that will ever be in the ring has been taken.
+    fn is_over(&self) -> bool {
+        self.is_ended() && self.head == self.tail
+    }
+}
+
+/// Where the next message is popped from and the next one pushed to, of all rings.
+pub(super) fn ends(rings: &[Looked]) -> (u64, u64) {
+    let [.., newest] = rings else { return (0, 0) };
+    let next = rings.iter().find(|ring| !ring.is_over()).unwrap_or(newest);
+    let head = next.link.among_all(next.head);
+    (head, newest.link.among_all(newest.tail))
+}
+
+/// What is remembered from one look to the next.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The oldest ring that was not retired.
+    oldest: Link,
+    /// How often the producers and the consumers of those before were woken.
+    wakes: [u32; 2],
+    /// Those that were not retired.
+    live: Vec<Link>,
+}
+
+impl Known {
+    pub(super) fn new(geometry: Geometry) -> Self {
+        let oldest = Link::new(geometry, 0, geometry.first_position);
+        Self {
+            oldest,
+            wakes: [0; 2],
+            live: vec![oldest],
+        }
+    }
+
+    /// The ring in which a position is or will be: `None` of one in a ring that is retired.
+    pub(super) fn find(&self, among_all: u64) -> Option<Link> {
+        let is_before = |edge: u64| among_all.wrapping_sub(edge) > u64::MAX / 2;
+        let mut rings = self.live.iter();
+        if self.oldest.offset > 0 && is_before(self.oldest.base) {
+            return None;
+        }
+        rings
+            .find(|ring| ring.end.is_none_or(is_before))
+            .or(self.live.last())
+            .copied()
+    }
+
+    pub(super) fn wakes(&self, role: Role) -> u32 {
+        self.wakes[role as usize]
+    }
+
+    fn geometry_at(&self, offset: u64) -> Option<Geometry> {
+        let known = self.live.iter().find(|ring| ring.offset == offset);
+        known.map(|ring| ring.geometry)
+    }
+}
+
+impl Observer {
+    /// The rings that are not retired, oldest first: at least one. With their entries, or the headers alone.
+    pub(super) fn walk(
+        &self,
+        known: &mut Known,
+        has_entries: bool,
+    ) -> Result<Vec<Looked>, ObserveError> {
+        let mut tries = 1;
+        loop {
+            let oldest = self.word(Picture::OLDEST_AT)?;
+            self.pass_retired(known, oldest)?;
+            let rings = self.look_along(known, has_entries)?;
+            // Of a ring that was retired meanwhile the slots may be gone, and with them the mark at its end.
+            let is_settled = rings.len() == 1 || self.word(Picture::OLDEST_AT)? == oldest;
+            if is_settled || tries == TRIES {
+                known.live = rings.iter().map(|ring| ring.link).collect();
+                return Ok(rings);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Goes on to the oldest ring that is not retired, and counts what was in those before.
+    fn pass_retired(&self, known: &mut Known, oldest: u64) -> Result<(), ObserveError> {
+        let (mut link, mut wakes) = match oldest < known.oldest.offset {
+            // What led beyond it was forged, or this is.
+            true => {
+                let first = Known::new(self.geometry);
+                (first.oldest, first.wakes)
+            }
+            false => (known.oldest, known.wakes),
+        };
+        while link.offset != oldest {
+            let picture = self.picture_of(&link, false)?;
+            let next = self.successor(&link, &picture)?.ok_or(Corrupt)?;
+            if next > oldest {
+                return Err(Corrupt.into());
+            }
+            let end = match link.geometry.kind {
+                Kind::Mpmc => position(picture.tail()),
+                // The consumer came to the mark, and said so before the ring was retired.
+                Kind::Spsc => picture.head(),
+            };
+            let base = link.among_all(end);
+            for role in [Role::Producer, Role::Consumer] {
+                let (_, more) = picture.event(role);
+                let all = &mut wakes[role as usize];
+                *all = all.wrapping_add(more);
+            }
+            link = Link::new(self.geometry_at(known, next)?, next, base);
+        }
+        // Only what has led there is remembered.
+        (known.oldest, known.wakes) = (link, wakes);
+        Ok(())
+    }
+
+    fn look_along(&self, known: &Known, has_entries: bool) -> Result<Vec<Looked>, ObserveError> {
+        let mut rings = Vec::new();
+        let mut link = known.oldest;
+        loop {
+            let (looked, next) = self.look_at(link, has_entries)?;
+            let end = looked.link.among_all(looked.tail);
+            rings.push(looked);
+            let Some(next) = next else {
+                return Ok(rings);
+            };
+            if rings.len() == MAX_LIVE {
+                return Err(Corrupt.into());
+            }
+            link = Link::new(self.geometry_at(known, next)?, next, end);
+        }
+    }
+
+    /// A ring as it is now, and where the next one lies.
+    fn look_at(
+        &self,
+        mut link: Link,
+        has_entries: bool,
+    ) -> Result<(Looked, Option<u64>), ObserveError> {
+        // Before the tail, behind which it then is.
+        let head = self.word(link.offset + Picture::HEAD_AT)?;
+        let picture = self.picture_of(&link, has_entries)?;
+        let next = self.successor(&link, &picture)?;
+        link.is_followed = next.is_some();
+        let mut tail = picture.tail();
+        let is_ended = match link.geometry.kind {
+            Kind::Mpmc => {
+                let is_sealed = is_sealed(tail);
+                tail = position(tail);
+                is_sealed
+            }
+            Kind::Spsc => {
+                let is_marked = next.is_some() && self.is_marked(&link, tail.wrapping_sub(1))?;
+                tail = tail.wrapping_sub(is_marked.into());
+                is_marked
+            }
+        };
+        link.end = is_ended.then(|| link.among_all(tail));
+        let looked = Looked {
+            link,
+            picture,
+            head,
+            tail,
+        };
+        Ok((looked, next))
+    }
+
+    /// Whether an SPSC ring ended at a position.
+    fn is_marked(&self, link: &Link, own: u64) -> Result<bool, ObserveError> {
+        let stamp = Stamp::from_word(self.word(link.slot(own))?);
+        Ok(stamp.ahead_of(own) == 1 && stamp.len() == MOVED)
+    }
+
+    fn picture_of(&self, link: &Link, has_entries: bool) -> Result<Picture, ObserveError> {
+        let mut picture = match has_entries {
+            true => Picture::blank(&self.geometry),
+            false => Picture::blank_header(),
+        };
+        self.fill(link.offset, picture.bytes_mut(), link.until())?;
+        Ok(picture)
+    }
+
+    /// Where the ring lies that follows: behind this one.
+    fn successor(&self, link: &Link, picture: &Picture) -> Result<Option<u64>, Corrupt> {
+        match picture.successor() {
+            0 => Ok(None),
+            next if next >= link.until() && next % PAGE == 0 => Ok(Some(next)),
+            _ => Err(Corrupt),
+        }
+    }
+
+    /// What a ring says of itself that lies somewhere in the object: nothing else than the first one, but how many
+    /// messages it holds.
+    fn geometry_at(&self, known: &Known, offset: u64) -> Result<Geometry, ObserveError> {
+        if let Some(geometry) = known.geometry_at(offset) {
+            return Ok(geometry);
+        }
+        let size = self.found.object().properties()?.size;
+        let mut head = [0; HEADER_SIZE];
+        self.fill(offset, &mut head, offset.saturating_add(PAGE))?;
+        let found = match Geometry::check(&head, size.saturating_sub(offset), "") {
+            Ok(found) => found,
+            Err(OpenError::Truncated { expected, .. }) => {
+                return Err(ObserveError::Truncated {
+                    expected: offset.saturating_add(expected),
+                    found: size,
+                });
+            }
+            Err(_) => return Err(Corrupt.into()),
+        };
+        let expected = Geometry {
+            capacity: found.capacity,
+            first_position: found.first_position,
+            ..self.geometry
+        };
+        match found == expected {
+            true => Ok(found),
+            false => Err(Corrupt.into()),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Rings that grow, as the tool makes them and shows them.
+
+use crate::looking::line_of;
+use crate::running::{Running, run, slipring};
+use crate::support::{Name, fork_child, kill_process, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use slipring::{Mpmc, Observer, Protocol, Ring, Spsc, mpmc, spsc};
+use std::process;
+
+fn text(arguments: &[&str]) -> String {
+    String::from_utf8(run(arguments).well()).unwrap()
+}
+
+#[test]
+fn a_ring_is_made_larger_under_its_senders_and_receivers() {
+    grows::<Spsc>("8.0K");
+    grows::<Mpmc>("24K");
+}
+
+fn grows<P: Protocol>(older: &str) {
+    let name = Name::in_memory("grows");
+    let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    for message in [b"0", b"1", b"2"] {
+        producer.push(message).unwrap();
+    }
+    let grown = text(&["grow", &name, "1000"]);
+    assert_eq!(grown, format!("{name}: 4 → 1024, 3 left in the old one\n"));
+    for message in [b"3", b"4"] {
+        producer.push(message).unwrap();
+    }
+    let listed = text(&["list", &name]);
+    let words = line_of(&listed, &name).unwrap();
+    assert_eq!(words[3..7].join(" "), "4 → 1024 5");
+    let shown = text(&["stat", &name]);
+    for (field, line) in [
+        ("growing", "growing 4 → 1024, 3 left in the old one"),
+        ("positions", "positions head 0, tail 5"),
+        ("depth", "depth 5; 2 of 1024 (0 %) in the new one"),
+    ] {
+        assert_eq!(line_of(&shown, field).unwrap().join(" "), line);
+    }
+    let json = text(&["stat", "--json", &name]);
+    for part in [
+        "\"capacity\":1024,\"depth\":5,\"growing\":true,\"left\":3,",
+        "\"stages\":[{\"capacity\":4,\"depth\":3,\"head\":0,\"tail\":3,\"ended\":true,\"offset\":0,",
+        "{\"capacity\":1024,\"depth\":2,\"head\":3,\"tail\":5,\"ended\":false,",
+        "\"behind\":true",
+    ] {
+        assert!(json.contains(part), "{part}: {json}");
+    }
+    let metrics = text(&["stat", "--prometheus", &name]);
+    for (metric, value) in [("stages", 2), ("left", 3), ("capacity", 1024)] {
+        let line = format!("slipring_{metric}{{ring=\"{name}\"}} {value}");
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
+    let top = text(&["top", "--interval", "0.01", "--count", "1", &name]);
+    let words = line_of(&top, &name).unwrap();
+    assert_eq!(words[1..6].join(" "), "→ 1024 0 0 5");
+    let said = text(&["doctor", &name]);
+    let growing =
+        "the ring is growing: 4 → 1024, 3 left in the old one\n    receivers take what is left";
+    assert!(said.contains(growing), "{said}");
+    let behind = format!(
+        "not come to the newest ring yet: process {} (consumer); {older} bytes",
+        process::id()
+    );
+    assert!(said.contains(&behind), "{said}");
+    assert!(said.ends_with("\nnothing needs mending\n"));
+
+    for expected in [b"0", b"1", b"2", b"3"] {
+        assert_eq!(consumer.pop().unwrap(), expected);
+    }
+    let shown = text(&["stat", &name]);
+    assert_eq!(line_of(&shown, "growing"), None);
+    let depth = line_of(&shown, "depth").unwrap().join(" ");
+    assert_eq!(depth, "depth 1 of 1024 (0 %)");
+    assert_eq!(text(&["doctor", &name]), "nothing is wrong\n");
+    assert_eq!(text(&["grow", &name, "1024"]), format!("{name}: 1024\n"));
+}
+
+#[test]
+fn who_keeps_an_old_ring_from_going_is_named() {
+    let name = Name::in_memory("kept");
+    let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let idle = ring.producer().unwrap();
+    producer.push(&1).unwrap();
+    let mut child = fork_child(|| {
+        let mut consumer = ring.reopen().unwrap().consumer().unwrap();
+        std::mem::forget(consumer.read().unwrap());
+        until("the test has seen enough", || false);
+    });
+    let observer = Observer::open(&name).unwrap();
+    until("it has the message", || {
+        observer.snapshot().unwrap().is_empty()
+    });
+    run(&["grow", &name, "8"]).well();
+    producer.push(&2).unwrap();
+    assert_eq!(consumer.pop().unwrap(), 2);
+    let pid = child.pid();
+    let said = text(&["doctor", &name]);
+    let keeps = format!(
+        "4 → 8, 0 left in the old one\n    the old one stays for what process {pid} may have"
+    );
+    assert!(said.contains(&keeps), "{said}");
+    let us = process::id();
+    let behind = format!("yet: process {us} (producer), process {pid} (consumer); 24K bytes");
+    assert!(said.contains(&behind), "{said}");
+    kill(Pid::from_raw(pid as i32), Signal::SIGSTOP).unwrap();
+    until("it is seen to be stopped", || {
+        let said = run(&["doctor", &name]);
+        said.text()
+            .contains("is stopped, and may have claimed position 0\n")
+    });
+    child.kill_and_reap();
+    let said = run(&["doctor", &name]);
+    let advice = format!("the dead had begun is finished: slipring doctor --repair {name}\n");
+    assert!(said.text().contains(&advice), "{}", said.text());
+    assert_eq!(consumer.pop().unwrap(), 1);
+
+    // Nobody needs it any more, but one has not looked up from it.
+    until("the old one is retired", || {
+        let _ = consumer.try_pop();
+        !observer.snapshot().unwrap().is_growing()
+    });
+    let shown = text(&["stat", &name]);
+    let memory = line_of(&shown, "memory").unwrap().join(" ");
+    assert!(
+        memory.ends_with(" bytes, 24K kept for who is behind"),
+        "{memory}"
+    );
+    let said = text(&["doctor", &name]);
+    assert!(
+        said.contains(&format!("yet: process {us} (producer); 24K bytes")),
+        "{said}"
+    );
+    drop(idle);
+}
+
+#[test]
+fn a_tap_goes_on_from_ring_to_ring() {
+    taps::<Spsc>();
+    taps::<Mpmc>();
+}
+
+fn taps<P: Protocol>() {
+    let name = Name::in_memory("tapped");
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push(&0).unwrap();
+    let mut tap = Running::start(slipring(["tap", &name, "--count", "10"]));
+    let mut next = 0;
+    for capacity in [8, 2, 4, 16] {
+        ring.grow(capacity).unwrap();
+        producer.push(&(next + 1)).unwrap();
+        for _ in 0..2 {
+            let shown = tap.line();
+            assert!(
+                shown.starts_with(&format!("{next}  8  {next:02x} 00 ")),
+                "{shown}"
+            );
+            assert_eq!(consumer.pop().unwrap(), next);
+            next += 1;
+        }
+        producer.push(&next).unwrap();
+    }
+    producer.push(&(next + 1)).unwrap();
+    let ended = tap.end();
+    assert_eq!(
+        (ended.status, &*ended.complaint),
+        (Some(0), "slipring: 10 seen, 0 missed\n")
+    );
+}
+
+#[test]
+fn what_can_not_grow_is_told_in_a_line() {
+    let none = "/slipring-test-none";
+    run(&["grow", none, "8"]).badly(1, &format!("{none}: no such ring"));
+    let name = Name::in_memory("closed");
+    let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
+    let complaint = format!("{name}: a capacity of 1 is not between 2 and 1073741824 messages");
+    run(&["grow", &name, "1"]).badly(1, &complaint);
+    assert_eq!(run(&["grow", &name]).status, Some(2));
+    assert_eq!(run(&["grow", &name, "many"]).status, Some(2));
+    ring.close();
+    run(&["grow", &name, "8"]).badly(1, &format!("{name}: the ring is closed"));
+    assert_eq!(ring.capacity(), 4);
+}
+
+#[test]
+fn a_ring_whose_sender_died_while_it_grew_is_taken_to_its_end() {
+    let name = Name::in_memory("died");
+    let ring = spsc::Ring::<[u8]>::create(&name, 4, 100).unwrap();
+    let mut child = fork_child(|| {
+        let mut producer = ring.reopen().unwrap().producer().unwrap();
+        producer.push(b"1\n").unwrap();
+        ring.reopen().unwrap().grow(8).unwrap();
+        producer.push(b"2\n").unwrap();
+        ring.reopen().unwrap().grow(2).unwrap();
+        kill_process(process::id());
+    });
+    child.reap();
+    let listed = text(&["list", &name]);
+    assert_eq!(line_of(&listed, &name).unwrap()[3..7].join(" "), "4 → 2 2");
+    let received = run(&["recv", &name, "--count", "2"]);
+    assert_eq!(received.text(), "1\n2\n");
+    let shown = text(&["stat", &name]);
+    assert_eq!(line_of(&shown, "pushed").unwrap().join(" "), "pushed 2");
+}
