@@ -63,7 +63,6 @@ impl Station {
             slots: self.view.slots(),
             index: &self.view.header().tail.0,
             intent: self.place.entry().intent(),
-            are_lines: true,
         }
     }
 
