@@ -34,6 +34,7 @@ pub(crate) use self::picture::Picture;
 use crate::error::OpenError;
 use crate::message::{MAX_ALIGN, MAX_PAYLOAD, Shape};
 use crate::ring::ending::is_sealed;
+use crate::ring::slot::Spacing;
 use crate::ring::{MAX_CAPACITY, MIN_CAPACITY};
 use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
 use bytemuck::{Pod, Zeroable};
@@ -148,13 +149,16 @@ impl Geometry {
 
     /// Bytes from the start of a slot to its payload.
     pub(crate) fn payload_offset(&self) -> u64 {
-        u64::from(self.shape.align).max(8)
+        self.spacing().payload_offset as u64
     }
 
     /// Bytes from one slot to the next.
     pub(crate) fn stride(&self) -> u64 {
-        let end = self.payload_offset() + u64::from(self.shape.size);
-        end.next_multiple_of(self.payload_offset())
+        self.spacing().stride as u64
+    }
+
+    pub(crate) fn spacing(&self) -> Spacing {
+        Spacing::of(self.shape.size, self.shape.align)
     }
 
     /// Bytes from the start of the ring to its first slot.

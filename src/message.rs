@@ -1,5 +1,6 @@
 //! What may travel: plain values, or byte strings up to a length.
 
+use crate::ring::slot::Spacing;
 use crate::sync::Bytes;
 use crate::terms::Encoding;
 use bytemuck::Pod;
@@ -94,8 +95,8 @@ pub trait Wire: ToOwned {
     /// Whether a message of this kind fits whatever it is.
     const ALWAYS_FITS: bool;
 
-    /// Whether a slot may be a cache line or more.
-    const MAY_BE_LINES: bool;
+    /// How the slots of all rings for this kind of message lie, if they do so all alike.
+    const SPACING: Option<Spacing>;
 
     /// Whether the message fits in a slot with room for `size` bytes.
     fn fits(&self, size: u32) -> bool;
@@ -155,7 +156,8 @@ impl<T: Pod> Wire for T {
 
     const ALWAYS_FITS: bool = true;
 
-    const MAY_BE_LINES: bool = size_of::<T>() + size_of::<u64>() >= 64;
+    const SPACING: Option<Spacing> =
+        Some(Spacing::of(size_of::<T>() as u32, align_of::<T>() as u32));
 
     #[inline(always)]
     fn fits(&self, _size: u32) -> bool {
@@ -206,7 +208,7 @@ impl Wire for [u8] {
 
     const ALWAYS_FITS: bool = false;
 
-    const MAY_BE_LINES: bool = true;
+    const SPACING: Option<Spacing> = None;
 
     #[inline(always)]
     fn fits(&self, size: u32) -> bool {

@@ -69,7 +69,7 @@ mod bytes {
     /// on its way.
     const fn is_moved_by_words<T>() -> bool {
         const LINE: usize = 64;
-        size_of::<T>() <= LINE && size_of::<T>() % size_of::<u64>() == 0
+        size_of::<T>() <= 4 * LINE && size_of::<T>() % size_of::<u64>() == 0
     }
 
     impl Bytes {
@@ -196,19 +196,20 @@ mod bytes {
             forget_origin(into);
         }
 
-        /// Asks for the line of the first byte, which is about to be written. A hint, which touches
-        /// nothing.
+        /// Asks for the line that starts at or before `offset`, which is about to be written. A hint,
+        /// which touches nothing.
         #[inline(always)]
-        pub(crate) fn prefetch_for_writing(self) {
+        pub(crate) fn prefetch_for_writing(self, offset: usize) {
+            let at = self.0.addr() + offset;
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: a hint, whatever the address is.
             unsafe {
-                core::arch::asm!("prefetchw [{0}]", in(reg) self.0, options(nostack, preserves_flags));
+                core::arch::asm!("prefetchw [{0}]", in(reg) at, options(nomem, nostack, preserves_flags));
             }
             #[cfg(all(target_arch = "aarch64", not(miri)))]
             // SAFETY: a hint, whatever the address is.
             unsafe {
-                core::arch::asm!("prfm pstl1keep, [{0}]", in(reg) self.0, options(nostack, preserves_flags));
+                core::arch::asm!("prfm pstl1keep, [{0}]", in(reg) at, options(nomem, nostack, preserves_flags));
             }
         }
 
@@ -256,7 +257,7 @@ mod bytes {
             Self(at.cast::<Cell>())
         }
 
-        pub(crate) fn prefetch_for_writing(self) {}
+        pub(crate) fn prefetch_for_writing(self, _offset: usize) {}
 
         /// # Safety
         ///

@@ -70,7 +70,6 @@ impl Station {
             index: &self.view.header().tail.0,
             tail: &self.view.header().tail.0,
             intent: self.place.entry().intent(),
-            are_lines: true,
         }
     }
 

@@ -123,8 +123,10 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 message_size,
                 ..
             } = &mut *producer;
+            // SAFETY: the ring was opened for the shape of `M`.
+            let slots = unsafe { end.view().slots().known(M::SPACING) };
             let words = Words {
-                are_lines: M::MAY_BE_LINES,
+                slots: &slots,
                 ..end.station().for_pushing()
             };
             let run = writer.send_claimed(&words, |slot| {
@@ -274,8 +276,10 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         let consumer = &mut *batch.0;
         let mut received = 0;
         loop {
+            // SAFETY: the ring was opened for the shape of `M`.
+            let slots = unsafe { consumer.end.view().slots().known(M::SPACING) };
             let words = Words {
-                are_lines: M::MAY_BE_LINES,
+                slots: &slots,
                 ..consumer.end.station().for_popping()
             };
             let run = consumer.reader.receive_taken(&words, |slot, len| {

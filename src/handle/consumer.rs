@@ -461,8 +461,11 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if self.end.admit().is_err() {
             return None;
         }
+        let header = self.end.view().header();
+        // SAFETY: the ring was opened for the shape of `M`.
+        let slots = unsafe { self.end.view().slots().known(M::SPACING) };
         let words = Words {
-            are_lines: M::MAY_BE_LINES,
+            slots: &slots,
             ..self.end.station().for_popping()
         };
         let message = self.reader.receive_one(&words, |slot, len| {
@@ -471,7 +474,6 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
             unsafe { Payload::new(slot, len, self.message_size) }.map(read)
         });
         if message.is_some() {
-            let header = self.end.view().header();
             header.not_full.0.notify(self.end.fences());
         }
         message

@@ -340,8 +340,11 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         if self.end.admit().is_err() || !self.end.is_open() {
             return false;
         }
+        let header = self.end.view().header();
+        // SAFETY: the ring was opened for the shape of `M`.
+        let slots = unsafe { self.end.view().slots().known(M::SPACING) };
         let words = Words {
-            are_lines: M::MAY_BE_LINES,
+            slots: &slots,
             ..self.end.station().for_pushing()
         };
         let is_sent = self.writer.send_one(&words, |slot| {
@@ -351,7 +354,6 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             message.wire_len() as u32
         });
         if is_sent {
-            let header = self.end.view().header();
             header.not_empty.0.notify(self.end.fences());
         }
         is_sent

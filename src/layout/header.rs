@@ -190,14 +190,7 @@ impl View {
         let first_slot = unsafe { base.add(geometry.slots_offset() as usize) };
         // SAFETY: the mapping has room for as many slots; a page's start is aligned for a word
         // and, as geometries are checked, for any payload.
-        let slots = unsafe {
-            Slots::new(
-                first_slot,
-                geometry.capacity,
-                geometry.stride() as usize,
-                geometry.payload_offset() as usize,
-            )
-        };
+        let slots = unsafe { Slots::new(first_slot, geometry.capacity, geometry.spacing()) };
         Self {
             header: base.cast(),
             slots,

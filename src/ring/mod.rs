@@ -49,9 +49,6 @@ pub struct Words<'r> {
     pub(crate) tail: &'r AtomicU64,
     /// The end's own; rings that need none leave it alone.
     pub(crate) intent: &'r Intent,
-    /// Whether a slot may be a cache line or more: then an end that is alone on its side asks for
-    /// lines ahead of its writing them. Of several slots in a line the later ones find it there.
-    pub(crate) are_lines: bool,
 }
 
 /// The private state of an end that pushes.

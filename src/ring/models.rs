@@ -16,7 +16,7 @@ mod waiting;
 mod wakes;
 
 use super::intent::Intent;
-use super::slot::{Slots, TOMBSTONE};
+use super::slot::{Slots, Spacing, TOMBSTONE};
 use super::spsc::{Reader, Writer};
 use super::{PopSide, PushSide, Words};
 use crate::sync::modelling::{Mutex, yield_now};
@@ -100,12 +100,14 @@ impl Memory {
 
     /// For a user that lives no longer than the memory.
     fn slots(&self) -> Slots {
-        let stride = size_of::<Place>();
-        let payload_offset = core::mem::offset_of!(Place, payload);
+        let spacing = Spacing {
+            stride: size_of::<Place>(),
+            payload_offset: core::mem::offset_of!(Place, payload),
+        };
         let base = NonNull::from(&*self.places).cast();
         // SAFETY: so many places lie there, a word and a payload each; both may be changed
         // through a shared reference.
-        unsafe { Slots::new(base, self.places.len() as u64, stride, payload_offset) }
+        unsafe { Slots::new(base, self.places.len() as u64, spacing) }
     }
 
     fn for_pushing<'r>(&'r self, slots: &'r Slots, seat: usize) -> Words<'r> {
@@ -114,7 +116,6 @@ impl Memory {
             index: &self.tail,
             tail: &self.tail,
             intent: &self.intents[seat],
-            are_lines: true,
         }
     }
 

@@ -64,20 +64,46 @@ impl Stamp {
     }
 }
 
+/// How slots lie, which follows from what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spacing {
+    /// Bytes from one slot to the next.
+    pub(crate) stride: usize,
+    /// Bytes from the start of a slot to its payload.
+    pub(crate) payload_offset: usize,
+}
+
+impl Spacing {
+    /// Of slots whose payloads have `size` bytes aligned to `align`, a power of two.
+    pub(crate) const fn of(size: u32, align: u32) -> Self {
+        let word = size_of::<AtomicU64>();
+        let payload_offset = if align as usize > word {
+            align as usize
+        } else {
+            word
+        };
+        Self {
+            stride: (payload_offset + size as usize).next_multiple_of(payload_offset),
+            payload_offset,
+        }
+    }
+}
+
 /// The slots of a ring, wherever they lie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slots {
     base: NonNull<u8>,
     mask: u64,
-    stride: usize,
-    payload_offset: usize,
+    spacing: Spacing,
     /// How many slots ahead a line is asked for.
     reach: u64,
 }
 
 /// How many bytes ahead of where it works an end asks for the lines that it will write: as far as
 /// another core's line takes to come, while small messages are written or read.
-const REACH: usize = 512;
+const REACH: usize = 1024;
+/// Bytes in a cache line.
+const LINE: usize = 64;
 
 // SAFETY: a slot is an atomic word and bytes that are reached by raw pointer, through unsafe
 // functions that ask for exclusive use. Nothing is tied to a thread.
@@ -88,22 +114,37 @@ unsafe impl Sync for Slots {}
 impl Slots {
     /// # Safety
     ///
-    /// While the value or a copy of it is in use, `capacity` slots lie at `base`, `stride`
-    /// bytes apart, each an aligned `AtomicU64` and, `payload_offset` bytes from its start,
-    /// a payload for [`Bytes::at`]. `capacity` is a power of two.
-    pub(crate) unsafe fn new(
-        base: NonNull<u8>,
-        capacity: u64,
-        stride: usize,
-        payload_offset: usize,
-    ) -> Self {
+    /// While the value or a copy of it is in use, `capacity` slots lie at `base`, as far apart as
+    /// `spacing` says, each an aligned `AtomicU64` and, as it says, a payload for [`Bytes::at`].
+    /// `capacity` is a power of two.
+    pub(crate) unsafe fn new(base: NonNull<u8>, capacity: u64, spacing: Spacing) -> Self {
         Self {
             base,
             mask: capacity - 1,
-            stride,
-            payload_offset,
-            reach: (REACH / stride).max(1) as u64,
+            spacing,
+            reach: (REACH / spacing.stride).max(1) as u64,
         }
+    }
+
+    /// The same slots, for code that knows how they lie when it is compiled.
+    ///
+    /// # Safety
+    ///
+    /// They lie as `known` says, if it says so.
+    #[inline(always)]
+    pub(crate) unsafe fn known(&self, known: Option<Spacing>) -> Self {
+        debug_assert!(known.is_none_or(|known| known == self.spacing));
+        Self {
+            spacing: known.unwrap_or(self.spacing),
+            ..*self
+        }
+    }
+
+    /// Whether a slot is a cache line or more. Then an end that is alone on its side asks for lines
+    /// ahead of its writing them; of several slots in a line the later ones find it there.
+    #[inline(always)]
+    pub(crate) fn are_lines(&self) -> bool {
+        self.spacing.stride >= LINE
     }
 
     #[inline(always)]
@@ -111,15 +152,29 @@ impl Slots {
         self.mask + 1
     }
 
-    /// An end that works at `position` will write the slots before `until`: asks for the line of
-    /// one some way ahead, which takes it from whoever has it. Until a line is there, each store
-    /// after one to it waits in the processor's queue, and when that is full, everything does.
+    /// An end that works at `position` will write whole slots, those before `until`: asks for the
+    /// lines of one some way ahead, which takes them from whoever has them. Until a line is there,
+    /// each store after one to it waits in the processor's queue, and when that is full, everything
+    /// does.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: u64, until: u64) {
+        let stride = self.spacing.stride;
+        if stride > REACH {
+            self.prefetch_word(position, until);
+        } else if until.wrapping_sub(position) > self.reach {
+            let payload = self.at(position.wrapping_add(self.reach)).payload;
+            for line in 0..stride.div_ceil(LINE) {
+                payload.prefetch_for_writing(line * LINE);
+            }
+        }
+    }
+
+    /// The same for an end that reads payloads and writes no more than words.
+    #[inline(always)]
+    pub(crate) fn prefetch_word(&self, position: u64, until: u64) {
         if until.wrapping_sub(position) > self.reach {
-            self.at(position.wrapping_add(self.reach))
-                .payload
-                .prefetch_for_writing();
+            let payload = self.at(position.wrapping_add(self.reach)).payload;
+            payload.prefetch_for_writing(0);
         }
     }
 
@@ -128,13 +183,13 @@ impl Slots {
     pub(crate) fn at(&self, position: u64) -> Slot<'_> {
         #[cfg(fuzzing)]
         crate::sync::steps::take();
-        let offset = (position & self.mask) as usize * self.stride;
+        let offset = (position & self.mask) as usize * self.spacing.stride;
         // SAFETY: the mask keeps the index below the capacity.
         let start = unsafe { self.base.add(offset) };
         // SAFETY: each slot starts with an aligned word, which stays while `self` is in use.
         let word = unsafe { start.cast::<AtomicU64>().as_ref() };
         // SAFETY: the payload lies within the slot.
-        let payload = unsafe { start.as_ptr().add(self.payload_offset) };
+        let payload = unsafe { start.as_ptr().add(self.spacing.payload_offset) };
         Slot {
             word,
             // SAFETY: as `new` was promised.

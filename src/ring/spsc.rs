@@ -25,10 +25,18 @@ use super::slot::{MOVED, Slot, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
+use core::hint::spin_loop;
 
 /// The most slots that one probe answers for: beyond some hundred the price of a probe is
 /// spread too thin to matter.
 const MAX_PROBE: u64 = 256;
+
+/// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead for a
+/// moment. Slot by slot both would want the same lines all the time.
+const RUN: u64 = 64;
+/// How many pauses that moment has, together until a run was free again: where the consumer is slow or
+/// gone the next message does not wait in vain.
+const PATIENCE: u32 = 64;
 
 /// The producer's private state.
 #[derive(Debug)]
@@ -40,17 +48,30 @@ pub struct Writer {
     /// order, so the last one answers for all. It doubles when they are free and halves when
     /// they are not.
     probe: u64,
+    /// How often to look again, when few slots are free, for a whole [`RUN`] of them.
+    patience: u32,
 }
 
 impl Writer {
     #[inline(never)]
-    fn look(&mut self, slots: &Slots) -> Result<bool, Corrupt> {
+    fn look(&mut self, slots: Slots) -> Result<bool, Corrupt> {
+        let run = RUN.min(slots.capacity() / 4);
         while self.probe > 1 {
             let last = self.position.wrapping_add(self.probe - 1);
-            if slots.at(last).stamp().ahead_of(last) == 0 {
-                self.free_until = last.wrapping_add(1);
-                self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
-                return Ok(true);
+            loop {
+                if slots.at(last).stamp().ahead_of(last) == 0 {
+                    self.free_until = last.wrapping_add(1);
+                    if self.probe >= run {
+                        self.patience = PATIENCE;
+                    }
+                    self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
+                    return Ok(true);
+                }
+                if self.probe > run || self.patience == 0 {
+                    break;
+                }
+                self.patience -= 1;
+                spin_loop();
             }
             self.probe /= 2;
         }
@@ -88,6 +109,7 @@ impl PushSide for Writer {
             position,
             free_until: position,
             probe: 1,
+            patience: 0,
         };
         writer.tell(words);
         Ok(writer)
@@ -108,7 +130,7 @@ impl PushSide for Writer {
     #[inline(always)]
     fn claim(&mut self, words: &Words<'_>, _most: u64) -> Result<bool, Corrupt> {
         if self.position == self.free_until {
-            self.look(words.slots)
+            self.look(*words.slots)
         } else {
             Ok(true)
         }
@@ -116,14 +138,15 @@ impl PushSide for Writer {
 
     #[inline(always)]
     fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
+        let slots = *words.slots;
         let position = self.position;
-        if position == self.free_until && !matches!(self.look(words.slots), Ok(true)) {
+        if position == self.free_until && !matches!(self.look(slots), Ok(true)) {
             return false;
         }
-        if words.are_lines {
-            words.slots.prefetch(position, self.free_until);
+        if slots.are_lines() {
+            slots.prefetch(position, self.free_until);
         }
-        let slot = words.slots.at(position);
+        let slot = slots.at(position);
         let len = fill(slot.payload());
         slot.publish(position, len);
         self.position = position.wrapping_add(1);
@@ -137,18 +160,22 @@ impl PushSide for Writer {
         words: &Words<'_>,
         mut fill: impl FnMut(Bytes) -> Option<u32>,
     ) -> u64 {
-        let mut sent = 0;
-        while self.position != self.free_until {
-            if words.are_lines {
-                words.slots.prefetch(self.position, self.free_until);
+        let slots = *words.slots;
+        let free_until = self.free_until;
+        let start = self.position;
+        let mut at = Reached::new(&mut self.position);
+        while at.position != free_until {
+            if slots.are_lines() {
+                slots.prefetch(at.position, free_until);
             }
-            let Some(len) = fill(self.slot(words).payload()) else {
+            let slot = slots.at(at.position);
+            let Some(len) = fill(slot.payload()) else {
                 break;
             };
-            self.publish(words, len);
-            sent += 1;
+            slot.publish(at.position, len);
+            at.position = at.position.wrapping_add(1);
         }
-        sent
+        at.position.wrapping_sub(start)
     }
 
     #[inline(always)]
@@ -191,34 +218,39 @@ impl PushSide for Writer {
 #[derive(Debug)]
 pub struct Reader {
     position: u64,
-    /// The slots from `position` up to here were full: their lines may be asked for.
+    ahead: Ahead,
+}
+
+/// What a consumer knows of the messages that wait for it.
+#[derive(Debug)]
+struct Ahead {
+    /// The slots up to here were full: their lines may be asked for.
     full_until: u64,
     /// How far ahead to look next time, as the [`Writer`]'s.
     probe: u64,
 }
 
-impl Reader {
-    /// Asks for a line that it will write, when it gives the slots back.
+impl Ahead {
+    /// Up to where the slots from `position` on are full, as far as is known; not `position` itself.
     #[inline(always)]
-    fn prefetch(&mut self, slots: &Slots) {
-        let known = self.full_until.wrapping_sub(self.position) as i64;
-        if known <= 0 {
-            self.look_ahead(slots);
+    fn of(&mut self, slots: &Slots, position: u64) -> u64 {
+        if (self.full_until.wrapping_sub(position) as i64) <= 0 {
+            self.look(*slots, position);
         }
-        slots.prefetch(self.position, self.full_until);
+        self.full_until
     }
 
     /// Looks how many messages wait. The producer publishes in order, so the last one answers for
     /// all. What follows is no more than which lines to ask for: one that the producer is still
     /// writing would only be taken from it.
     #[inline(never)]
-    fn look_ahead(&mut self, slots: &Slots) {
-        let last = self.position.wrapping_add(self.probe - 1);
+    fn look(&mut self, slots: Slots, position: u64) {
+        let last = position.wrapping_add(self.probe - 1);
         if slots.at(last).stamp().ahead_of(last) == 1 {
             self.full_until = last.wrapping_add(1);
             self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
         } else {
-            self.full_until = self.position.wrapping_add(1);
+            self.full_until = position.wrapping_add(1);
             self.probe = (self.probe / 2).max(2);
         }
     }
@@ -241,8 +273,10 @@ impl PopSide for Reader {
         )?;
         let reader = Self {
             position,
-            full_until: position,
-            probe: 2,
+            ahead: Ahead {
+                full_until: position,
+                probe: 2,
+            },
         };
         reader.tell(words);
         Ok(reader)
@@ -274,17 +308,18 @@ impl PopSide for Reader {
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
     ) -> Option<R> {
+        let slots = *words.slots;
         let position = self.position;
-        let slot = words.slots.at(position);
+        let slot = slots.at(position);
         let stamp = slot.stamp();
         if stamp.ahead_of(position) != 1 {
             return None;
         }
-        if words.are_lines {
-            self.prefetch(words.slots);
+        if slots.are_lines() {
+            slots.prefetch_word(position, self.ahead.of(&slots, position));
         }
         let message = read(slot.payload(), stamp.len())?;
-        slot.release(position, words.slots.capacity());
+        slot.release(position, slots.capacity());
         self.position = position.wrapping_add(1);
         self.tell(words);
         Some(message)
@@ -296,18 +331,31 @@ impl PopSide for Reader {
         words: &Words<'_>,
         mut keep: impl FnMut(Bytes, u32) -> bool,
     ) -> u64 {
-        let mut received = 0;
-        while let Ok(Some(len)) = self.take(words, 1) {
-            if words.are_lines {
-                self.prefetch(words.slots);
+        let slots = *words.slots;
+        let start = self.position;
+        let mut at = Reached::new(&mut self.position);
+        'batch: while slots.at(at.position).stamp().ahead_of(at.position) == 1 {
+            let until = match slots.are_lines() {
+                true => self.ahead.of(&slots, at.position),
+                false => at.position.wrapping_add(slots.capacity()),
+            };
+            while at.position != until {
+                let slot = slots.at(at.position);
+                let stamp = slot.stamp();
+                if stamp.ahead_of(at.position) != 1 {
+                    break 'batch;
+                }
+                if slots.are_lines() {
+                    slots.prefetch_word(at.position, until);
+                }
+                if !keep(slot.payload(), stamp.len()) {
+                    break 'batch;
+                }
+                slot.release(at.position, slots.capacity());
+                at.position = at.position.wrapping_add(1);
             }
-            if !keep(self.slot(words).payload(), len) {
-                break;
-            }
-            self.release(words);
-            received += 1;
         }
-        received
+        at.position.wrapping_sub(start)
     }
 
     #[inline(always)]
@@ -336,6 +384,30 @@ impl PopSide for Reader {
 pub(crate) fn is_marked(slots: &Slots, position: u64) -> bool {
     let stamp = slots.at(position).stamp();
     stamp.ahead_of(position) == 1 && stamp.len() == MOVED
+}
+
+/// How far a batch has come. It is kept in a register and remembered at the end, also of a batch that
+/// panics: what goes through memory for every message makes each wait for the one before it.
+struct Reached<'end> {
+    position: u64,
+    remembered: &'end mut u64,
+}
+
+impl<'end> Reached<'end> {
+    #[inline(always)]
+    fn new(remembered: &'end mut u64) -> Self {
+        Self {
+            position: *remembered,
+            remembered,
+        }
+    }
+}
+
+impl Drop for Reached<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.remembered = self.position;
+    }
 }
 
 /// Whether a predecessor was done with a slot.
