@@ -10,8 +10,8 @@ mod stepping;
 mod support;
 
 use stepping::growing::{
-    GROWING, MORE_GROWING, MORE_PAUSED, MORE_POPPING, MORE_PUSHING, PAUSED, POPPING, PUSHING,
-    RECOVERING,
+    GROWING, LAGGING, MORE_GROWING, MORE_PAUSED, MORE_POPPING, MORE_PUSHING, PAUSED, POPPING,
+    PUSHING, RECOVERING,
 };
 use stepping::{Drill, Pinned, Points, is_allowed};
 
@@ -45,6 +45,12 @@ fn a_consumer_killed_around_its_stores_on_the_way_to_the_next_ring_takes_nothing
 }
 
 #[test]
+fn who_is_killed_or_stopped_in_the_old_ring_is_waited_for_no_longer_than_it_must_be() {
+    kill(LAGGING, Points::Some);
+    run(LAGGING, |drill| drill.pause(ALL));
+}
+
+#[test]
 fn a_recoverer_of_two_rings_may_be_killed_around_its_stores() {
     kill(RECOVERING, Points::Some);
 }
@@ -72,6 +78,7 @@ fn a_producer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it(
 #[ignore = "takes minutes"]
 fn a_consumer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it() {
     kill(POPPING, Points::All);
+    kill(LAGGING, Points::All);
     kill(MORE_POPPING, Points::All);
 }
 

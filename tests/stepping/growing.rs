@@ -14,6 +14,9 @@ pub(crate) enum Deed {
     /// Beginning in the old ring.
     Push(Way),
     Pop(Way),
+    /// In a ring that grows when the child has died, or was stopped.
+    PushInOld(Way),
+    PopInOld(Way),
     /// Recovers what was left in the old ring.
     Recover,
     /// Adopts it from the new one.
@@ -44,6 +47,15 @@ drills! { pub(crate) POPPING:
     Spsc "try_pop from the next ring" Deed::Pop(Way::One);
     Mpmc "try_pop_slice from the next ring" Deed::Pop(Way::Batch);
     Mpmc "pop that sleeps while it grows" Deed::Pop(Way::Blocked);
+}
+
+drills! { pub(crate) LAGGING:
+    Spsc "try_push in the old ring" Deed::PushInOld(Way::One);
+    Mpmc "try_push in the old ring" Deed::PushInOld(Way::One);
+    Mpmc "try_push_slice in the old ring" Deed::PushInOld(Way::Batch);
+    Mpmc "claim, commit in the old ring" Deed::PushInOld(Way::InPlace);
+    Spsc "read, dropped in the old ring" Deed::PopInOld(Way::InPlace);
+    Mpmc "read, dropped in the old ring" Deed::PopInOld(Way::InPlace);
 }
 
 drills! { pub(crate) RECOVERING:
