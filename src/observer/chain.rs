@@ -279,16 +279,19 @@ impl Observer {
             return Ok(geometry);
         }
         let size = self.found.object().properties()?.size;
+        let truncated = |expected| ObserveError::Truncated {
+            expected: offset.saturating_add(expected),
+            found: size,
+        };
+        // The kernel refuses to look where no file goes.
+        if offset > size {
+            return Err(truncated(PAGE));
+        }
         let mut head = [0; HEADER_SIZE];
-        self.fill(offset, &mut head, offset.saturating_add(PAGE))?;
-        let found = match Geometry::check(&head, size.saturating_sub(offset), "") {
+        self.fill(offset, &mut head, offset + PAGE)?;
+        let found = match Geometry::check(&head, size - offset, "") {
             Ok(found) => found,
-            Err(OpenError::Truncated { expected, .. }) => {
-                return Err(ObserveError::Truncated {
-                    expected: offset.saturating_add(expected),
-                    found: size,
-                });
-            }
+            Err(OpenError::Truncated { expected, .. }) => return Err(truncated(expected)),
             Err(_) => return Err(Corrupt.into()),
         };
         let expected = Geometry {
