@@ -105,7 +105,9 @@ fn comes_to_an_end(name: &Name) {
     match slipring::recover(name) {
         Ok(_) | Err(RecoverError::Corrupt(_)) => {}
         // It says of a ring that has never grown that another one follows.
-        Err(RecoverError::Open(OpenError::Inconsistent { field, .. })) if field == "successor" => {}
+        Err(RecoverError::Open(OpenError::Inconsistent {
+            field: "successor", ..
+        })) => {}
         Err(error) => panic!("{error}"),
     }
 }
