@@ -84,13 +84,14 @@ impl Attachment {
         if !self.object().can_grow() {
             return Err(Corrupt.into());
         }
-        let mut head = [0; HEADER_SIZE];
-        let read = self.region.read(offset, &mut head)?;
-        if read < HEADER_SIZE || offset % self.region.page() != 0 {
+        let size = self.object().properties()?.size;
+        let left = size.saturating_sub(offset);
+        if left < HEADER_SIZE as u64 || offset % self.region.page() != 0 {
             return Err(Corrupt.into());
         }
-        let size = self.object().properties()?.size;
-        let found = Geometry::check(&head, size.saturating_sub(offset), "").or(Err(Corrupt))?;
+        let mut head = [0; HEADER_SIZE];
+        self.region.read(offset, &mut head)?;
+        let found = Geometry::check(&head, left, "").or(Err(Corrupt))?;
         let expected = Geometry {
             capacity: found.capacity,
             first_position: found.first_position,
