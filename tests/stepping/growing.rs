@@ -63,7 +63,7 @@ drills! { pub(crate) RECOVERING:
     Mpmc "try_pop adopts from the old ring" Deed::Adopt;
 }
 
-// Long ones that do little which no other does: for the whole enumeration.
+// Long ones that do little which no other does: around their stores only, with the whole of the others.
 
 drills! { pub(crate) MORE_GROWING:
     Spsc "grow again" Deed::GrowAgain;
