@@ -10,8 +10,8 @@ mod stepping;
 mod support;
 
 use stepping::growing::{
-    GROWING, LAGGING, MORE_GROWING, MORE_PAUSED, MORE_POPPING, MORE_PUSHING, PAUSED, POPPING,
-    PUSHING, RECOVERING,
+    CLOSED, GROWING, LAGGING, MORE_GROWING, MORE_PAUSED, MORE_POPPING, MORE_PUSHING, PAUSED,
+    POPPING, PUSHING, RECOVERING,
 };
 use stepping::{Drill, Pinned, Points, is_allowed};
 
@@ -48,6 +48,11 @@ fn a_consumer_killed_around_its_stores_on_the_way_to_the_next_ring_takes_nothing
 fn who_is_killed_or_stopped_in_the_old_ring_is_waited_for_no_longer_than_it_must_be() {
     kill(LAGGING, Points::Some);
     run(LAGGING, |drill| drill.pause(ALL));
+}
+
+#[test]
+fn a_ring_that_is_closed_while_somebody_is_stopped_in_grow_is_closed_for_all() {
+    run(CLOSED, |drill| drill.pause(ALL));
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub(crate) enum Deed {
     Grow,
     /// As the second one, before anybody has come to the end of the first ring.
     GrowAgain,
+    /// While somebody closes the ring.
+    GrowClosed,
     /// Beginning in the old ring.
     Push(Way),
     Pop(Way),
@@ -56,6 +58,11 @@ drills! { pub(crate) LAGGING:
     Mpmc "claim, commit in the old ring" Deed::PushInOld(Way::InPlace);
     Spsc "read, dropped in the old ring" Deed::PopInOld(Way::InPlace);
     Mpmc "read, dropped in the old ring" Deed::PopInOld(Way::InPlace);
+}
+
+drills! { pub(crate) CLOSED:
+    Spsc "grow, while it is closed" Deed::GrowClosed;
+    Mpmc "grow, while it is closed" Deed::GrowClosed;
 }
 
 drills! { pub(crate) RECOVERING:
