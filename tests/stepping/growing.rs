@@ -11,6 +11,8 @@ pub(crate) enum Deed {
     Grow,
     /// As the second one, before anybody has come to the end of the first ring.
     GrowAgain,
+    /// While somebody closes the ring.
+    GrowClosed,
     /// Beginning in the old ring.
     Push(Way),
     Pop(Way),
@@ -58,12 +60,17 @@ drills! { pub(crate) LAGGING:
     Mpmc "read, dropped in the old ring" Deed::PopInOld(Way::InPlace);
 }
 
+drills! { pub(crate) CLOSED:
+    Spsc "grow, while it is closed" Deed::GrowClosed;
+    Mpmc "grow, while it is closed" Deed::GrowClosed;
+}
+
 drills! { pub(crate) RECOVERING:
     Mpmc "recover two rings" Deed::Recover;
     Mpmc "try_pop adopts from the old ring" Deed::Adopt;
 }
 
-// Long ones that do little which no other does: for the whole enumeration.
+// Long ones that do little which no other does: around their stores only, with the whole of the others.
 
 drills! { pub(crate) MORE_GROWING:
     Spsc "grow again" Deed::GrowAgain;

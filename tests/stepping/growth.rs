@@ -316,7 +316,7 @@ impl<P: Kind> Scene for Growth<P> {
         self.seen.clear();
         self.come();
         match self.deed {
-            Deed::Grow => self.push(2),
+            Deed::Grow | Deed::GrowClosed => self.push(2),
             Deed::GrowAgain => {
                 self.push(2);
                 self.ring.grow(SMALL).unwrap();
@@ -343,11 +343,14 @@ impl<P: Kind> Scene for Growth<P> {
     fn act(&self) {
         let ring = self.open();
         match self.deed {
-            Deed::Grow | Deed::GrowAgain => {
+            Deed::Grow | Deed::GrowAgain | Deed::GrowClosed => {
                 mark();
                 let grown = ring.grow(NEXT);
                 mark();
-                grown.unwrap();
+                match grown {
+                    Err(GrowError::Closed) if self.deed == Deed::GrowClosed => {}
+                    other => other.unwrap(),
+                }
             }
             Deed::Push(way) | Deed::PushInOld(way) => {
                 let first = self.of_child.start;
@@ -370,7 +373,8 @@ impl<P: Kind> Scene for Growth<P> {
 
     fn meanwhile(&mut self) {
         match self.deed {
-            Deed::Grow | Deed::GrowAgain | Deed::PushInOld(_) | Deed::PopInOld(_) => {}
+            Deed::Grow | Deed::GrowAgain | Deed::GrowClosed => {}
+            Deed::PushInOld(_) | Deed::PopInOld(_) => {}
             _ if self.sleeps() => {}
             Deed::Push(_) => self.ring.grow(NEXT).unwrap(),
             Deed::Pop(_) => {
@@ -407,6 +411,9 @@ impl<P: Kind> Scene for Growth<P> {
 
     fn meet(&mut self, stopped: u32) {
         self.was_stopped = true;
+        if self.deed == Deed::GrowClosed {
+            return self.ring.close();
+        }
         let said = self.memory.recoverer_and_grower();
         // Who has just taken a lock has not said so yet.
         let is_named = |pid| pid == stopped || said.0 == pid || said.1 == pid;
@@ -454,6 +461,12 @@ impl<P: Kind> Scene for Growth<P> {
             true => 2 + means % 2,
             false => means % 4,
         };
+        if self.was_stopped && self.deed == Deed::GrowClosed {
+            assert!(self.memory.are_all_closed());
+            self.close();
+            self.verify(death);
+            return self.is_closed();
+        }
         self.grow_behind();
         if means == 2 {
             (self.producer, self.consumer) = (None, None);

@@ -138,6 +138,15 @@ impl Memory {
         }
     }
 
+    /// Whether each of them says that it is closed.
+    pub(crate) fn are_all_closed(&self) -> bool {
+        self.stages().into_iter().all(|stage| {
+            let mut word = [0; 4];
+            self.file.read_exact_at(&mut word, stage + 0x280).unwrap();
+            u32::from_le_bytes(word) & 1 != 0
+        })
+    }
+
     /// Where the oldest rings lie that are not retired, and whose memory was not given back.
     pub(crate) fn oldest_and_kept(&self) -> (u64, u64) {
         (self.word(0x2b8), self.word(0x2c0))

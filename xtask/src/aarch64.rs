@@ -31,7 +31,16 @@ const FOREIGN: &str = "foreign";
 
 /// What qemu can't do, and the test programs that need it.
 const SKIPPED: [(&str, &[&str]); 4] = [
-    ("ptrace", &["calls", "clocks", "kill_points", "segments"]),
+    (
+        "ptrace",
+        &[
+            "calls",
+            "clocks",
+            "growing_kills",
+            "kill_points",
+            "segments",
+        ],
+    ),
     ("namespaces", &["environment", "proofs", "surroundings"]),
     (
         "MADV_DONTFORK",
