@@ -20,7 +20,7 @@ pub use lane::{Echoer, Lane, Pinger, Receiver, Sender, sum_of_shares};
 pub use memory::{Line, Names, Shared, now, prefix, share, share_with_forks};
 pub use patience::Patience;
 pub use plain::Plain;
-pub use processors::{processors, run_on};
+pub use processors::{processors, run_on, run_on_any};
 pub use tally::{Distance, Spread, median, quantile};
 
 use std::error::Error;

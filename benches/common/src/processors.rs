@@ -14,7 +14,14 @@ pub fn processors() -> Result<Vec<usize>> {
 
 /// Keeps this thread on one processor.
 pub fn run_on(processor: usize) -> Result<()> {
+    run_on_any(&[processor])
+}
+
+/// Keeps this thread on some processors.
+pub fn run_on_any(processors: &[usize]) -> Result<()> {
     let mut only = CpuSet::new();
-    only.set(processor)?;
+    for &processor in processors {
+        only.set(processor)?;
+    }
     Ok(sched_setaffinity(Pid::from_raw(0), &only)?)
 }

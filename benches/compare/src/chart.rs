@@ -20,7 +20,7 @@ const VALUES: f64 = 70.0;
 pub(crate) fn draw(results: &[Record], directory: &Path) -> Result<()> {
     let charts: BTreeSet<(&str, &str)> = results
         .iter()
-        .filter(|record| record.placement != "unclear")
+        .filter(|record| record.placement != "unclear" && record.capacity.is_none())
         .map(|record| (record.family.as_str(), record.placement.as_str()))
         .collect();
     for (family, placement) in charts {

@@ -3,7 +3,7 @@
 
 use crate::fabric::{Fabric, Side};
 use crate::workload::Experiment;
-use common::{Board, Kind, Lane, Result, Task, run_on, share_with_forks};
+use common::{Board, Kind, Lane, Result, Task, run_on, run_on_any, share_with_forks};
 use nix::libc::{SCHED_FIFO, SCHED_OTHER, c_int, sched_param, sched_setscheduler};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
@@ -24,6 +24,7 @@ pub(crate) struct Crew {
     lanes: Vec<Option<Seat>>,
     processes: Vec<Pid>,
     threads: Vec<JoinHandle<()>>,
+    places: Places,
     /// Whether both sides run with the highest priority.
     pub(crate) is_fifo: bool,
 }
@@ -39,8 +40,27 @@ struct Member {
     board: &'static Board,
     kind: Kind,
     side: Side,
-    processor: usize,
+    places: Places,
     is_fifo: bool,
+}
+
+/// Where a member runs.
+#[derive(Clone, Copy)]
+struct Places {
+    own: usize,
+    all: [usize; 2],
+    /// Whether the kernel may move it in a slice. In a probe it never may.
+    is_free: bool,
+}
+
+impl Places {
+    fn take(&self, task: Task) -> Result<()> {
+        match task {
+            Task::Slice { .. } if self.is_free => run_on_any(&self.all),
+            _ if self.is_free => run_on(self.own),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Crew {
@@ -49,16 +69,22 @@ impl Crew {
     pub(crate) fn start(
         experiment: &Experiment,
         fabrics: &[Option<Fabric>],
-        [one, other]: [usize; 2],
+        all @ [one, other]: [usize; 2],
     ) -> Result<Self> {
         let board: &Board = share_with_forks()?;
         let is_fifo = !experiment.is_crowded() && may_be_fifo();
+        let places = |own| Places {
+            own,
+            all,
+            is_free: experiment.is_unplaced(),
+        };
         let mut crew = Self {
             board,
             experiment: *experiment,
             lanes: Vec::new(),
             processes: Vec::new(),
             threads: Vec::new(),
+            places: places(one),
             is_fifo,
         };
         alarm::set(WATCHDOG);
@@ -70,9 +96,9 @@ impl Crew {
             board,
             kind,
             side,
-            processor: match side {
-                Side::Producer(_) => one,
-                Side::Consumer(_) => other,
+            places: match side {
+                Side::Producer(_) => places(one),
+                Side::Consumer(_) => places(other),
             },
             is_fifo,
         };
@@ -158,6 +184,7 @@ impl Crew {
 
     /// Nanoseconds of an exchange of two lines with who is at the other end of a lane.
     pub(crate) fn probe(&self, lane: usize) -> Result<f64> {
+        self.places.take(Task::Probe)?;
         self.board.begin(self.kind(lane)?, Task::Probe);
         self.board.await_all_here(self.others())?;
         let nanos = self.board.floor.probe();
@@ -177,7 +204,9 @@ impl Crew {
         let Some(seat) = &mut self.lanes[lane] else {
             return Err("no such lane".into());
         };
-        board.begin(seat.kind, Task::Slice { lane, messages });
+        let task = Task::Slice { lane, messages };
+        self.places.take(task)?;
+        board.begin(seat.kind, task);
         board.await_all_here(others)?;
         match note {
             Some(note) => seat.lane.run_timed(board, messages, note)?,
@@ -234,7 +263,7 @@ impl Member {
     }
 
     fn take_turns(&self, open: impl FnOnce() -> Result<Vec<Option<Box<dyn Lane>>>>) -> Result<()> {
-        run_on(self.processor)?;
+        run_on(self.places.own)?;
         let mut lanes = open()?;
         if self.is_fifo {
             schedule(SCHED_FIFO)?;
@@ -243,6 +272,7 @@ impl Member {
         let mut turn = 0;
         loop {
             let task = self.board.await_turn(self.kind, &mut turn);
+            self.places.take(task)?;
             match task {
                 Task::End => break,
                 Task::Probe => {
@@ -275,6 +305,21 @@ fn schedule(policy: c_int) -> Result<()> {
     let result = unsafe { sched_setscheduler(0, policy, &raw const parameters) };
     nix::errno::Errno::result(result)?;
     Ok(())
+}
+
+/// Does something that only this process is in with the highest priority, where that is permitted.
+pub(crate) fn undisturbed<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
+    let is_fifo = may_be_fifo();
+    alarm::set(WATCHDOG);
+    if is_fifo {
+        schedule(SCHED_FIFO)?;
+    }
+    let result = work();
+    if is_fifo {
+        schedule(SCHED_OTHER)?;
+    }
+    alarm::cancel();
+    result
 }
 
 /// Whether this user may: tried and taken back.

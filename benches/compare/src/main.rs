@@ -7,8 +7,10 @@
 
 mod chart;
 mod crew;
+mod curves;
 mod fabric;
 mod leftovers;
+mod line_chart;
 mod link;
 mod measure;
 mod record;
@@ -41,6 +43,9 @@ struct Options {
     /// Only subjects whose names have one of these in them
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
+    /// How slipring's cost grows over capacity, seats, message size and fill; takes up to 4 GiB
+    #[arg(long)]
+    curves: bool,
     /// Measure nothing: draw the charts of the results that are there
     #[arg(long)]
     draw: bool,
@@ -77,6 +82,15 @@ fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.output)?;
     let path = options.output.join("results.json");
     let mut results = earlier(&path)?;
+    let mut keep = |found: Vec<Record>| -> Result<()> {
+        results.retain(|old| found.iter().all(|new| old.workload != new.workload));
+        results.extend(found);
+        Ok(fs::write(&path, serde_json::to_string_pretty(&results)?)?)
+    };
+    if options.curves {
+        curves::measure_curves([one, other], curves::EFFORT, keep)?;
+        return draw(&results, &options.output);
+    }
     let experiments = experiments(options).filter(|_| !options.draw);
     for (place, experiment) in experiments.enumerate() {
         let leftovers = Leftovers::of(place);
@@ -93,11 +107,14 @@ fn run(options: &Options) -> Result<()> {
         let outcome = outcome.map_err(|error| format!("{experiment}: {error}"))?;
         let found = records(&outcome);
         table::print(&found);
-        results.retain(|record| record.workload != experiment.to_string());
-        results.extend(found);
-        fs::write(&path, serde_json::to_string_pretty(&results)?)?;
+        keep(found)?;
     }
-    chart::draw(&results, &options.output)
+    draw(&results, &options.output)
+}
+
+fn draw(results: &[Record], directory: &Path) -> Result<()> {
+    chart::draw(results, directory)?;
+    line_chart::draw(results, directory)
 }
 
 fn experiments(options: &Options) -> impl Iterator<Item = Experiment> {

@@ -4,7 +4,7 @@
 use crate::crew::Crew;
 use crate::subjects::{Subject, subjects};
 use crate::workload::Experiment;
-use common::{CAPACITY, Distance, Result};
+use common::{Distance, Result};
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,19 @@ pub(crate) fn measure(
     is_wanted: impl Fn(&Subject) -> bool,
 ) -> Result<Outcome> {
     let subjects = subjects(experiment)?.into_iter().filter(is_wanted);
+    measure_all(experiment, effort, processors, tag, subjects)
+}
+
+/// Runs an experiment with these subjects.
+pub(crate) fn measure_all(
+    experiment: &Experiment,
+    effort: Effort,
+    processors: [usize; 2],
+    tag: &str,
+    subjects: impl IntoIterator<Item = Subject>,
+) -> Result<Outcome> {
     let mut courses: Vec<Course> = subjects
+        .into_iter()
         .map(|subject| Course::new(subject, experiment))
         .collect::<Result<_>>()?;
     let mut fabrics = Vec::new();
@@ -149,7 +161,7 @@ impl Course {
         effort: Effort,
     ) -> Result<()> {
         // In the first laps every page is new to one side or the other.
-        let laps = 2 * CAPACITY as u64;
+        let laps = 2 * experiment.capacity as u64;
         let start = Instant::now();
         let mut done = 0;
         loop {

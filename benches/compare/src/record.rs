@@ -6,7 +6,7 @@ use crate::workload::Workload;
 use common::{Distance, Spread, median};
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) workload: String,
     /// What all sizes and crowds of a workload have in common.
@@ -38,6 +38,13 @@ pub(crate) struct Record {
     /// Why there is no number.
     pub(crate) reason: Option<String>,
     pub(crate) sched_fifo: bool,
+    /// Of the curves only: the ring's capacity, the seats of a side, and how full it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) capacity: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seats: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fill: Option<String>,
 }
 
 impl Record {
@@ -110,6 +117,7 @@ fn record(outcome: &Outcome, course: &Course, distance: Distance) -> Record {
         best_rival: rival.map(|rival| rival.subject.name.to_owned()),
         reason: subject.lacks.map(str::to_owned),
         sched_fifo: outcome.is_fifo,
+        ..Record::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every subject is asked to do.
 
 use clap::ValueEnum;
-use common::{BATCH, Method};
+use common::{BATCH, CAPACITY, Method};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,6 +21,10 @@ pub(crate) enum Workload {
     /// A message there and the same one back, each side asleep until it comes.
     Wake,
 }
+
+/// Who is asked for more processes than this a side has no processor of its own for any of them: the
+/// kernel places them.
+const MOST_PLACED: u64 = 4;
 
 impl Workload {
     pub(crate) const ALL: &[Self] = &[
@@ -58,18 +62,16 @@ impl Workload {
 
     fn crowds(self) -> &'static [u64] {
         match self {
-            Self::Mpmc | Self::MpmcBatch => &[1, 2, 4],
+            Self::Mpmc => &[1, 2, 4, 8],
+            Self::MpmcBatch => &[1, 2, 4],
             _ => &[1],
         }
     }
 
     pub(crate) fn experiments(self) -> impl Iterator<Item = Experiment> {
         self.crowds().iter().flat_map(move |&each| {
-            self.sizes().iter().map(move |&bytes| Experiment {
-                workload: self,
-                bytes,
-                each,
-            })
+            let sizes = self.sizes().iter();
+            sizes.map(move |&bytes| Experiment::new(self, bytes, each))
         })
     }
 }
@@ -81,9 +83,28 @@ pub(crate) struct Experiment {
     pub(crate) bytes: u64,
     /// Producers, and as many consumers.
     pub(crate) each: u64,
+    /// Of a ring, where a subject can be told.
+    pub(crate) capacity: usize,
+    /// For as many producers, and as many consumers, if not as many as a subject has by itself.
+    pub(crate) seats: Option<u32>,
 }
 
 impl Experiment {
+    pub(crate) fn new(workload: Workload, bytes: u64, each: u64) -> Self {
+        Self {
+            workload,
+            bytes,
+            each,
+            capacity: CAPACITY,
+            seats: None,
+        }
+    }
+
+    /// Whether the kernel decides who runs where.
+    pub(crate) fn is_unplaced(&self) -> bool {
+        self.each > MOST_PLACED
+    }
+
     /// Whether several share a processor.
     pub(crate) fn is_crowded(&self) -> bool {
         self.each > 1
@@ -116,6 +137,11 @@ impl fmt::Display for Experiment {
             Workload::Mpmc => format!("{each} to {each}, {bytes} B"),
             Workload::MpmcBatch => format!("{each} to {each} in batches of 32, {bytes} B"),
             Workload::Wake => format!("round trip of sleepers, {bytes} B"),
+        };
+        let name = match (self.capacity, self.seats) {
+            (CAPACITY, None) => name,
+            (capacity, None) => format!("{name}, capacity {capacity}"),
+            (_, Some(seats)) => format!("{name}, seats for {seats} a side"),
         };
         f.pad(&name)
     }

@@ -59,6 +59,34 @@ pub(crate) fn subjects(experiment: &Experiment) -> Result<Vec<Subject>> {
     })
 }
 
+/// slipring alone, also with messages and in rings that nobody else is asked for.
+pub(crate) fn ours(experiment: &Experiment) -> Result<Subject> {
+    Ok(match experiment.bytes {
+        8 => ours_with::<[u64; 1]>(experiment),
+        56 => ours_with::<[u64; 7]>(experiment),
+        256 => ours_with::<[u64; 32]>(experiment),
+        1024 => ours_with::<[u64; 128]>(experiment),
+        4096 => ours_with::<[u64; 512]>(experiment),
+        16384 => ours_with::<[u64; 2048]>(experiment),
+        65536 => ours_with::<[u64; 8192]>(experiment),
+        262_144 => ours_with::<[u64; 32768]>(experiment),
+        1_048_576 => ours_with::<[u64; 131_072]>(experiment),
+        other => return Err(format!("nobody is prepared for {other} bytes").into()),
+    })
+}
+
+fn ours_with<B: Body>(experiment: &Experiment) -> Subject {
+    let name = "slipring";
+    match experiment.is_for_many() {
+        true => {
+            apart::<B, slipring::ManyToMany<slipring::Default>>(name, Standing::Ours, experiment)
+        }
+        false => {
+            apart::<B, slipring::OneToOne<slipring::Default>>(name, Standing::Ours, experiment)
+        }
+    }
+}
+
 fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
     use Standing::{Floor, Ours, Rival};
     let one_to_one = match experiment.workload {

@@ -5,7 +5,7 @@ mod ends;
 
 use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, CAPACITY, Patience, Result};
+use common::{Body, Patience, Result};
 use ends::{Receiving, Sending};
 use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
@@ -62,7 +62,10 @@ impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
 
     fn new(setup: &Setup) -> Result<Self> {
         let name = format!("/{}", setup.name);
-        let mut options = options(setup).capacity(CAPACITY);
+        let mut options = options(setup).capacity(setup.experiment.capacity);
+        if let Some(seats) = setup.experiment.seats {
+            options = options.producers(seats).consumers(seats);
+        }
         if let Some(fences) = F::FENCES {
             options = options.fences(fences);
         }
