@@ -1,6 +1,6 @@
 //! Message passing between unrelated processes: ring buffers in shared memory.
 //!
-//! A ring has a name and a fixed capacity. One process [creates](Ring::create) it, others
+//! A ring has a name and a capacity. One process [creates](Ring::create) it, others
 //! [open](Ring::open) it, and messages flow through memory that all of them have mapped:
 //! plain values ([`bytemuck::Pod`]) or byte strings. A process that finds nothing to do looks for
 //! a while and then sleeps on a futex. While there is room and data, no operation makes a system
