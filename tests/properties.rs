@@ -36,3 +36,16 @@ proptest! {
         ops::run(&[&[2], &*steps].concat());
     }
 }
+
+/// A consumer takes the first message of a dead one's three, puts it back and leaves: the intents of both stand for it.
+#[test]
+fn a_message_that_two_had_who_are_gone_waits_once() {
+    let steps = [
+        29, 0, 30, 0, 0, 0, 0, 27, 0, 6, 0, 0, 111, 0, 0, 0, 0, 37, 0, 0, 37, 0, 0, 37, 0, 0, 31,
+        0, 0, 0, 21, 137, 0, 95, 0, 138, 0, 111, 0, 0, 197, 137, 53, 95, 0, 88, 44, 0, 95, 0, 95,
+        0, 10, 51, 170, 17, 209, 137, 12, 56, 96, 19, 27, 0, 115, 0, 0, 61, 33, 11, 186, 56, 49,
+        101, 1, 111, 0, 0, 88, 96, 0, 81, 0, 0, 95, 0, 24, 77, 0, 56, 24, 0, 0, 0, 15, 0, 0, 0, 0,
+        15, 0, 0, 69, 0, 0, 47, 0, 0, 31,
+    ];
+    ops::run(&[&[2], &steps[..]].concat());
+}

@@ -91,6 +91,8 @@ struct Orphans {
     first_run: Run,
     last: u64,
     count: u64,
+    /// Of these, those that another one who is gone had before: taken from the dead, and given up.
+    counted: u64,
 }
 
 impl Orphans {
@@ -98,9 +100,11 @@ impl Orphans {
         first_run: Run::NONE,
         last: 0,
         count: 0,
+        counted: 0,
     };
 
-    fn add(&mut self, position: u64) {
+    fn add(&mut self, position: u64, is_counted: bool) {
+        self.counted += u64::from(is_counted);
         let run = &mut self.first_run;
         if self.count == 0 {
             run.start = position;
@@ -205,7 +209,7 @@ where
     }
 
     fn bury(&self, seat: u32, run: Run, swept: &mut Swept) -> u64 {
-        let undecided = self.judge(seat, run, |position, found| {
+        let undecided = self.judge(seat, run, |position, found, _| {
             let tombstone = Stamp::full(position, TOMBSTONE);
             if self.slots.at(position).finish(found, tombstone) {
                 swept.tombstones += 1;
@@ -243,7 +247,8 @@ where
             (self.intent)(seat).clear();
             swept.settled += 1;
         }
-        swept.waiting += left_over;
+        // Who adopts takes the first that there are, so nothing here was counted before.
+        swept.waiting += left_over.saturating_sub(orphans.counted);
         undecided
     }
 
@@ -256,8 +261,8 @@ where
         swept: &mut Swept,
     ) -> (Orphans, u64) {
         let mut orphans = Orphans::NONE;
-        let undecided = self.judge(seat, run, |position, found| match delivery {
-            Delivery::AtLeastOnce => orphans.add(position),
+        let undecided = self.judge(seat, run, |position, found, is_counted| match delivery {
+            Delivery::AtLeastOnce => orphans.add(position, is_counted),
             Delivery::AtMostOnce => {
                 let free = Stamp::free(position.wrapping_add(self.slots.capacity()));
                 if self.slots.at(position).finish(found, free) {
@@ -269,8 +274,9 @@ where
     }
 
     /// Tells of each position of a dead participant's intent that it claimed and did not finish,
-    /// lowest first. Returns for how many that can't be known yet.
-    fn judge(&self, seat: u32, run: Run, mut unfinished: impl FnMut(u64, Stamp)) -> u64 {
+    /// lowest first, and whether somebody else who is gone, of a lower seat, says the same of it. Returns for how many
+    /// that can't be known yet.
+    fn judge(&self, seat: u32, run: Run, mut unfinished: impl FnMut(u64, Stamp, bool)) -> u64 {
         let (index, role, peers, claimed) = if seat < self.producers {
             (self.tail, Role::Producer, 0..self.producers, 0)
         } else {
@@ -281,13 +287,19 @@ where
         let start = run.start;
         let end = run.end().min(ending::position(index.load(Acquire))); // I
         let mut living = Marks([0; MAX_CLAIM as usize / 64]);
+        let mut gone_before = Marks([0; MAX_CLAIM as usize / 64]);
         for peer in peers.filter(|&peer| peer != seat) {
             let Some(run) = (self.intent)(peer).read(self.slots.capacity()) else {
                 continue;
             };
             let (from, to) = (run.start.max(start), run.end().min(end));
-            if from < to && !(self.is_gone)(peer) {
+            if from >= to {
+                continue;
+            }
+            if !(self.is_gone)(peer) {
                 living.set(from - start..to - start);
+            } else if peer < seat {
+                gone_before.set(from - start..to - start);
             }
         }
         let mut undecided = 0;
@@ -301,7 +313,7 @@ where
             // Relaxed: who had the slot say the same again had seen the index pass before.
             let passed = ending::position(index.load(Relaxed)).wrapping_sub(position);
             if !is_finished && passed <= self.slots.capacity() {
-                unfinished(position, found);
+                unfinished(position, found, gone_before.has(position - start));
             }
         }
         undecided
