@@ -61,10 +61,8 @@ pub(super) const PEERS: &[Seeded] = &[
                 found: size,
             });
         }
-        let rounded = identity.total_len.next_multiple_of(page);
-        if size != identity.total_len && size != rounded {",
-            wrong: "        let rounded = identity.total_len.next_multiple_of(page);
-        if size > rounded {",
+        Ok(geometry)",
+            wrong: "        Ok(geometry)",
         },
         found_by: Check::Test("scribbler", "a_file"),
         words: FAILED,
@@ -138,8 +136,8 @@ pub(super) const PEERS: &[Seeded] = &[
         mistake: Mistake {
             name: "what a dead one was about to claim is buried though a live one has it",
             file: "src/ring/recovery.rs",
-            right: "if from < to && !(self.is_gone)(peer) {",
-            wrong: "if from > to && !(self.is_gone)(peer) {",
+            right: "if from >= to {",
+            wrong: "if from <= to {",
         },
         found_by: Check::Test("properties", "a_ring_of_several"),
         words: FAILED,
@@ -148,7 +146,7 @@ pub(super) const PEERS: &[Seeded] = &[
         mistake: Mistake {
             name: "recovery does not look whether a position was claimed at all",
             file: "src/ring/recovery.rs",
-            right: "let end = run.end().min(index.load(Acquire)); // I",
+            right: "let end = run.end().min(ending::position(index.load(Acquire))); // I",
             wrong: "let end = run.end(); // I",
         },
         found_by: Check::Test("properties", "a_ring_of_several"),
