@@ -91,6 +91,8 @@ fn judge(name: &str, size: u64) {
     match within_steps(most, "recover", || slipring::recover(name)) {
         Ok(recovery) => assert!(recovery.settled <= size / 128),
         Err(RecoverError::Open(error)) => check(&error),
+        // Of the rings that are said to follow.
+        Err(RecoverError::Corrupt(_)) => {}
         Err(error) => panic!("{error}"),
     }
 }
