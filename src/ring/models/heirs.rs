@@ -321,7 +321,7 @@ fn a_seat_is_taken_without_what_is_dropped() {
 /// third one says that it may have had both and the one between.
 #[test]
 fn one_run_is_adopted_at_a_time() {
-    let outcomes = [(0, 0), (0, 1), (2, 0), (2, 1), (2, 2), (4, 0)];
+    let outcomes = [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 0)];
     check(Extent::Preemptions(2), 50, &outcomes, || {
         let memory = filled_with(Memory::of(4, WRAP_32), 3);
         let mut dead = [1, 3].map(|seat| consumer(&memory, seat));

@@ -180,11 +180,11 @@ fn who_looks_away_for_long_is_not_told_of_another_position() {
     });
 }
 
-/// Positions end: at `u64::MAX` there is no position after it to move the index to.
+/// Positions end: at `i64::MAX` there is none after it to move the index to, as the highest bit is the seal's.
 #[test]
 fn the_last_position_is_given_to_one() {
     check(Extent::Whole, 50, &[(0, 1), (1, 0)], || {
-        let memory = Memory::at(WRAP_64 - 1);
+        let memory = Memory::at((WRAP_64 >> 1) - 1);
         let racing = [0, 1].map(|seat| {
             let mut producer = producer(&memory, seat);
             let memory = Arc::clone(&memory);

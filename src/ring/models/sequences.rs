@@ -126,7 +126,7 @@ fn one_to_one_is_a_queue_whoever_takes_over() {
 #[test]
 fn many_to_many_is_a_queue_whoever_has_a_turn() {
     // It ends where positions do.
-    from_everywhere(WRAP_64 - 6 * STEPS, |capacity, first, dice| {
+    from_everywhere((WRAP_64 >> 1) - 6 * STEPS, |capacity, first, dice| {
         let memory = Memory::of(capacity, first);
         let mut pushers = [0, 1].map(|seat| producer(&memory, seat));
         let mut poppers = [2, 3].map(|seat| consumer(&memory, seat));
