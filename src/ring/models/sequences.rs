@@ -28,7 +28,7 @@ const STEPS: u64 = 120;
 fn from_everywhere(last: u64, mut sequence: impl FnMut(u64, u64, &mut Dice)) {
     for seed in 1..=SEEDS {
         let near = 30 + seed % 20;
-        for first in [0, WRAP_32 - near, (1 << 63) - near, last] {
+        for first in [0, WRAP_32 - near, last / 2 - near, last] {
             for capacity in [2, 4, 16] {
                 sequence(capacity, first, &mut Dice(seed << 8 | capacity));
             }
