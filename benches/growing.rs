@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use slipring::{Options, Protocol, Ring, WaitStrategy, unlink};
 use std::error::Error;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, process, thread};
@@ -30,9 +30,7 @@ fn main() -> Result<(), Failure> {
         Some("spsc") => take_part::<slipring::Spsc>(),
         Some("mpmc") => take_part::<slipring::Mpmc>(),
         _ => {
-            println!(
-                "        growth   largest pause of the producer   of the consumer   when nothing grows"
-            );
+            println!("        growth   largest pause of the producer   of the consumer");
             measure::<slipring::Spsc>("spsc")?;
             measure::<slipring::Mpmc>("mpmc")
         }
@@ -88,9 +86,10 @@ fn end_of(kind: &str, role: &str, name: &str) -> Result<Child, Failure> {
     Ok(command.stdout(Stdio::piped()).spawn()?)
 }
 
-/// The operations of an end that took long, by when they began and ended.
-fn pauses(mut end: Child) -> Result<Vec<(u64, u64)>, Failure> {
-    let told = end.stdout.take().ok_or("no output")?;
+/// The operations of an end that took long, by when they began and ended. They are read as they are told, or
+/// the end would wait for that.
+fn pauses(mut end: Child) -> io::Result<Vec<(u64, u64)>> {
+    let told = end.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let parse = |line: String| {
         let (start, end) = line.split_once(' ')?;
         Some((start.parse().ok()?, end.parse().ok()?))
@@ -117,7 +116,8 @@ fn grow_under_load<P: Protocol>(
     let ends = [
         end_of(kind, "producer", name)?,
         end_of(kind, "consumer", name)?,
-    ];
+    ]
+    .map(|end| thread::spawn(|| pauses(end)));
     thread::sleep(PAUSE);
     let mut growths = Vec::new();
     for round in 0..GROWTHS {
@@ -129,8 +129,9 @@ fn grow_under_load<P: Protocol>(
     }
     thread::sleep(PAUSE);
     ring.close();
-    let [producer, consumer] = ends.map(pauses);
-    let (producer, consumer) = (producer?, consumer?);
+    let [producer, consumer] = ends.map(|told| told.join());
+    let producer = producer.map_err(|_| "the producer's reader")??;
+    let consumer = consumer.map_err(|_| "the consumer's reader")??;
     let longest = |pauses: &[(u64, u64)], is_meant: &dyn Fn(u64) -> bool| {
         let meant = pauses.iter().filter(|(start, _)| is_meant(*start));
         meant.map(|(start, end)| end - start).max().unwrap_or(0) / 1000
