@@ -72,6 +72,20 @@ mod bytes {
         size_of::<T>() <= 4 * LINE && size_of::<T>() % size_of::<u64>() == 0
     }
 
+    /// Copies a word out through a register. A whole `T` read so would, unoptimised, be compiled
+    /// into as many loads as it has bytes, also where a large one is never read.
+    ///
+    /// # Safety
+    ///
+    /// `from` is aligned and valid for reads, `to` is valid for writes.
+    #[inline(always)]
+    unsafe fn read_word<W>(from: *const W, to: *mut W) {
+        // SAFETY: valid and aligned by this function's contract, and initialised.
+        let word = unsafe { from.read_volatile() };
+        // SAFETY: valid by this function's contract, and perhaps less aligned than a word.
+        unsafe { to.write_unaligned(word) }
+    }
+
     impl Bytes {
         /// # Safety
         ///
@@ -122,31 +136,32 @@ mod bytes {
         /// that are valid for `T` whatever they are.
         #[inline(always)]
         pub(crate) unsafe fn load<T: Copy>(self) -> T {
-            if size_of::<T>() <= size_of::<u64>() {
-                // A register holds it: no need to go through memory.
-                // SAFETY: valid and aligned for a `T` by this function's contract.
-                return unsafe { ptr::read_volatile(self.0.cast::<T>()) };
-            }
             let mut copy = MaybeUninit::<T>::uninit();
-            if is_moved_by_words::<T>() {
-                let (from, to) = (self.0.cast::<u64>(), copy.as_mut_ptr().cast::<u64>());
-                for place in 0..size_of::<T>() / size_of::<u64>() {
-                    // SAFETY: within the `T` that lies here.
-                    let from = unsafe { from.add(place) };
-                    // SAFETY: valid and aligned by this function's contract.
-                    let word = unsafe { from.read_volatile() };
-                    // SAFETY: within `copy`.
-                    let to = unsafe { to.add(place) };
-                    // SAFETY: `copy` is valid for writes, and perhaps less aligned than a word.
-                    unsafe { to.write_unaligned(word) };
+            let to = copy.as_mut_ptr();
+            match size_of::<T>() {
+                // SAFETY: a `T` of this size lies here and in `copy`.
+                1 => unsafe { read_word(self.0, to.cast()) },
+                // SAFETY: as above, aligned by this function's contract.
+                2 => unsafe { read_word(self.0.cast::<u16>(), to.cast()) },
+                // SAFETY: as above.
+                4 => unsafe { read_word(self.0.cast::<u32>(), to.cast()) },
+                size if is_moved_by_words::<T>() => {
+                    for place in 0..size / size_of::<u64>() {
+                        // SAFETY: within the `T` that lies here.
+                        let from = unsafe { self.0.cast::<u64>().add(place) };
+                        // SAFETY: within `copy`.
+                        let to = unsafe { to.cast::<u64>().add(place) };
+                        // SAFETY: a word of each, and `from` aligned by this function's contract.
+                        unsafe { read_word(from, to) };
+                    }
                 }
-                // SAFETY: all of it was written, and any bytes are valid for `T`.
-                return unsafe { copy.assume_init() };
+                _ => {
+                    // SAFETY: as above; private memory such as `copy` does not overlap a slot.
+                    unsafe { ptr::copy_nonoverlapping(self.0.cast::<T>(), to, 1) }
+                    forget_origin(to.cast());
+                }
             }
-            // SAFETY: as above; private memory such as `copy` does not overlap a slot.
-            unsafe { ptr::copy_nonoverlapping(self.0.cast::<T>(), copy.as_mut_ptr(), 1) }
-            forget_origin(copy.as_mut_ptr().cast());
-            // SAFETY: all of it was copied, and any bytes are valid for `T`.
+            // SAFETY: all of it was written, and any bytes are valid for `T`.
             unsafe { copy.assume_init() }
         }
 
