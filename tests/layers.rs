@@ -9,8 +9,8 @@ const LAYERS: &str = "sync terms error sys wait ring message region layout stage
                       options attachment handle spsc mpmc";
 /// Where `unsafe` may be written.
 const UNSAFE: &str = "attachment.rs stage.rs layout/header.rs message.rs region/descriptor.rs \
-                      region/mapping.rs ring/models.rs ring/slot.rs handle/batch.rs handle/claim.rs handle/consumer.rs \
-                      handle/guard.rs handle/producer.rs sync.rs sys/fence.rs sys/fork.rs sys/futex.rs \
+                      region/mapping.rs ring/models.rs ring/slot.rs handle/batch.rs handle/claim.rs handle/receiving.rs \
+                      handle/guard.rs handle/sending.rs sync.rs sys/fence.rs sys/fork.rs sys/futex.rs \
                       sys/ipc.rs sys/socket.rs";
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

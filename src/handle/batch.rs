@@ -1,6 +1,6 @@
 //! Many messages at once: one announcement for all of them.
 
-use super::producer::fits;
+use super::sending::fits;
 use super::{Consumer, Producer, Protocol, patiently};
 use crate::attachment::Patience;
 use crate::error::{PopError, PushError, PushSliceError, TooLong, TryPopError, TryPushError};

@@ -8,7 +8,9 @@ mod guard;
 mod iter;
 mod places;
 mod producer;
+mod receiving;
 mod ring;
+mod sending;
 
 pub use self::claim::Claim;
 pub use self::consumer::Consumer;

@@ -139,7 +139,7 @@ const SEEDED: &[Seeded] = &[
     Seeded {
         mistake: Mistake {
             name: "what a consumer holds comes after the dead",
-            file: "src/handle/consumer.rs",
+            file: "src/handle/receiving.rs",
             right: "if self.reader.is_holding() {\n            if let Some(len)",
             wrong: "if self.reader.is_holding() && most == usize::MAX {\n            if let Some(len)",
         },
