@@ -26,7 +26,7 @@ use std::env;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo run -p xtask -- <models | miri [--seeds N] | asan [--models] | tsan [--models] | aarch64 | \
-    soak [--minutes M] | spin | mutants [part of a path or name] | seeded [part of a name]>";
+    soak [--minutes M] | spin [part of a name] | mutants [part of a path or name] | seeded [part of a name]>";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Some("tsan") => Watcher::Tsan.run(rest),
         Some("aarch64") => aarch64::run(),
         Some("soak") => soak::run(rest),
-        Some("spin") => spin::run(),
+        Some("spin") => spin::run(part),
         Some("mutants") => mutants::run(part),
         Some("seeded") => seeded::run(part),
         _ => Err(USAGE.to_owned()),

@@ -173,7 +173,7 @@ const SEEDED: &[Seeded] = &[
             right: "if self.works_in == Generation::current() {",
             wrong: "if self.works_in != Generation::NONE {",
         },
-        found_by: Check::Test("storm", "who_comes_and_goes"),
+        found_by: Check::Test("fork", "refuses_everything"),
         words: "panicked",
     },
     Seeded {

@@ -13,6 +13,7 @@ mod rtrb;
 mod shaq;
 mod shmem_ipc;
 mod slipring;
+mod slots;
 
 use crate::fabric::{Fabric, Ways};
 use crate::link::Link;
@@ -136,17 +137,15 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
                 let exchange = exchange::Exchange::new(exchange::Lines::One)?;
                 Ok(Fabric::Apart(Box::new(exchange)))
             }),
+            apart::<B, slots::Slots<B>>("bare slots", Floor, experiment),
         ],
         Workload::Wake => vec![floor("raw futex", |_, _| {
             Ok(Fabric::Apart(Box::new(exchange::Futex::new()?)))
         })],
-        Workload::OneWay | Workload::Batch | Workload::InPlace => {
-            vec![apart::<B, bare::Bare<B>>(
-                "copy through shared memory",
-                Floor,
-                experiment,
-            )]
-        }
+        Workload::OneWay | Workload::Batch | Workload::InPlace => vec![
+            apart::<B, bare::Bare<B>>("copy through shared memory", Floor, experiment),
+            apart::<B, slots::Slots<B>>("bare slots", Floor, experiment),
+        ],
         _ => Vec::new(),
     });
     subjects
