@@ -133,16 +133,17 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         is_sent
     }
 
-    #[cold]
     #[inline(never)]
     pub(super) fn send_later(&mut self, message: &M, patience: Patience) -> Result<(), Refused> {
-        // Without another look at once, which would take the line away from who is about to free
-        // the slot.
         self.end.admit()?;
         if !self.end.is_open() {
             self.follow(patience.deadline())?;
         }
-        self.room_later(patience, 1)?;
+        // Who has the slots to itself looks only here. Who shares them has looked: another look at once
+        // would take the line away from who is about to free the slot.
+        if P::Writer::IS_SHARED || !self.look(1)? {
+            self.room_later(patience, 1)?;
+        }
         // SAFETY: as for `send_now`.
         unsafe { message.store(self.payload()) }
         self.commit(message.wire_len() as u32);

@@ -70,8 +70,9 @@ pub trait PushSide: Sized + Debug {
     fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
 
     /// Publishes one message, which `fill` puts into the slot and says how long it is, and
-    /// [tells](Self::tell) of it: if nothing stands in the way. What did,
-    /// [`claim`](Self::claim) says. `fill` does not panic.
+    /// [tells](Self::tell) of it: if a slot is known to be free, or was found so on the way. Where none
+    /// was, [`claim`](Self::claim) says why. It calls nothing, so that nothing need be saved for a call
+    /// where a push is short. `fill` does not panic.
     fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool;
 
     /// Publishes claimed slots, one after the other, as long as `fill` puts a message into the

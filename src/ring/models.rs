@@ -173,10 +173,12 @@ impl<W: PushSide> Pusher<W> {
         free
     }
 
-    /// Pushes a message as `Producer` does when nothing stands in the way.
+    /// Pushes a message as `Producer` does when nothing stands in the way, or it has only to look.
     fn send(&mut self, message: u64) -> bool {
         let words = self.memory.for_pushing(&self.slots, self.seat);
-        self.writer.send_one(&words, |slot| put(message, slot))
+        let mut send = |writer: &mut W| writer.send_one(&words, |slot| put(message, slot));
+        send(&mut self.writer)
+            || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && send(&mut self.writer)
     }
 
     fn publish(&mut self) {

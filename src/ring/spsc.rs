@@ -140,7 +140,7 @@ impl PushSide for Writer {
     fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
         let slots = *words.slots;
         let position = self.position;
-        if position == self.free_until && !matches!(self.look(slots), Ok(true)) {
+        if position == self.free_until {
             return false;
         }
         if slots.are_lines() {

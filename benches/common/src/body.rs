@@ -22,7 +22,11 @@ pub trait Body: Pod + Send + Sync + PartialEq + std::fmt::Debug {
 
     #[inline(always)]
     fn numbered(number: u64) -> Self {
-        with_numbered(number, |message| *message)
+        let mut message = MaybeUninit::<Self>::uninit();
+        // SAFETY: room for a message.
+        unsafe { Self::fill(message.as_mut_ptr(), number) }
+        // SAFETY: every word was written.
+        unsafe { message.assume_init() }
     }
 }
 
@@ -51,16 +55,6 @@ where
         self.iter()
             .fold(0, |sum: u64, &word| sum.wrapping_add(word))
     }
-}
-
-/// Makes a message where it stays: a large one is not moved.
-#[inline(always)]
-pub fn with_numbered<B: Body, R>(number: u64, use_it: impl FnOnce(&B) -> R) -> R {
-    let mut message = MaybeUninit::<B>::uninit();
-    // SAFETY: room for a message.
-    unsafe { B::fill(message.as_mut_ptr(), number) }
-    // SAFETY: every word was written.
-    use_it(unsafe { message.assume_init_ref() })
 }
 
 /// The sum of all words of the messages with numbers below `messages`.

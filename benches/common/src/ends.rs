@@ -1,7 +1,8 @@
 //! The two ends of a way for messages, seen from those who send and receive.
 
 use crate::Result;
-use crate::body::{Body, with_numbered};
+use crate::body::Body;
+use std::mem::MaybeUninit;
 
 /// How messages are sent and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +18,14 @@ const NOT_OFFERED: &str = "not offered";
 pub trait Outlet<B: Body> {
     fn send(&mut self, message: &B) -> Result<()>;
 
+    /// Makes the message where it stays: a large one is not moved.
     #[inline(always)]
     fn send_numbered(&mut self, number: u64) -> Result<()> {
-        with_numbered(number, |message| self.send(message))
+        let mut message = MaybeUninit::<B>::uninit();
+        // SAFETY: room for a message.
+        unsafe { B::fill(message.as_mut_ptr(), number) }
+        // SAFETY: every word was written.
+        self.send(unsafe { message.assume_init_ref() })
     }
 
     /// Sends [`BATCH`](crate::BATCH) messages.

@@ -13,7 +13,7 @@ mod processors;
 mod tally;
 
 pub use board::{Board, Kind, Task, futex};
-pub use body::{BATCH, Body, Check, sum_of_all, with_numbered};
+pub use body::{BATCH, Body, Check, sum_of_all};
 pub use ends::{Inlet, Method, Outlet};
 pub use floor::Floor;
 pub use lane::{Echoer, Lane, Pinger, Receiver, Sender, sum_of_shares};
