@@ -63,11 +63,11 @@ mod bytes {
     #[derive(Clone, Copy, Debug)]
     pub struct Bytes(*mut u8);
 
-    /// Whether a value travels through registers, word by word. A copy in vectors reads memory in
-    /// other pieces than it was written in, perhaps just before, and then has to wait until all
+    /// Whether a value travels through registers. On the way in it does so word by word: a copy in vectors reads
+    /// memory in other pieces than it was written in, perhaps just before, and then has to wait until all
     /// that was stored earlier has reached the cache: also the last message, whose line is still
     /// on its way.
-    const fn is_moved_by_words<T>() -> bool {
+    const fn is_moved_in_registers<T>() -> bool {
         const LINE: usize = 64;
         size_of::<T>() <= 4 * LINE && size_of::<T>() % size_of::<u64>() == 0
     }
@@ -84,6 +84,39 @@ mod bytes {
         let word = unsafe { from.read_volatile() };
         // SAFETY: valid by this function's contract, and perhaps less aligned than a word.
         unsafe { to.write_unaligned(word) }
+    }
+
+    /// What one register holds of a value that comes out. Whoever copies the value on does so in such pieces, and
+    /// one that was just put together from smaller ones is not to be had before those are in the cache. The
+    /// first word is by itself, since in a `Result` it shares its place with the error.
+    #[cfg(target_arch = "x86_64")]
+    type Pair = core::arch::x86_64::__m128i;
+    #[cfg(target_arch = "aarch64")]
+    type Pair = core::arch::aarch64::uint64x2_t;
+
+    /// Copies two words out through a register, which the compiler believes to be changed there: it does not look at
+    /// the original again.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads, `to` for writes.
+    #[inline(always)]
+    unsafe fn read_pair(from: *const Pair, to: *mut Pair) {
+        // SAFETY: valid by this function's contract, and perhaps less aligned than a pair.
+        #[cfg_attr(miri, expect(unused_mut))]
+        let mut pair = unsafe { from.read_unaligned() };
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: an empty instruction sequence, which touches nothing.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(xmm_reg) pair, options(nomem, nostack, preserves_flags));
+        }
+        #[cfg(all(target_arch = "aarch64", not(miri)))]
+        // SAFETY: an empty instruction sequence, which touches nothing.
+        unsafe {
+            core::arch::asm!("/* {0:q} */", inout(vreg) pair, options(nomem, nostack, preserves_flags));
+        }
+        // SAFETY: valid by this function's contract, and perhaps less aligned than a pair.
+        unsafe { to.write_unaligned(pair) }
     }
 
     impl Bytes {
@@ -109,7 +142,7 @@ mod bytes {
         /// A `T` has no padding.
         #[inline(always)]
         pub(crate) unsafe fn store<T: Copy>(self, value: &T) {
-            if is_moved_by_words::<T>() {
+            if is_moved_in_registers::<T>() {
                 let (from, to) = (ptr::from_ref(value).cast::<u64>(), self.0.cast::<u64>());
                 for place in 0..size_of::<T>() / size_of::<u64>() {
                     // SAFETY: within `value`.
@@ -145,12 +178,24 @@ mod bytes {
                 2 => unsafe { read_word(self.0.cast::<u16>(), to.cast()) },
                 // SAFETY: as above.
                 4 => unsafe { read_word(self.0.cast::<u32>(), to.cast()) },
-                size if is_moved_by_words::<T>() => {
-                    for place in 0..size / size_of::<u64>() {
+                8.. if is_moved_in_registers::<T>() => {
+                    let words = size_of::<T>() / size_of::<u64>();
+                    let (from, to) = (self.0.cast::<u64>(), to.cast::<u64>());
+                    // SAFETY: the first word of each, and `from` aligned by this function's contract.
+                    unsafe { read_word(from, to) };
+                    for place in (2..words).step_by(2) {
                         // SAFETY: within the `T` that lies here.
-                        let from = unsafe { self.0.cast::<u64>().add(place) };
+                        let from = unsafe { from.add(place - 1) };
                         // SAFETY: within `copy`.
-                        let to = unsafe { to.cast::<u64>().add(place) };
+                        let to = unsafe { to.add(place - 1) };
+                        // SAFETY: two words of each.
+                        unsafe { read_pair(from.cast(), to.cast()) };
+                    }
+                    if words % 2 == 0 {
+                        // SAFETY: the last word of the `T` that lies here.
+                        let from = unsafe { from.add(words - 1) };
+                        // SAFETY: the last word of `copy`.
+                        let to = unsafe { to.add(words - 1) };
                         // SAFETY: a word of each, and `from` aligned by this function's contract.
                         unsafe { read_word(from, to) };
                     }

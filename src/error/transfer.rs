@@ -88,6 +88,8 @@ pub struct PushSliceError {
 /// Why no message was popped at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
+// A message of 8 bytes beside it in a `Result` then lies in the same place, and is copied in one piece.
+#[repr(align(8))]
 pub enum TryPopError {
     /// There is no message.
     #[error("the ring is empty")]
@@ -106,6 +108,8 @@ pub enum TryPopError {
 /// Why no message was popped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
+// A message of 8 bytes beside it in a `Result` then lies in the same place, and is copied in one piece.
+#[repr(align(8))]
 pub enum PopError {
     /// There is no message, and nobody is there to push one.
     #[error(transparent)]
@@ -121,6 +125,8 @@ pub enum PopError {
 /// Why no message was popped in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
+// A message of 8 bytes beside it in a `Result` then lies in the same place, and is copied in one piece.
+#[repr(align(8))]
 pub enum PopTimeoutError {
     /// No message came in time.
     #[error("timed out: the ring is empty")]

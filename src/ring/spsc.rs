@@ -243,7 +243,7 @@ impl Ahead {
     /// Looks how many messages wait. The producer publishes in order, so the last one answers for
     /// all. What follows is no more than which lines to ask for: one that the producer is still
     /// writing would only be taken from it.
-    #[inline(never)]
+    #[inline(always)]
     fn look(&mut self, slots: Slots, position: u64) {
         let last = position.wrapping_add(self.probe - 1);
         if slots.at(last).stamp().ahead_of(last) == 1 {
