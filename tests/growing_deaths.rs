@@ -5,9 +5,9 @@ mod support;
 use slipring::error::TryPopError;
 use slipring::mpmc::{Consumer, Ring};
 use slipring::{Delivery, Observer, Options};
-use std::thread;
 use std::time::Duration;
-use support::{Name, fork_child, until};
+use std::{process, thread};
+use support::{NEVER, Name, fork_child, kill_process, until};
 
 const SOON: Duration = Duration::from_millis(10);
 
@@ -108,4 +108,38 @@ fn what_a_consumer_that_dies_has_in_its_hands_is_lost_and_nothing_else_if_at_mos
             kill_with_a_message(popped, finder);
         }
     }
+}
+
+#[test]
+fn what_one_had_who_dies_in_the_new_ring_is_dropped_while_another_one_holds_the_old() {
+    let options = Options::new()
+        .capacity(4)
+        .liveness_interval(NEVER)
+        .delivery(Delivery::AtMostOnce);
+    let name = Name::new("deaths");
+    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[1, 2]).unwrap();
+    let guard = consumer.read().unwrap();
+    ring.grow(2).unwrap();
+    producer.push_slice(&[3, 4]).unwrap();
+    let mut child = fork_child(|| {
+        let mut consumer = Ring::<u64>::open(&name).unwrap().consumer().unwrap();
+        assert_eq!(consumer.pop(), Ok(2));
+        let held = consumer.read().unwrap();
+        assert_eq!(held.get(), 3);
+        kill_process(process::id());
+    });
+    child.reap();
+    for dropped in [1, 0] {
+        let recovery = ring.recover().unwrap();
+        assert_eq!((recovery.dropped, recovery.waiting), (dropped, 0));
+    }
+    producer.try_push(&5).unwrap();
+    assert_eq!(guard.get(), 1);
+    drop(guard);
+    assert_eq!(pop_all(&mut consumer), [4, 5]);
+    let snapshot = Observer::open(&name).unwrap().snapshot().unwrap();
+    assert_eq!((snapshot.stages.len(), snapshot.retired), (1, 0));
+    assert_eq!(ring.counters().redelivered, 0);
 }
