@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::getpid;
 use remains::Remains;
-use slipring::error::{TryPopError, TryPushError};
+use slipring::error::{GrowError, TryPopError, TryPushError};
 use slipring::{Consumer, Mpmc, Observer, Options, Producer, Protocol, Ring, Spsc};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -59,8 +59,13 @@ fn ten_thousand_crashes_in_a_row_leak_nothing() {
 fn everywhere(crashes: u64) {
     for place in [Place::SharedMemory, Place::File, Place::SystemV] {
         within(place, || {
-            crash_in_a_row::<Spsc>(place, crashes);
-            crash_in_a_row::<Mpmc>(place, crashes);
+            for grows in [false, true] {
+                if grows && place == Place::SystemV {
+                    continue;
+                }
+                crash_in_a_row::<Spsc>(place, grows, crashes);
+                crash_in_a_row::<Mpmc>(place, grows, crashes);
+            }
         });
     }
 }
@@ -75,7 +80,7 @@ fn options<P: Protocol>() -> Options {
     }
 }
 
-fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
+fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
     let start = Instant::now();
     let before = Remains::now();
     let name = Name::lasting("leaks", 1 + crashes as u32 / 2000);
@@ -84,7 +89,7 @@ fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
     let mut dice = Dice::new(crashes);
     for crash in 0..crashes {
         let is_left_to_itself = dice.below(2) == 0;
-        let mut child = fork_child(|| live::<P>(&name, crash, is_left_to_itself));
+        let mut child = fork_child(|| live::<P>(&name, grows, crash, is_left_to_itself));
         if !is_left_to_itself {
             dice.spin(LONGEST);
             support::kill_process(child.pid());
@@ -103,15 +108,17 @@ fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
             );
         }
     }
-    assert_eq!(Remains::now(), with_ring, "{place:?}");
-    is_as_new(&name, &ring);
+    // A ring that has grown has the newest one mapped besides, once somebody was there.
+    let has_ring = |remains| grows || remains == with_ring;
+    assert!(has_ring(Remains::now()), "{place:?}");
+    is_as_new(&name, &ring, grows);
     assert_eq!(locks_of(&name, place), 0, "{place:?}");
-    assert_eq!(Remains::now(), with_ring, "{place:?}");
+    assert!(has_ring(Remains::now()), "{place:?}");
     drop(ring);
     slipring::unlink(&name).unwrap();
     assert_eq!(Remains::now(), before, "{place:?}");
     println!(
-        "{crashes} crashes in a row, {}, {place:?}: {:.1?}",
+        "{crashes} crashes in a row, {}, {place:?}, grows: {grows}: {:.1?}",
         kind::<P>(),
         start.elapsed()
     );
@@ -126,7 +133,7 @@ fn attach<P: Protocol>(ring: &Ring<Message, P>, of_each: u32) -> Ends<P> {
 }
 
 /// The life of a victim. It ends in the middle of something, or when it is killed.
-fn live<P: Protocol>(name: &str, crash: u64, is_left_to_itself: bool) {
+fn live<P: Protocol>(name: &str, grows: bool, crash: u64, is_left_to_itself: bool) {
     let die = || kill(getpid(), Signal::SIGKILL).unwrap();
     let mut dice = Dice::new(crash << 1 | 1);
     let ring = Ring::<Message, P>::open(name).unwrap();
@@ -141,7 +148,7 @@ fn live<P: Protocol>(name: &str, crash: u64, is_left_to_itself: bool) {
     for _ in 0..lives_for {
         number += 1;
         let some: Vec<_> = (0..dice.below(8)).map(|_| message(number)).collect();
-        match dice.below(6) {
+        match dice.below(if grows { 7 } else { 6 }) {
             0 | 1 => full_or_well(producer.try_push(&message(number))),
             2 => full_or_well(producer.try_push_slice(&some)),
             3 => full_or_well(producer.try_claim().map(|mut claim| {
@@ -149,6 +156,7 @@ fn live<P: Protocol>(name: &str, crash: u64, is_left_to_itself: bool) {
                 claim.commit();
             })),
             4 => empty_or_well(consumer.try_pop().map(whole)),
+            6 => grown_or_well(ring.grow(2 << dice.below(8))),
             _ => empty_or_well(consumer.try_read().map(|guard| whole(guard.get()))),
         }
     }
@@ -180,8 +188,14 @@ fn empty_or_well<T>(done: Result<T, TryPopError>) {
     assert!(is_well, "{:?}", done.err());
 }
 
-/// Coming is quick, every seat can be had, and every slot can be filled and emptied.
-fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>) {
+fn grown_or_well(done: Result<(), GrowError>) {
+    let is_well = matches!(done, Ok(()) | Err(GrowError::Undrained { .. }));
+    assert!(is_well, "{done:?}");
+}
+
+/// Coming is quick, every seat can be had, every slot can be filled and emptied, and of rings before the newest one
+/// nothing is left.
+fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
     let start = Instant::now();
     let again = Ring::<Message, P>::open(name).unwrap();
     drop(attach(&again, 1));
@@ -198,6 +212,9 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>) {
         }
     }
     assert!(ring.is_empty());
+    if grows {
+        ring.grow(CAPACITY).unwrap();
+    }
     for producer in &mut producers {
         for lap in 0..3 {
             let numbers = (0..CAPACITY as u64).map(|number| number + lap);
@@ -218,6 +235,10 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>) {
             }
         }
     }
+    // Who has come to the end of one last says so.
+    drop((producers, consumers));
+    let snapshot = Observer::open(name).unwrap().snapshot().unwrap();
+    assert_eq!((snapshot.stages.len(), snapshot.retired), (1, 0));
 }
 
 /// Locks that anybody holds of the ring.
