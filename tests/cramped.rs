@@ -49,6 +49,14 @@ impl Progress {
     }
 }
 
+/// Waits until a child says that it has come so far, unless it ends before.
+fn arrives(child: &mut Forked, progress: &Progress, far: u64) {
+    until("the child has come so far", || {
+        assert_eq!(child.has_ended(), None);
+        progress.0[0].load(SeqCst) == far
+    });
+}
+
 /// The process, as it sees itself.
 struct Cramped<'r, P: Protocol> {
     ring: &'r Ring<Message, P>,
@@ -141,7 +149,7 @@ fn start<P: Protocol>() -> (Name, Ring<Message, P>, Name, Progress) {
 
 fn who_has_no_room_for_the_next_ring_finds_nothing_to_pop_until_it_has<P: Protocol>() {
     let (name, ring, _words, progress) = start::<P>();
-    let child = fork_child(|| {
+    let mut child = fork_child(|| {
         let ring = Ring::<Message, P>::open(&name).unwrap();
         let mut consumer = ring.consumer().unwrap();
         progress.has_come(1);
@@ -161,20 +169,20 @@ fn who_has_no_room_for_the_next_ring_finds_nothing_to_pop_until_it_has<P: Protoc
         assert_eq!(consumer.pop().unwrap()[0], 3);
         assert_eq!(consumer.capacity(), LARGE);
     });
-    progress.until(1);
+    arrives(&mut child, &progress, 1);
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[[1; 1016], [2; 1016]]).unwrap();
     ring.grow(LARGE).unwrap();
     producer.push(&[3; 1016]).unwrap();
     progress.has_come(2);
-    progress.until(3);
+    arrives(&mut child, &progress, 3);
     make_room(&child);
     child.finish();
 }
 
 fn who_has_no_room_for_the_next_ring_finds_no_room_to_push_until_it_has<P: Protocol>() {
     let (name, ring, _words, progress) = start::<P>();
-    let child = fork_child(|| {
+    let mut child = fork_child(|| {
         let ring = Ring::<Message, P>::open(&name).unwrap();
         let mut producer = ring.producer().unwrap();
         producer.push_slice(&[[1; 1016], [2; 1016]]).unwrap();
@@ -199,11 +207,11 @@ fn who_has_no_room_for_the_next_ring_finds_no_room_to_push_until_it_has<P: Proto
         let closed = PushError::Disconnected(Disconnected::Closed);
         assert_eq!(producer.push(&[9; 1016]), Err(closed));
     });
-    progress.until(1);
+    arrives(&mut child, &progress, 1);
     let mut consumer = ring.consumer().unwrap();
     ring.grow(LARGE).unwrap();
     progress.has_come(2);
-    progress.until(3);
+    arrives(&mut child, &progress, 3);
     make_room(&child);
     for number in [1, 2, 3] {
         let popped = consumer.pop_timeout(PATIENCE).unwrap();
@@ -212,7 +220,7 @@ fn who_has_no_room_for_the_next_ring_finds_no_room_to_push_until_it_has<P: Proto
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     ring.grow(SMALL).unwrap();
     progress.has_come(4);
-    progress.until(5);
+    arrives(&mut child, &progress, 5);
     falls_asleep(&child);
     ring.close();
     child.finish();

@@ -108,12 +108,12 @@ fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
             );
         }
     }
-    // A ring that has grown has the newest one mapped besides, once somebody was there.
-    let has_ring = |remains| grows || remains == with_ring;
-    assert!(has_ring(Remains::now()), "{place:?}");
+    // Of a ring that has grown the newest one is mapped besides, once somebody was there.
+    let has_the_ring = || grows || Remains::now() == with_ring;
+    assert!(has_the_ring(), "{place:?}: {:?}", Remains::now());
     is_as_new(&name, &ring, grows);
     assert_eq!(locks_of(&name, place), 0, "{place:?}");
-    assert!(has_ring(Remains::now()), "{place:?}");
+    assert!(has_the_ring(), "{place:?}: {:?}", Remains::now());
     drop(ring);
     slipring::unlink(&name).unwrap();
     assert_eq!(Remains::now(), before, "{place:?}");
