@@ -35,6 +35,8 @@ const CAPACITY: usize = 64;
 const SEATS: u32 = 3;
 /// A victim that is not killed by then kills itself, as most do in the middle of something.
 const LONGEST: Duration = Duration::from_micros(700);
+/// In a ring that grows, one operation in so many is that.
+const SELDOM: u64 = 30;
 /// How long coming to a ring may take, whatever has happened to it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -101,11 +103,14 @@ fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
         );
         if crash % 50 == 49 {
             // Somebody who stays is there now and then, and looks on.
-            let _ends = attach(&ring, 1);
+            let (_producers, mut consumers) = attach(&ring, 1);
             assert_eq!(
                 Observer::open(&name).unwrap().snapshot().unwrap().alive(),
                 2
             );
+            if grows {
+                drain(&mut consumers[0]);
+            }
         }
     }
     // Of a ring that has grown the newest one is mapped besides, once somebody was there.
@@ -148,7 +153,10 @@ fn live<P: Protocol>(name: &str, grows: bool, crash: u64, is_left_to_itself: boo
     for _ in 0..lives_for {
         number += 1;
         let some: Vec<_> = (0..dice.below(8)).map(|_| message(number)).collect();
-        match dice.below(if grows { 7 } else { 6 }) {
+        if grows && dice.below(SELDOM) == 0 {
+            grown_or_well(ring.grow(2 << dice.below(8)));
+        }
+        match dice.below(6) {
             0 | 1 => full_or_well(producer.try_push(&message(number))),
             2 => full_or_well(producer.try_push_slice(&some)),
             3 => full_or_well(producer.try_claim().map(|mut claim| {
@@ -156,7 +164,6 @@ fn live<P: Protocol>(name: &str, grows: bool, crash: u64, is_left_to_itself: boo
                 claim.commit();
             })),
             4 => empty_or_well(consumer.try_pop().map(whole)),
-            6 => grown_or_well(ring.grow(2 << dice.below(8))),
             _ => empty_or_well(consumer.try_read().map(|guard| whole(guard.get()))),
         }
     }
@@ -206,11 +213,7 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
     let (mut producers, mut consumers) = attach(ring, of_each);
     let recovery = slipring::recover(name).unwrap();
     assert_eq!((recovery.undecided, recovery.waiting), (0, 0));
-    for consumer in &mut consumers {
-        while let Ok(guard) = consumer.try_read() {
-            whole(guard.get());
-        }
-    }
+    consumers.iter_mut().for_each(drain);
     assert!(ring.is_empty());
     if grows {
         ring.grow(CAPACITY).unwrap();
@@ -239,6 +242,12 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
     drop((producers, consumers));
     let snapshot = Observer::open(name).unwrap().snapshot().unwrap();
     assert_eq!((snapshot.stages.len(), snapshot.retired), (1, 0));
+}
+
+fn drain<P: Protocol>(consumer: &mut Consumer<Message, P>) {
+    while let Ok(guard) = consumer.try_read() {
+        whole(guard.get());
+    }
 }
 
 /// Locks that anybody holds of the ring.
