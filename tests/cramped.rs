@@ -8,7 +8,7 @@ mod support;
 
 use kinds::one_of_each;
 use nix::libc;
-use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::resource::{Resource, Usage, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 use remains::Remains;
 use slipring::error::{
@@ -28,10 +28,13 @@ const LARGE: usize = 16 << 10;
 /// Less than the large ring takes.
 const SPARE: u64 = 4 << 20;
 const SHORTLY: Duration = Duration::from_millis(100);
+/// How long it may work between two times that it sleeps.
+const MOST_AWAKE: Duration = Duration::from_millis(5);
 
 for_each_kind! {
     who_has_no_room_for_the_next_ring_finds_nothing_to_pop_until_it_has
     who_has_no_room_for_the_next_ring_finds_no_room_to_push_until_it_has
+    who_has_no_room_for_a_larger_ring_leaves_it_as_it_is
 }
 
 /// How far two processes are.
@@ -74,44 +77,51 @@ impl<'r, P: Protocol> Cramped<'r, P> {
         }
     }
 
-    /// What ends when its time is over has taken hardly any of the processor, and leaves nothing.
+    /// What ends when its time is over has slept again and again meanwhile, and leaves nothing.
     fn waits_idly(&self, wait: impl FnOnce()) {
-        let used = || {
-            let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
-            let time = usage.user_time() + usage.system_time();
-            Duration::from_micros(time.num_microseconds() as u64)
-        };
-        let (start, before) = (Instant::now(), used());
+        let usage = || getrusage(UsageWho::RUSAGE_SELF).unwrap();
+        let (start, before) = (Instant::now(), usage());
         wait();
-        let (took, used) = (start.elapsed(), used() - before);
+        let (took, after) = (start.elapsed(), usage());
+        let used = |usage: &Usage| usage.user_time() + usage.system_time();
+        let used = (used(&after) - used(&before)).num_microseconds() as u64;
+        let sleeps = after.voluntary_context_switches() - before.voluntary_context_switches();
+        // However little of a processor it gets.
+        let is_idle = used < MOST_AWAKE.as_micros() as u64 * sleeps as u64;
         assert!(
-            took >= SHORTLY && used < took / 2,
-            "it used {used:?} of {took:?}"
+            took >= SHORTLY && is_idle,
+            "it was awake for {used} us of {took:?}, and slept {sleeps} times"
         );
         assert_eq!(Remains::now(), self.remains);
     }
 
     /// What needs room says so, and is not half done.
     fn can_have_no_more(&self) {
-        let is_no_memory = |error: &SystemError| {
-            error.call == "mmap" && error.source.raw_os_error() == Some(libc::ENOMEM)
-        };
-        let size = self.ring.stat().unwrap().size;
-        for asked in [LARGE * 2, SMALL] {
-            match self.ring.grow(asked) {
-                Err(GrowError::Map(MapError::System(error))) => assert!(is_no_memory(&error)),
-                other => panic!("{other:?}"),
-            }
-        }
+        self.can_not_grow(LARGE * 2);
+        self.can_not_grow(SMALL);
         for refused in [self.ring.producer().err(), self.ring.consumer().err()] {
             match refused {
                 Some(AttachError::Map(MapError::System(error))) => assert!(is_no_memory(&error)),
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(self.ring.stat().unwrap().size, size);
         assert_eq!(Remains::now(), self.remains);
     }
+
+    fn can_not_grow(&self, capacity: usize) {
+        let size = || self.ring.stat().unwrap().size;
+        let before = size();
+        match self.ring.grow(capacity) {
+            Err(GrowError::Map(MapError::System(error))) => assert!(is_no_memory(&error)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(size(), before);
+        assert_eq!(Remains::now(), self.remains);
+    }
+}
+
+fn is_no_memory(error: &SystemError) -> bool {
+    error.call == "mmap" && error.source.raw_os_error() == Some(libc::ENOMEM)
 }
 
 /// How much address space this process may have, for a while.
@@ -224,4 +234,20 @@ fn who_has_no_room_for_the_next_ring_finds_no_room_to_push_until_it_has<P: Proto
     falls_asleep(&child);
     ring.close();
     child.finish();
+}
+
+fn who_has_no_room_for_a_larger_ring_leaves_it_as_it_is<P: Protocol>() {
+    let (name, ring, ..) = start::<P>();
+    fork_child(|| {
+        let ring = Ring::<Message, P>::open(&name).unwrap();
+        let cramped = Cramped::new(&ring);
+        cramped.can_not_grow(LARGE);
+        assert_eq!(ring.capacity(), SMALL);
+        ring.grow(2 * SMALL).unwrap();
+    })
+    .finish();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[[7; 1016]; 2 * SMALL]).unwrap();
+    assert_eq!(producer.try_push(&[8; 1016]), Err(TryPushError::Full));
+    assert_eq!(consumer.try_iter().count(), 2 * SMALL);
 }

@@ -90,7 +90,7 @@ pub(super) const GROWTH: &[Seeded] = &[
             wrong: "                return Ok(false);\n",
         },
         found_by: Check::Test("cramped", "no_room"),
-        words: "it used",
+        words: "it was awake",
     },
     Seeded {
         mistake: Mistake {
@@ -100,7 +100,7 @@ pub(super) const GROWTH: &[Seeded] = &[
             wrong: "            let may_end",
         },
         found_by: Check::Test("cramped", "room_to_push"),
-        words: FAILED,
+        words: "stuck for",
     },
     Seeded {
         mistake: Mistake {
