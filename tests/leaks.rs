@@ -61,12 +61,11 @@ fn ten_thousand_crashes_in_a_row_leak_nothing() {
 fn everywhere(crashes: u64) {
     for place in [Place::SharedMemory, Place::File, Place::SystemV] {
         within(place, || {
-            for grows in [false, true] {
-                if grows && place == Place::SystemV {
-                    continue;
-                }
-                crash_in_a_row::<Spsc>(place, grows, crashes);
-                crash_in_a_row::<Mpmc>(place, grows, crashes);
+            crash_in_a_row::<Spsc>(place, false, crashes);
+            crash_in_a_row::<Mpmc>(place, false, crashes);
+            if place != Place::SystemV {
+                crash_in_a_row::<Spsc>(place, true, crashes / 4);
+                crash_in_a_row::<Mpmc>(place, true, crashes / 4);
             }
         });
     }
