@@ -127,9 +127,11 @@ impl Attachment {
     ) -> Result<Self, OpenError> {
         admit(&found.properties, options)?;
         let head = found.head()?;
-        let geometry = Geometry::check_first(&head, found.properties.size, name)?;
+        // Only then: a ring that follows is there before the first one says so, and may not have been before.
+        let size = found.object().properties()?.size;
+        let geometry = Geometry::check_first(&head, size, name)?;
         if !found.object().can_grow() {
-            geometry.fills(found.properties.size, found.page())?;
+            geometry.fills(size, found.page())?;
         }
         let expected = match compare(&geometry, &found.properties) {
             // It may be what the ring has grown to.

@@ -4,15 +4,28 @@
 //! A peer forks the victims, so that a kill costs a millisecond and not the start of a
 //! program. They note in a board outside of the ring what they did; what a completed
 //! operation did is exact, and the one operation that a kill may have cut short is known.
+//!
+//! Thousands of kills while the ring grows and shrinks:
+//!
+//! ```text
+//! cargo test --release --test crash -- --ignored --nocapture a_ring_that_grows
+//! ```
 
+mod crashing;
+#[path = "storming/growers.rs"]
+mod growers;
 mod support;
 
+use crashing::Report;
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError};
 use slipring::spsc::{Consumer, Producer, Ring};
 use slipring::{Fences, Options, WaitStrategy};
+use std::env;
+use std::ops::Range;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
-use support::{Board, Dice, Name, PATIENCE, fork_child, start, traces_of, until};
+use std::time::{Duration, Instant};
+use support::places::{Place, within};
+use support::{Board, Dice, Name, PATIENCE, fork_child, skip, start, traces_of, until};
 
 /// Several words, so that a torn one is seen.
 type Message = [u64; 6];
@@ -101,7 +114,7 @@ fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
             handle = Some(taken);
             true
         }
-        Err(AttachError::Taken { .. }) => false,
+        Err(AttachError::Taken { .. } | AttachError::Recovering(_)) => false,
         Err(error) => panic!("{error}"),
     });
     handle.unwrap()
@@ -376,4 +389,71 @@ fn role_dying_creators() {
 fn a_killed_creator_leaves_a_whole_ring_or_nothing() {
     let name = Name::new("new");
     start("role_dying_creators", &[&name]).finish();
+}
+
+/// Some kills in a ring of each of some rounds, while it grows and shrinks.
+fn grow_in_storms(place: Place, which: Range<usize>, seed: u64, kills: u64) -> Report {
+    let mut whole = Report::default();
+    for round in which {
+        let options = &rounds()[round];
+        within(place, || {
+            let report = crashing::storm(options, seed << 8 | round as u64, kills);
+            println!("{place:?}, round {round}: {report}");
+            whole.add(&report);
+        });
+    }
+    whole
+}
+
+fn is_violent(report: &Report) {
+    assert!(report.kills.iter().all(|&kills| kills > 0), "{report}");
+    assert!(report.growths > 0, "{report}");
+}
+
+#[test]
+fn a_ring_that_grows_while_everybody_dies_loses_nothing() {
+    is_violent(&grow_in_storms(Place::SharedMemory, 0..4, 1, 40));
+}
+
+#[test]
+fn a_file_that_grows_while_everybody_dies_loses_nothing() {
+    is_violent(&grow_in_storms(Place::File, 1..2, 2, 40));
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_ring_that_grows_while_thousands_die_loses_nothing() {
+    let mut whole = Report::default();
+    for seed in 3.. {
+        for place in [Place::SharedMemory, Place::File] {
+            whole.add(&grow_in_storms(place, 0..4, seed, 200));
+        }
+        if whole.all_kills() >= 10_000 {
+            break;
+        }
+    }
+    println!("{whole}");
+    is_violent(&whole);
+    assert!(whole.again > 0);
+}
+
+/// The same for as long as is asked for: `cargo run -p xtask -- soak` runs it.
+#[test]
+#[ignore = "takes as long as it is told to"]
+fn soak() {
+    let Ok(minutes) = env::var("SLIPRING_SOAK_MINUTES") else {
+        return skip("it was not told how many minutes");
+    };
+    let time = Duration::from_secs_f64(60.0 * minutes.parse::<f64>().unwrap());
+    let start = Instant::now();
+    let mut whole = Report::default();
+    let mut seed = 100;
+    while start.elapsed() < time {
+        for place in [Place::SharedMemory, Place::File] {
+            whole.add(&grow_in_storms(place, 0..4, seed, 50));
+        }
+        seed += 1;
+    }
+    println!("{:.0?}: {whole}", start.elapsed());
+    is_violent(&whole);
 }

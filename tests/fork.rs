@@ -59,10 +59,11 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Pr
     producer.push_slice(&[1, 2, 3]).unwrap();
     let other_ring = Ring::<u64, P>::create(&other, 4).unwrap();
     let consumer = other_ring.consumer().unwrap();
-    let peer = start("role_watches", &[&name, &kind::<P>()]);
-    until("the watcher comes", || {
-        matches!(producer.peer(), Ok(Peer::Present { .. }))
-    });
+    let words = Name::in_memory("board");
+    let board = Board::create(&words, 1);
+    let peer = start("role_watches", &[&name, &kind::<P>(), &words]);
+    // Who is only about to say who it is has the seat already.
+    until("the watcher has come", || board[0].load(SeqCst) == 1);
     let bytes = || [&name, &other].map(|name| fs::read(name.path()).unwrap());
     let before = (bytes(), traces_of(&name), traces_of(&other));
 
@@ -237,6 +238,7 @@ fn watches<P: Protocol>(role: &support::Role) {
     let mut consumer = ring.consumer().unwrap();
     let there = consumer.peer();
     assert!(matches!(there, Ok(Peer::Present { .. })), "{there:?}");
+    Board::open(role.text(2))[0].store(1, SeqCst);
     while consumer.len() == 3 {
         assert_eq!(consumer.peer(), there);
     }

@@ -293,6 +293,23 @@ fn what_a_dead_consumer_held_in_an_old_ring_comes_to_one_that_has_gone_on() {
 }
 
 #[test]
+fn who_opens_a_ring_that_begins_to_grow_just_then_gets_it() {
+    for _ in 0..300 {
+        let (name, ring) = ring::<Mpmc>(&Options::new().capacity(2));
+        thread::scope(|scope| {
+            let opening =
+                scope.spawn(
+                    || {
+                        while Ring::<u64, Mpmc>::open(&name).unwrap().capacity() == 2 {}
+                    },
+                );
+            ring.grow(4).unwrap();
+            opening.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn what_cannot_grow_says_so_and_stays_as_it_is() {
     let ring = Ring::<u64, Spsc>::create("memfd:", 4).unwrap();
     assert!(matches!(ring.grow(8), Err(GrowError::Unsupported)));

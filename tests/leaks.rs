@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::getpid;
 use remains::Remains;
-use slipring::error::{TryPopError, TryPushError};
+use slipring::error::{GrowError, TryPopError, TryPushError};
 use slipring::{Consumer, Mpmc, Observer, Options, Producer, Protocol, Ring, Spsc};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -35,6 +35,8 @@ const CAPACITY: usize = 64;
 const SEATS: u32 = 3;
 /// A victim that is not killed by then kills itself, as most do in the middle of something.
 const LONGEST: Duration = Duration::from_micros(700);
+/// In a ring that grows, one operation in so many is that.
+const SELDOM: u64 = 30;
 /// How long coming to a ring may take, whatever has happened to it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -59,8 +61,12 @@ fn ten_thousand_crashes_in_a_row_leak_nothing() {
 fn everywhere(crashes: u64) {
     for place in [Place::SharedMemory, Place::File, Place::SystemV] {
         within(place, || {
-            crash_in_a_row::<Spsc>(place, crashes);
-            crash_in_a_row::<Mpmc>(place, crashes);
+            crash_in_a_row::<Spsc>(place, false, crashes);
+            crash_in_a_row::<Mpmc>(place, false, crashes);
+            if place != Place::SystemV {
+                crash_in_a_row::<Spsc>(place, true, crashes / 4);
+                crash_in_a_row::<Mpmc>(place, true, crashes / 4);
+            }
         });
     }
 }
@@ -75,7 +81,7 @@ fn options<P: Protocol>() -> Options {
     }
 }
 
-fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
+fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
     let start = Instant::now();
     let before = Remains::now();
     let name = Name::lasting("leaks", 1 + crashes as u32 / 2000);
@@ -84,7 +90,7 @@ fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
     let mut dice = Dice::new(crashes);
     for crash in 0..crashes {
         let is_left_to_itself = dice.below(2) == 0;
-        let mut child = fork_child(|| live::<P>(&name, crash, is_left_to_itself));
+        let mut child = fork_child(|| live::<P>(&name, grows, crash, is_left_to_itself));
         if !is_left_to_itself {
             dice.spin(LONGEST);
             support::kill_process(child.pid());
@@ -96,22 +102,27 @@ fn crash_in_a_row<P: Protocol>(place: Place, crashes: u64) {
         );
         if crash % 50 == 49 {
             // Somebody who stays is there now and then, and looks on.
-            let _ends = attach(&ring, 1);
+            let (_producers, mut consumers) = attach(&ring, 1);
             assert_eq!(
                 Observer::open(&name).unwrap().snapshot().unwrap().alive(),
                 2
             );
+            if grows {
+                drain(&mut consumers[0]);
+            }
         }
     }
-    assert_eq!(Remains::now(), with_ring, "{place:?}");
-    is_as_new(&name, &ring);
+    // Of a ring that has grown the newest one is mapped besides, once somebody was there.
+    let has_the_ring = || grows || Remains::now() == with_ring;
+    assert!(has_the_ring(), "{place:?}: {:?}", Remains::now());
+    is_as_new(&name, &ring, grows);
     assert_eq!(locks_of(&name, place), 0, "{place:?}");
-    assert_eq!(Remains::now(), with_ring, "{place:?}");
+    assert!(has_the_ring(), "{place:?}: {:?}", Remains::now());
     drop(ring);
     slipring::unlink(&name).unwrap();
     assert_eq!(Remains::now(), before, "{place:?}");
     println!(
-        "{crashes} crashes in a row, {}, {place:?}: {:.1?}",
+        "{crashes} crashes in a row, {}, {place:?}, grows: {grows}: {:.1?}",
         kind::<P>(),
         start.elapsed()
     );
@@ -126,7 +137,7 @@ fn attach<P: Protocol>(ring: &Ring<Message, P>, of_each: u32) -> Ends<P> {
 }
 
 /// The life of a victim. It ends in the middle of something, or when it is killed.
-fn live<P: Protocol>(name: &str, crash: u64, is_left_to_itself: bool) {
+fn live<P: Protocol>(name: &str, grows: bool, crash: u64, is_left_to_itself: bool) {
     let die = || kill(getpid(), Signal::SIGKILL).unwrap();
     let mut dice = Dice::new(crash << 1 | 1);
     let ring = Ring::<Message, P>::open(name).unwrap();
@@ -141,6 +152,9 @@ fn live<P: Protocol>(name: &str, crash: u64, is_left_to_itself: bool) {
     for _ in 0..lives_for {
         number += 1;
         let some: Vec<_> = (0..dice.below(8)).map(|_| message(number)).collect();
+        if grows && dice.below(SELDOM) == 0 {
+            grown_or_well(ring.grow(2 << dice.below(8)));
+        }
         match dice.below(6) {
             0 | 1 => full_or_well(producer.try_push(&message(number))),
             2 => full_or_well(producer.try_push_slice(&some)),
@@ -180,8 +194,14 @@ fn empty_or_well<T>(done: Result<T, TryPopError>) {
     assert!(is_well, "{:?}", done.err());
 }
 
-/// Coming is quick, every seat can be had, and every slot can be filled and emptied.
-fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>) {
+fn grown_or_well(done: Result<(), GrowError>) {
+    let is_well = matches!(done, Ok(()) | Err(GrowError::Undrained { .. }));
+    assert!(is_well, "{done:?}");
+}
+
+/// Coming is quick, every seat can be had, every slot can be filled and emptied, and of rings before the newest one
+/// nothing is left.
+fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
     let start = Instant::now();
     let again = Ring::<Message, P>::open(name).unwrap();
     drop(attach(&again, 1));
@@ -192,12 +212,11 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>) {
     let (mut producers, mut consumers) = attach(ring, of_each);
     let recovery = slipring::recover(name).unwrap();
     assert_eq!((recovery.undecided, recovery.waiting), (0, 0));
-    for consumer in &mut consumers {
-        while let Ok(guard) = consumer.try_read() {
-            whole(guard.get());
-        }
-    }
+    consumers.iter_mut().for_each(drain);
     assert!(ring.is_empty());
+    if grows {
+        ring.grow(CAPACITY).unwrap();
+    }
     for producer in &mut producers {
         for lap in 0..3 {
             let numbers = (0..CAPACITY as u64).map(|number| number + lap);
@@ -217,6 +236,16 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>) {
                 assert_eq!(consumer.try_pop(), Ok(message(number)));
             }
         }
+    }
+    // Who has come to the end of one last says so.
+    drop((producers, consumers));
+    let snapshot = Observer::open(name).unwrap().snapshot().unwrap();
+    assert_eq!((snapshot.stages.len(), snapshot.retired), (1, 0));
+}
+
+fn drain<P: Protocol>(consumer: &mut Consumer<Message, P>) {
+    while let Ok(guard) = consumer.try_read() {
+        whole(guard.get());
     }
 }
 

@@ -172,6 +172,14 @@ fn a_ring_that_grows_in_a_storm_loses_nothing() {
 }
 
 #[test]
+fn a_file_that_grows_in_a_storm_loses_nothing() {
+    within(Place::File, || {
+        let report = rage(&growing(&rounds()[0]), 75, Duration::ZERO);
+        println!("{report}");
+    });
+}
+
+#[test]
 #[ignore = "takes minutes"]
 fn a_ring_that_grows_in_a_long_storm_loses_nothing() {
     const KILLS: u64 = 5_000;
@@ -220,7 +228,8 @@ fn a_long_storm_loses_nothing() {
 }
 
 /// Storms of all kinds for as long as is asked for, in shared memory and in files, with participants
-/// that are killed, stopped, come and go, fork and execute: `cargo run -p xtask -- soak` runs it.
+/// that are killed, stopped, come and go, fork and execute; the ring grows in every other one. `cargo run -p xtask -- soak`
+/// runs it.
 #[test]
 #[ignore = "takes as long as it is told to"]
 fn soak() {
@@ -243,6 +252,8 @@ fn soak() {
                     seed,
                     stops: true,
                     is_restless: true,
+                    // In each place, of each kind.
+                    grows: (seed + storms) % 2 == 0,
                     ..*round
                 };
                 within(place, || {

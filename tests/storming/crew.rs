@@ -1,7 +1,7 @@
 //! What the participants do, each in a process of its own, until they are told to leave or killed.
 
-use super::log::{Fate, Id, Life, Log, Note, Orders, Pen, message};
-use super::{Round, Taking};
+use super::log::{Deed, Fate, Id, Life, Log, Note, Orders, Pen, message};
+use super::{Round, Taking, growers};
 use crate::support::{Dice, PATIENCE};
 use slipring::error::{
     AttachError, PopError, PopTimeoutError, PushError, PushSliceError, PushTimeoutError,
@@ -138,6 +138,21 @@ impl Member<'_> {
             }
         }
         drop(consumer);
+        self.life.end(Fate::Left);
+    }
+
+    pub(super) fn grow_until_told<const N: usize>(&self) {
+        let ring = self.open::<N>();
+        self.life.set_seated(1);
+        let mut dice = self.life.dice(self.round.seed);
+        let is_told = || self.log.is_ordered(Orders::ProducersLeave);
+        while !is_told() {
+            self.life.step();
+            if growers::grow(&ring, &mut dice) {
+                self.log.count(Deed::Grew);
+            }
+            growers::pause(is_told);
+        }
         self.life.end(Fate::Left);
     }
 

@@ -1,5 +1,5 @@
 //! Chaos for as long as is asked for: processes that are killed, stopped, fork, execute, come and
-//! go, in rings of every kind; and crashes in a row.
+//! go, in rings of every kind, which grow meanwhile or not; and crashes in a row.
 
 use crate::passes::root;
 use std::process::Command;
@@ -12,10 +12,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
             .map_err(|_| format!("{minutes} is no number of minutes"))?,
         _ => return Err("usage: cargo run -p xtask -- soak [--minutes M]".to_owned()),
     };
-    // What dies of one producer and one consumer; crashes in a row; and the storms.
+    // What dies of one producer and one consumer; crashes in a row; and the storms, which have more that can go wrong.
+    let of_spsc = minutes / 4.0;
     test("crash", &[], minutes)?;
+    test("crash", &["soak", "--exact", "--ignored"], of_spsc)?;
     test("leaks", &["ten_thousand", "--ignored"], minutes)?;
-    test("storm", &["soak", "--exact", "--ignored"], minutes)
+    test(
+        "storm",
+        &["soak", "--exact", "--ignored"],
+        minutes - of_spsc,
+    )
 }
 
 fn test(name: &str, arguments: &[&str], minutes: f64) -> Result<(), String> {

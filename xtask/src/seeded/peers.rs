@@ -1,10 +1,7 @@
 //! Mistakes that only a broken or hostile peer, or a death at a bad moment, brings to light.
 
-use super::{Check, Seeded};
+use super::{Check, FAILED, Seeded};
 use crate::mistakes::Mistake;
-
-/// What a test program says in the end. One that did not compile has not been tried.
-const FAILED: &str = "test result: FAILED";
 
 /// What libFuzzer ends with, and ASan.
 const FOUND: &str = "SUMMARY: ";
