@@ -111,7 +111,10 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
     };
     let mut subjects = one_to_one;
     subjects.extend([
-        apart::<B, iceoryx::Iceoryx>("iceoryx2 0.10.0", Rival, experiment),
+        match experiment.workload {
+            Workload::Wake => apart::<B, iceoryx::Waking>("iceoryx2 0.10.0", Rival, experiment),
+            _ => apart::<B, iceoryx::Iceoryx>("iceoryx2 0.10.0", Rival, experiment),
+        },
         apart::<B, ringfire::Ringfire>("ringfire 0.5.2", Rival, experiment),
         apart::<B, ipmpsc::Ipmpsc>("ipmpsc 0.5.1", Rival, experiment),
         match experiment.workload {
