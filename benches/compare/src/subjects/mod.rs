@@ -11,6 +11,8 @@ mod plain;
 mod ringfire;
 mod rtrb;
 mod shaq;
+#[cfg(feature = "shaq5")]
+mod shaq5;
 mod shmem_ipc;
 mod slipring;
 
@@ -110,6 +112,7 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
         ],
     };
     let mut subjects = one_to_one;
+    subjects.push(newer_shaq::<B>(experiment));
     subjects.extend([
         match experiment.workload {
             Workload::Wake => apart::<B, iceoryx::Waking>("iceoryx2 0.10.0", Rival, experiment),
@@ -153,6 +156,30 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
         _ => Vec::new(),
     });
     subjects
+}
+
+/// Why a subject takes part in the second program only.
+pub(crate) const ELSEWHERE: &str = "needs a nightly compiler";
+
+fn newer_shaq<B: Body>(experiment: &Experiment) -> Subject {
+    const NAME: &str = "shaq 5.1.1";
+    #[cfg(feature = "shaq5")]
+    return match experiment.workload {
+        _ if experiment.is_for_many() => {
+            apart::<B, shaq5::ManyToMany>(NAME, Standing::Rival, experiment)
+        }
+        Workload::Wake => apart::<B, shaq5::Waking>(NAME, Standing::Rival, experiment),
+        _ => apart::<B, shaq5::OneToOne>(NAME, Standing::Rival, experiment),
+    };
+    #[cfg(not(feature = "shaq5"))]
+    Subject {
+        name: NAME,
+        standing: Standing::Rival,
+        is_in_process: false,
+        lacks: shaq::turns(experiment).or(Some(ELSEWHERE)),
+        weave: |_, _| Err(ELSEWHERE.into()),
+        sum: sum_of_shares::<B>,
+    }
 }
 
 fn apart<B: Body, L: Link<B>>(
