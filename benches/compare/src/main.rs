@@ -21,6 +21,7 @@ mod workload;
 
 use clap::Parser;
 use common::{Result, processors};
+use curves::{Axis, measure_curves};
 use leftovers::Leftovers;
 use measure::{Effort, measure};
 use record::{Record, records};
@@ -48,9 +49,10 @@ struct Options {
     /// Only subjects whose names have one of these in them
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
-    /// How slipring's cost grows over capacity, seats, message size and fill; takes up to 4 GiB
-    #[arg(long)]
-    curves: bool,
+    /// How slipring's cost grows over capacity, seats, message size and fill, or as `--curves=fill` over
+    /// one of them; takes up to 4 GiB
+    #[arg(long, num_args = 0.., require_equals = true, value_delimiter = ',')]
+    curves: Option<Vec<Axis>>,
     /// Measure nothing: draw the charts of the results that are there
     #[arg(long)]
     draw: bool,
@@ -87,13 +89,19 @@ fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.output)?;
     let mut results = earlier(&options.output)?;
     let mut keep = |found: Vec<Record>| -> Result<()> {
-        results.retain(|old| found.iter().all(|new| old.workload != new.workload));
+        // A point of a curve may have the name of another's, or of a workload.
+        let key = |it: &Record| (it.family.clone(), it.workload.clone());
+        results.retain(|old| found.iter().all(|new| key(old) != key(new)));
         results.extend(found);
         let text = serde_json::to_string_pretty(&results)?;
         Ok(fs::write(options.output.join(RESULTS), text)?)
     };
-    if options.curves {
-        curves::measure_curves([one, other], curves::EFFORT, keep)?;
+    if let Some(axes) = &options.curves {
+        let axes = match &axes[..] {
+            [] => &Axis::ALL[..],
+            some => some,
+        };
+        measure_curves(axes, [one, other], keep)?;
         return draw(&results, &options.output);
     }
     let second = Second::new([one, other], effort, &options.output);

@@ -3,6 +3,7 @@
 mod bare;
 mod crossbeam;
 mod exchange;
+mod filled;
 mod iceoryx;
 mod ipc_channel;
 mod ipmpsc;
@@ -78,14 +79,22 @@ pub(crate) fn ours(experiment: &Experiment) -> Result<Subject> {
 }
 
 fn ours_with<B: Body>(experiment: &Experiment) -> Subject {
-    let name = "slipring";
-    match experiment.is_for_many() {
-        true => {
-            apart::<B, slipring::ManyToMany<slipring::Default>>(name, Standing::Ours, experiment)
-        }
-        false => {
-            apart::<B, slipring::OneToOne<slipring::Default>>(name, Standing::Ours, experiment)
-        }
+    type OneToOne = slipring::OneToOne<slipring::Default>;
+    type ManyToMany = slipring::ManyToMany<slipring::Default>;
+    let (name, standing) = ("slipring", Standing::Ours);
+    if experiment.is_for_many() {
+        return apart::<B, ManyToMany>(name, standing, experiment);
+    }
+    let subject = apart::<B, OneToOne>(name, standing, experiment);
+    match experiment.fill {
+        None => subject,
+        Some(_) => Subject {
+            weave: |experiment, name| {
+                let filled = filled::Filled::<B, OneToOne>::new(experiment, name)?;
+                Ok(Fabric::Apart(Box::new(filled)))
+            },
+            ..subject
+        },
     }
 }
 
