@@ -307,21 +307,6 @@ fn schedule(policy: c_int) -> Result<()> {
     Ok(())
 }
 
-/// Does something that only this process is in with the highest priority, where that is permitted.
-pub(crate) fn undisturbed<R>(work: impl FnOnce() -> Result<R>) -> Result<R> {
-    let is_fifo = may_be_fifo();
-    alarm::set(WATCHDOG);
-    if is_fifo {
-        schedule(SCHED_FIFO)?;
-    }
-    let result = work();
-    if is_fifo {
-        schedule(SCHED_OTHER)?;
-    }
-    alarm::cancel();
-    result
-}
-
 /// Whether this user may: tried and taken back.
 fn may_be_fifo() -> bool {
     schedule(SCHED_FIFO).is_ok() && schedule(SCHED_OTHER).is_ok()

@@ -1,15 +1,14 @@
 //! How slipring's cost grows: over the ring's capacity, its seats, the size of a message, and how
 //! full it is.
 
-use crate::crew::undisturbed;
 use crate::leftovers::Leftovers;
 use crate::measure::{Effort, measure_all};
 use crate::record::{Record, records};
 use crate::subjects::ours;
 use crate::table;
-use crate::workload::{Experiment, Workload};
-use common::{Body, Names, Result, Spread, now, prefix, run_on};
-use slipring::{Options, Ring, Spsc};
+use crate::workload::{Experiment, Fill, Workload};
+use clap::ValueEnum;
+use common::Result;
 use std::fs;
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ const PAYLOADS: [u64; 9] = [8, 56, 256, 1024, 4096, 16384, 65536, 262_144, 1_048
 const DEPTHS: [usize; 2] = [64, 4096];
 
 /// One curve of a chart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Axis {
     Capacity,
     Seats,
@@ -48,127 +47,73 @@ impl Axis {
         format!("{self:?}")
     }
 
+    /// As short as curves of many points allow.
+    fn effort(self) -> Effort {
+        Effort {
+            slice: 25e6,
+            time: match self {
+                Self::Fill => Duration::from_millis(300),
+                _ => Duration::from_millis(800),
+            },
+            rounds_at_least: 5,
+        }
+    }
+
     fn experiments(self) -> Vec<Experiment> {
-        let one_way = |bytes, capacity| Experiment {
+        let one_way = |bytes, capacity, fill| Experiment {
             capacity,
+            fill,
             ..Experiment::new(Workload::OneWay, bytes, 1)
+        };
+        let over_capacity = |fill| {
+            let sizes = [8, 56].into_iter();
+            sizes.flat_map(move |bytes| CAPACITIES.map(|capacity| one_way(bytes, capacity, fill)))
         };
         let among = |seats| Experiment {
             seats: Some(seats),
             ..Experiment::new(Workload::Mpmc, 8, 1)
         };
         match self {
-            Self::Capacity => [8, 56]
-                .into_iter()
-                .flat_map(|bytes| CAPACITIES.map(|capacity| one_way(bytes, capacity)))
-                .collect(),
+            Self::Capacity => over_capacity(None).collect(),
             Self::Seats => SEATS.map(among).to_vec(),
             Self::Payload => DEPTHS
                 .into_iter()
-                .flat_map(|capacity| PAYLOADS.map(|bytes| one_way(bytes, capacity)))
+                .flat_map(|capacity| PAYLOADS.map(|bytes| one_way(bytes, capacity, None)))
                 .collect(),
-            Self::Fill => Vec::new(),
+            Self::Fill => Fill::ALL
+                .into_iter()
+                .flat_map(|fill| over_capacity(Some(fill)))
+                .collect(),
         }
     }
 }
 
-/// Measures all curves; each record is given away as soon as it is there.
+/// Measures these curves; each record is given away as soon as it is there.
 pub(crate) fn measure_curves(
-    [one, other]: [usize; 2],
-    effort: Effort,
+    axes: &[Axis],
+    processors: [usize; 2],
     mut keep: impl FnMut(Vec<Record>) -> Result<()>,
 ) -> Result<()> {
     let mut place = 0;
-    for axis in Axis::ALL {
+    for axis in axes {
         for experiment in axis.experiments() {
             let leftovers = Leftovers::of(place);
             place += 1;
             let subject = ours(&experiment)?;
-            let processors = [one, other];
+            let effort = axis.effort();
             let outcome = measure_all(&experiment, effort, processors, leftovers.tag(), [subject])?;
             let mut found = records(&outcome);
             for record in &mut found {
                 record.family = axis.family();
                 record.capacity = Some(experiment.capacity);
                 record.seats = experiment.seats;
+                record.fill = experiment.fill.map(|fill| fill.to_string());
             }
             table::print(&found);
             keep(found)?;
         }
     }
-    run_on(one)?;
-    for capacity in CAPACITIES {
-        let found = undisturbed(|| {
-            let mut found = Vec::new();
-            for fill in [0, capacity / 2, capacity - 1] {
-                found.push(alone::<1>(capacity, fill, effort)?);
-                found.push(alone::<7>(capacity, fill, effort)?);
-            }
-            Ok(found)
-        });
-        keep(found?)?;
-    }
     Ok(())
-}
-
-/// A push and a pop by turns in one process, in a ring where `fill` messages stay.
-fn alone<const WORDS: usize>(capacity: usize, fill: usize, effort: Effort) -> Result<Record>
-where
-    [u64; WORDS]: Body,
-{
-    let mut names = Names::default();
-    let name = names.keep(prefix("fill"));
-    let options = Options::new().capacity(capacity).prefault(true);
-    let ring = Ring::<[u64; WORDS], Spsc>::create_with(&name, &options)?;
-    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    for number in 0..fill as u64 {
-        producer.try_push(&Body::numbered(number))?;
-    }
-    let messages = (effort.slice / 10.0) as u64;
-    let mut next = fill as u64;
-    let mut slice = || -> Result<f64> {
-        let start = now();
-        for _ in 0..messages {
-            producer.try_push(&Body::numbered(next))?;
-            let message = consumer.try_pop()?;
-            if message.number() != next - fill as u64 {
-                return Err("a message was lost".into());
-            }
-            next += 1;
-        }
-        Ok((now() - start) as f64 / messages as f64)
-    };
-    for _ in 0..(2 * capacity as u64).div_ceil(messages) {
-        slice()?;
-    }
-    let slices: Vec<f64> = (0..9).map(|_| slice()).collect::<Result<_>>()?;
-    let spread = Spread::of(slices);
-    let bytes = 8 * WORDS as u64;
-    let state = match fill {
-        0 => "empty",
-        _ if fill == capacity / 2 => "half full",
-        _ => "all but full",
-    };
-    println!(
-        "push and pop, {bytes} B, capacity {capacity}, {state}: {}",
-        table::digits(spread.median)
-    );
-    Ok(Record {
-        workload: format!("push and pop, {bytes} B, capacity {capacity}, {state}"),
-        family: Axis::Fill.family(),
-        bytes,
-        producers: 1,
-        subject: "slipring".to_owned(),
-        standing: "ours".to_owned(),
-        in_process: true,
-        placement: "alone".to_owned(),
-        ns: Some(spread.median),
-        ns_quartiles: Some(spread.quartiles),
-        slices: spread.count,
-        capacity: Some(capacity),
-        fill: Some(state.to_owned()),
-        ..Record::default()
-    })
 }
 
 /// Where the memory of a ring outgrows something, in bytes.
@@ -205,10 +150,3 @@ pub(crate) fn limits() -> Vec<(&'static str, f64)> {
     let is_known = |(name, size): (&'static str, Option<f64>)| Some((name, size?));
     known.into_iter().filter_map(is_known).collect()
 }
-
-/// As short as curves of many points allow.
-pub(crate) const EFFORT: Effort = Effort {
-    slice: 25e6,
-    time: Duration::from_millis(800),
-    rounds_at_least: 5,
-};

@@ -24,8 +24,9 @@ impl Leftovers {
     }
 }
 
-/// What the names of every run start with, before the number of its process.
-const TAG: &str = "slipring-compare-";
+/// What the names of every run start with, before the number of its process. It is short, since
+/// iceoryx2 puts a name twice into the path of a socket, which has room for 107 bytes.
+const TAG: &str = "slipring-cmp-";
 
 /// Removes what runs left that were killed: those whose processes are no more.
 pub(crate) fn remove_of_the_dead() {

@@ -131,24 +131,18 @@ impl Chart {
 
     fn svg(&self, axis: Axis, placement: &str) -> Result<String> {
         let (what, over) = match axis {
-            Axis::Capacity => ("one way, ns", "memory of the slots, 64 to 16 M of them"),
+            Axis::Capacity | Axis::Fill => {
+                ("one way, ns", "memory of the slots, 64 to 16 M of them")
+            }
             Axis::Seats => ("1 to 1 among many seats, 8 B, ns", "seats"),
             Axis::Payload => ("one way, ns", "bytes of a message"),
-            Axis::Fill => (
-                "a push and a pop, ns",
-                "memory of the slots, 64 to 16 M of them",
-            ),
-        };
-        let place = match placement {
-            "alone" => "one process".to_owned(),
-            _ => format!("{placement} cores"),
         };
         let (width, height) = (LEFT + WIDTH + LEGEND, TOP + HEIGHT + 48.0);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
              font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
-             <text x=\"8\" y=\"18\" font-weight=\"bold\">{what}, {place}</text>\n\
+             <text x=\"8\" y=\"18\" font-weight=\"bold\">{what}, {placement} cores</text>\n\
              <text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{over}</text>\n",
             LEFT + WIDTH / 2.0,
             height - 8.0,

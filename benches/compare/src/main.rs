@@ -14,15 +14,18 @@ mod line_chart;
 mod link;
 mod measure;
 mod record;
+mod second;
 mod subjects;
 mod table;
 mod workload;
 
 use clap::Parser;
 use common::{Result, processors};
+use curves::{Axis, measure_curves};
 use leftovers::Leftovers;
 use measure::{Effort, measure};
 use record::{Record, records};
+use second::Second;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,12 +43,16 @@ struct Options {
     /// Only these message sizes
     #[arg(long, value_delimiter = ',')]
     bytes: Vec<u64>,
+    /// Only so many producers, and as many consumers
+    #[arg(long, value_delimiter = ',')]
+    each: Vec<u64>,
     /// Only subjects whose names have one of these in them
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
-    /// How slipring's cost grows over capacity, seats, message size and fill; takes up to 4 GiB
-    #[arg(long)]
-    curves: bool,
+    /// How slipring's cost grows over capacity, seats, message size and fill, or as `--curves=fill` over
+    /// one of them; takes up to 4 GiB
+    #[arg(long, num_args = 0.., require_equals = true, value_delimiter = ',')]
+    curves: Option<Vec<Axis>>,
     /// Measure nothing: draw the charts of the results that are there
     #[arg(long)]
     draw: bool,
@@ -80,17 +87,24 @@ fn run(options: &Options) -> Result<()> {
         effort.time = std::time::Duration::try_from_secs_f64(seconds)?;
     }
     fs::create_dir_all(&options.output)?;
-    let path = options.output.join("results.json");
-    let mut results = earlier(&path)?;
+    let mut results = earlier(&options.output)?;
     let mut keep = |found: Vec<Record>| -> Result<()> {
-        results.retain(|old| found.iter().all(|new| old.workload != new.workload));
+        // A point of a curve may have the name of another's, or of a workload.
+        let key = |it: &Record| (it.family.clone(), it.workload.clone());
+        results.retain(|old| found.iter().all(|new| key(old) != key(new)));
         results.extend(found);
-        Ok(fs::write(&path, serde_json::to_string_pretty(&results)?)?)
+        let text = serde_json::to_string_pretty(&results)?;
+        Ok(fs::write(options.output.join(RESULTS), text)?)
     };
-    if options.curves {
-        curves::measure_curves([one, other], curves::EFFORT, keep)?;
+    if let Some(axes) = &options.curves {
+        let axes = match &axes[..] {
+            [] => &Axis::ALL[..],
+            some => some,
+        };
+        measure_curves(axes, [one, other], keep)?;
         return draw(&results, &options.output);
     }
+    let second = Second::new([one, other], effort, &options.output);
     let experiments = experiments(options).filter(|_| !options.draw);
     for (place, experiment) in experiments.enumerate() {
         let leftovers = Leftovers::of(place);
@@ -105,7 +119,10 @@ fn run(options: &Options) -> Result<()> {
             },
         );
         let outcome = outcome.map_err(|error| format!("{experiment}: {error}"))?;
-        let found = records(&outcome);
+        let mut found = records(&outcome);
+        if !options.quick {
+            second.complete(&experiment, &mut found)?;
+        }
         table::print(&found);
         keep(found)?;
     }
@@ -121,12 +138,16 @@ fn experiments(options: &Options) -> impl Iterator<Item = Experiment> {
     let workloads = Workload::ALL.iter();
     let wanted = workloads.filter(|it| options.only.is_empty() || options.only.contains(it));
     let experiments = wanted.flat_map(|workload| workload.experiments());
-    experiments.filter(|it| options.bytes.is_empty() || options.bytes.contains(&it.bytes))
+    experiments
+        .filter(|it| options.bytes.is_empty() || options.bytes.contains(&it.bytes))
+        .filter(|it| options.each.is_empty() || options.each.contains(&it.each))
 }
 
+const RESULTS: &str = "results.json";
+
 /// What is there from runs before.
-fn earlier(path: &Path) -> Result<Vec<Record>> {
-    match fs::read_to_string(path) {
+fn earlier(output: &Path) -> Result<Vec<Record>> {
+    match fs::read_to_string(output.join(RESULTS)) {
         Ok(text) => Ok(serde_json::from_str(&text)?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error.into()),

@@ -76,6 +76,28 @@ impl Workload {
     }
 }
 
+/// How many messages stay in a ring that others go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    Empty,
+    Half,
+    AllButFull,
+}
+
+impl Fill {
+    pub(crate) const ALL: [Self; 3] = [Self::Empty, Self::Half, Self::AllButFull];
+}
+
+impl fmt::Display for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Empty => "empty",
+            Self::Half => "half full",
+            Self::AllButFull => "all but full",
+        })
+    }
+}
+
 /// One workload with messages of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Experiment {
@@ -87,6 +109,8 @@ pub(crate) struct Experiment {
     pub(crate) capacity: usize,
     /// For as many producers, and as many consumers, if not as many as a subject has by itself.
     pub(crate) seats: Option<u32>,
+    /// As full as it happens to be, if nothing is said.
+    pub(crate) fill: Option<Fill>,
 }
 
 impl Experiment {
@@ -97,6 +121,7 @@ impl Experiment {
             each,
             capacity: CAPACITY,
             seats: None,
+            fill: None,
         }
     }
 
@@ -143,6 +168,9 @@ impl fmt::Display for Experiment {
             (capacity, None) => format!("{name}, capacity {capacity}"),
             (_, Some(seats)) => format!("{name}, seats for {seats} a side"),
         };
-        f.pad(&name)
+        match self.fill {
+            Some(fill) => f.pad(&format!("{name}, {fill}")),
+            None => f.pad(&name),
+        }
     }
 }

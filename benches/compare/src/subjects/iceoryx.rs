@@ -1,4 +1,5 @@
-//! iceoryx2: publish and subscribe, made to wait for a slow subscriber.
+//! iceoryx2: publish and subscribe, made to wait for a slow subscriber; for sleepers together with
+//! its events, since subscribers don't sleep by themselves.
 
 use super::keep_trying;
 use crate::leftovers;
@@ -8,10 +9,12 @@ use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
+use iceoryx2::port::listener::Listener;
+use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::{LogLevel, SignalHandlingMode, ZeroCopySend, ipc, set_log_level};
-use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
+use iceoryx2::service::port_factory::{event, publish_subscribe};
 use iceoryx2::service::service_name::ServiceName;
 
 pub(crate) struct Iceoryx {
@@ -22,20 +25,29 @@ pub(crate) struct Iceoryx {
 const IN_HAND: usize = 2;
 
 impl Iceoryx {
-    /// Both ends stay with the node that they were opened by.
-    fn service<B: Body + ZeroCopySend>(
-        &self,
-    ) -> Result<(Node<ipc::Service>, PortFactory<ipc::Service, B, ()>)> {
+    fn named(setup: &Setup) -> Self {
+        set_log_level(LogLevel::Error);
+        Self {
+            name: setup.name.clone(),
+        }
+    }
+
+    fn node(&self) -> Result<Node<ipc::Service>> {
         let mut config = Config::global_config().clone();
         config.global.prefix = self.name.as_str().try_into()?;
         let root = format!("{}/{}", leftovers::DIRECTORY, self.name);
         config.global.set_root_path(&root.as_str().try_into()?);
-        let node = NodeBuilder::new()
+        Ok(NodeBuilder::new()
             .config(&config)
             .signal_handling_mode(SignalHandlingMode::Disabled)
-            .create::<ipc::Service>()?;
-        let name: ServiceName = "way".try_into()?;
-        let service = keep_trying(|| {
+            .create::<ipc::Service>()?)
+    }
+
+    fn messages<B: Body + ZeroCopySend>(
+        node: &Node<ipc::Service>,
+    ) -> Result<publish_subscribe::PortFactory<ipc::Service, B, ()>> {
+        let name: ServiceName = "messages".try_into()?;
+        keep_trying(|| {
             node.service_builder(&name)
                 .publish_subscribe::<B>()
                 .max_publishers(1)
@@ -45,8 +57,37 @@ impl Iceoryx {
                 .subscriber_max_borrowed_samples(IN_HAND)
                 .enable_safe_overflow(false)
                 .open_or_create()
-        })?;
-        Ok((node, service))
+        })
+    }
+
+    fn events(node: &Node<ipc::Service>) -> Result<event::PortFactory<ipc::Service>> {
+        let name: ServiceName = "events".try_into()?;
+        keep_trying(|| {
+            node.service_builder(&name)
+                .event()
+                .max_notifiers(1)
+                .max_listeners(1)
+                .open_or_create()
+        })
+    }
+
+    fn sending<B: Body + ZeroCopySend>(&self) -> Result<Sending<B>> {
+        let node = self.node()?;
+        let publisher = Self::messages(&node)?
+            .publisher_builder()
+            .max_loaned_samples(IN_HAND)
+            .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
+            .create()?;
+        Ok(Sending { publisher, node })
+    }
+
+    fn subscribed<B: Body + ZeroCopySend>(&self) -> Result<Subscribed<B>> {
+        let node = self.node()?;
+        let subscriber = Self::messages(&node)?
+            .subscriber_builder()
+            .buffer_size(CAPACITY)
+            .create()?;
+        Ok(Subscribed { subscriber, node })
     }
 }
 
@@ -58,48 +99,30 @@ impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::Mpmc | Workload::MpmcBatch => Some("every subscriber gets every message"),
-            Workload::Wake => Some("wakes by another service"),
             _ => None,
         }
     }
 
     fn new(setup: &Setup) -> Result<Self> {
-        set_log_level(LogLevel::Error);
-        Ok(Self {
-            name: setup.name.clone(),
-        })
+        Ok(Self::named(setup))
     }
 
     fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        let (node, service) = self.service::<B>()?;
-        let publisher = service
-            .publisher_builder()
-            .max_loaned_samples(IN_HAND)
-            .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
-            .create()?;
-        Ok(Sending {
-            publisher,
-            _node: node,
-        })
+        self.sending()
     }
 
     fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        let (node, service) = self.service::<B>()?;
-        let subscriber = service
-            .subscriber_builder()
-            .buffer_size(CAPACITY)
-            .create()?;
         Ok(Receiving {
-            subscriber,
+            subscribed: self.subscribed()?,
             patience: setup.patience,
-            _node: node,
         })
     }
 }
 
+/// A publisher, and the node that it was opened by.
 pub(crate) struct Sending<B: Body + ZeroCopySend> {
     publisher: Publisher<ipc::Service, B, ()>,
-    _node: Node<ipc::Service>,
+    node: Node<ipc::Service>,
 }
 
 impl<B: Body + ZeroCopySend> Outlet<B> for Sending<B> {
@@ -122,18 +145,21 @@ impl<B: Body + ZeroCopySend> Outlet<B> for Sending<B> {
     }
 }
 
-pub(crate) struct Receiving<B: Body + ZeroCopySend> {
+struct Subscribed<B: Body + ZeroCopySend> {
     subscriber: Subscriber<ipc::Service, B, ()>,
+    node: Node<ipc::Service>,
+}
+
+pub(crate) struct Receiving<B: Body + ZeroCopySend> {
+    subscribed: Subscribed<B>,
     patience: Patience,
-    _node: Node<ipc::Service>,
 }
 
 impl<B: Body + ZeroCopySend> Inlet<B> for Receiving<B> {
     #[inline(always)]
     fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let sample = self
-            .patience
-            .until(|| self.subscriber.receive().transpose())?;
+        let subscriber = &self.subscribed.subscriber;
+        let sample = self.patience.until(|| subscriber.receive().transpose())?;
         see(sample.payload());
         Ok(())
     }
@@ -141,5 +167,72 @@ impl<B: Body + ZeroCopySend> Inlet<B> for Receiving<B> {
     #[inline(always)]
     fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
         self.receive(see)
+    }
+}
+
+/// Every message is followed by an event, for which the other side sleeps.
+pub(crate) struct Waking(Iceoryx);
+
+impl<B: Body + ZeroCopySend> Link<B> for Waking {
+    type Outlet = Notifying<B>;
+    type Inlet = Listening<B>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        (experiment.workload != Workload::Wake).then_some("for sleepers only")
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        Ok(Self(Iceoryx::named(setup)))
+    }
+
+    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+        let sending = self.0.sending()?;
+        let events = Iceoryx::events(&sending.node)?;
+        Ok(Notifying {
+            notifier: events.notifier_builder().create()?,
+            sending,
+        })
+    }
+
+    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+        let subscribed = self.0.subscribed()?;
+        let events = Iceoryx::events(&subscribed.node)?;
+        Ok(Listening {
+            listener: events.listener_builder().create()?,
+            subscribed,
+        })
+    }
+}
+
+pub(crate) struct Notifying<B: Body + ZeroCopySend> {
+    notifier: Notifier<ipc::Service>,
+    sending: Sending<B>,
+}
+
+impl<B: Body + ZeroCopySend> Outlet<B> for Notifying<B> {
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.sending.send(message)?;
+        match self.notifier.notify()? {
+            0 => Err("nobody listens".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(crate) struct Listening<B: Body + ZeroCopySend> {
+    listener: Listener<ipc::Service>,
+    subscribed: Subscribed<B>,
+}
+
+impl<B: Body + ZeroCopySend> Inlet<B> for Listening<B> {
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        loop {
+            if let Some(sample) = self.subscribed.subscriber.receive()? {
+                see(sample.payload());
+                return Ok(());
+            }
+            // Events stay until they are waited for: also one that came before the sleep ends it.
+            self.listener.blocking_wait(|_| ())?;
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod bare;
 mod crossbeam;
 mod exchange;
+mod filled;
 mod iceoryx;
 mod ipc_channel;
 mod ipmpsc;
@@ -11,6 +12,8 @@ mod plain;
 mod ringfire;
 mod rtrb;
 mod shaq;
+#[cfg(feature = "shaq5")]
+mod shaq5;
 mod shmem_ipc;
 mod slipring;
 mod slots;
@@ -77,14 +80,22 @@ pub(crate) fn ours(experiment: &Experiment) -> Result<Subject> {
 }
 
 fn ours_with<B: Body>(experiment: &Experiment) -> Subject {
-    let name = "slipring";
-    match experiment.is_for_many() {
-        true => {
-            apart::<B, slipring::ManyToMany<slipring::Default>>(name, Standing::Ours, experiment)
-        }
-        false => {
-            apart::<B, slipring::OneToOne<slipring::Default>>(name, Standing::Ours, experiment)
-        }
+    type OneToOne = slipring::OneToOne<slipring::Default>;
+    type ManyToMany = slipring::ManyToMany<slipring::Default>;
+    let (name, standing) = ("slipring", Standing::Ours);
+    if experiment.is_for_many() {
+        return apart::<B, ManyToMany>(name, standing, experiment);
+    }
+    let subject = apart::<B, OneToOne>(name, standing, experiment);
+    match experiment.fill {
+        None => subject,
+        Some(_) => Subject {
+            weave: |experiment, name| {
+                let filled = filled::Filled::<B, OneToOne>::new(experiment, name)?;
+                Ok(Fabric::Apart(Box::new(filled)))
+            },
+            ..subject
+        },
     }
 }
 
@@ -111,8 +122,12 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
         ],
     };
     let mut subjects = one_to_one;
+    subjects.push(newer_shaq::<B>(experiment));
     subjects.extend([
-        apart::<B, iceoryx::Iceoryx>("iceoryx2 0.10.0", Rival, experiment),
+        match experiment.workload {
+            Workload::Wake => apart::<B, iceoryx::Waking>("iceoryx2 0.10.0", Rival, experiment),
+            _ => apart::<B, iceoryx::Iceoryx>("iceoryx2 0.10.0", Rival, experiment),
+        },
         apart::<B, ringfire::Ringfire>("ringfire 0.5.2", Rival, experiment),
         apart::<B, ipmpsc::Ipmpsc>("ipmpsc 0.5.1", Rival, experiment),
         match experiment.workload {
@@ -149,6 +164,30 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
         _ => Vec::new(),
     });
     subjects
+}
+
+/// Why a subject takes part in the second program only.
+pub(crate) const ELSEWHERE: &str = "needs a nightly compiler";
+
+fn newer_shaq<B: Body>(experiment: &Experiment) -> Subject {
+    const NAME: &str = "shaq 5.1.1";
+    #[cfg(feature = "shaq5")]
+    return match experiment.workload {
+        _ if experiment.is_for_many() => {
+            apart::<B, shaq5::ManyToMany>(NAME, Standing::Rival, experiment)
+        }
+        Workload::Wake => apart::<B, shaq5::Waking>(NAME, Standing::Rival, experiment),
+        _ => apart::<B, shaq5::OneToOne>(NAME, Standing::Rival, experiment),
+    };
+    #[cfg(not(feature = "shaq5"))]
+    Subject {
+        name: NAME,
+        standing: Standing::Rival,
+        is_in_process: false,
+        lacks: shaq::turns(experiment).or(Some(ELSEWHERE)),
+        weave: |_, _| Err(ELSEWHERE.into()),
+        sum: sum_of_shares::<B>,
+    }
 }
 
 fn apart<B: Body, L: Link<B>>(

@@ -1,15 +1,16 @@
-//! shaq: one to one, and many to many.
+//! shaq 3.0: one to one, and many to many.
 
 use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
 use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
 use shaq::{mpmc, spsc};
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions, remove_file};
 
 const NO_SLEEP: &str = "does not sleep";
 
 /// Its users bring the file; nobody needs its name any more.
-fn file(setup: &Setup) -> Result<File> {
+pub(super) fn file(setup: &Setup) -> Result<File> {
     let path = format!("/dev/shm/{}", setup.name);
     let file = OpenOptions::new()
         .read(true)
@@ -51,12 +52,12 @@ impl<B: Body> Link<B> for OneToOne {
     }
 }
 
-fn told(error: shaq::error::Error) -> String {
+pub(super) fn told(error: impl Debug) -> String {
     format!("{error:?}")
 }
 
 /// An end, and how it looks again.
-pub(crate) struct Waiting<E>(E, Patience);
+pub(crate) struct Waiting<E>(pub(super) E, pub(super) Patience);
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
     /// Room for one message, which nobody sees before the next commit.
@@ -165,14 +166,19 @@ impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
 
 pub(crate) struct ManyToMany(File);
 
+/// Why many to many doesn't take part, if it doesn't.
+pub(super) fn turns(experiment: &Experiment) -> Option<&'static str> {
+    // Both consumers of two to two were found waiting for each other's turn, without yielding.
+    let reason = "a time slice for each turn where several share a processor";
+    experiment.is_crowded().then_some(reason)
+}
+
 impl<B: Body> Link<B> for ManyToMany {
     type Outlet = Waiting<mpmc::Producer<B>>;
     type Inlet = Waiting<mpmc::Consumer<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
-        // Both consumers of two to two were found waiting for each other's turn, without yielding.
-        let reason = "a time slice for each turn where several share a processor";
-        experiment.is_crowded().then_some(reason)
+        turns(experiment)
     }
 
     fn new(setup: &Setup) -> Result<Self> {

@@ -1,0 +1,183 @@
+//! A stream through a ring that stays as full as an experiment wants it. The ends tell each other
+//! how far they are, and who would leave the band waits for the other.
+
+use crate::fabric::{Apart, Side};
+use crate::link::{Link, Setup};
+use crate::workload::{Experiment, Fill};
+use common::{
+    Board, Body, Inlet, Lane, Line, Outlet, Patience, Result, Shared, share_with_forks, sum_of_all,
+};
+use std::marker::PhantomData;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+/// Messages that it may be fuller or emptier by, and those between two words to the other side:
+/// many enough for these to cost little, few enough to be nothing beside a large ring.
+const WIDTH: u64 = 64;
+const WORDS_PER_WIDTH: u64 = 4;
+
+/// The fill of a ring: between slices just so, in them within bounds.
+#[derive(Clone, Copy)]
+struct Band {
+    fill: u64,
+    /// Of nothing nobody takes more, so that nobody waits for this.
+    least: u64,
+    /// Nor for this, where it is all that the ring holds.
+    most: u64,
+    capacity: u64,
+    step: u64,
+}
+
+impl Band {
+    fn of(capacity: u64, fill: Fill) -> Self {
+        let width = WIDTH.min(capacity / 4);
+        let fill = match fill {
+            Fill::Empty => 0,
+            Fill::Half => capacity / 2,
+            Fill::AllButFull => capacity - 1,
+        };
+        Self {
+            fill,
+            least: fill.saturating_sub(width),
+            most: capacity.min(fill + width),
+            capacity,
+            step: width / WORDS_PER_WIDTH,
+        }
+    }
+}
+
+/// How far both are, said after every step.
+#[repr(C)]
+struct Progress {
+    sent: Line<AtomicU64>,
+    received: Line<AtomicU64>,
+}
+
+// SAFETY: all of it is atomic, and zero is a value.
+unsafe impl Shared for Progress {}
+
+pub(crate) struct Filled<B, L> {
+    setup: Setup,
+    ring: L,
+    band: Band,
+    progress: &'static Progress,
+    body: PhantomData<B>,
+}
+
+impl<B: Body, L: Link<B>> Filled<B, L> {
+    pub(crate) fn new(experiment: &Experiment, name: &str) -> Result<Self> {
+        let setup = Setup {
+            experiment: *experiment,
+            name: name.to_owned(),
+            patience: Patience::ALONE,
+        };
+        let fill = experiment.fill.ok_or("as full as it happens to be")?;
+        Ok(Self {
+            ring: L::new(&setup)?,
+            setup,
+            band: Band::of(experiment.capacity as u64, fill),
+            progress: share_with_forks()?,
+            body: PhantomData,
+        })
+    }
+}
+
+impl<B: Body, L: Link<B>> Apart for Filled<B, L> {
+    fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
+        let (band, progress, patience) = (self.band, self.progress, self.setup.patience);
+        if let Side::Consumer(_) = side {
+            return Ok(Box::new(Emptying::<B, L::Inlet> {
+                inlet: self.ring.inlet(&self.setup)?,
+                received: 0,
+                band,
+                progress,
+                patience,
+                body: PhantomData,
+            }));
+        }
+        let mut outlet = self.ring.outlet(&self.setup)?;
+        (0..band.fill).try_for_each(|number| outlet.send_numbered(number))?;
+        progress.sent.0.store(band.fill, Release);
+        Ok(Box::new(Filling::<B, L::Outlet> {
+            outlet,
+            sent: band.fill,
+            band,
+            progress,
+            patience,
+            body: PhantomData,
+        }))
+    }
+}
+
+struct Filling<B, O> {
+    outlet: O,
+    sent: u64,
+    band: Band,
+    progress: &'static Progress,
+    patience: Patience,
+    body: PhantomData<B>,
+}
+
+impl<B: Body, O: Outlet<B>> Lane for Filling<B, O> {
+    #[inline(never)]
+    fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
+        let Self { band, progress, .. } = *self;
+        let end = self.sent + messages;
+        board.start_clock();
+        while self.sent < end {
+            let until = end.min(self.sent + band.step);
+            if band.most < band.capacity {
+                self.patience.until(|| {
+                    let received = progress.received.0.load(Acquire);
+                    (until <= received + band.most).then_some(())
+                });
+            }
+            (self.sent..until).try_for_each(|number| self.outlet.send_numbered(number))?;
+            self.sent = until;
+            progress.sent.0.store(until, Release);
+        }
+        Ok(())
+    }
+}
+
+struct Emptying<B, I> {
+    inlet: I,
+    received: u64,
+    band: Band,
+    progress: &'static Progress,
+    patience: Patience,
+    body: PhantomData<B>,
+}
+
+impl<B: Body, I: Inlet<B>> Lane for Emptying<B, I> {
+    #[inline(never)]
+    fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
+        let Self { band, progress, .. } = *self;
+        let (start, end) = (self.received, self.received + messages);
+        let (mut next, mut is_disordered, mut sum) = (start, false, 0_u64);
+        while self.received < end {
+            let until = end.min(self.received + band.step);
+            if band.least > 0 {
+                self.patience.until(|| {
+                    let sent = progress.sent.0.load(Acquire);
+                    (until + band.least <= sent).then_some(())
+                });
+            }
+            for _ in self.received..until {
+                self.inlet.receive(|message| {
+                    is_disordered |= message.number() != next;
+                    next = message.number().wrapping_add(1);
+                    sum = sum.wrapping_add(message.sum());
+                })?;
+            }
+            self.received = until;
+            progress.received.0.store(until, Release);
+        }
+        board.stop_clock(0);
+        let wanted = sum_of_all::<B>(end).wrapping_sub(sum_of_all::<B>(start));
+        match !is_disordered && next == end && sum == wanted {
+            true => Ok(()),
+            false => Err("messages were lost, changed or out of order".into()),
+        }
+    }
+}

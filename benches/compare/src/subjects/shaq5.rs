@@ -1,0 +1,242 @@
+//! shaq 5.1: one to one, asleep or not, and many to many. It gives no access to single places, but
+//! to batches, also of one message.
+
+use super::shaq::{Waiting, file, told, turns};
+use crate::link::{Foreign, Link, Setup};
+use crate::workload::Experiment;
+use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
+use shaq5::{mpmc, spsc};
+use std::fs::File;
+use std::mem::forget;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+const ONE: NonZeroUsize = NonZeroUsize::MIN;
+const MANY: NonZeroUsize = NonZeroUsize::new(BATCH).expect("batches have messages");
+
+pub(crate) struct OneToOne(File);
+
+impl OneToOne {
+    fn new<B: Body>(setup: &Setup) -> Result<Self> {
+        let file = file(setup)?;
+        let size = spsc::minimum_file_size::<B>(CAPACITY);
+        // SAFETY: the only one that initialises this file.
+        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        Ok(Self(file))
+    }
+
+    fn producer<B: Body>(&self) -> Result<spsc::Producer<B>> {
+        // SAFETY: the one producer, of the type that the queue was made for.
+        Ok(unsafe { spsc::Producer::join(&self.0) }.map_err(told)?)
+    }
+
+    fn consumer<B: Body>(&self) -> Result<spsc::Consumer<B>> {
+        // SAFETY: the one consumer, of the type that the queue was made for.
+        Ok(unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?)
+    }
+}
+
+impl<B: Body> Link<B> for OneToOne {
+    type Outlet = Waiting<spsc::Producer<B>>;
+    type Inlet = Waiting<spsc::Consumer<B>>;
+
+    fn new(setup: &Setup) -> Result<Self> {
+        Self::new::<B>(setup)
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        Ok(Waiting(self.producer()?, setup.patience))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        Ok(Waiting(self.consumer()?, setup.patience))
+    }
+}
+
+impl<B: Body> Waiting<spsc::Producer<B>> {
+    /// Sends as many as there is room for of those that are left, together. A batch is not looked
+    /// at again once it has found no room.
+    #[inline(always)]
+    fn send_all(&mut self, messages: usize, mut fill: impl FnMut(*mut B)) {
+        let mut left = messages;
+        let end = &mut self.0;
+        self.1.until(|| {
+            let mut batch = end.write_batch();
+            let before = left;
+            // SAFETY: filled before the batch is dropped.
+            while left > 0
+                && let Some(place) = unsafe { batch.try_as_mut() }
+            {
+                fill(place.as_mut_ptr());
+                left -= 1;
+            }
+            if left == before {
+                // Else it would store what the consumer reads, with nothing to say.
+                forget(batch);
+            }
+            (left == 0).then_some(())
+        });
+    }
+}
+
+impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        self.send_all(1, |place| {
+            // SAFETY: room for a message.
+            unsafe { place.write(*message) }
+        });
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        let mut number = first;
+        self.send_all(BATCH, |place| {
+            // SAFETY: room for a message.
+            unsafe { B::fill(place, number) }
+            number += 1;
+        });
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_in_place(&mut self, number: u64) -> Result<()> {
+        self.send_all(1, |place| {
+            // SAFETY: room for a message.
+            unsafe { B::fill(place, number) }
+        });
+        Ok(())
+    }
+}
+
+impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let end = &mut self.0;
+        let mut see = Some(see);
+        self.1.until(|| {
+            let batch = end.try_reserve_read_batch(ONE)?;
+            see.take()?(&batch[0]);
+            Some(())
+        });
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+        let most = NonZeroUsize::new(most).ok_or("none to receive")?;
+        let end = &mut self.0;
+        Ok(self.1.until(|| {
+            let batch = end.try_reserve_read_batch(most)?;
+            batch.iter().for_each(&mut see);
+            Some(batch.len())
+        }))
+    }
+
+    #[inline(always)]
+    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        self.receive(see)
+    }
+}
+
+/// Its consumers look 2048 times before they sleep; nobody can tell them otherwise.
+pub(crate) struct Waking(OneToOne);
+
+impl<B: Body> Link<B> for Waking {
+    type Outlet = Waiting<spsc::Producer<B>>;
+    type Inlet = Foreign<spsc::Consumer<B>>;
+
+    fn new(setup: &Setup) -> Result<Self> {
+        Ok(Self(OneToOne::new::<B>(setup)?))
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        self.0.outlet(setup)
+    }
+
+    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+        Ok(Foreign(self.0.consumer()?))
+    }
+}
+
+impl<B: Body> Inlet<B> for Foreign<spsc::Consumer<B>> {
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let batch = self.0.reserve_read_batch_timeout(ONE, Duration::MAX)?;
+        see(&batch[0]);
+        Ok(())
+    }
+}
+
+pub(crate) struct ManyToMany(File);
+
+impl<B: Body> Link<B> for ManyToMany {
+    type Outlet = Waiting<mpmc::Producer<B>>;
+    type Inlet = Waiting<mpmc::Consumer<B>>;
+
+    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+        turns(experiment)
+    }
+
+    fn new(setup: &Setup) -> Result<Self> {
+        let file = file(setup)?;
+        let size = mpmc::minimum_file_size::<B>(CAPACITY);
+        // SAFETY: the only one that initialises this file.
+        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        Ok(Self(file))
+    }
+
+    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+        // SAFETY: of the type that the queue was made for.
+        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
+        Ok(Waiting(end, setup.patience))
+    }
+
+    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+        // SAFETY: of the type that the queue was made for.
+        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
+        Ok(Waiting(end, setup.patience))
+    }
+}
+
+impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
+    #[inline(always)]
+    fn send(&mut self, message: &B) -> Result<()> {
+        let end = &self.0;
+        self.1.until(|| end.try_write(*message).ok());
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn send_batch(&mut self, first: u64) -> Result<()> {
+        let end = &self.0;
+        // SAFETY: all of them are filled before the batch is dropped.
+        let attempt = || unsafe { end.try_reserve_write_batch(MANY) };
+        let mut batch = self.1.until(attempt);
+        for place in 0..BATCH {
+            // SAFETY: one of those that were reserved.
+            let slot = unsafe { batch.as_mut(place) };
+            // SAFETY: room for a message.
+            unsafe { B::fill(slot.as_mut_ptr(), first + place as u64) }
+        }
+        Ok(())
+    }
+}
+
+impl<B: Body> Inlet<B> for Waiting<mpmc::Consumer<B>> {
+    #[inline(always)]
+    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+        let end = &self.0;
+        see(&self.1.until(|| end.try_read()));
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn receive_batch(&mut self, most: usize, see: impl FnMut(&B)) -> Result<usize> {
+        let most = NonZeroUsize::new(most).ok_or("none to receive")?;
+        let end = &self.0;
+        let batch = self.1.until(|| end.try_reserve_read_batch(most));
+        batch.iter().for_each(see);
+        Ok(batch.len())
+    }
+}
