@@ -1,5 +1,5 @@
 //! What a ring that grows costs those who use it: a producer pushes the time each 50 microseconds, a consumer takes it
-//! at once, and a third process makes the ring of 64 MiB smaller and larger again. All in microseconds.
+//! at once, and a third process makes the ring of 64 MiB smaller and larger again.
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::time::{ClockId, clock_gettime};
@@ -30,7 +30,10 @@ fn main() -> Result<(), Failure> {
         Some("spsc") => take_part::<slipring::Spsc>(),
         Some("mpmc") => take_part::<slipring::Mpmc>(),
         _ => {
-            println!("        growth   largest pause of the producer   of the consumer");
+            println!(
+                "{:<30} {:<27} | {:<27} |",
+                "the longest pauses, ms", "of the producer, up to 10", "of the consumer, up to 10"
+            );
             measure::<slipring::Spsc>("spsc")?;
             measure::<slipring::Mpmc>("mpmc")
         }
@@ -139,11 +142,13 @@ fn grow_under_load<P: Protocol>(
     let after = PAUSE.as_nanos() as u64 / 2;
     for (round, (start, end)) in growths.iter().enumerate().skip(1).step_by(2) {
         let during = |at: u64| (start - 1_000_000..end + after).contains(&at);
-        println!(
-            "{kind} {round:3} {:8} {:10} {:10}",
-            (end - start) / 1000,
-            longest(&producer, &during),
-            longest(&consumer, &during)
+        show(
+            &format!(
+                "{kind} {:2}, the call took {:4} ms",
+                round / 2 + 1,
+                (end - start) / 1_000_000
+            ),
+            [longest(&producer, &during), longest(&consumer, &during)],
         );
     }
     let calm = |at: u64| {
@@ -151,10 +156,18 @@ fn grow_under_load<P: Protocol>(
             .iter()
             .any(|(start, end)| (start - 1_000_000..end + after).contains(&at))
     };
-    println!(
-        "{kind} without growth {:10} {:10}",
-        longest(&producer, &calm),
-        longest(&consumer, &calm)
+    show(
+        &format!("{kind}, no growth"),
+        [longest(&producer, &calm), longest(&consumer, &calm)],
     );
     Ok(())
+}
+
+/// The longest pauses of the producer and of the consumer, in microseconds, with a stroke for each half millisecond.
+fn show(what: &str, pauses: [u64; 2]) {
+    let [producer, consumer] = pauses.map(|pause| {
+        let strokes = "▒".repeat(pause.div_ceil(500) as usize);
+        format!("{:6.2} {strokes:<20}", pause as f64 / 1000.0)
+    });
+    println!("{what:<30} {producer} | {consumer} |");
 }
