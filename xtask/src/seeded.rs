@@ -138,7 +138,7 @@ const SEEDED: &[Seeded] = &[
             wrong: "Self::read(ClockId::CLOCK_REALTIME)",
         },
         found_by: Check::Test("clocks", "monotonic"),
-        words: "stuck for",
+        words: "test result: FAILED",
     },
     Seeded {
         mistake: Mistake {

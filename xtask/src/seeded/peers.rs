@@ -72,7 +72,7 @@ pub(super) const PEERS: &[Seeded] = &[
             wrong: "u64::from(count).max(capacity.min(1))",
         },
         found_by: Check::Test("scribbler", "a_scribbler"),
-        words: FAILED,
+        words: "index out of bounds",
     },
     Seeded {
         mistake: Mistake {
