@@ -9,7 +9,7 @@
 //!
 //! | edge | store                                | load                          | carries                | model |
 //! |------|--------------------------------------|-------------------------------|------------------------|-------|
-//! | C    | the word, Release, `close`           | the word, Acquire, `is_open`, `is_closed` | what was pushed before | `what_was_pushed_before_closing_is_popped` |
+//! | C    | the word, Release, `close`           | the word, Acquire, `is_closed` | what was pushed before | `what_was_pushed_before_closing_is_popped` |
 //! | C    | the word, Release, `end`             | the word, Acquire, `close`    | the successor          | `a_ring_that_is_closed_while_it_grows_is_closed` |
 //! | I    | tail, Release, `seal`                | the index's own               | the successor          | `who_meets_a_seal_finds_the_successor` |
 //!
@@ -71,7 +71,8 @@ impl Ending {
     /// Whether the ring goes on, as far as is known.
     #[inline(always)]
     pub(crate) fn is_open(&self) -> bool {
-        self.0.load(Acquire) == 0 // C
+        // Relaxed: who is told that it does not asks again how it ends.
+        self.0.load(Relaxed) == 0
     }
 
     #[inline(always)]

@@ -137,7 +137,7 @@ pub(super) const PEERS: &[Seeded] = &[
             wrong: "if from <= to {",
         },
         found_by: Check::Test("properties", "a_ring_of_several"),
-        words: FAILED,
+        words: "panicked",
     },
     Seeded {
         mistake: Mistake {
@@ -172,7 +172,7 @@ pub(super) const PEERS: &[Seeded] = &[
             wrong: "let until = deadline;",
         },
         found_by: Check::Test("bad_peers", "spsc::who_sleeps"),
-        words: FAILED,
+        words: "stuck for",
     },
     Seeded {
         mistake: Mistake {
