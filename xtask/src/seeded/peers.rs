@@ -117,7 +117,7 @@ pub(super) const PEERS: &[Seeded] = &[
     Seeded {
         mistake: FULL_WRITTEN_OVER,
         found_by: Check::Test("properties", "a_ring_of_values"),
-        words: "does not end",
+        words: "SIGABRT",
     },
     Seeded {
         mistake: Mistake {
