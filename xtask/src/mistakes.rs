@@ -370,3 +370,18 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         wrong: "word & !ASLEEP",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::MISTAKES;
+    use crate::passes::root;
+    use crate::tree::read;
+
+    #[test]
+    fn every_mistake_can_still_be_made() {
+        for mistake in MISTAKES {
+            let original = read(&root().join(mistake.file)).unwrap();
+            mistake.make(&original).unwrap();
+        }
+    }
+}

@@ -276,3 +276,18 @@ fn shortened(line: &str) -> &str {
         .map_or(line.len(), |(at, _)| at);
     &line[..end]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SEEDED, growth, peers};
+    use crate::passes::root;
+    use crate::tree::read;
+
+    #[test]
+    fn every_mistake_can_still_be_made() {
+        for seeded in SEEDED.iter().chain(peers::PEERS).chain(growth::GROWTH) {
+            let original = read(&root().join(seeded.mistake.file)).unwrap();
+            seeded.mistake.make(&original).unwrap();
+        }
+    }
+}

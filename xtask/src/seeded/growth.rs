@@ -95,7 +95,7 @@ pub(super) const GROWTH: &[Seeded] = &[
     Seeded {
         mistake: Mistake {
             name: "who has no room does not hear of the end",
-            file: "src/handle/producer.rs",
+            file: "src/handle/sending.rs",
             right: "            if self.end.is_closed() {\n                return Err(Disconnected::Closed.into());\n            }\n            let may_end",
             wrong: "            let may_end",
         },
