@@ -9,6 +9,11 @@ use crate::sync::Bytes;
 use crate::sys::clock::Instant;
 use core::hint::spin_loop;
 
+/// A producer that finds the ring full lets the consumers go ahead until half of it is free, but does not
+/// pause more often than this. Slot by slot both would want the same lines all the time, and as long as the
+/// other half is full no consumer waits.
+const HEAD_START: u32 = 400;
+
 impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     #[inline(always)]
     pub(super) fn fits(&self, message: &M) -> Result<(), TooLong> {
@@ -75,9 +80,11 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             if self.follow(deadline)? && self.look(most)? {
                 return Ok(());
             }
-            for _ in 0..self.end.spins(patience) {
+            let half_a_lap_on = self.half_a_lap_on();
+            for pause in 0..self.end.spins(patience) {
                 spin_loop();
-                if self.look(most)? {
+                let is_time = pause >= HEAD_START || self.is_given_back(half_a_lap_on);
+                if is_time && self.look(most)? {
                     return Ok(());
                 }
             }
@@ -102,6 +109,19 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
                 return Err(Refused::NotNow);
             }
         }
+    }
+
+    /// The last position for which half of a full ring has to be free.
+    fn half_a_lap_on(&self) -> u64 {
+        let words = self.end.station().for_pushing();
+        let half = words.slots.capacity() / 2;
+        self.writer.next(&words).wrapping_add(half - 1)
+    }
+
+    /// Whether a position's slot is free for it, or somebody has gone on there.
+    fn is_given_back(&self, position: u64) -> bool {
+        let stamp = self.end.view().slots().at(position).stamp();
+        stamp.ahead_of(position) >= 0
     }
 
     pub(super) fn is_due(&self) -> bool {

@@ -25,18 +25,10 @@ use super::slot::{MOVED, Slot, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
-use core::hint::spin_loop;
 
 /// The most slots that one probe answers for: beyond some hundred the price of a probe is
 /// spread too thin to matter.
 const MAX_PROBE: u64 = 256;
-
-/// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead for a
-/// moment. Slot by slot both would want the same lines all the time.
-const RUN: u64 = 64;
-/// How many pauses that moment has, together until a run was free again: where the consumer is slow or
-/// gone the next message does not wait in vain.
-const PATIENCE: u32 = 64;
 
 /// The producer's private state.
 #[derive(Debug)]
@@ -48,30 +40,17 @@ pub struct Writer {
     /// order, so the last one answers for all. It doubles when they are free and halves when
     /// they are not.
     probe: u64,
-    /// How often to look again, when few slots are free, for a whole [`RUN`] of them.
-    patience: u32,
 }
 
 impl Writer {
     #[inline(never)]
     fn look(&mut self, slots: Slots) -> Result<bool, Corrupt> {
-        let run = RUN.min(slots.capacity() / 4);
         while self.probe > 1 {
             let last = self.position.wrapping_add(self.probe - 1);
-            loop {
-                if slots.at(last).stamp().ahead_of(last) == 0 {
-                    self.free_until = last.wrapping_add(1);
-                    if self.probe >= run {
-                        self.patience = PATIENCE;
-                    }
-                    self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
-                    return Ok(true);
-                }
-                if self.probe > run || self.patience == 0 {
-                    break;
-                }
-                self.patience -= 1;
-                spin_loop();
+            if slots.at(last).stamp().ahead_of(last) == 0 {
+                self.free_until = last.wrapping_add(1);
+                self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
+                return Ok(true);
             }
             self.probe /= 2;
         }
@@ -109,7 +88,6 @@ impl PushSide for Writer {
             position,
             free_until: position,
             probe: 1,
-            patience: 0,
         };
         writer.tell(words);
         Ok(writer)
