@@ -22,7 +22,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if let Some(len) = self.look(most)? {
             return Ok(len);
         }
-        self.next_later(patience, most)
+        self.next_later(patience, most, self.end.spins(patience))
     }
 
     #[inline(always)]
@@ -62,8 +62,14 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         }
     }
 
+    /// The same, if it was not there: looks `spins` times before it asks for more than the message.
     #[inline(never)]
-    fn next_later(&mut self, patience: Patience, most: usize) -> Result<u32, Refused> {
+    fn next_later(
+        &mut self,
+        patience: Patience,
+        most: usize,
+        mut spins: u32,
+    ) -> Result<u32, Refused> {
         let deadline = patience.deadline();
         // Inherited, put back, or a tombstone: it comes first, and who still has it adopts nothing.
         if self.reader.is_holding() {
@@ -81,12 +87,13 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
                     return Ok(len);
                 }
             }
-            for _ in 0..self.end.spins(patience) {
+            for _ in 0..spins {
                 spin_loop();
                 if let Some(len) = self.look(most)? {
                     return Ok(len);
                 }
             }
+            spins = self.end.spins(patience);
             let station = *self.end.station();
             let words = station.for_popping();
             let is_followed = || station.view().successor().load(Acquire) != 0; // G
@@ -165,22 +172,37 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         message
     }
 
+    /// The same, as often as a wait begins with looks; not without a pause, which would take the line away
+    /// from who is about to fill the slot. Whoever waits for an answer waits for all that lies between the look
+    /// that finds it and the return, so it is the short way that looks.
+    #[inline(always)]
+    fn receive_soon<R>(
+        &mut self,
+        patience: Patience,
+        read: &mut impl FnMut(Payload<'_, M>) -> R,
+    ) -> Option<R> {
+        for _ in 0..self.end.spins(patience) {
+            spin_loop();
+            let message = self.receive_now(&mut *read);
+            if message.is_some() || self.reader.is_holding() {
+                return message;
+            }
+        }
+        None
+    }
+
     #[cold]
     #[inline(never)]
     pub(super) fn receive_later<R>(
         &mut self,
         patience: Patience,
-        read: impl FnOnce(Payload<'_, M>) -> R,
+        mut read: impl FnMut(Payload<'_, M>) -> R,
     ) -> Result<R, Refused> {
-        // Without another look at once, which would take the line away from who is about to fill
-        // the slot.
         self.end.admit()?;
-        let len = self.next_later(patience, 1)?;
-        // SAFETY: as for `receive_now`.
-        let next = unsafe { Payload::new(self.payload(), len, self.message_size) };
-        let message = next.map(read).ok_or(Refused::NotNow)?;
-        self.release();
-        Ok(message)
+        match self.receive_soon(patience, &mut read) {
+            Some(message) => Ok(message),
+            None => self.receive_at_last(patience, read),
+        }
     }
 
     #[cold]
@@ -189,9 +211,27 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         &mut self,
         mut read: impl FnMut(Payload<'_, M>) -> R,
     ) -> Result<R, PopError> {
-        Ok(patiently(|| {
-            self.receive_later(Patience::Forever, &mut read)
-        })?)
+        self.end.admit()?;
+        match self.receive_soon(Patience::Forever, &mut read) {
+            Some(message) => Ok(message),
+            None => Ok(patiently(|| {
+                self.receive_at_last(Patience::Forever, &mut read)
+            })?),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_at_last<R>(
+        &mut self,
+        patience: Patience,
+        read: impl FnOnce(Payload<'_, M>) -> R,
+    ) -> Result<R, Refused> {
+        let len = self.next_later(patience, 1, 0)?;
+        // SAFETY: as for `receive_now`.
+        let next = unsafe { Payload::new(self.payload(), len, self.message_size) };
+        let message = next.map(read).ok_or(Refused::NotNow)?;
+        self.release();
+        Ok(message)
     }
 
     pub(super) fn is_due(&self) -> bool {
