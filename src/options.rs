@@ -5,6 +5,9 @@ use crate::terms::{Delivery, Fences, HugePages};
 use core::time::Duration;
 
 /// How a blocked push or pop waits.
+///
+/// A push that finds the ring full spends its looks, the first 400 of them, on letting the consumers free half
+/// of it: slot by slot the two sides would be in each other's way. Meanwhile the other half is there to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {
