@@ -80,11 +80,9 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             if self.follow(deadline)? && self.look(most)? {
                 return Ok(());
             }
-            let half_a_lap_on = self.half_a_lap_on();
             for pause in 0..self.end.spins(patience) {
                 spin_loop();
-                let is_time = pause >= HEAD_START || self.is_given_back(half_a_lap_on);
-                if is_time && self.look(most)? {
+                if (pause >= HEAD_START || self.has_half()) && self.look(most)? {
                     return Ok(());
                 }
             }
@@ -111,17 +109,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         }
     }
 
-    /// The last position for which half of a full ring has to be free.
-    fn half_a_lap_on(&self) -> u64 {
-        let words = self.end.station().for_pushing();
-        let half = words.slots.capacity() / 2;
-        self.writer.next(&words).wrapping_add(half - 1)
-    }
-
-    /// Whether a position's slot is free for it, or somebody has gone on there.
-    fn is_given_back(&self, position: u64) -> bool {
-        let stamp = self.end.view().slots().at(position).stamp();
-        stamp.ahead_of(position) >= 0
+    fn has_half(&mut self) -> bool {
+        self.writer.has_half(&self.end.station().for_pushing())
     }
 
     pub(super) fn is_due(&self) -> bool {

@@ -176,7 +176,7 @@ impl<W: PushSide> Pusher<W> {
     /// Pushes a message as `Producer` does when nothing stands in the way, or it has only to look.
     fn send(&mut self, message: u64) -> bool {
         let words = self.memory.for_pushing(&self.slots, self.seat);
-        let mut send = |writer: &mut W| writer.send_one(&words, |slot| put(message, slot));
+        let send = |writer: &mut W| writer.send_one(&words, |slot| put(message, slot));
         send(&mut self.writer)
             || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && send(&mut self.writer)
     }
@@ -194,6 +194,11 @@ impl<W: PushSide> Pusher<W> {
     fn is_due(&self) -> bool {
         let words = self.memory.for_pushing(&self.slots, self.seat);
         self.writer.is_due(&words)
+    }
+
+    fn has_half(&mut self) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.has_half(&words)
     }
 
     fn position(&self) -> u64 {
@@ -224,7 +229,9 @@ impl<W: PushSide> Pusher<W> {
     fn push_spinning(&mut self, message: u64) {
         while !self.send(message) {
             self.was_refused = true;
-            yield_now();
+            if !self.has_half() {
+                yield_now();
+            }
         }
         self.tell();
     }

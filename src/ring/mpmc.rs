@@ -263,6 +263,12 @@ impl PushSide for Writer {
         }
     }
 
+    fn has_half(&mut self, words: &Words<'_>) -> bool {
+        let half = words.slots.capacity() / 2;
+        let last = self.next(words).wrapping_add(half - 1);
+        words.slots.at(last).stamp().ahead_of(last) == 0
+    }
+
     #[inline(always)]
     fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
         let Some(claimed) = self.held.seize_one(words, 0) else {

@@ -36,34 +36,36 @@ pub struct Writer {
     position: u64,
     /// The slots from `position` up to here are free, and nobody else fills them.
     free_until: u64,
-    /// How many slots to ask for at once next time, a power of two: the consumer gives back in
-    /// order, so the last one answers for all. It doubles when they are free and halves when
-    /// they are not.
+    /// How many slots to ask for at once next time, a power of two. It doubles when they are free and
+    /// halves when they are not.
     probe: u64,
 }
 
 impl Writer {
     #[inline(never)]
     fn look(&mut self, slots: Slots) -> Result<bool, Corrupt> {
-        while self.probe > 1 {
-            let last = self.position.wrapping_add(self.probe - 1);
-            if slots.at(last).stamp().ahead_of(last) == 0 {
-                self.free_until = last.wrapping_add(1);
-                self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
-                return Ok(true);
+        if !self.are_free(slots, self.probe) {
+            // A ring that is full needs no more looks, and leaves the probe as it is.
+            let full_a_lap_ago = 1 - slots.capacity() as i32;
+            match slots.at(self.position).stamp().ahead_of(self.position) {
+                0 => {}
+                full if full == full_a_lap_ago => return Ok(false),
+                _ => return Err(Corrupt),
             }
-            self.probe /= 2;
-        }
-        let full_a_lap_ago = 1 - slots.capacity() as i32;
-        match slots.at(self.position).stamp().ahead_of(self.position) {
-            0 => {
-                self.free_until = self.position.wrapping_add(1);
-                self.probe = 2;
-                Ok(true)
+            while self.probe > 1 && !self.are_free(slots, self.probe) {
+                self.probe /= 2;
             }
-            full if full == full_a_lap_ago => Ok(false),
-            _ => Err(Corrupt),
         }
+        self.free_until = self.position.wrapping_add(self.probe);
+        self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
+        Ok(true)
+    }
+
+    /// Whether so many slots are free from `position` on. The consumer gives back in order, so the last one
+    /// answers for all.
+    fn are_free(&self, slots: Slots, count: u64) -> bool {
+        let last = self.position.wrapping_add(count - 1);
+        slots.at(last).stamp().ahead_of(last) == 0
     }
 }
 
@@ -112,6 +114,15 @@ impl PushSide for Writer {
         } else {
             Ok(true)
         }
+    }
+
+    fn has_half(&mut self, words: &Words<'_>) -> bool {
+        let half = words.slots.capacity() / 2;
+        let has_half = self.are_free(*words.slots, half);
+        if has_half {
+            self.free_until = self.position.wrapping_add(half);
+        }
+        has_half
     }
 
     #[inline(always)]
