@@ -9,9 +9,8 @@ use crate::sync::Bytes;
 use crate::sys::clock::Instant;
 use core::hint::spin_loop;
 
-/// A producer that finds the ring full lets the consumers go ahead until half of it is free, but does not
-/// pause more often than this. Slot by slot both would want the same lines all the time, and as long as the
-/// other half is full no consumer waits.
+/// How often a producer that finds the ring full pauses for a run of free slots before it takes any. As long
+/// as the rest of the ring is full no consumer waits for it.
 const HEAD_START: u32 = 400;
 
 impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
@@ -82,7 +81,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             }
             for pause in 0..self.end.spins(patience) {
                 spin_loop();
-                if (pause >= HEAD_START || self.has_half()) && self.look(most)? {
+                if (pause >= HEAD_START || self.has_run()) && self.look(most)? {
                     return Ok(());
                 }
             }
@@ -109,8 +108,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         }
     }
 
-    fn has_half(&mut self) -> bool {
-        self.writer.has_half(&self.end.station().for_pushing())
+    fn has_run(&self) -> bool {
+        self.writer.has_run(&self.end.station().for_pushing())
     }
 
     pub(super) fn is_due(&self) -> bool {

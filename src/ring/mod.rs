@@ -69,8 +69,9 @@ pub trait PushSide: Sized + Debug {
     /// until it is published or abandoned.
     fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
 
-    /// Whether half of the ring is free, for an end that found none of it free: nothing is claimed.
-    fn has_half(&mut self, words: &Words<'_>) -> bool;
+    /// Whether a run of slots is free that is worth waiting for, up to half of the ring, for an end that found none
+    /// free: slot by slot the two sides would want the same lines all the time.
+    fn has_run(&self, words: &Words<'_>) -> bool;
 
     /// Publishes one message, which `fill` puts into the slot and says how long it is, and
     /// [tells](Self::tell) of it: if a slot is known to be free, or was found so on the way. Where none

@@ -196,11 +196,6 @@ impl<W: PushSide> Pusher<W> {
         self.writer.is_due(&words)
     }
 
-    fn has_half(&mut self) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
-        self.writer.has_half(&words)
-    }
-
     fn position(&self) -> u64 {
         let words = self.memory.for_pushing(&self.slots, self.seat);
         self.writer.next(&words)
@@ -229,9 +224,7 @@ impl<W: PushSide> Pusher<W> {
     fn push_spinning(&mut self, message: u64) {
         while !self.send(message) {
             self.was_refused = true;
-            if !self.has_half() {
-                yield_now();
-            }
+            yield_now();
         }
         self.tell();
     }

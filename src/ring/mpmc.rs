@@ -263,7 +263,7 @@ impl PushSide for Writer {
         }
     }
 
-    fn has_half(&mut self, words: &Words<'_>) -> bool {
+    fn has_run(&self, words: &Words<'_>) -> bool {
         let half = words.slots.capacity() / 2;
         let last = self.next(words).wrapping_add(half - 1);
         words.slots.at(last).stamp().ahead_of(last) == 0

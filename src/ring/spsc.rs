@@ -25,10 +25,18 @@ use super::slot::{MOVED, Slot, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
+use core::hint::spin_loop;
 
 /// The most slots that one probe answers for: beyond some hundred the price of a probe is
 /// spread too thin to matter.
 const MAX_PROBE: u64 = 256;
+
+/// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead for a
+/// moment. Slot by slot both would want the same lines all the time.
+const RUN: u64 = 64;
+/// How many pauses that moment has, together until a run was free again: where the consumer is slow or
+/// gone the next message does not wait in vain.
+const PATIENCE: u32 = 64;
 
 /// The producer's private state.
 #[derive(Debug)]
@@ -36,36 +44,47 @@ pub struct Writer {
     position: u64,
     /// The slots from `position` up to here are free, and nobody else fills them.
     free_until: u64,
-    /// How many slots to ask for at once next time, a power of two. It doubles when they are free and
-    /// halves when they are not.
+    /// How many slots to ask for at once next time, a power of two: the consumer gives back in
+    /// order, so the last one answers for all. It doubles when they are free and halves when
+    /// they are not.
     probe: u64,
+    /// How often to look again, when few slots are free, for a whole [`RUN`] of them.
+    patience: u32,
 }
 
 impl Writer {
     #[inline(never)]
     fn look(&mut self, slots: Slots) -> Result<bool, Corrupt> {
-        if !self.are_free(slots, self.probe) {
-            // A ring that is full needs no more looks, and leaves the probe as it is.
-            let full_a_lap_ago = 1 - slots.capacity() as i32;
-            match slots.at(self.position).stamp().ahead_of(self.position) {
-                0 => {}
-                full if full == full_a_lap_ago => return Ok(false),
-                _ => return Err(Corrupt),
+        let run = RUN.min(slots.capacity() / 4);
+        while self.probe > 1 {
+            let last = self.position.wrapping_add(self.probe - 1);
+            loop {
+                if slots.at(last).stamp().ahead_of(last) == 0 {
+                    self.free_until = last.wrapping_add(1);
+                    if self.probe >= run {
+                        self.patience = PATIENCE;
+                    }
+                    self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
+                    return Ok(true);
+                }
+                if self.probe > run || self.patience == 0 {
+                    break;
+                }
+                self.patience -= 1;
+                spin_loop();
             }
-            while self.probe > 1 && !self.are_free(slots, self.probe) {
-                self.probe /= 2;
-            }
+            self.probe /= 2;
         }
-        self.free_until = self.position.wrapping_add(self.probe);
-        self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
-        Ok(true)
-    }
-
-    /// Whether so many slots are free from `position` on. The consumer gives back in order, so the last one
-    /// answers for all.
-    fn are_free(&self, slots: Slots, count: u64) -> bool {
-        let last = self.position.wrapping_add(count - 1);
-        slots.at(last).stamp().ahead_of(last) == 0
+        let full_a_lap_ago = 1 - slots.capacity() as i32;
+        match slots.at(self.position).stamp().ahead_of(self.position) {
+            0 => {
+                self.free_until = self.position.wrapping_add(1);
+                self.probe = 2;
+                Ok(true)
+            }
+            full if full == full_a_lap_ago => Ok(false),
+            _ => Err(Corrupt),
+        }
     }
 }
 
@@ -90,6 +109,7 @@ impl PushSide for Writer {
             position,
             free_until: position,
             probe: 1,
+            patience: 0,
         };
         writer.tell(words);
         Ok(writer)
@@ -116,13 +136,9 @@ impl PushSide for Writer {
         }
     }
 
-    fn has_half(&mut self, words: &Words<'_>) -> bool {
-        let half = words.slots.capacity() / 2;
-        let has_half = self.are_free(*words.slots, half);
-        if has_half {
-            self.free_until = self.position.wrapping_add(half);
-        }
-        has_half
+    /// [`claim`](Self::claim) has waited for one.
+    fn has_run(&self, _words: &Words<'_>) -> bool {
+        true
     }
 
     #[inline(always)]

@@ -48,14 +48,8 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "a probe answers for one more",
         file: "src/ring/spsc.rs",
-        right: "self.free_until = self.position.wrapping_add(self.probe);",
-        wrong: "self.free_until = self.position.wrapping_add(self.probe + 1);",
-    },
-    Mistake {
-        name: "half a ring answers for one more",
-        file: "src/ring/spsc.rs",
-        right: "self.free_until = self.position.wrapping_add(half);",
-        wrong: "self.free_until = self.position.wrapping_add(half + 1);",
+        right: "self.free_until = last.wrapping_add(1);",
+        wrong: "self.free_until = last.wrapping_add(2);",
     },
     Mistake {
         name: "tail is ahead of the words",

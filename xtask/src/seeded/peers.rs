@@ -16,8 +16,8 @@ const LENGTH_BELIEVED: Mistake = Mistake {
 const FULL_WRITTEN_OVER: Mistake = Mistake {
     name: "a full ring is written over",
     file: "src/ring/spsc.rs",
-    right: "full if full == full_a_lap_ago => return Ok(false),\n",
-    wrong: "full if full == full_a_lap_ago => {}\n",
+    right: "full if full == full_a_lap_ago => Ok(false),\n            _ => Err(Corrupt),",
+    wrong: "full if full == full_a_lap_ago => Ok(true),\n            _ => Err(Corrupt),",
 };
 
 const FRAME_BELIEVED: Mistake = Mistake {
@@ -108,8 +108,8 @@ pub(super) const PEERS: &[Seeded] = &[
         mistake: Mistake {
             name: "a stamp that can't be is taken for a free slot",
             file: "src/ring/spsc.rs",
-            right: "full if full == full_a_lap_ago => return Ok(false),\n                _ => return Err(Corrupt),",
-            wrong: "full if full == full_a_lap_ago => return Ok(false),\n                _ => {}",
+            right: "full if full == full_a_lap_ago => Ok(false),\n            _ => Err(Corrupt),",
+            wrong: "full if full == full_a_lap_ago => Ok(false),\n            _ => Ok(true),",
         },
         found_by: Check::Test("hostile", ""),
         words: FAILED,
