@@ -6,8 +6,8 @@ use core::time::Duration;
 
 /// How a blocked push or pop waits.
 ///
-/// A push that finds the ring full spends the first 400 of its looks on letting the consumers free a run of slots, up
-/// to half of the ring: slot by slot the two sides would be in each other's way.
+/// A push that finds an MPMC ring full spends up to 400 of its looks on letting the consumers free half of it, and a
+/// producer of an SPSC ring up to 64 on a run of 64 slots: slot by slot the two sides would be in each other's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {

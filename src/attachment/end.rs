@@ -285,9 +285,9 @@ impl End {
     /// How often to look again before [`End::wait`]. One pause between two looks: none takes
     /// the line away from the side that writes it, several make the answer late.
     #[inline(always)]
-    pub(crate) fn spins(&self, patience: Patience) -> u32 {
-        match (patience, self.attachment.wait) {
-            (Patience::None, _) => 0,
+    pub(crate) fn spins(&self, deadline: Option<Instant>) -> u32 {
+        match (deadline, self.attachment.wait) {
+            (None, _) => 0,
             (_, WaitStrategy::Spin) => BURST,
             (_, WaitStrategy::Sleep { spins, .. }) => spins.min(BURST),
         }

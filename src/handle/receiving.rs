@@ -22,7 +22,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         if let Some(len) = self.look(most)? {
             return Ok(len);
         }
-        self.next_later(patience, most, self.end.spins(patience))
+        let deadline = patience.deadline();
+        self.next_later(deadline, most, self.end.spins(deadline))
     }
 
     #[inline(always)]
@@ -62,15 +63,15 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         }
     }
 
-    /// The same, if it was not there: looks `spins` times before it asks for more than the message.
+    /// As [`next`](Self::next), where it was not there: looks `spins` times, which whoever has looked before
+    /// need not do again, and then asks for more than the message.
     #[inline(never)]
     fn next_later(
         &mut self,
-        patience: Patience,
+        deadline: Option<Instant>,
         most: usize,
         mut spins: u32,
     ) -> Result<u32, Refused> {
-        let deadline = patience.deadline();
         // Inherited, put back, or a tombstone: it comes first, and who still has it adopts nothing.
         if self.reader.is_holding() {
             if let Some(len) = self.look(most)? {
@@ -80,12 +81,14 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
             if deadline.is_none() && self.is_due() {
                 return Err(Refused::NotNow);
             }
+            spins = self.end.spins(deadline);
         }
         loop {
             if self.has_passed() && self.follow(deadline)? {
                 if let Some(len) = self.look(most)? {
                     return Ok(len);
                 }
+                spins = self.end.spins(deadline);
             }
             for _ in 0..spins {
                 spin_loop();
@@ -93,7 +96,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
                     return Ok(len);
                 }
             }
-            spins = self.end.spins(patience);
+            spins = self.end.spins(deadline);
             let station = *self.end.station();
             let words = station.for_popping();
             let is_followed = || station.view().successor().load(Acquire) != 0; // G
@@ -172,16 +175,16 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         message
     }
 
-    /// The same, as often as a wait begins with looks; not without a pause, which would take the line away
+    /// As [`receive_now`](Self::receive_now), as often as a wait begins with looks; not without a pause, which would take the line away
     /// from who is about to fill the slot. Whoever waits for an answer waits for all that lies between the look
     /// that finds it and the return, so it is the short way that looks.
     #[inline(always)]
     fn receive_soon<R>(
         &mut self,
-        patience: Patience,
+        deadline: Option<Instant>,
         read: &mut impl FnMut(Payload<'_, M>) -> R,
     ) -> Option<R> {
-        for _ in 0..self.end.spins(patience) {
+        for _ in 0..self.end.spins(deadline) {
             spin_loop();
             let message = self.receive_now(&mut *read);
             if message.is_some() || self.reader.is_holding() {
@@ -199,12 +202,14 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         mut read: impl FnMut(Payload<'_, M>) -> R,
     ) -> Result<R, Refused> {
         self.end.admit()?;
-        match self.receive_soon(patience, &mut read) {
+        let deadline = patience.deadline();
+        match self.receive_soon(deadline, &mut read) {
             Some(message) => Ok(message),
-            None => self.receive_at_last(patience, read),
+            None => self.receive_at_last(deadline, read),
         }
     }
 
+    /// Not by way of [`receive_later`](Self::receive_later): the message would go through memory once more.
     #[cold]
     #[inline(never)]
     pub(super) fn receive_patiently<R>(
@@ -212,21 +217,20 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         mut read: impl FnMut(Payload<'_, M>) -> R,
     ) -> Result<R, PopError> {
         self.end.admit()?;
-        match self.receive_soon(Patience::Forever, &mut read) {
+        let deadline = Patience::Forever.deadline();
+        match self.receive_soon(deadline, &mut read) {
             Some(message) => Ok(message),
-            None => Ok(patiently(|| {
-                self.receive_at_last(Patience::Forever, &mut read)
-            })?),
+            None => Ok(patiently(|| self.receive_at_last(deadline, &mut read))?),
         }
     }
 
     #[inline(never)]
     fn receive_at_last<R>(
         &mut self,
-        patience: Patience,
+        deadline: Option<Instant>,
         read: impl FnOnce(Payload<'_, M>) -> R,
     ) -> Result<R, Refused> {
-        let len = self.next_later(patience, 1, 0)?;
+        let len = self.next_later(deadline, 1, 0)?;
         // SAFETY: as for `receive_now`.
         let next = unsafe { Payload::new(self.payload(), len, self.message_size) };
         let message = next.map(read).ok_or(Refused::NotNow)?;

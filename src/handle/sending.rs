@@ -9,8 +9,8 @@ use crate::sync::Bytes;
 use crate::sys::clock::Instant;
 use core::hint::spin_loop;
 
-/// How often a producer that finds the ring full pauses for a run of free slots before it takes any. As long
-/// as the rest of the ring is full no consumer waits for it.
+/// How often a producer that finds the ring full pauses for a run of free slots before it takes any. What it would
+/// push comes after all that is in the ring.
 const HEAD_START: u32 = 400;
 
 impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
@@ -79,9 +79,15 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
             if self.follow(deadline)? && self.look(most)? {
                 return Ok(());
             }
-            for pause in 0..self.end.spins(patience) {
+            let spins = self.end.spins(deadline);
+            // Who was only slower than another has nothing to wait for; and nobody sleeps before a look.
+            let head_start = match self.writer.is_holding() || self.is_due() {
+                true => 0,
+                false => HEAD_START.min(spins.saturating_sub(1)),
+            };
+            for pause in 0..spins {
                 spin_loop();
-                if (pause >= HEAD_START || self.has_run()) && self.look(most)? {
+                if (pause >= head_start || self.has_run()) && self.look(most)? {
                     return Ok(());
                 }
             }

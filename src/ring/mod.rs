@@ -69,7 +69,7 @@ pub trait PushSide: Sized + Debug {
     /// until it is published or abandoned.
     fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
 
-    /// Whether a run of slots is free that is worth waiting for, up to half of the ring, for an end that found none
+    /// Whether so many slots seem to be free, up to half of the ring, as are worth a moment's wait for who found none
     /// free: slot by slot the two sides would want the same lines all the time.
     fn has_run(&self, words: &Words<'_>) -> bool;
 
