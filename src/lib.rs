@@ -46,8 +46,8 @@
 //! # Layers
 //!
 //! From the top: `spsc` and `mpmc` are what users touch; `handle` is what is behind both;
-//! `attachment` is a ring that is open here, and an end of it; `observer` is one that is only looked at; `recovery` finishes what the dead
-//! had begun; `seat` knows who is alive; `stage` is each of the rings of an object that has grown; `layout` is the bytes; `region` is where they live; `ring` is
+//! `open_ring` is a ring that is open here, and an end of it; `observer` is one that is only looked at; `recovery` finishes what the dead
+//! had begun; `seat` knows who is alive; `segment` is each of the rings of an object that has grown; `layout` is the bytes; `region` is where they live; `ring` is
 //! the algorithms on words and cells, `wait` the event word, `sys` the kernel. A module imports
 //! from below only.
 
@@ -65,16 +65,21 @@ compile_error!(
 );
 
 pub mod error;
+mod properties;
 mod ring;
+mod role;
 mod sync;
 mod sys;
-mod terms;
 mod wait;
 
 #[cfg(not(any(loom, shuttle)))]
-mod attachment;
+mod api;
 #[cfg(not(any(loom, shuttle)))]
-mod handle;
+mod backing;
+#[cfg(not(any(loom, shuttle)))]
+mod endpoint;
+#[cfg(not(any(loom, shuttle)))]
+mod growth;
 #[cfg(not(any(loom, shuttle)))]
 mod layout;
 #[cfg(not(any(loom, shuttle)))]
@@ -84,28 +89,34 @@ pub mod mpmc;
 #[cfg(not(any(loom, shuttle)))]
 mod observer;
 #[cfg(not(any(loom, shuttle)))]
+mod open;
+#[cfg(not(any(loom, shuttle)))]
 mod options;
+#[cfg(not(any(loom, shuttle)))]
+mod protocol;
 #[cfg(not(any(loom, shuttle)))]
 mod recovery;
 #[cfg(not(any(loom, shuttle)))]
-mod region;
-#[cfg(not(any(loom, shuttle)))]
 mod seat;
 #[cfg(not(any(loom, shuttle)))]
-pub mod spsc;
+mod segment;
 #[cfg(not(any(loom, shuttle)))]
-mod stage;
+pub mod spsc;
 
 #[cfg(fuzzing)]
 pub use self::sync::steps;
-pub use self::terms::{Delivery, Encoding, Fences, HugePages, Kind, Peer, Role};
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
-    attachment::{Stat, Vacancy, grow, recover},
-    handle::{Claim, Consumer, Iter, Mpmc, Producer, Protocol, ReadGuard, Ring, Spsc, TryIter},
+    api::{Claim, Consumer, Iter, Producer, ReadGuard, Ring, TryIter},
+    backing::{Backing, HugePages, unlink},
     message::Message,
-    observer::{Observer, Occupancy, Peek, Seat, Snapshot, Stage, Waiting},
+    observer::{Observer, Occupancy, Peek, Seat, Segment, Snapshot, Waiting},
+    open::{ExclusiveRing, MemoryStat, grow, recover},
     options::{Options, WaitStrategy},
+    protocol::{Mpmc, Protocol, Spsc},
     recovery::{Counters, Recovery},
-    region::{Backing, unlink},
+};
+pub use self::{
+    properties::{Delivery, Encoding, Fences, Kind},
+    role::{Peer, Role},
 };

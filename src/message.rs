@@ -1,8 +1,8 @@
 //! What may travel: plain values, or byte strings up to a length.
 
-use crate::ring::slot::Spacing;
+use crate::properties::Encoding;
+use crate::ring::slot::SlotLayout;
 use crate::sync::Bytes;
-use crate::terms::Encoding;
 use bytemuck::Pod;
 use core::marker::PhantomData;
 
@@ -96,7 +96,7 @@ pub trait Wire: ToOwned {
     const ALWAYS_FITS: bool;
 
     /// How the slots of all rings for this kind of message lie, if they do so all alike.
-    const SPACING: Option<Spacing>;
+    const LAYOUT: Option<SlotLayout>;
 
     /// Whether the message fits in a slot with room for `size` bytes.
     fn fits(&self, size: u32) -> bool;
@@ -156,8 +156,10 @@ impl<T: Pod> Wire for T {
 
     const ALWAYS_FITS: bool = true;
 
-    const SPACING: Option<Spacing> =
-        Some(Spacing::of(size_of::<T>() as u32, align_of::<T>() as u32));
+    const LAYOUT: Option<SlotLayout> = Some(SlotLayout::of(
+        size_of::<T>() as u32,
+        align_of::<T>() as u32,
+    ));
 
     #[inline(always)]
     fn fits(&self, _size: u32) -> bool {
@@ -208,7 +210,7 @@ impl Wire for [u8] {
 
     const ALWAYS_FITS: bool = false;
 
-    const SPACING: Option<Spacing> = None;
+    const LAYOUT: Option<SlotLayout> = None;
 
     #[inline(always)]
     fn fits(&self, size: u32) -> bool {

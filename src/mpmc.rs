@@ -64,31 +64,32 @@
 //! crate's own: `docs/design.md` has the protocol, `docs/models` its models, and
 //! `docs/correctness.md` says what a kill at each point means.
 
+use crate::api;
 use crate::error::RecoverError;
-use crate::handle::{self, Mpmc};
 use crate::message::Message;
+use crate::protocol::Mpmc;
 use crate::recovery::{Counters, Recovery};
 
 /// A ring with any number of producers and consumers.
-pub type Ring<M> = handle::Ring<M, Mpmc>;
+pub type Ring<M> = api::Ring<M, Mpmc>;
 
 /// An end that pushes.
-pub type Producer<M> = handle::Producer<M, Mpmc>;
+pub type Producer<M> = api::Producer<M, Mpmc>;
 
 /// An end that pops.
-pub type Consumer<M> = handle::Consumer<M, Mpmc>;
+pub type Consumer<M> = api::Consumer<M, Mpmc>;
 
 /// A slot being written in place.
-pub type Claim<'p, M> = handle::Claim<'p, M, Mpmc>;
+pub type Claim<'p, M> = api::Claim<'p, M, Mpmc>;
 
 /// A message being read in place.
-pub type ReadGuard<'c, M> = handle::ReadGuard<'c, M, Mpmc>;
+pub type ReadGuard<'c, M> = api::ReadGuard<'c, M, Mpmc>;
 
 /// Messages as they come.
-pub type Iter<'c, M> = handle::Iter<'c, M, Mpmc>;
+pub type Iter<'c, M> = api::Iter<'c, M, Mpmc>;
 
 /// The messages that are there.
-pub type TryIter<'c, M> = handle::TryIter<'c, M, Mpmc>;
+pub type TryIter<'c, M> = api::TryIter<'c, M, Mpmc>;
 
 impl<M: Message + ?Sized> Ring<M> {
     /// Finishes what dead participants had begun, and says what that was. There is no need to: who
@@ -109,11 +110,11 @@ impl<M: Message + ?Sized> Ring<M> {
     ///
     /// See [`RecoverError`].
     pub fn recover(&self) -> Result<Recovery, RecoverError> {
-        self.attachment().recover()
+        self.open_ring().recover()
     }
 
     /// What was recovered since the ring was made, by whomever; zeroes in a forked child.
     pub fn counters(&self) -> Counters {
-        self.attachment().counters()
+        self.open_ring().counters()
     }
 }

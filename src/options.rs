@@ -1,7 +1,8 @@
 //! How a ring is to be made, and what it must be like to be opened.
 
-use crate::region::Residence;
-use crate::terms::{Delivery, Fences, HugePages};
+use crate::backing::HugePages;
+use crate::backing::MemoryPolicy;
+use crate::properties::{Delivery, Fences};
 use core::time::Duration;
 
 /// How a blocked push or pop waits.
@@ -74,7 +75,7 @@ pub struct Options {
     pub(crate) wait: WaitStrategy,
     pub(crate) owner: Option<u32>,
     pub(crate) unlink_when_left: Option<bool>,
-    pub(crate) residence: Residence,
+    pub(crate) policy: MemoryPolicy,
     pub(crate) first_position: u64,
 }
 
@@ -166,14 +167,14 @@ impl Options {
     /// Whether to enter every page into this process's page tables at once, so that no first
     /// access is slower than the others.
     pub fn prefault(mut self, prefault: bool) -> Self {
-        self.residence.prefault = prefault;
+        self.policy.prefault = prefault;
         self
     }
 
     /// Whether to keep every page in memory for as long as this process has the ring open (`mlock(2)`).
     /// If the process may not lock as much, the ring is not created or opened.
     pub fn lock_memory(mut self, lock: bool) -> Self {
-        self.residence.lock = lock;
+        self.policy.lock = lock;
         self
     }
 
@@ -182,12 +183,12 @@ impl Options {
     /// shared memory object excepted, or not at all; one that exists must be. Files have them in a directory of
     /// hugetlbfs.
     pub fn huge_pages(mut self, pages: HugePages) -> Self {
-        self.residence.huge = Some(pages);
+        self.policy.huge = Some(pages);
         self
     }
 
     /// Whose the ring is: a user id. One that is another user's is refused, before anything is
-    /// believed that stands in it: wherever others may create names, they may have created this
+    /// bounded that stands in it: wherever others may create names, they may have created this
     /// one. To give a new ring to somebody else takes privileges.
     pub fn owner(mut self, user: u32) -> Self {
         self.owner = Some(user);
@@ -196,7 +197,7 @@ impl Options {
 
     /// Whether the name goes when the last participant leaves, by dropping its handle. `false` if not set.
     /// What is in the ring then is gone with it, and the ring is [closed](crate::Ring::close) for those who
-    /// still have it open without taking part. If the last one is killed the name stays until
+    /// still have it open without taking part. If the last one is killed the name holders until
     /// somebody comes and leaves.
     pub fn unlink_when_left(mut self, unlink: bool) -> Self {
         self.unlink_when_left = Some(unlink);

@@ -1,17 +1,17 @@
 //! When recovery runs, and what follows from it: the lock, the counts, the wake-ups.
 //!
-//! What it does is in [`ring::recovery`](crate::ring::recovery).
+//! What it does is in [`ring::sweep`](crate::ring::sweep).
 
+use crate::backing::Object;
 use crate::error::{Recovering, SystemError};
 use crate::layout::{Geometry, MAX_SEATS, View};
-use crate::region::Object;
 use crate::ring::intent::{Intent, Run};
-use crate::ring::recovery::{Adopter, Inheritance, Party, Swept};
-use crate::seat::{self, Hold};
-use crate::stage::{Live, Stage};
+use crate::ring::sweep::{Adopter, Inheritance, Sweep, SweepStats};
+use crate::role::Role;
+use crate::seat::{self, OwnedLock};
+use crate::segment::{ActiveSegments, Segment};
 use crate::sync::{Relaxed, Release};
 use crate::sys::process;
-use crate::terms::Role;
 use core::cell::RefCell;
 use std::sync::Arc;
 
@@ -49,34 +49,34 @@ pub struct Counters {
 
 /// What a consumer has taken over, and where.
 #[derive(Debug)]
-pub(crate) struct Inherited {
-    pub(crate) stage: Arc<Stage>,
+pub(crate) struct Adopted {
+    pub(crate) segment: Arc<Segment>,
     pub(crate) run: Run,
 }
 
 /// The object whose rings may need recovery, and who looks at it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scene<'a> {
+pub(crate) struct RecoveryContext<'a> {
     /// The first ring.
     pub(crate) view: &'a View,
     pub(crate) geometry: &'a Geometry,
     pub(crate) object: &'a Object,
     /// The looker's seat.
-    pub(crate) own: Option<&'a Hold>,
+    pub(crate) own: Option<&'a OwnedLock>,
 }
 
-/// The right to recover, and what is known of who is gone: of the dead it stays true as long as
+/// The right to recover, and what is known of who is gone: of the dead it holders true as long as
 /// nobody else can take a seat.
 #[derive(Debug)]
-pub(crate) struct Watch<'a> {
-    scene: Scene<'a>,
-    muster: Muster,
-    _lock: Hold,
+pub(crate) struct RecoveryGuard<'a> {
+    context: RecoveryContext<'a>,
+    dead: DeadSet,
+    _lock: OwnedLock,
 }
 
 /// Who was asked about, and who was gone, one bit for each seat.
 #[derive(Debug, Default)]
-struct Muster(RefCell<[Bits; 2]>);
+struct DeadSet(RefCell<[Bits; 2]>);
 
 #[derive(Debug)]
 struct Bits([u64; MAX_SEATS as usize * 2 / 64]);
@@ -87,13 +87,13 @@ impl Default for Bits {
     }
 }
 
-impl Muster {
-    fn is_gone(&self, scene: &Scene<'_>, seat: u32) -> bool {
+impl DeadSet {
+    fn is_gone(&self, context: &RecoveryContext<'_>, seat: u32) -> bool {
         let [asked, gone] = &mut *self.0.borrow_mut();
         let (word, bit) = (seat as usize / 64, 1 << (seat % 64));
         if asked.0[word] & bit == 0 {
             asked.0[word] |= bit;
-            if seat::is_gone(scene.object, scene.view, seat, scene.own) {
+            if seat::is_gone(context.object, context.view, seat, context.own) {
                 gone.0[word] |= bit;
             }
         }
@@ -101,22 +101,24 @@ impl Muster {
     }
 }
 
-impl<'a> Scene<'a> {
+impl<'a> RecoveryContext<'a> {
     /// Whether somebody is gone who left something to be done.
-    pub(crate) fn is_recovery_due(&self, live: &Live) -> bool {
-        let muster = Muster::default();
-        live.iter().any(|stage| self.party(stage, &muster).is_due())
+    pub(crate) fn is_recovery_needed(&self, segments: &ActiveSegments) -> bool {
+        let dead = DeadSet::default();
+        segments
+            .iter()
+            .any(|segment| self.sweep_of(segment, &dead).is_needed())
     }
 
     /// Takes the right to recover, unless somebody has it.
-    pub(crate) fn watch(self) -> Result<Result<Watch<'a>, Recovering>, SystemError> {
+    pub(crate) fn try_lock(self) -> Result<Result<RecoveryGuard<'a>, Recovering>, SystemError> {
         let recoverer = &self.view.header().status.0.recoverer;
-        Ok(match Hold::recovery(self.object)? {
+        Ok(match OwnedLock::recovery(self.object)? {
             Some(lock) => {
                 recoverer.store(process::pid(), Relaxed);
-                Ok(Watch {
-                    scene: self,
-                    muster: Muster::default(),
+                Ok(RecoveryGuard {
+                    context: self,
+                    dead: DeadSet::default(),
                     _lock: lock,
                 })
             }
@@ -126,119 +128,122 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn party<'p>(
+    fn sweep_of<'p>(
         &'p self,
-        stage: &'p Stage,
-        muster: &'p Muster,
-    ) -> Party<'p, impl Fn(u32) -> &'p Intent, impl Fn(u32) -> bool> {
-        let view = &stage.view;
+        segment: &'p Segment,
+        dead: &'p DeadSet,
+    ) -> Sweep<'p, impl Fn(u32) -> &'p Intent, impl Fn(u32) -> bool> {
+        let view = &segment.view;
         let header = view.header();
-        Party {
+        Sweep {
             slots: view.slots(),
             tail: &header.tail.0,
             head: &header.head.0,
             intent: |seat| view.entry(seat).intent(),
-            is_gone: |seat| muster.is_gone(self, seat),
+            is_gone: |seat| dead.is_gone(self, seat),
             producers: self.geometry.producers,
             participants: self.geometry.participants(),
         }
     }
 }
 
-impl Watch<'_> {
+impl RecoveryGuard<'_> {
     /// Finishes what the dead had begun, and says what the adopter has to go on with.
     pub(crate) fn recover(
         &self,
-        live: &Live,
+        segments: &ActiveSegments,
         mut adopter: Option<Adopter>,
-    ) -> (Recovery, Option<Inherited>) {
-        for (stage, next) in live.pairs() {
-            stage.end_before(next);
-        }
-        let (mut recovery, mut inherited) = (Recovery::default(), None);
-        for stage in live.iter() {
-            let party = self.scene.party(stage, &self.muster);
-            let swept = party.sweep(adopter, self.scene.geometry.delivery);
-            self.publish(stage, &swept);
-            recovery.settled += swept.settled;
-            recovery.tombstones += swept.tombstones;
-            recovery.dropped += swept.dropped;
-            recovery.waiting += swept.waiting;
-            recovery.undecided += swept.undecided;
-            if let Some(run) = swept.adopted {
-                let stage = Arc::clone(stage);
+    ) -> (Recovery, Option<Adopted>) {
+        segments.finish_handovers();
+        let (mut recovery, mut adopted) = (Recovery::default(), None);
+        for segment in segments.iter() {
+            let sweep_of = self.context.sweep_of(segment, &self.dead);
+            let stats = sweep_of.sweep(adopter, self.context.geometry.delivery);
+            self.record(segment, &stats);
+            recovery.settled += stats.settled;
+            recovery.tombstones += stats.tombstones;
+            recovery.dropped += stats.dropped;
+            recovery.waiting += stats.waiting;
+            recovery.undecided += stats.undecided;
+            if let Some(run) = stats.adopted {
+                let segment = Arc::clone(segment);
                 // One at a time.
                 adopter = None;
-                inherited = Some(Inherited { stage, run });
+                adopted = Some(Adopted { segment, run });
             }
         }
-        let orphans = &self.scene.view.header().status.0.orphans;
+        let orphans = &self.context.view.header().status.0.orphans;
         orphans.set(recovery.waiting > 0);
         if recovery.waiting > 0 {
             // Whoever takes them may be asleep at a later ring.
-            let events = live.iter().map(|stage| &stage.view.header().not_empty.0);
+            let events = segments
+                .iter()
+                .map(|segment| &segment.view.header().not_empty.0);
             events.for_each(|event| event.notify_all());
         }
-        (recovery, inherited)
+        (recovery, adopted)
     }
 
     /// Takes what a dead consumer held over, by whoever now holds its seat.
-    pub(crate) fn inherit(&self, stage: &Stage, seat: u32) -> Inheritance {
-        let mut swept = Swept::default();
-        let party = self.scene.party(stage, &self.muster);
-        let inheritance = party.inherit(seat, self.scene.geometry.delivery, &mut swept);
-        self.publish(stage, &swept);
+    pub(crate) fn inherit(&self, segment: &Segment, seat: u32) -> Inheritance {
+        let mut stats = SweepStats::default();
+        let sweep_of = self.context.sweep_of(segment, &self.dead);
+        let inheritance = sweep_of.inherit(seat, self.context.geometry.delivery, &mut stats);
+        self.record(segment, &stats);
         inheritance
     }
 
     /// Whether any consumer, dead or alive, may have taken a message that it has not given back.
-    pub(crate) fn is_anything_held(&self, live: &Live) -> bool {
-        let held_in = |stage: &Arc<Stage>| {
-            let mut consumers = self.scene.geometry.seats(Role::Consumer);
-            consumers.any(|seat| stage.intent(seat).is_some())
+    pub(crate) fn has_claimed_messages(&self, segments: &ActiveSegments) -> bool {
+        let held_in = |segment: &Arc<Segment>| {
+            let mut consumers = self.context.geometry.seats(Role::Consumer);
+            consumers.any(|seat| segment.intent(seat).is_some())
         };
-        live.iter().any(held_in)
+        segments.iter().any(held_in)
     }
 
     /// Lets nobody begin in the oldest rings any more, nor recover them, as far as each of them `is_done`.
-    pub(crate) fn retire(&self, live: &Live, is_done: impl Fn(&Stage) -> bool) {
-        let oldest = &self.scene.view.header().status.0.oldest;
-        for (_, next) in live.pairs().take_while(|(stage, _)| is_done(stage)) {
+    pub(crate) fn retire(&self, segments: &ActiveSegments, is_done: impl Fn(&Segment) -> bool) {
+        let oldest = &self.context.view.header().status.0.oldest_active;
+        for (_, next) in segments
+            .with_next()
+            .take_while(|(segment, _)| is_done(segment))
+        {
             oldest.store(next.offset, Release); // O
         }
     }
 
     /// The oldest ring that somebody who is there may look at, as far as participants say.
     pub(crate) fn oldest_in_use(&self) -> u64 {
-        let seats = 0..self.scene.geometry.participants();
-        let in_use = |seat: &u32| !self.muster.is_gone(&self.scene, *seat);
+        let seats = 0..self.context.geometry.participants();
+        let in_use = |seat: &u32| !self.dead.is_gone(&self.context, *seat);
         let places = seats
             .filter(in_use)
-            .map(|seat| self.scene.view.entry(seat).works_at());
+            .map(|seat| self.context.view.entry(seat).oldest_segment());
         places.min().unwrap_or(u64::MAX)
     }
 
     /// Counts what was done, and wakes who waits for it.
-    fn publish(&self, stage: &Stage, swept: &Swept) {
-        let status = &self.scene.view.header().status.0;
+    fn record(&self, segment: &Segment, stats: &SweepStats) {
+        let status = &self.context.view.header().status.0;
         // Relaxed: counts to look at, by which nothing is reached.
         for (count, by) in [
-            (&status.tombstones, swept.tombstones),
-            (&status.redelivered, swept.redelivered),
-            (&status.dropped, swept.dropped),
+            (&status.tombstones, stats.tombstones),
+            (&status.redelivered, stats.redelivered),
+            (&status.dropped, stats.dropped),
         ] {
             if by > 0 {
                 count.fetch_add(by, Relaxed);
             }
         }
-        if swept.settled + swept.tombstones + swept.redelivered + swept.dropped > 0 {
+        if stats.settled + stats.tombstones + stats.redelivered + stats.dropped > 0 {
             status.recoveries.fetch_add(1, Relaxed);
         }
-        let header = stage.view.header();
-        if swept.tombstones > 0 {
+        let header = segment.view.header();
+        if stats.tombstones > 0 {
             header.not_empty.0.notify_all();
         }
-        if swept.dropped > 0 {
+        if stats.dropped > 0 {
             header.not_full.0.notify_all();
         }
     }

@@ -44,25 +44,25 @@
 //! [`Forked`](crate::error::Forked), and dropping it does nothing. The child opens the ring for
 //! itself.
 
-use crate::handle::{self, Spsc};
+use crate::{api, protocol::Spsc};
 
 /// A ring with one producer and one consumer.
-pub type Ring<M> = handle::Ring<M, Spsc>;
+pub type Ring<M> = api::Ring<M, Spsc>;
 
 /// The end that pushes.
-pub type Producer<M> = handle::Producer<M, Spsc>;
+pub type Producer<M> = api::Producer<M, Spsc>;
 
 /// The end that pops.
-pub type Consumer<M> = handle::Consumer<M, Spsc>;
+pub type Consumer<M> = api::Consumer<M, Spsc>;
 
 /// A slot being written in place.
-pub type Claim<'p, M> = handle::Claim<'p, M, Spsc>;
+pub type Claim<'p, M> = api::Claim<'p, M, Spsc>;
 
 /// A message being read in place.
-pub type ReadGuard<'c, M> = handle::ReadGuard<'c, M, Spsc>;
+pub type ReadGuard<'c, M> = api::ReadGuard<'c, M, Spsc>;
 
 /// Messages as they come.
-pub type Iter<'c, M> = handle::Iter<'c, M, Spsc>;
+pub type Iter<'c, M> = api::Iter<'c, M, Spsc>;
 
 /// The messages that are there.
-pub type TryIter<'c, M> = handle::TryIter<'c, M, Spsc>;
+pub type TryIter<'c, M> = api::TryIter<'c, M, Spsc>;

@@ -1,7 +1,8 @@
 //! Why a ring was not created.
 
 use super::{InvalidName, MapError, SystemError};
-use crate::terms::{Fences, Role};
+use crate::properties::Fences;
+use crate::role::Role;
 use thiserror::Error;
 
 /// Why a ring was not created. Nothing is left behind.

@@ -16,9 +16,9 @@ pub use self::transfer::{
     TryPushError,
 };
 
-pub(crate) use self::transfer::{Broken, Refused};
+pub(crate) use self::transfer::{EndpointError, Refusal};
 
-use crate::terms::Role;
+use crate::role::Role;
 use thiserror::Error;
 
 /// Why an end of a ring could not be taken.
@@ -96,10 +96,10 @@ pub enum RecoverError {
     System(#[from] SystemError),
 }
 
-/// Why nobody can be kept from a ring.
+/// Why nobody can be oldest_allocated from a ring.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum VacancyError {
+pub enum ExclusiveError {
     /// The ring was not opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -231,14 +231,14 @@ pub enum Disconnected {
 
 /// Why the rings of an object could not be had.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum SegmentError {
     Corrupt(Corrupt),
     Map(MapError),
 }
 
-impl Lost {
+impl SegmentError {
     /// The same, as an operation tells it.
-    pub(crate) fn tell<E: From<Corrupt> + From<MapError>>(self) -> E {
+    pub(crate) fn into_error<E: From<Corrupt> + From<MapError>>(self) -> E {
         match self {
             Self::Corrupt(corrupt) => corrupt.into(),
             Self::Map(refused) => refused.into(),
@@ -246,13 +246,13 @@ impl Lost {
     }
 }
 
-impl From<Corrupt> for Lost {
+impl From<Corrupt> for SegmentError {
     fn from(corrupt: Corrupt) -> Self {
         Self::Corrupt(corrupt)
     }
 }
 
-impl<E: Into<MapError>> From<E> for Lost {
+impl<E: Into<MapError>> From<E> for SegmentError {
     fn from(refused: E) -> Self {
         Self::Map(refused.into())
     }

@@ -85,7 +85,7 @@ pub enum MapError {
     System(#[from] SystemError),
 }
 
-/// Why a ring was not written to where it is kept.
+/// Why a ring was not written to where it is oldest_allocated.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SyncError {

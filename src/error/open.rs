@@ -1,7 +1,8 @@
 //! Why a ring was not opened.
 
 use super::{InvalidName, MapError, SystemError};
-use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
+use crate::properties::{Delivery, Encoding, Fences, Kind};
+use crate::role::Role;
 use thiserror::Error;
 
 /// Why a ring was not opened.
@@ -65,8 +66,8 @@ pub enum OpenError {
     /// The ring has small pages, where those that are set aside were asked for.
     #[error("the ring has no huge pages")]
     NotHuge,
-    /// The ring's name stays, where it was to go with the last participant, or the reverse.
-    #[error("the ring's name {}", if *found { "goes with the last participant" } else { "stays when all have left" })]
+    /// The ring's name holders, where it was to go with the last participant, or the reverse.
+    #[error("the ring's name {}", if *found { "goes with the last participant" } else { "holders when all have left" })]
     UnlinkedWhenLeft {
         /// Whether it goes.
         found: bool,

@@ -76,13 +76,13 @@ pub enum PushTimeoutError {
 
 /// Why a slice was not pushed to its end. The messages before that point were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("after {pushed} messages: {reason}")]
+#[error("pushed {pushed} messages, then: {reason}")]
 #[non_exhaustive]
-pub struct PushSliceError {
+pub struct PushSliceError<E = PushError> {
     /// How many messages, from the start of the slice, were pushed.
     pub pushed: usize,
     /// Why the next one was not.
-    pub reason: PushError,
+    pub reason: E,
 }
 
 /// Why no message was popped at once.
@@ -144,7 +144,7 @@ pub enum PopTimeoutError {
 
 /// Why an end of a ring can't go on, whatever it was asked to do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Broken {
+pub(crate) enum EndpointError {
     Disconnected(Disconnected),
     Forked(Forked),
     Corrupt(Corrupt),
@@ -152,44 +152,44 @@ pub(crate) enum Broken {
 
 /// Why an end of a ring did not do what it was asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Refused {
+pub(crate) enum Refusal {
     /// Full or empty, and out of patience.
-    NotNow,
-    Broken(Broken),
+    NotReady,
+    Failed(EndpointError),
 }
 
-impl From<Corrupt> for Broken {
+impl From<Corrupt> for EndpointError {
     fn from(corrupt: Corrupt) -> Self {
         Self::Corrupt(corrupt)
     }
 }
 
-impl From<Forked> for Broken {
+impl From<Forked> for EndpointError {
     fn from(forked: Forked) -> Self {
         Self::Forked(forked)
     }
 }
 
-impl From<Disconnected> for Broken {
+impl From<Disconnected> for EndpointError {
     fn from(gone: Disconnected) -> Self {
         Self::Disconnected(gone)
     }
 }
 
-impl<E: Into<Broken>> From<E> for Refused {
+impl<E: Into<EndpointError>> From<E> for Refusal {
     fn from(broken: E) -> Self {
-        Self::Broken(broken.into())
+        Self::Failed(broken.into())
     }
 }
 
 macro_rules! from_broken {
     ($($error:ident)*) => {$(
-        impl From<Broken> for $error {
-            fn from(broken: Broken) -> Self {
+        impl From<EndpointError> for $error {
+            fn from(broken: EndpointError) -> Self {
                 match broken {
-                    Broken::Disconnected(gone) => gone.into(),
-                    Broken::Forked(forked) => forked.into(),
-                    Broken::Corrupt(corrupt) => corrupt.into(),
+                    EndpointError::Disconnected(gone) => gone.into(),
+                    EndpointError::Forked(forked) => forked.into(),
+                    EndpointError::Corrupt(corrupt) => corrupt.into(),
                 }
             }
         }
@@ -198,11 +198,11 @@ macro_rules! from_broken {
 
 macro_rules! from_refused {
     ($($error:ident::$not_now:ident)*) => {$(
-        impl From<Refused> for $error {
-            fn from(refused: Refused) -> Self {
+        impl From<Refusal> for $error {
+            fn from(refused: Refusal) -> Self {
                 match refused {
-                    Refused::NotNow => Self::$not_now,
-                    Refused::Broken(broken) => broken.into(),
+                    Refusal::NotReady => Self::$not_now,
+                    Refusal::Failed(broken) => broken.into(),
                 }
             }
         }

@@ -1,13 +1,14 @@
 //! The words of a header that live: those that processes store to while the ring is in use.
 
-use super::{Described, Geometry, HEADER_SIZE, Identity, LINE, Settings, encode_role};
-use crate::ring::ending::Ending;
+use super::codes::encode_role;
+use super::{Geometry, HEADER_SIZE, HeaderConstants, Identity, LINE, Settings};
+use crate::ring::Words;
+use crate::ring::closing::Closing;
 use crate::ring::intent::Intent;
-use crate::ring::roll::{OrphanHint, Roll};
+use crate::ring::participants::{Arrivals, OrphanHint, SeatSnapshot, SeatState};
 use crate::ring::slot::Slots;
-use crate::ring::tenancy::{Stay, Tenancy};
+use crate::role::Role;
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
-use crate::terms::Role;
 use crate::wait::Event;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
@@ -30,14 +31,14 @@ pub(crate) struct Header {
     settings: UnsafeCell<Settings>,
 }
 
-/// What is stored to seldom: who came and went, how the ring ends, what was recovered. All but the ending is
+/// What is stored to seldom: who came and went, how the ring ends, what was recovered. All but the closing is
 /// looked for in the first ring of an object alone.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Status {
-    pub(crate) ending: Ending,
-    producers: Roll,
-    consumers: Roll,
+    pub(crate) closing: Closing,
+    producers: Arrivals,
+    consumers: Arrivals,
     pub(crate) orphans: OrphanHint,
     /// Who took the recovery lock last, for people to read.
     pub(crate) recoverer: AtomicU32,
@@ -48,15 +49,15 @@ pub(crate) struct Status {
     pub(crate) redelivered: AtomicU64,
     pub(crate) dropped: AtomicU64,
     /// Where the oldest ring lies that is not retired.
-    pub(crate) oldest: AtomicU64,
+    pub(crate) oldest_active: AtomicU64,
     /// Where the oldest ring lies whose memory was not given back.
-    pub(crate) kept: AtomicU64,
+    pub(crate) oldest_allocated: AtomicU64,
 }
 
 impl Status {
     /// The participants of a role.
     #[inline(always)]
-    pub(crate) fn roll(&self, role: Role) -> &Roll {
+    pub(crate) fn arrivals(&self, role: Role) -> &Arrivals {
         match role {
             Role::Producer => &self.producers,
             Role::Consumer => &self.consumers,
@@ -68,14 +69,14 @@ impl Status {
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
-    pub(super) tenancy: Tenancy,
+    pub(super) seat_state: SeatState,
     role: AtomicU32,
     pub(super) pid: AtomicU32,
     pub(super) start_time: AtomicU64,
     pub(super) pid_namespace: AtomicU64,
     pub(super) intent: Intent,
     /// Where the ring lies that the holder works on, or one before it.
-    pub(super) works_at: AtomicU64,
+    pub(super) oldest_segment: AtomicU64,
 }
 
 const _: () = {
@@ -88,8 +89,8 @@ const _: () = {
     assert!(offset_of!(Status, grower) == 0x14);
     assert!(offset_of!(Status, recoveries) == 0x18);
     assert!(offset_of!(Status, dropped) == 0x30);
-    assert!(offset_of!(Status, oldest) == 0x38);
-    assert!(offset_of!(Status, kept) == 0x40);
+    assert!(offset_of!(Status, oldest_active) == 0x38);
+    assert!(offset_of!(Status, oldest_allocated) == 0x40);
     assert!(offset_of!(Header, settings) == 0x300);
     assert!(size_of::<Header>() == HEADER_SIZE);
     assert!(size_of::<Entry>() == LINE);
@@ -97,13 +98,13 @@ const _: () = {
     assert!(offset_of!(Entry, start_time) == 0x10);
     assert!(offset_of!(Entry, pid_namespace) == 0x18);
     assert!(offset_of!(Entry, intent) == 0x20);
-    assert!(offset_of!(Entry, works_at) == 0x30);
+    assert!(offset_of!(Entry, oldest_segment) == 0x30);
     assert!(size_of::<Intent>() == 0x10);
 };
 
 /// Who a participant is, for people to read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Person {
+pub(crate) struct ProcessIdentity {
     pub(crate) pid: u32,
     pub(crate) start_time: u64,
     pub(crate) pid_namespace: u64,
@@ -115,8 +116,8 @@ impl Entry {
         &self.intent
     }
 
-    pub(crate) fn stay(&self) -> Stay {
-        self.tenancy.stay()
+    pub(crate) fn seat_state(&self) -> SeatSnapshot {
+        self.seat_state.load()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -125,53 +126,36 @@ impl Entry {
     }
 
     /// Where the ring lies that the holder works on, or one before it.
-    pub(crate) fn works_at(&self) -> u64 {
-        self.works_at.load(Acquire) // W
+    pub(crate) fn oldest_segment(&self) -> u64 {
+        self.oldest_segment.load(Acquire) // W
     }
 
     /// Says that the holder works on the ring that lies there and on later ones, and is done with those before.
-    pub(crate) fn work_at(&self, offset: u64) {
-        self.works_at.store(offset, Release); // W
+    pub(crate) fn set_oldest_segment(&self, offset: u64) {
+        self.oldest_segment.store(offset, Release); // W
     }
 
     /// Says who holds the seat from now on. Only the holder of its lock may.
-    pub(crate) fn arrive(&self, person: Person, role: Role) {
+    pub(crate) fn activate(&self, identity: ProcessIdentity, role: Role) {
         self.role.store(encode_role(role), Relaxed);
-        self.pid.store(person.pid, Relaxed);
-        self.start_time.store(person.start_time, Relaxed);
-        self.pid_namespace.store(person.pid_namespace, Relaxed);
-        self.tenancy.begin();
+        self.pid.store(identity.pid, Relaxed);
+        self.start_time.store(identity.start_time, Relaxed);
+        self.pid_namespace.store(identity.pid_namespace, Relaxed);
+        self.seat_state.activate();
     }
 
     /// Says that the holder goes in good order. Only the holder of the lock may.
     pub(crate) fn leave(&self) {
-        self.tenancy.end();
-    }
-}
-
-/// A participant's own entry, found once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place(NonNull<Entry>);
-
-// SAFETY: all that is reached through a place is atomic.
-unsafe impl Send for Place {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Place {}
-
-impl Place {
-    #[inline(always)]
-    pub(crate) fn entry(&self) -> &Entry {
-        // SAFETY: the entry lies in the mapping of the view that the place is from, which whoever
-        // copies either keeps.
-        unsafe { self.0.as_ref() }
+        self.seat_state.leave();
     }
 }
 
 /// A mapped ring, seen through its geometry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct View {
     header: NonNull<Header>,
-    slots: Slots,
+    // `'static` stands for "as long as the view": only borrows of the view leave this module.
+    slots: Slots<'static>,
     participants: u32,
 }
 
@@ -183,14 +167,14 @@ unsafe impl Sync for View {}
 impl View {
     /// # Safety
     ///
-    /// While the view or a copy of it is in use, `base` is the start of a mapping, readable
+    /// While the view is in use, `base` is the start of a mapping, readable
     /// and writable, of as many bytes as `geometry` takes.
     pub(crate) unsafe fn new(base: NonNull<u8>, geometry: &Geometry) -> Self {
         // SAFETY: the slots lie inside the ring.
         let first_slot = unsafe { base.add(geometry.slots_offset() as usize) };
         // SAFETY: the mapping has room for as many slots; a page's start is aligned for a word
         // and, as geometries are checked, for any payload.
-        let slots = unsafe { Slots::new(first_slot, geometry.capacity, geometry.spacing()) };
+        let slots = unsafe { Slots::new(first_slot, geometry.capacity, geometry.slot_layout()) };
         Self {
             header: base.cast(),
             slots,
@@ -200,13 +184,13 @@ impl View {
 
     #[inline(always)]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: a mapping starts with a header, and stays while the view is in use; live words
+        // SAFETY: a mapping starts with a header, and holders while the view is in use; live words
         // are atomic, and the constant lines are never looked at through this reference.
         unsafe { self.header.as_ref() }
     }
 
     #[inline(always)]
-    pub(crate) fn slots(&self) -> &Slots {
+    pub(crate) fn slots(&self) -> &Slots<'_> {
         &self.slots
     }
 
@@ -217,22 +201,39 @@ impl View {
         let first = unsafe { self.header.add(1) }.cast::<Entry>();
         // SAFETY: there are as many as participants, which the seat is below.
         let entry = unsafe { first.add(seat as usize) };
-        // SAFETY: all fields are atomic, and the mapping stays while the view is in use.
+        // SAFETY: all fields are atomic, and the mapping holders while the view is in use.
         unsafe { entry.as_ref() }
     }
 
-    /// The entry of a seat, for its holder.
-    pub(crate) fn place(&self, seat: u32) -> Place {
-        Place(NonNull::from(self.entry(seat)))
+    /// The word on which the participants of a role sleep.
+    #[inline(always)]
+    pub(crate) fn event(&self, role: Role) -> &Event {
+        match role {
+            Role::Producer => &self.header().not_full.0,
+            Role::Consumer => &self.header().not_empty.0,
+        }
+    }
+
+    /// The view of the holder of a seat, which must be one of the ring's.
+    ///
+    /// # Safety
+    ///
+    /// While the result is in use, the ring stays mapped.
+    pub(crate) unsafe fn of_seat(&self, seat: u32) -> SeatView {
+        let view = Self { ..*self };
+        SeatView {
+            entry: NonNull::from(self.entry(seat)),
+            view,
+        }
     }
 
     /// Where in the object the ring lies that follows this one; 0 if none does. It is stored when that one is
     /// whole.
-    pub(crate) fn successor(&self) -> &AtomicU64 {
-        const { assert!(offset_of!(Settings, successor) % 8 == 0) };
+    pub(crate) fn next_segment(&self) -> &AtomicU64 {
+        const { assert!(offset_of!(Settings, next_segment) % 8 == 0) };
         let settings = self.header().settings.get();
         // SAFETY: inside the settings.
-        let word = unsafe { settings.byte_add(offset_of!(Settings, successor)) };
+        let word = unsafe { settings.byte_add(offset_of!(Settings, next_segment)) };
         // SAFETY: aligned for a word, in the mapping, and never looked at but through here.
         unsafe { AtomicU64::from_ptr(word.cast()) }
     }
@@ -263,27 +264,78 @@ impl View {
         })
     }
 
-    /// Writes a new ring into a mapping of zeroes that nobody else writes to.
-    pub(crate) fn initialise(&self, geometry: &Geometry, described: Described) {
+    /// Writes a new ring into zeroed memory.
+    ///
+    /// # Safety
+    ///
+    /// No other process or thread accesses the ring before this returns, except that a process may
+    /// load its first word, as one that opens a System V segment does.
+    pub(crate) unsafe fn initialise(&mut self, geometry: &Geometry, constants: HeaderConstants) {
         let first = geometry.first_position;
         for index in 0..geometry.capacity {
-            self.slots
-                .at(first.wrapping_add(index))
-                .reset(first.wrapping_add(index));
+            let position = first.wrapping_add(index);
+            self.slots.at(position).reset(position);
         }
         let header = self.header();
         header.tail.0.store(first, Relaxed);
         header.head.0.store(first, Relaxed);
-        // SAFETY: inside the header and aligned like it; nobody else has the ring before it has a name, or its
-        // magic, but who waits for the first word.
-        unsafe { header.settings.get().write(described.settings) };
-        let identity = header.identity.0.get();
-        let (magic, unfinished) = described.identity.without_magic();
-        // SAFETY: as above; the first word stays 0.
-        unsafe { identity.write(unfinished) };
+        // SAFETY: inside the header and aligned for it; no other access, by this function's
+        // contract.
+        unsafe { header.settings.get().write(constants.settings) };
+        let identity = header.identity.0.get().cast::<u64>();
+        let (magic, rest) = constants.identity.split_magic();
+        for (index, word) in (1..).zip(rest) {
+            // SAFETY: the identity is as many words long.
+            let at = unsafe { identity.add(index) };
+            // SAFETY: aligned for a word; no other access, by this function's contract.
+            unsafe { at.write(word) };
+        }
         // SAFETY: the identity begins with the magic, aligned for a word.
-        let first_word = unsafe { AtomicU64::from_ptr(identity.cast()) };
-        // Who sees it sees all of the above: not every object is without a name until it is whole.
+        let first_word = unsafe { AtomicU64::from_ptr(identity) };
+        // Release: a process that loads the magic from a System V segment sees all of the above.
         first_word.store(magic, Release);
+    }
+}
+
+/// A view of a mapped ring for the holder of one seat: the entry is found once.
+#[derive(Debug)]
+pub(crate) struct SeatView {
+    view: View,
+    entry: NonNull<Entry>,
+}
+
+// SAFETY: all that is reached through the view is atomic.
+unsafe impl Send for SeatView {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for SeatView {}
+
+impl SeatView {
+    #[inline(always)]
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_words(&self) -> Words<'_> {
+        Words {
+            slots: self.view.slots(),
+            index: &self.view.header().tail.0,
+            tail: &self.view.header().tail.0,
+            intent: self.entry().intent(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn pop_words(&self) -> Words<'_> {
+        Words {
+            index: &self.view.header().head.0,
+            ..self.push_words()
+        }
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> &Entry {
+        // SAFETY: the entry lies in the mapping of the view.
+        unsafe { self.entry.as_ref() }
     }
 }

@@ -1,10 +1,10 @@
 use super::*;
 
 fn header(geometry: &Geometry) -> [u8; HEADER_SIZE] {
-    let described = geometry.describe([1; 16], 2);
+    let constants = geometry.constants([1; 16], 2);
     let mut head = [0; HEADER_SIZE];
-    head[..LINE].copy_from_slice(bytemuck::bytes_of(&described.identity));
-    head[SETTINGS_AT..].copy_from_slice(bytemuck::bytes_of(&described.settings));
+    head[..LINE].copy_from_slice(bytemuck::bytes_of(&constants.identity));
+    head[SETTINGS_AT..].copy_from_slice(bytemuck::bytes_of(&constants.settings));
     head
 }
 
@@ -50,7 +50,7 @@ fn the_longest_messages_have_a_header_that_is_believed() {
         };
         let geometry = Geometry { shape, ..LONGEST };
         let size = geometry.total_len();
-        let found = Geometry::check(&header(&geometry), size, "/name").unwrap();
+        let found = Geometry::validate(&header(&geometry), size, "/name").unwrap();
         assert_eq!(found.stride(), geometry.stride());
         assert_eq!(found.total_len(), geometry.total_len());
     }
@@ -71,7 +71,7 @@ fn dice() -> impl FnMut(u64) -> u64 {
 fn what_is_believed_of_a_changed_header_lies_within_the_object() {
     const HEADERS: u32 = if cfg!(miri) { 500 } else { 100_000 };
     let mut below = dice();
-    let mut believed = 0;
+    let mut bounded = 0;
     for _ in 0..HEADERS {
         let mut geometry = [SMALL, LONGEST][below(2) as usize];
         // What is derived from them must follow, or be refused.
@@ -90,10 +90,10 @@ fn what_is_believed_of_a_changed_header_lies_within_the_object() {
             head[at..at + 4].copy_from_slice(&value[below(6) as usize].to_le_bytes());
         }
         let size = [size, size, size, size - 1, size + 1, below(1 << 40)][below(6) as usize];
-        let Ok(found) = Geometry::check(&head, size, "/name") else {
+        let Ok(found) = Geometry::validate(&head, size, "/name") else {
             continue;
         };
-        believed += 1;
+        bounded += 1;
         assert!(found.capacity.is_power_of_two() && found.total_len() <= size);
         let seats =
             HEADER_SIZE as u64 + u64::from(found.participants()) * size_of::<Entry>() as u64;
@@ -113,7 +113,7 @@ fn what_is_believed_of_a_changed_header_lies_within_the_object() {
         }
     }
     assert!(
-        believed > HEADERS / 20,
-        "{believed} of {HEADERS} were believed"
+        bounded > HEADERS / 20,
+        "{bounded} of {HEADERS} were bounded"
     );
 }

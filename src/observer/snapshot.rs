@@ -1,12 +1,13 @@
 //! What an observer tells.
 
-use super::chain::{self, Known, Looked};
-use crate::layout::{Geometry, Picture};
+use super::chain::{self, SegmentCache, SegmentCopy};
+use crate::backing::ObjectStat;
+use crate::layout::{Geometry, HeaderCopy};
+use crate::properties::{Delivery, Encoding, Fences, Kind};
 use crate::recovery::Counters;
-use crate::region::Properties;
-use crate::ring::tenancy::Phase;
+use crate::ring::participants::Phase;
 use crate::ring::within;
-use crate::terms::{Delivery, Encoding, Fences, Kind, Role};
+use crate::role::Role;
 use core::ops::Range;
 use core::time::Duration;
 use std::time::SystemTime;
@@ -30,7 +31,7 @@ pub struct Snapshot {
     pub capacity: u64,
     /// The rings that are in use, oldest first: one, but for a ring that has grown and of which somebody still needs an
     /// older one.
-    pub stages: Vec<Stage>,
+    pub segments: Vec<Segment>,
     /// The size of a value, or of the longest byte string, in bytes.
     pub message_size: u32,
     /// The alignment of a value in bytes.
@@ -45,7 +46,7 @@ pub struct Snapshot {
     pub created_at: SystemTime,
     /// The position of the first message; 0 outside of tests.
     pub first_position: u64,
-    /// The next position to be pushed to, counted from the first message since the ring was made. In an SPSC ring it may
+    /// The next position to be pushed to, stored_count from the first message since the ring was made. In an SPSC ring it may
     /// lag behind by a moment.
     pub tail: u64,
     /// The next position to be popped from; as [`tail`](Self::tail).
@@ -66,7 +67,7 @@ pub struct Snapshot {
     pub size: u64,
     /// How many of these bytes have memory, or room on a disk, of their own.
     pub allocated: u64,
-    /// About how many bytes are those of older rings that nobody needs, and whose memory stays because somebody has not
+    /// About how many bytes are those of older rings that nobody needs, and whose memory holders because somebody has not
     /// looked up from them yet: a participant that [is behind](Self::is_behind).
     pub retired: u64,
     /// Who may open it: the permission bits.
@@ -80,10 +81,10 @@ pub struct Snapshot {
 /// One of the rings that follow each other in a ring that [has grown](crate::Ring::grow).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stage {
+pub struct Segment {
     /// How many messages it holds.
     pub capacity: u64,
-    /// The next position to be pushed to in it, counted as in the snapshot.
+    /// The next position to be pushed to in it, stored_count as in the snapshot.
     pub tail: u64,
     /// The next position to be popped from; as [`tail`](Self::tail).
     pub head: u64,
@@ -96,9 +97,9 @@ pub struct Stage {
     pub size: u64,
 }
 
-impl Stage {
-    fn new(ring: &Looked) -> Self {
-        let Looked { link, .. } = ring;
+impl Segment {
+    fn new(ring: &SegmentCopy) -> Self {
+        let SegmentCopy { link, .. } = ring;
         Self {
             capacity: link.geometry.capacity,
             tail: link.among_all(ring.tail),
@@ -142,7 +143,7 @@ pub struct Seat {
     /// Whether somebody has it, as the kernel says.
     pub occupancy: Occupancy,
     /// How many holders it has had, modulo 2^30.
-    pub stays: u32,
+    pub holders: u32,
     /// What the holder, or the last one, recorded as its pid, in its own pid namespace. Unverified.
     pub pid: u32,
     /// When that process started, in clock ticks since boot; 0 if it did not know. Unverified.
@@ -152,9 +153,9 @@ pub struct Seat {
     /// The positions that it may have claimed, in an MPMC ring: of one that is dead, what it left to be
     /// recovered.
     pub intent: Option<Range<u64>>,
-    /// Where the ring lies that the holder works on, as [`Stage::offset`], or one before that. That ring and those after
+    /// Where the ring lies that the holder works on, as [`Segment::offset`], or one before that. That ring and those after
     /// it keep their memory. Unverified.
-    pub works_at: u64,
+    pub oldest_segment: u64,
 }
 
 /// Whether somebody has a seat. That one lives or died is the kernel's word, not a guess; that one left
@@ -174,10 +175,10 @@ pub enum Occupancy {
 impl Snapshot {
     pub(super) fn new(
         geometry: &Geometry,
-        properties: &Properties,
-        picture: &Picture,
-        known: &Known,
-        rings: &[Looked],
+        properties: &ObjectStat,
+        copy: &HeaderCopy,
+        known: &SegmentCache,
+        rings: &[SegmentCopy],
         seats: Vec<Seat>,
     ) -> Self {
         let waiting = |role| {
@@ -185,25 +186,25 @@ impl Snapshot {
                 may_sleep: false,
                 wakes: known.wakes(role),
             };
-            for (may_sleep, wakes) in rings.iter().map(|ring| ring.picture.event(role)) {
+            for (may_sleep, wakes) in rings.iter().map(|ring| ring.copy.event(role)) {
                 waiting.may_sleep |= may_sleep;
                 waiting.wakes = waiting.wakes.wrapping_add(wakes) & (u32::MAX >> 1);
             }
             waiting
         };
-        let stages: Vec<_> = rings.iter().map(Stage::new).collect();
+        let segments: Vec<_> = rings.iter().map(Segment::new).collect();
         let (head, tail) = chain::ends(rings);
-        let (oldest, kept) = (picture.oldest(), picture.kept());
-        let created_at = Duration::from_nanos(picture.created_at());
+        let (oldest, oldest_allocated) = (copy.oldest_active(), copy.oldest_allocated());
+        let created_at = Duration::from_nanos(copy.created_at());
         Self {
             kind: geometry.kind,
             encoding: geometry.shape.encoding,
             fences: geometry.fences,
             delivery: geometry.delivery,
-            capacity: stages
+            capacity: segments
                 .last()
                 .map_or(geometry.capacity, |newest| newest.capacity),
-            stages,
+            segments,
             message_size: geometry.shape.size,
             message_align: geometry.shape.align,
             schema: geometry.schema,
@@ -213,20 +214,20 @@ impl Snapshot {
             first_position: geometry.first_position,
             tail,
             head,
-            is_closed: picture.is_closed(),
-            has_orphans: picture.has_orphans(),
+            is_closed: copy.is_closed(),
+            has_orphans: copy.has_orphans(),
             counters: Counters {
-                recoveries: picture.recoveries(),
-                tombstones: picture.tombstones(),
-                redelivered: picture.redelivered(),
-                dropped: picture.dropped(),
+                recoveries: copy.recoveries(),
+                tombstones: copy.tombstones(),
+                redelivered: copy.redelivered(),
+                dropped: copy.dropped(),
             },
             producers: waiting(Role::Producer),
             consumers: waiting(Role::Consumer),
             seats,
             size: properties.size,
             allocated: properties.allocated,
-            retired: oldest.saturating_sub(kept).min(properties.size),
+            retired: oldest.saturating_sub(oldest_allocated).min(properties.size),
             mode: properties.mode,
             owner: properties.owner,
             group: properties.group,
@@ -235,7 +236,7 @@ impl Snapshot {
 
     /// About how many messages are in the ring that nobody has taken.
     pub fn len(&self) -> u64 {
-        let in_each = self.stages.iter().map(Stage::len);
+        let in_each = self.segments.iter().map(Segment::len);
         in_each.sum()
     }
 
@@ -256,14 +257,14 @@ impl Snapshot {
 
     /// Whether another ring follows one that somebody still needs.
     pub fn is_growing(&self) -> bool {
-        self.stages.len() > 1
+        self.segments.len() > 1
     }
 
     /// Whether a seat's holder has not come to the newest ring yet, as far as it says: those before keep their memory
     /// until it does, when it next pushes or pops.
     pub fn is_behind(&self, seat: &Seat) -> bool {
-        let newest = self.stages.last();
-        let is_before = newest.is_some_and(|newest| seat.works_at < newest.offset);
+        let newest = self.segments.last();
+        let is_before = newest.is_some_and(|newest| seat.oldest_segment < newest.offset);
         is_before && seat.occupancy == Occupancy::Alive
     }
 
@@ -282,26 +283,26 @@ impl Snapshot {
 /// Who has the seats: what their entries said before and after their locks were asked about.
 pub(super) fn seats(
     geometry: &Geometry,
-    before: &Picture,
+    before: &HeaderCopy,
     held: &[bool],
-    after: &Picture,
-    rings: &[Looked],
+    after: &HeaderCopy,
+    rings: &[SegmentCopy],
 ) -> Vec<Seat> {
     let of_role = |role| geometry.seats(role).map(move |number| (number, role));
     let numbers = of_role(Role::Producer).chain(of_role(Role::Consumer));
     let look = |((number, role), &is_held)| {
         let seen = after.entry(number, geometry);
-        let is_same = before.entry(number, geometry).stay == seen.stay;
+        let is_same = before.entry(number, geometry).seat_state == seen.seat_state;
         // One of them at most stands, wherever that is.
-        let intent = rings.iter().find_map(|Looked { link, picture, .. }| {
-            let run = picture.entry(number, &link.geometry).intent?;
+        let intent = rings.iter().find_map(|SegmentCopy { link, copy, .. }| {
+            let run = copy.entry(number, &link.geometry).intent?;
             let start = link.among_all(run.start);
             Some(start..start.saturating_add(run.len))
         });
         Seat {
             number,
             role,
-            occupancy: match seen.stay.phase() {
+            occupancy: match seen.seat_state.phase() {
                 // Though its lock may be held for a while, by a child that is just being spawned.
                 Phase::Left => Occupancy::Left,
                 _ if is_held => Occupancy::Alive,
@@ -310,12 +311,12 @@ pub(super) fn seats(
                 // Its holder has just come.
                 Phase::Active => Occupancy::Alive,
             },
-            stays: seen.stay.count(),
-            pid: seen.person.pid,
-            start_time: seen.person.start_time,
-            pid_namespace: seen.person.pid_namespace,
+            holders: seen.seat_state.count(),
+            pid: seen.identity.pid,
+            start_time: seen.identity.start_time,
+            pid_namespace: seen.identity.pid_namespace,
             intent: intent.filter(|_| geometry.kind == Kind::Mpmc),
-            works_at: seen.works_at,
+            oldest_segment: seen.oldest_segment,
         }
     };
     numbers.zip(held).map(look).collect()

@@ -10,8 +10,8 @@
 //!
 //! | edge | store                           | load                           | carries                       | model |
 //! |------|---------------------------------|--------------------------------|-------------------------------|-------|
-//! | A    | position, Release, `stand`, `clear` | position, Acquire, `read`  | the slots of the claim before | `a_claim_seen_to_be_over_is_seen_to_be_published` |
-//! | B    | count, Release, `stand`         | count, Acquire, `read`         | the slots of the claim before | `a_claim_of_another_length_is_not_mistaken_for_the_one_before` |
+//! | A    | position, Release, `set`, `clear` | position, Acquire, `read`  | the slots of the claim before | `a_claim_seen_to_be_over_is_seen_to_be_published` |
+//! | B    | count, Release, `set`         | count, Acquire, `read`         | the slots of the claim before | `a_claim_of_another_length_is_not_mistaken_for_the_one_before` |
 
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Release};
 
@@ -32,7 +32,7 @@ impl Run {
 
     /// What a peer says, who may have said anything: no longer than a claim can be.
     #[inline(always)]
-    fn believed(start: u64, count: u32, capacity: u64) -> Self {
+    fn bounded(start: u64, count: u32, capacity: u64) -> Self {
         let len = u64::from(count).min(MAX_CLAIM).min(capacity);
         Self { start, len }
     }
@@ -65,12 +65,12 @@ impl Intent {
 
     /// Says what the next claim is for. Nothing may be claimed that the intent stands for now.
     ///
-    /// `counted` is what the count says already, so that claims of one length store one word.
+    /// `stored_count` is what the count says already, so that claims of one length store one word.
     #[inline(always)]
-    pub(crate) fn stand(&self, run: Run, counted: &mut u32) {
+    pub(crate) fn set(&self, run: Run, stored_count: &mut u32) {
         let count = run.len as u32;
-        if *counted != count {
-            *counted = count;
+        if *stored_count != count {
+            *stored_count = count;
             self.count.store(count, Release); // B
         }
         self.after_start.store(run.start.wrapping_add(1), Release); // A
@@ -82,13 +82,13 @@ impl Intent {
         self.after_start.store(0, Release); // A
     }
 
-    /// What stands, as far as it can be believed.
+    /// What stands, as far as it can be bounded.
     #[inline(always)]
     pub(crate) fn read(&self, capacity: u64) -> Option<Run> {
         #[cfg(fuzzing)]
         crate::sync::steps::take();
         let start = self.after_start.load(Acquire).checked_sub(1)?; // A
-        Some(Run::believed(start, self.count.load(Acquire), capacity)) // B
+        Some(Run::bounded(start, self.count.load(Acquire), capacity)) // B
     }
 
     /// What stands in a copy of the words.
@@ -96,6 +96,6 @@ impl Intent {
     pub(crate) fn from_words([low, high, count]: [u32; 3], capacity: u64) -> Option<Run> {
         let after_start = u64::from(high) << 32 | u64::from(low);
         let start = after_start.checked_sub(1)?;
-        Some(Run::believed(start, count, capacity))
+        Some(Run::bounded(start, count, capacity))
     }
 }

@@ -5,14 +5,13 @@
 //! practice; a peer may have written any, so an SPSC ring computes modulo 2^64, and an MPMC ring
 //! claims none from 2^63 on. A position's *slot* is `position & (capacity - 1)`.
 
-pub(crate) mod ending;
+pub(crate) mod closing;
 pub(crate) mod intent;
 pub(crate) mod mpmc;
-pub(crate) mod recovery;
-pub(crate) mod roll;
+pub(crate) mod participants;
 pub(crate) mod slot;
 pub(crate) mod spsc;
-pub(crate) mod tenancy;
+pub(crate) mod sweep;
 
 #[cfg(all(test, any(loom, shuttle)))]
 mod models;
@@ -42,7 +41,7 @@ pub(crate) fn within(difference: u64, capacity: u64) -> usize {
 /// What an end of a ring works on.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'r> {
-    pub(crate) slots: &'r Slots,
+    pub(crate) slots: &'r Slots<'r>,
     /// `tail` for who pushes, `head` for who pops.
     pub(crate) index: &'r AtomicU64,
     /// `tail` for both.
@@ -63,7 +62,7 @@ pub trait PushSide: Sized + Debug {
     fn next(&self, words: &Words<'_>) -> u64;
 
     /// Whether there is a slot to claim, or something is wrong with it.
-    fn is_due(&self, words: &Words<'_>) -> bool;
+    fn is_ready(&self, words: &Words<'_>) -> bool;
 
     /// Makes sure of a free slot, and of up to `most` at once. What is claimed is this end's
     /// until it is published or abandoned.
@@ -71,30 +70,30 @@ pub trait PushSide: Sized + Debug {
 
     /// Whether so many slots seem to be free, up to half of the ring, as are worth a moment's wait for who found none
     /// free: slot by slot the two sides would want the same lines all the time.
-    fn has_run(&self, words: &Words<'_>) -> bool;
+    fn has_free_run(&self, words: &Words<'_>) -> bool;
 
     /// Publishes one message, which `fill` puts into the slot and says how long it is, and
-    /// [tells](Self::tell) of it: if a slot is known to be free, or was found so on the way. Where none
+    /// [stores the hint](Self::store_hint) of it: if a slot is known to be free, or was found so on the way. Where none
     /// was, [`claim`](Self::claim) says why. It calls nothing, so that nothing need be saved for a call
     /// where a push is short. `fill` does not panic.
-    fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool;
+    fn push_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool;
 
     /// Publishes claimed slots, one after the other, as long as `fill` puts a message into the
     /// slot and says how long it is. Says how many.
-    fn send_claimed(&mut self, words: &Words<'_>, fill: impl FnMut(Bytes) -> Option<u32>) -> u64;
+    fn push_claimed(&mut self, words: &Words<'_>, fill: impl FnMut(Bytes) -> Option<u32>) -> u64;
 
     /// The next of the claimed slots.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
-    /// Publishes the next claimed slot's message. The caller [tells](Self::tell) of it before it
+    /// Publishes the next claimed slot's message. The caller [stores the hint](Self::store_hint) of it before it
     /// returns, and within a lap.
     fn publish(&mut self, words: &Words<'_>, len: u32);
 
     /// Lets observers and successors know of what was published.
-    fn tell(&self, words: &Words<'_>);
+    fn store_hint(&self, words: &Words<'_>);
 
-    /// Whether anything is claimed and not published that [`is_due`](Self::is_due) does not see.
-    fn is_holding(&self) -> bool {
+    /// Whether anything is claimed and not published that [`is_ready`](Self::is_ready) does not see.
+    fn has_claim(&self) -> bool {
         false
     }
 
@@ -104,7 +103,7 @@ pub trait PushSide: Sized + Debug {
 
     /// Ends the ring, if that is this end's to do and there is room: nothing is claimed, and another ring
     /// follows or is said to. Says whether the ring has ended.
-    fn pass(&mut self, words: &Words<'_>) -> Result<bool, Corrupt>;
+    fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt>;
 }
 
 /// The private state of an end that pops.
@@ -119,16 +118,16 @@ pub trait PopSide: Sized + Debug {
     fn next(&self, words: &Words<'_>) -> u64;
 
     /// Whether there is a message to take, or something is wrong with its slot.
-    fn is_due(&self, words: &Words<'_>) -> bool;
+    fn is_ready(&self, words: &Words<'_>) -> bool;
 
     /// The length of the next message, if there is one, and up to `most` taken at once. What is
     /// taken is this end's until it is released.
-    fn take(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt>;
+    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt>;
 
-    /// Gives one message to `read` and its slot back, and [tells](Self::tell) of it, if nothing
+    /// Gives one message to `read` and its slot back, and [stores the hint](Self::store_hint) of it, if nothing
     /// stands in the way. What did, or what `read` made nothing of, [`take`](Self::take) says.
     /// `read` does not panic.
-    fn receive_one<R>(
+    fn pop_one<R>(
         &mut self,
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
@@ -136,27 +135,27 @@ pub trait PopSide: Sized + Debug {
 
     /// Gives slots that were taken back, one after the other, as long as `keep` takes the message.
     /// Says how many.
-    fn receive_taken(&mut self, words: &Words<'_>, keep: impl FnMut(Bytes, u32) -> bool) -> u64;
+    fn pop_claimed(&mut self, words: &Words<'_>, keep: impl FnMut(Bytes, u32) -> bool) -> u64;
 
     /// The next of the slots that were taken.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
-    /// Gives the next slot that was taken back. The caller [tells](Self::tell) of it before it
+    /// Gives the next slot that was taken back. The caller [stores the hint](Self::store_hint) of it before it
     /// returns, and within a lap.
     fn release(&mut self, words: &Words<'_>);
 
     /// Lets observers and successors know of what was given back.
-    fn tell(&self, words: &Words<'_>);
+    fn store_hint(&self, words: &Words<'_>);
 
-    /// Whether anything is taken and not given back that [`is_due`](Self::is_due) does not see.
-    fn is_holding(&self) -> bool {
+    /// Whether anything is taken and not given back that [`is_ready`](Self::is_ready) does not see.
+    fn has_claim(&self) -> bool {
         false
     }
 
     /// Goes on with what a dead consumer had taken, in rings whose consumers don't
     /// [resume](Self::resume) where the last one stopped.
-    fn inherit(&mut self, _run: Run) {}
+    fn adopt(&mut self, _run: Run) {}
 
     /// Whether the ring has ended, and nothing that was ever in it is left to be taken.
-    fn has_passed(&self, words: &Words<'_>) -> bool;
+    fn is_past_end(&self, words: &Words<'_>) -> bool;
 }

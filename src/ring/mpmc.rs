@@ -4,7 +4,7 @@
 //! A claim moves the shared index by compare-and-swap. Before it, the claimant says in a place of
 //! its own which positions it is about to claim (its [`Intent`]), and takes that back only when
 //! the last of them is finished. What a dead claimant left unfinished can then be told from what
-//! a live one is still at; see [`recovery`](super::recovery).
+//! a live one is still at; see [`recovery`](super::sweep).
 //!
 //! # Being killed
 //!
@@ -18,12 +18,12 @@
 //!
 //! | edge | store                        | load                               | carries                          | model |
 //! |------|------------------------------|------------------------------------|----------------------------------|-------|
-//! | I    | index, Release, `seize`, `seize_one` | index, Acquire, `seize`, `seize_one`, `is_due`, recovery | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap`, `an_empty_ring_is_not_due_by_an_old_lap`, `a_full_ring_is_not_due_by_an_old_lap` |
+//! | I    | index, Release, `claim_run`, `claim_one` | index, Acquire, `claim_run`, `claim_one`, `is_ready`, recovery | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap`, `an_empty_ring_is_not_due_by_an_old_lap`, `a_full_ring_is_not_due_by_an_old_lap` |
 //!
 //! A claim that succeeds needs no Acquire of its own: what it replaces was loaded with Acquire
 //! before. Who sees a claim sees all before it, as only claims move the index.
 
-use super::ending::{self, end_of_claim, is_over, is_sealed};
+use super::closing::{self, end_of_claim, is_drained, is_sealed};
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slot, Slots, Stamp, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
@@ -32,38 +32,38 @@ use crate::sync::{Acquire, Bytes, Relaxed, Release};
 
 /// How often a claim may be lost to others before it counts as refused. Each time somebody else
 /// made progress; so many in a row are a peer that moves the index for nothing.
-const PATIENCE: u32 = 10_000;
+const MAX_RETRIES: u32 = 10_000;
 
 /// The positions that an end has claimed, and what it says of them.
 #[derive(Debug)]
-struct Held {
+struct Claimed {
     position: u64,
     until: u64,
     /// What the count of the intent says.
-    counted: u32,
+    stored_count: u32,
 }
 
 /// A claimed position that nobody remembers but who has it.
-struct One<'r> {
+struct ClaimedSlot<'r> {
     position: u64,
     slot: Slot<'r>,
     stamp: Stamp,
 }
 
 /// What the slot at the index says to who wants to claim it.
-enum Look {
+enum SlotState {
     Ready,
     NotReady,
-    Moved,
+    Invalid,
 }
 
-impl Held {
+impl Claimed {
     fn nothing() -> Self {
         Self {
             position: 0,
             until: 0,
             // A new holder of the seat finds what its predecessor left.
-            counted: 0,
+            stored_count: 0,
         }
     }
 
@@ -78,7 +78,7 @@ impl Held {
     /// It is handed over by value: what goes through memory around a compare-and-swap has to wait
     /// for it.
     #[inline(always)]
-    fn seize_one<'r>(&mut self, words: &Words<'r>, ready: i32) -> Option<One<'r>> {
+    fn claim_one<'r>(&mut self, words: &Words<'r>, ready: i32) -> Option<ClaimedSlot<'r>> {
         if !self.is_empty() {
             return None;
         }
@@ -93,7 +93,7 @@ impl Held {
             start: position,
             len: 1,
         };
-        words.intent.stand(run, &mut self.counted);
+        words.intent.set(run, &mut self.stored_count);
         let claimed = words
             .index
             .compare_exchange(position, until, Release, Acquire); // I
@@ -101,7 +101,7 @@ impl Held {
             words.intent.clear();
             return None;
         }
-        Some(One {
+        Some(ClaimedSlot {
             position,
             slot,
             stamp,
@@ -110,43 +110,47 @@ impl Held {
 
     /// Remembers what was claimed for later.
     #[cold]
-    fn keep(&mut self, position: u64) {
+    fn retain(&mut self, position: u64) {
         self.position = position;
         self.until = position + 1;
     }
 
     /// Claims up to `most` positions from the index on, as many as are ready in a row.
     #[inline(always)]
-    fn seize(
+    fn claim_run(
         &mut self,
         words: &Words<'_>,
         most: u64,
-        look: impl Fn(&Slots, u64) -> Look,
+        inspect: impl Fn(&Slots<'_>, u64) -> SlotState,
     ) -> Result<bool, Corrupt> {
         let most = most.min(words.slots.capacity()).min(MAX_CLAIM);
         let mut position = words.index.load(Acquire); // I
-        let mut is_said = false;
+        let mut is_intent_set = false;
         let mut refused = Ok(false);
         // Slots that were ready, and are as long as nobody claims them.
         let mut ready_until = 0;
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_RETRIES {
             let seen = match position < ready_until {
-                true => Look::Ready,
-                false => look(words.slots, position),
+                true => SlotState::Ready,
+                false => inspect(words.slots, position),
             };
-            if !matches!(seen, Look::Ready) {
+            if !matches!(seen, SlotState::Ready) {
                 let now = words.index.load(Acquire); // I
                 if now != position {
                     position = now;
                     continue;
                 }
-                if matches!(seen, Look::Moved) {
+                if matches!(seen, SlotState::Invalid) {
                     refused = Err(Corrupt);
                 }
                 break;
             }
-            let is_ready =
-                |len| matches!(look(words.slots, position.wrapping_add(len)), Look::Ready);
+            let is_ready = |len| {
+                matches!(
+                    inspect(words.slots, position.wrapping_add(len)),
+                    SlotState::Ready
+                )
+            };
             let mut len = ready_until.saturating_sub(position).min(most).max(1);
             while len < most && is_ready(len) {
                 len += 1;
@@ -159,8 +163,8 @@ impl Held {
                 start: position,
                 len,
             };
-            words.intent.stand(run, &mut self.counted);
-            is_said = true;
+            words.intent.set(run, &mut self.stored_count);
+            is_intent_set = true;
             match words
                 .index
                 .compare_exchange(position, until, Release, Acquire) // I
@@ -176,7 +180,7 @@ impl Held {
                 }
             }
         }
-        if is_said {
+        if is_intent_set {
             words.intent.clear();
         }
         refused
@@ -217,19 +221,19 @@ impl Held {
 /// A producer's private state.
 #[derive(Debug)]
 pub struct Writer {
-    held: Held,
+    claimed: Claimed,
 }
 
 impl Writer {
     #[inline(always)]
-    fn look(slots: &Slots, position: u64) -> Look {
+    fn inspect(slots: &Slots<'_>, position: u64) -> SlotState {
         let lap = slots.capacity() as i32;
         match slots.at(position).stamp().ahead_of(position) {
-            _ if is_sealed(position) => Look::NotReady,
-            0 => Look::Ready,
+            _ if is_sealed(position) => SlotState::NotReady,
+            0 => SlotState::Ready,
             // The message of a lap ago, or the room for it.
-            ahead if ahead == 1 - lap || ahead == lap.wrapping_neg() => Look::NotReady,
-            _ => Look::Moved,
+            ahead if ahead == 1 - lap || ahead == lap.wrapping_neg() => SlotState::NotReady,
+            _ => SlotState::Invalid,
         }
     }
 }
@@ -239,39 +243,39 @@ impl PushSide for Writer {
 
     fn resume(_words: &Words<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
-            held: Held::nothing(),
+            claimed: Claimed::nothing(),
         })
     }
 
     fn next(&self, words: &Words<'_>) -> u64 {
         // Relaxed: a count to look at.
-        ending::position(words.index.load(Relaxed))
+        closing::position(words.index.load(Relaxed))
     }
 
     #[inline(always)]
-    fn is_due(&self, words: &Words<'_>) -> bool {
+    fn is_ready(&self, words: &Words<'_>) -> bool {
         let position = words.index.load(Acquire); // I
-        is_sealed(position) || !matches!(Self::look(words.slots, position), Look::NotReady)
+        is_sealed(position) || !matches!(Self::inspect(words.slots, position), SlotState::NotReady)
     }
 
     #[inline(always)]
     fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt> {
-        if self.held.is_empty() {
-            self.held.seize(words, most, Self::look)
+        if self.claimed.is_empty() {
+            self.claimed.claim_run(words, most, Self::inspect)
         } else {
             Ok(true)
         }
     }
 
-    fn has_run(&self, words: &Words<'_>) -> bool {
+    fn has_free_run(&self, words: &Words<'_>) -> bool {
         let half = words.slots.capacity() / 2;
         let last = self.next(words).wrapping_add(half - 1);
         words.slots.at(last).stamp().ahead_of(last) == 0
     }
 
     #[inline(always)]
-    fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
-        let Some(claimed) = self.held.seize_one(words, 0) else {
+    fn push_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
+        let Some(claimed) = self.claimed.claim_one(words, 0) else {
             return false;
         };
         let len = fill(claimed.slot.payload());
@@ -281,12 +285,12 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
-    fn send_claimed(
+    fn push_claimed(
         &mut self,
         words: &Words<'_>,
         mut fill: impl FnMut(Bytes) -> Option<u32>,
     ) -> u64 {
-        self.held.advance(words, |slot, position| {
+        self.claimed.advance(words, |slot, position| {
             let len = fill(slot.payload());
             if let Some(len) = len {
                 slot.publish(position, len);
@@ -297,25 +301,25 @@ impl PushSide for Writer {
 
     #[inline(always)]
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.held.position)
+        words.slots.at(self.claimed.position)
     }
 
     #[inline(always)]
     fn publish(&mut self, words: &Words<'_>, len: u32) {
-        self.slot(words).publish(self.held.position, len);
-        self.held.step(words.intent);
+        self.slot(words).publish(self.claimed.position, len);
+        self.claimed.step(words.intent);
     }
 
     #[inline(always)]
-    fn tell(&self, _words: &Words<'_>) {}
+    fn store_hint(&self, _words: &Words<'_>) {}
 
-    fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+    fn has_claim(&self) -> bool {
+        !self.claimed.is_empty()
     }
 
     fn abandon(&mut self, words: &Words<'_>) -> u64 {
         let mut tombstones = 0;
-        while !self.held.is_empty() {
+        while !self.claimed.is_empty() {
             self.publish(words, TOMBSTONE);
             tombstones += 1;
         }
@@ -323,7 +327,7 @@ impl PushSide for Writer {
     }
 
     /// Who makes the next ring seals this one.
-    fn pass(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
+    fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
         Ok(is_sealed(words.tail.load(Acquire))) // I
     }
 }
@@ -331,39 +335,39 @@ impl PushSide for Writer {
 /// A consumer's private state.
 #[derive(Debug)]
 pub struct Reader {
-    held: Held,
+    claimed: Claimed,
     /// Whether what is held was a dead consumer's.
-    is_inherited: bool,
+    is_redelivered: bool,
 }
 
 impl Reader {
     #[inline(always)]
-    fn look(slots: &Slots, position: u64) -> Look {
+    fn inspect(slots: &Slots<'_>, position: u64) -> SlotState {
         let lap = slots.capacity() as i32;
         match slots.at(position).stamp().ahead_of(position) {
-            1 => Look::Ready,
+            1 => SlotState::Ready,
             // Nothing yet; or somebody still reads what lay there a lap ago.
-            ahead if ahead == 0 || ahead == 1 - lap => Look::NotReady,
-            _ => Look::Moved,
+            ahead if ahead == 0 || ahead == 1 - lap => SlotState::NotReady,
+            _ => SlotState::Invalid,
         }
     }
 
     /// Passes over what was finished by others, between orphans of one claim.
     #[cold]
     fn take_next_orphan(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
-        while !self.held.is_empty() {
+        while !self.claimed.is_empty() {
             let stamp = self.slot(words).stamp();
-            if stamp.ahead_of(self.held.position) == 1 {
+            if stamp.ahead_of(self.claimed.position) == 1 {
                 return Ok(Some(stamp.len()));
             }
-            self.held.step(words.intent);
+            self.claimed.step(words.intent);
         }
-        self.take(words, most)
+        self.claim(words, most)
     }
 
     /// Whether the message that was taken last had been a dead consumer's.
-    pub(crate) fn is_inherited(&self) -> bool {
-        self.is_inherited
+    pub(crate) fn is_redelivered(&self) -> bool {
+        self.is_redelivered
     }
 }
 
@@ -372,8 +376,8 @@ impl PopSide for Reader {
 
     fn resume(_words: &Words<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
-            held: Held::nothing(),
-            is_inherited: false,
+            claimed: Claimed::nothing(),
+            is_redelivered: false,
         })
     }
 
@@ -383,37 +387,37 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn is_due(&self, words: &Words<'_>) -> bool {
+    fn is_ready(&self, words: &Words<'_>) -> bool {
         let position = words.index.load(Acquire); // I
-        !matches!(Self::look(words.slots, position), Look::NotReady)
+        !matches!(Self::inspect(words.slots, position), SlotState::NotReady)
     }
 
     #[inline(always)]
-    fn take(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
-        if self.held.is_empty() {
-            self.is_inherited = false;
-            if !self.held.seize(words, most, Self::look)? {
+    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
+        if self.claimed.is_empty() {
+            self.is_redelivered = false;
+            if !self.claimed.claim_run(words, most, Self::inspect)? {
                 return Ok(None);
             }
         }
         let stamp = self.slot(words).stamp();
-        match stamp.ahead_of(self.held.position) {
+        match stamp.ahead_of(self.claimed.position) {
             1 => Ok(Some(stamp.len())),
-            _ if self.is_inherited => self.take_next_orphan(words, most),
+            _ if self.is_redelivered => self.take_next_orphan(words, most),
             _ => Err(Corrupt),
         }
     }
 
     #[inline(always)]
-    fn receive_one<R>(
+    fn pop_one<R>(
         &mut self,
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
     ) -> Option<R> {
-        let taken = self.held.seize_one(words, 1)?;
+        let taken = self.claimed.claim_one(words, 1)?;
         let Some(message) = read(taken.slot.payload(), taken.stamp.len()) else {
-            self.is_inherited = false;
-            self.held.keep(taken.position);
+            self.is_redelivered = false;
+            self.claimed.retain(taken.position);
             return None;
         };
         taken.slot.release(taken.position, words.slots.capacity());
@@ -422,13 +426,9 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn receive_taken(
-        &mut self,
-        words: &Words<'_>,
-        mut keep: impl FnMut(Bytes, u32) -> bool,
-    ) -> u64 {
+    fn pop_claimed(&mut self, words: &Words<'_>, mut keep: impl FnMut(Bytes, u32) -> bool) -> u64 {
         let capacity = words.slots.capacity();
-        self.held.advance(words, |slot, position| {
+        self.claimed.advance(words, |slot, position| {
             let stamp = slot.stamp();
             let is_kept = stamp.ahead_of(position) == 1 && keep(slot.payload(), stamp.len());
             if is_kept {
@@ -440,37 +440,37 @@ impl PopSide for Reader {
 
     #[inline(always)]
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.held.position)
+        words.slots.at(self.claimed.position)
     }
 
     #[inline(always)]
     fn release(&mut self, words: &Words<'_>) {
         let capacity = words.slots.capacity();
-        self.slot(words).release(self.held.position, capacity);
-        self.held.step(words.intent);
+        self.slot(words).release(self.claimed.position, capacity);
+        self.claimed.step(words.intent);
     }
 
     #[inline(always)]
-    fn tell(&self, _words: &Words<'_>) {}
+    fn store_hint(&self, _words: &Words<'_>) {}
 
-    fn is_holding(&self) -> bool {
-        !self.held.is_empty()
+    fn has_claim(&self) -> bool {
+        !self.claimed.is_empty()
     }
 
     /// The own intent stands for it already.
-    fn inherit(&mut self, run: Run) {
-        self.held = Held {
+    fn adopt(&mut self, run: Run) {
+        self.claimed = Claimed {
             position: run.start,
             until: run.end(),
             // The intent stands for the run, or for more.
-            counted: 0,
+            stored_count: 0,
         };
-        self.is_inherited = true;
+        self.is_redelivered = true;
     }
 
     /// Not while a position below the end is claimed and not published: what comes there is before all that is in
     /// the next ring.
-    fn has_passed(&self, words: &Words<'_>) -> bool {
-        is_over(words.tail, words.index)
+    fn is_past_end(&self, words: &Words<'_>) -> bool {
+        is_drained(words.tail, words.index)
     }
 }

@@ -21,13 +21,14 @@
 //! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading | `a_slot_is_used_again_in_order` |
 
 use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 /// The length of what is no message: of a position whose claimant gave it up, or died.
 pub(crate) const TOMBSTONE: u32 = u32::MAX;
 
 /// The length of what ends an SPSC ring: the next message is in the ring that follows.
-pub(crate) const MOVED: u32 = u32::MAX - 1;
+pub(crate) const SEGMENT_END: u32 = u32::MAX - 1;
 
 /// What a slot's word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +67,14 @@ impl Stamp {
 
 /// How slots lie, which follows from what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spacing {
+pub struct SlotLayout {
     /// Bytes from one slot to the next.
     pub(crate) stride: usize,
     /// Bytes from the start of a slot to its payload.
     pub(crate) payload_offset: usize,
 }
 
-impl Spacing {
+impl SlotLayout {
     /// Of slots whose payloads have `size` bytes aligned to `align`, a power of two.
     pub(crate) const fn of(size: u32, align: u32) -> Self {
         let word = size_of::<AtomicU64>();
@@ -91,60 +92,61 @@ impl Spacing {
 
 /// The slots of a ring, wherever they lie.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots {
+pub(crate) struct Slots<'r> {
     base: NonNull<u8>,
     mask: u64,
-    spacing: Spacing,
-    /// How many slots ahead a line is asked for.
-    reach: u64,
+    layout: SlotLayout,
+    /// How many slots ahead to prefetch.
+    prefetch_distance: u64,
+    memory: PhantomData<&'r AtomicU64>,
 }
 
 /// How many bytes ahead of where it works an end asks for the lines that it will write: as far as
 /// another core's line takes to come, while small messages are written or read.
-const REACH: usize = 1024;
+const PREFETCH_BYTES: usize = 1024;
 /// Bytes in a cache line.
 const LINE: usize = 64;
 
 // SAFETY: a slot is an atomic word and bytes that are reached by raw pointer, through unsafe
 // functions that ask for exclusive use. Nothing is tied to a thread.
-unsafe impl Send for Slots {}
+unsafe impl Send for Slots<'_> {}
 // SAFETY: as for `Send`.
-unsafe impl Sync for Slots {}
+unsafe impl Sync for Slots<'_> {}
 
-impl Slots {
+impl<'r> Slots<'r> {
     /// # Safety
     ///
-    /// While the value or a copy of it is in use, `capacity` slots lie at `base`, as far apart as
-    /// `spacing` says, each an aligned `AtomicU64` and, as it says, a payload for [`Bytes::at`].
-    /// `capacity` is a power of two.
-    pub(crate) unsafe fn new(base: NonNull<u8>, capacity: u64, spacing: Spacing) -> Self {
+    /// For `'r`, `capacity` slots lie at `base` as `layout` says: each is an aligned `AtomicU64`
+    /// and a payload for [`Bytes::at`]. `capacity` is a power of two.
+    pub(crate) unsafe fn new(base: NonNull<u8>, capacity: u64, layout: SlotLayout) -> Self {
         Self {
             base,
             mask: capacity - 1,
-            spacing,
-            reach: (REACH / spacing.stride).max(1) as u64,
+            layout,
+            prefetch_distance: (PREFETCH_BYTES / layout.stride).max(1) as u64,
+            memory: PhantomData,
         }
     }
 
-    /// The same slots, for code that knows how they lie when it is compiled.
+    /// The same slots, for code that knows their layout at compile time.
     ///
     /// # Safety
     ///
-    /// They lie as `known` says, if it says so.
+    /// `known`, if given, is their layout.
     #[inline(always)]
-    pub(crate) unsafe fn known(&self, known: Option<Spacing>) -> Self {
-        debug_assert!(known.is_none_or(|known| known == self.spacing));
+    pub(crate) unsafe fn with_layout(self, known: Option<SlotLayout>) -> Self {
+        debug_assert!(known.is_none_or(|known| known == self.layout));
         Self {
-            spacing: known.unwrap_or(self.spacing),
-            ..*self
+            layout: known.unwrap_or(self.layout),
+            ..self
         }
     }
 
     /// Whether a slot is a cache line or more. Then an end that is alone on its side asks for lines
     /// ahead of its writing them; of several slots in a line the later ones find it there.
     #[inline(always)]
-    pub(crate) fn are_lines(&self) -> bool {
-        self.spacing.stride >= LINE
+    pub(crate) fn fill_lines(&self) -> bool {
+        self.layout.stride >= LINE
     }
 
     #[inline(always)]
@@ -158,11 +160,13 @@ impl Slots {
     /// does.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: u64, until: u64) {
-        let stride = self.spacing.stride;
-        if stride > REACH {
+        let stride = self.layout.stride;
+        if stride > PREFETCH_BYTES {
             self.prefetch_word(position, until);
-        } else if until.wrapping_sub(position) > self.reach {
-            let payload = self.at(position.wrapping_add(self.reach)).payload;
+        } else if until.wrapping_sub(position) > self.prefetch_distance {
+            let payload = self
+                .at(position.wrapping_add(self.prefetch_distance))
+                .payload;
             for line in 0..stride.div_ceil(LINE) {
                 payload.prefetch_for_writing(line * LINE);
             }
@@ -172,24 +176,26 @@ impl Slots {
     /// The same for an end that reads payloads and writes no more than words.
     #[inline(always)]
     pub(crate) fn prefetch_word(&self, position: u64, until: u64) {
-        if until.wrapping_sub(position) > self.reach {
-            let payload = self.at(position.wrapping_add(self.reach)).payload;
+        if until.wrapping_sub(position) > self.prefetch_distance {
+            let payload = self
+                .at(position.wrapping_add(self.prefetch_distance))
+                .payload;
             payload.prefetch_for_writing(0);
         }
     }
 
     /// The slot of a position; any position has one.
     #[inline(always)]
-    pub(crate) fn at(&self, position: u64) -> Slot<'_> {
+    pub(crate) fn at(&self, position: u64) -> Slot<'r> {
         #[cfg(fuzzing)]
         crate::sync::steps::take();
-        let offset = (position & self.mask) as usize * self.spacing.stride;
+        let offset = (position & self.mask) as usize * self.layout.stride;
         // SAFETY: the mask keeps the index below the capacity.
         let start = unsafe { self.base.add(offset) };
-        // SAFETY: each slot starts with an aligned word, which stays while `self` is in use.
+        // SAFETY: each slot starts with an aligned word, which holders while `self` is in use.
         let word = unsafe { start.cast::<AtomicU64>().as_ref() };
         // SAFETY: the payload lies within the slot.
-        let payload = unsafe { start.as_ptr().add(self.spacing.payload_offset) };
+        let payload = unsafe { start.as_ptr().add(self.layout.payload_offset) };
         Slot {
             word,
             // SAFETY: as `new` was promised.

@@ -21,7 +21,7 @@
 //! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it | `a_producer_that_knows_only_the_tail_finds_its_place` |
 //! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `a_consumer_that_knows_only_the_head_finds_its_place` |
 
-use super::slot::{MOVED, Slot, Slots};
+use super::slot::{SEGMENT_END, Slot, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
@@ -33,10 +33,10 @@ const MAX_PROBE: u64 = 256;
 
 /// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead for a
 /// moment. Slot by slot both would want the same lines all the time.
-const RUN: u64 = 64;
+const MIN_RUN: u64 = 64;
 /// How many pauses that moment has, together until a run was free again: where the consumer is slow or
 /// gone the next message does not wait in vain.
-const PATIENCE: u32 = 64;
+const MAX_SPINS: u32 = 64;
 
 /// The producer's private state.
 #[derive(Debug)]
@@ -48,29 +48,29 @@ pub struct Writer {
     /// order, so the last one answers for all. It doubles when they are free and halves when
     /// they are not.
     probe: u64,
-    /// How often to look again, when few slots are free, for a whole [`RUN`] of them.
-    patience: u32,
+    /// How often to look again, when few slots are free, for a whole [`MIN_RUN`] of them.
+    spins_left: u32,
 }
 
 impl Writer {
     #[inline(never)]
-    fn look(&mut self, slots: Slots) -> Result<bool, Corrupt> {
-        let run = RUN.min(slots.capacity() / 4);
+    fn find_free(&mut self, slots: Slots<'_>) -> Result<bool, Corrupt> {
+        let run = MIN_RUN.min(slots.capacity() / 4);
         while self.probe > 1 {
             let last = self.position.wrapping_add(self.probe - 1);
             loop {
                 if slots.at(last).stamp().ahead_of(last) == 0 {
                     self.free_until = last.wrapping_add(1);
                     if self.probe >= run {
-                        self.patience = PATIENCE;
+                        self.spins_left = MAX_SPINS;
                     }
                     self.probe = (self.probe * 2).min(MAX_PROBE).min(slots.capacity());
                     return Ok(true);
                 }
-                if self.probe > run || self.patience == 0 {
+                if self.probe > run || self.spins_left == 0 {
                     break;
                 }
-                self.patience -= 1;
+                self.spins_left -= 1;
                 spin_loop();
             }
             self.probe /= 2;
@@ -93,15 +93,15 @@ impl PushSide for Writer {
 
     fn resume(words: &Words<'_>) -> Result<Self, Corrupt> {
         let lap = words.slots.capacity() as i32;
-        let position = walk(
+        let position = find_position(
             words.slots,
             words.index.load(Acquire),
             |ahead| match ahead {
                 // T
-                0 => Some(Done::No),
-                1 => Some(Done::Yes),
-                full if full == 1 - lap => Some(Done::No),
-                freed if freed == lap => Some(Done::Yes),
+                0 => Some(Phase::Pending),
+                1 => Some(Phase::Done),
+                full if full == 1 - lap => Some(Phase::Pending),
+                freed if freed == lap => Some(Phase::Done),
                 _ => None,
             },
         )?;
@@ -109,9 +109,9 @@ impl PushSide for Writer {
             position,
             free_until: position,
             probe: 1,
-            patience: 0,
+            spins_left: 0,
         };
-        writer.tell(words);
+        writer.store_hint(words);
         Ok(writer)
     }
 
@@ -121,7 +121,7 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
-    fn is_due(&self, words: &Words<'_>) -> bool {
+    fn is_ready(&self, words: &Words<'_>) -> bool {
         let full_a_lap_ago = 1 - words.slots.capacity() as i32;
         self.position != self.free_until
             || self.slot(words).stamp().ahead_of(self.position) != full_a_lap_ago
@@ -130,37 +130,37 @@ impl PushSide for Writer {
     #[inline(always)]
     fn claim(&mut self, words: &Words<'_>, _most: u64) -> Result<bool, Corrupt> {
         if self.position == self.free_until {
-            self.look(*words.slots)
+            self.find_free(*words.slots)
         } else {
             Ok(true)
         }
     }
 
     /// [`claim`](Self::claim) has waited for one.
-    fn has_run(&self, _words: &Words<'_>) -> bool {
+    fn has_free_run(&self, _words: &Words<'_>) -> bool {
         true
     }
 
     #[inline(always)]
-    fn send_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
+    fn push_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool {
         let slots = *words.slots;
         let position = self.position;
         if position == self.free_until {
             return false;
         }
-        if slots.are_lines() {
+        if slots.fill_lines() {
             slots.prefetch(position, self.free_until);
         }
         let slot = slots.at(position);
         let len = fill(slot.payload());
         slot.publish(position, len);
         self.position = position.wrapping_add(1);
-        self.tell(words);
+        self.store_hint(words);
         true
     }
 
     #[inline(always)]
-    fn send_claimed(
+    fn push_claimed(
         &mut self,
         words: &Words<'_>,
         mut fill: impl FnMut(Bytes) -> Option<u32>,
@@ -168,9 +168,9 @@ impl PushSide for Writer {
         let slots = *words.slots;
         let free_until = self.free_until;
         let start = self.position;
-        let mut at = Reached::new(&mut self.position);
+        let mut at = BatchCursor::new(&mut self.position);
         while at.position != free_until {
-            if slots.are_lines() {
+            if slots.fill_lines() {
                 slots.prefetch(at.position, free_until);
             }
             let slot = slots.at(at.position);
@@ -195,7 +195,7 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
-    fn tell(&self, words: &Words<'_>) {
+    fn store_hint(&self, words: &Words<'_>) {
         words.index.store(self.position, Release); // T
     }
 
@@ -206,15 +206,15 @@ impl PushSide for Writer {
     }
 
     /// The marker is never given back: a successor finds it just before its own place.
-    fn pass(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
-        if is_marked(words.slots, self.position.wrapping_sub(1)) {
+    fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
+        if is_end_marker(words.slots, self.position.wrapping_sub(1)) {
             return Ok(true);
         }
         if !self.claim(words, 1)? {
             return Ok(false);
         }
-        self.publish(words, MOVED);
-        self.tell(words);
+        self.publish(words, SEGMENT_END);
+        self.store_hint(words);
         Ok(true)
     }
 }
@@ -223,24 +223,24 @@ impl PushSide for Writer {
 #[derive(Debug)]
 pub struct Reader {
     position: u64,
-    ahead: Ahead,
+    ahead: Lookahead,
 }
 
 /// What a consumer knows of the messages that wait for it.
 #[derive(Debug)]
-struct Ahead {
+struct Lookahead {
     /// The slots up to here were full: their lines may be asked for.
     full_until: u64,
     /// How far ahead to look next time, as the [`Writer`]'s.
     probe: u64,
 }
 
-impl Ahead {
+impl Lookahead {
     /// Up to where the slots from `position` on are full, as far as is known; not `position` itself.
     #[inline(always)]
-    fn of(&mut self, slots: &Slots, position: u64) -> u64 {
+    fn of(&mut self, slots: &Slots<'_>, position: u64) -> u64 {
         if (self.full_until.wrapping_sub(position) as i64) <= 0 {
-            self.look(*slots, position);
+            self.probe_full(*slots, position);
         }
         self.full_until
     }
@@ -249,7 +249,7 @@ impl Ahead {
     /// all. What follows is no more than which lines to ask for: one that the producer is still
     /// writing would only be taken from it.
     #[inline(always)]
-    fn look(&mut self, slots: Slots, position: u64) {
+    fn probe_full(&mut self, slots: Slots<'_>, position: u64) {
         let last = position.wrapping_add(self.probe - 1);
         if slots.at(last).stamp().ahead_of(last) == 1 {
             self.full_until = last.wrapping_add(1);
@@ -266,24 +266,24 @@ impl PopSide for Reader {
 
     fn resume(words: &Words<'_>) -> Result<Self, Corrupt> {
         let lap = words.slots.capacity() as i32;
-        let position = walk(
+        let position = find_position(
             words.slots,
             words.index.load(Acquire),
             |ahead| match ahead {
                 // H
-                0 | 1 => Some(Done::No),
-                done if done == lap || done == lap.wrapping_add(1) => Some(Done::Yes),
+                0 | 1 => Some(Phase::Pending),
+                done if done == lap || done == lap.wrapping_add(1) => Some(Phase::Done),
                 _ => None,
             },
         )?;
         let reader = Self {
             position,
-            ahead: Ahead {
+            ahead: Lookahead {
                 full_until: position,
                 probe: 2,
             },
         };
-        reader.tell(words);
+        reader.store_hint(words);
         Ok(reader)
     }
 
@@ -293,12 +293,12 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn is_due(&self, words: &Words<'_>) -> bool {
+    fn is_ready(&self, words: &Words<'_>) -> bool {
         self.slot(words).stamp().ahead_of(self.position) != 0
     }
 
     #[inline(always)]
-    fn take(&mut self, words: &Words<'_>, _most: u64) -> Result<Option<u32>, Corrupt> {
+    fn claim(&mut self, words: &Words<'_>, _most: u64) -> Result<Option<u32>, Corrupt> {
         let stamp = self.slot(words).stamp();
         match stamp.ahead_of(self.position) {
             1 => Ok(Some(stamp.len())),
@@ -308,7 +308,7 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn receive_one<R>(
+    fn pop_one<R>(
         &mut self,
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
@@ -320,27 +320,23 @@ impl PopSide for Reader {
         if stamp.ahead_of(position) != 1 {
             return None;
         }
-        if slots.are_lines() {
+        if slots.fill_lines() {
             slots.prefetch_word(position, self.ahead.of(&slots, position));
         }
         let message = read(slot.payload(), stamp.len())?;
         slot.release(position, slots.capacity());
         self.position = position.wrapping_add(1);
-        self.tell(words);
+        self.store_hint(words);
         Some(message)
     }
 
     #[inline(always)]
-    fn receive_taken(
-        &mut self,
-        words: &Words<'_>,
-        mut keep: impl FnMut(Bytes, u32) -> bool,
-    ) -> u64 {
+    fn pop_claimed(&mut self, words: &Words<'_>, mut keep: impl FnMut(Bytes, u32) -> bool) -> u64 {
         let slots = *words.slots;
         let start = self.position;
-        let mut at = Reached::new(&mut self.position);
+        let mut at = BatchCursor::new(&mut self.position);
         'batch: while slots.at(at.position).stamp().ahead_of(at.position) == 1 {
-            let until = match slots.are_lines() {
+            let until = match slots.fill_lines() {
                 true => self.ahead.of(&slots, at.position),
                 false => at.position.wrapping_add(slots.capacity()),
             };
@@ -350,7 +346,7 @@ impl PopSide for Reader {
                 if stamp.ahead_of(at.position) != 1 {
                     break 'batch;
                 }
-                if slots.are_lines() {
+                if slots.fill_lines() {
                     slots.prefetch_word(at.position, until);
                 }
                 if !keep(slot.payload(), stamp.len()) {
@@ -376,29 +372,29 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn tell(&self, words: &Words<'_>) {
+    fn store_hint(&self, words: &Words<'_>) {
         words.index.store(self.position, Release); // H
     }
 
-    fn has_passed(&self, words: &Words<'_>) -> bool {
-        is_marked(words.slots, self.position)
+    fn is_past_end(&self, words: &Words<'_>) -> bool {
+        is_end_marker(words.slots, self.position)
     }
 }
 
 /// Whether a position is where the ring ended.
-pub(crate) fn is_marked(slots: &Slots, position: u64) -> bool {
+pub(crate) fn is_end_marker(slots: &Slots<'_>, position: u64) -> bool {
     let stamp = slots.at(position).stamp();
-    stamp.ahead_of(position) == 1 && stamp.len() == MOVED
+    stamp.ahead_of(position) == 1 && stamp.len() == SEGMENT_END
 }
 
-/// How far a batch has come. It is kept in a register and remembered at the end, also of a batch that
+/// How far a batch has come. It is oldest_allocated in a register and remembered at the end, also of a batch that
 /// panics: what goes through memory for every message makes each wait for the one before it.
-struct Reached<'end> {
+struct BatchCursor<'end> {
     position: u64,
     remembered: &'end mut u64,
 }
 
-impl<'end> Reached<'end> {
+impl<'end> BatchCursor<'end> {
     #[inline(always)]
     fn new(remembered: &'end mut u64) -> Self {
         Self {
@@ -408,7 +404,7 @@ impl<'end> Reached<'end> {
     }
 }
 
-impl Drop for Reached<'_> {
+impl Drop for BatchCursor<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         *self.remembered = self.position;
@@ -416,19 +412,23 @@ impl Drop for Reached<'_> {
 }
 
 /// Whether a predecessor was done with a slot.
-enum Done {
-    Yes,
-    No,
+enum Phase {
+    Done,
+    Pending,
 }
 
-/// Walks up from a hint to the first position that was not done. `judge` is told how far the
+/// Walks up from a hint to the first position that was not done. `for_each_unfinished` is told how far the
 /// slot's stamp is ahead of the position, and answers `None` to what can't be.
-fn walk(slots: &Slots, hint: u64, judge: impl Fn(i32) -> Option<Done>) -> Result<u64, Corrupt> {
+fn find_position(
+    slots: &Slots<'_>,
+    hint: u64,
+    for_each_unfinished: impl Fn(i32) -> Option<Phase>,
+) -> Result<u64, Corrupt> {
     for step in 0..=slots.capacity() {
         let position = hint.wrapping_add(step);
-        match judge(slots.at(position).stamp().ahead_of(position)) {
-            Some(Done::No) => return Ok(position),
-            Some(Done::Yes) => {}
+        match for_each_unfinished(slots.at(position).stamp().ahead_of(position)) {
+            Some(Phase::Pending) => return Ok(position),
+            Some(Phase::Done) => {}
             None => return Err(Corrupt),
         }
     }

@@ -19,7 +19,7 @@ impl Instant {
     }
 
     /// Up to a few milliseconds behind [`Instant::now`], for a fifth of its price.
-    pub(crate) fn lately() -> Self {
+    pub(crate) fn now_coarse() -> Self {
         Self::read(ClockId::CLOCK_MONOTONIC_COARSE)
     }
 
@@ -28,7 +28,7 @@ impl Instant {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// A clock that can't be read stands still: sleeps stay bounded by the kernel's own clock,
+    /// A clock that can't be read stands still: sleeps seat_state bounded by the kernel's own clock,
     /// and nobody is declared late.
     fn read(clock: ClockId) -> Self {
         clock_gettime(clock).map_or(Self(0), |time| {

@@ -6,8 +6,8 @@
 //! needs only that its compiler keeps the order. [`Fences::Symmetric`] is a SeqCst fence on
 //! both sides, for kernels and sandboxes without that call.
 
+use crate::properties::Fences;
 use crate::sync::{SeqCst, fence};
-use crate::terms::Fences;
 
 #[cfg(not(any(loom, shuttle)))]
 impl Fences {

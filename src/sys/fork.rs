@@ -1,5 +1,5 @@
 //! Forked children: how a handle knows that it is in one, and how a fork in another thread is
-//! kept from copying the description of a lock.
+//! oldest_allocated from copying the description of a lock.
 
 use crate::sync::{AtomicU32, Relaxed};
 use core::cell::UnsafeCell;
@@ -9,7 +9,7 @@ use std::sync::Once;
 /// Raised in every forked child.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Which process this is, counted along a line of forks.
+/// Which process this is, stored_count along a line of forks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 
@@ -39,14 +39,14 @@ pub(crate) fn without_forks<R>(body: impl FnOnce() -> R) -> R {
             unlock();
         }
     }
-    watch();
+    install_handlers();
     lock();
     let _held = Held;
     body()
 }
 
 /// Installs the handlers, once; before a ring is opened.
-pub(crate) fn watch() {
+pub(crate) fn install_handlers() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         // SAFETY: the three functions live as long as the process and only touch a mutex and

@@ -108,7 +108,7 @@ pub(crate) unsafe fn attach(id: i32, at: NonNull<u8>, is_writable: bool) -> Resu
 
 /// A change of a semaphore by one, or a condition, of which several are met and done at once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct SemaphoreStep {
     pub(crate) semaphore: u16,
     pub(crate) change: Change,
 }
@@ -131,13 +131,13 @@ pub(crate) fn semaphores(key: i32, count: c_int, flags: c_int) -> Result<i32, Er
 }
 
 /// Does all of the steps, at most four, or fails with EAGAIN. Never waits.
-pub(crate) fn change(set: i32, steps: [&[Step]; 2]) -> Result<(), Errno> {
-    const MOST: usize = 4;
+pub(crate) fn change(set: i32, steps: [&[SemaphoreStep]; 2]) -> Result<(), Errno> {
+    const MAX_STEPS: usize = 4;
     let mut operations = [sembuf {
         sem_num: 0,
         sem_op: 0,
         sem_flg: 0,
-    }; MOST];
+    }; MAX_STEPS];
     for (operation, step) in operations.iter_mut().zip(steps.into_iter().flatten()) {
         let (sem_op, undo) = match step.change {
             Change::IfZero => (0, 0),
@@ -151,7 +151,11 @@ pub(crate) fn change(set: i32, steps: [&[Step]; 2]) -> Result<(), Errno> {
             sem_flg: (libc::IPC_NOWAIT | undo) as i16,
         };
     }
-    let count = steps.iter().map(|some| some.len()).sum::<usize>().min(MOST);
+    let count = steps
+        .iter()
+        .map(|some| some.len())
+        .sum::<usize>()
+        .min(MAX_STEPS);
     // SAFETY: as many operations as there are steps.
     Errno::result(unsafe { libc::semop(set, operations.as_mut_ptr(), count) }).map(drop)
 }

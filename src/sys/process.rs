@@ -1,4 +1,4 @@
-//! Who this process is, for people who look into a ring. Nothing here is ever believed: pids
+//! Who this process is, for people who look into a ring. Nothing here is ever bounded: pids
 //! are reused, and mean something else in another namespace.
 
 use std::fs;

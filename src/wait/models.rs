@@ -1,10 +1,10 @@
 //! Models of the event word alone, with a count of things to do in place of a ring.
 
 use super::{ASLEEP, Event};
-use crate::sync::modelling::{Extent, check, spawn};
+use crate::properties::Fences;
+use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{AtomicU32, Relaxed};
 use crate::sys::clock::Instant;
-use crate::terms::Fences;
 use std::sync::Arc;
 
 impl Event {
@@ -35,7 +35,7 @@ impl Work {
         self.event.notify(Fences::Symmetric);
     }
 
-    fn is_due(&self) -> bool {
+    fn is_ready(&self) -> bool {
         self.items.load(Relaxed) > 0
     }
 
@@ -59,7 +59,8 @@ impl Work {
     }
 
     fn sleep(&self, until: Instant) {
-        self.event.wait(Fences::Symmetric, until, || self.is_due());
+        self.event
+            .wait(Fences::Symmetric, until, || self.is_ready());
     }
 
     fn close(&self) {

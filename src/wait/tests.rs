@@ -1,9 +1,9 @@
 //! The event word over the kernel's own futex, between threads.
 
 use super::Event;
+use crate::properties::Fences;
 use crate::sync::{AtomicU32, Relaxed};
 use crate::sys::clock::Instant;
-use crate::terms::Fences;
 use core::time::Duration;
 use std::thread;
 
@@ -11,11 +11,11 @@ const ITEMS: u32 = if cfg!(miri) { 10 } else { 2000 };
 
 /// Sleeps until there is something to take, and takes it.
 fn take(items: &AtomicU32, event: &Event) {
-    let is_due = || items.load(Relaxed) > 0;
+    let is_ready = || items.load(Relaxed) > 0;
     loop {
         let seen = items.load(Relaxed);
         if seen == 0 {
-            event.wait(Fences::Symmetric, Instant::NEVER, is_due);
+            event.wait(Fences::Symmetric, Instant::NEVER, is_ready);
         } else if items
             .compare_exchange(seen, seen - 1, Relaxed, Relaxed)
             .is_ok()

@@ -1,13 +1,13 @@
 //! Somebody stops for good, before any of the stores that it would make, while others go on. What
-//! the dead one stores is counted: in a model of each number, it makes so many.
+//! the dead one stores is stored_count: in a model of each number, it makes so many.
 
-use super::mpmc::{consumer, filled_with, producer, settle};
+use super::mpmc::{apply_policy, consumer, filled_with, producer};
 use super::{Memory, Popper, Pusher, WRAP_32, get, put};
+use crate::properties::Delivery;
 use crate::ring::mpmc::{Reader, Writer};
 use crate::ring::{PopSide, PushSide};
-use crate::sync::modelling::{Extent, check, spawn};
-use crate::sync::mortality::{killed_after, will_store};
-use crate::terms::Delivery;
+use crate::sync::kill::{killed_after, will_store};
+use crate::sync::model::{Extent, check, spawn};
 use std::sync::Arc;
 
 impl Pusher<Writer> {
@@ -18,7 +18,7 @@ impl Pusher<Writer> {
         killed_after(stores, || {
             if let &[message] = messages {
                 let words = self.memory.for_pushing(&self.slots, self.seat);
-                let is_sent = self.writer.send_one(&words, |slot| {
+                let is_sent = self.writer.push_one(&words, |slot| {
                     if will_store() {
                         pushed.push(message);
                     }
@@ -39,7 +39,7 @@ impl Pusher<Writer> {
                 left -= 1;
             }
         });
-        self.memory.bury(self.seat);
+        self.memory.sweep_producer(self.seat);
         pushed
     }
 }
@@ -52,7 +52,7 @@ impl Popper<Reader> {
         killed_after(stores, || {
             if messages == 1 {
                 let words = self.memory.for_popping(&self.slots, self.seat);
-                let received = self.reader.receive_one(&words, |slot, len| {
+                let received = self.reader.pop_one(&words, |slot, len| {
                     let message = get(slot, len)?;
                     if will_store() {
                         popped.push(message);
@@ -73,7 +73,7 @@ impl Popper<Reader> {
                 self.release();
             }
         });
-        self.memory.bury(self.seat);
+        self.memory.sweep_producer(self.seat);
         popped
     }
 }
@@ -84,10 +84,10 @@ pub(super) fn finish_all(memory: &Arc<Memory>, producers: u32) -> Vec<u64> {
     let mut last = consumer(memory, 3);
     let mut popped = Vec::new();
     loop {
-        let swept = last.sweep(producers);
+        let stats = last.sweep(producers);
         popped.extend(last.pop_held());
-        if swept.adopted.is_none() {
-            assert_eq!((swept.undecided, swept.waiting), (0, 0));
+        if stats.adopted.is_none() {
+            assert_eq!((stats.undecided, stats.waiting), (0, 0));
             return popped;
         }
     }
@@ -109,7 +109,7 @@ fn a_producer_stops(stores: u32, messages: &'static [u64]) -> usize {
     let pushed = [dying.join().unwrap(), pushing.join().unwrap()];
     let popped = popping.join().unwrap();
     let rest = finish_all(&memory, 2);
-    settle(&memory, &pushed, &[popped, rest]);
+    apply_policy(&memory, &pushed, &[popped, rest]);
     pushed[0].len()
 }
 
@@ -153,7 +153,7 @@ fn a_consumer_stops(stores: u32, messages: u64) -> usize {
     });
     let popped = [dying, popping, inheriting].map(|thread| thread.join().unwrap());
     let rest = [finish_all(&memory, 1)];
-    settle(&memory, &[], &[&popped[..], &rest].concat());
+    apply_policy(&memory, &[], &[&popped[..], &rest].concat());
     popped[0].len()
 }
 
@@ -193,7 +193,7 @@ fn a_slot_that_was_half_written_is_written_again() {
         assert_eq!(dying.writer.claim(&words, 1), Ok(true));
         let dying = spawn(move || {
             assert!(dying.write(99));
-            dying.memory.bury(0);
+            dying.memory.sweep_producer(0);
         });
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
@@ -210,7 +210,7 @@ fn a_slot_that_was_half_written_is_written_again() {
         sweeping.join().unwrap();
         let (pushed, popped) = going_on.join().unwrap();
         let rest = finish_all(&memory, 2);
-        settle(&memory, &[pushed.clone()], &[popped, rest]);
+        apply_policy(&memory, &[pushed.clone()], &[popped, rest]);
         pushed.len()
     });
 }
@@ -223,10 +223,10 @@ fn a_slot_that_was_half_read_is_written_again() {
         assert_eq!(producer(&memory, 0).push_some(1, &[1]), [1]);
         let mut dying = consumer(&memory, 2);
         let words = memory.for_popping(&dying.slots, 2);
-        assert_eq!(dying.reader.take(&words, 1), Ok(Some(8)));
+        assert_eq!(dying.reader.claim(&words, 1), Ok(Some(8)));
         let dying = spawn(move || {
             assert_eq!(dying.read(), Some(1));
-            dying.memory.bury(2);
+            dying.memory.sweep_producer(2);
         });
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
@@ -238,7 +238,7 @@ fn a_slot_that_was_half_read_is_written_again() {
         sweeping.join().unwrap();
         let pushed = going_on.join().unwrap();
         memory.sweep(2, Delivery::AtMostOnce);
-        settle(&memory, &[pushed.clone()], &[]);
+        apply_policy(&memory, &[pushed.clone()], &[]);
         pushed.len()
     });
 }
@@ -263,8 +263,8 @@ fn what_a_dead_consumer_had_is_dropped_at_most_once() {
             });
             let died_with = dying.join().unwrap();
             let popped = popping.join().unwrap();
-            let swept = sweeping.join().unwrap();
-            let dropped = swept.dropped + memory.sweep(1, Delivery::AtMostOnce).dropped;
+            let stats = sweeping.join().unwrap();
+            let dropped = stats.dropped + memory.sweep(1, Delivery::AtMostOnce).dropped;
             let rest = consumer(&memory, 3).pop_some(1, 9);
             let all = died_with.len() + popped.len() + rest.len();
             assert_eq!(all as u64 + dropped, 2);

@@ -2,7 +2,7 @@
 //! futex does the ordering for them.
 
 use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32, WRAP_64};
-use crate::sync::modelling::{Extent, check, spawn};
+use crate::sync::model::{Extent, check, spawn};
 
 /// Messages 1 to `last` through a ring that starts at `position`; tells who had to wait.
 fn exchange(position: u64, last: u64) -> (bool, bool) {

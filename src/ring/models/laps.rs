@@ -1,11 +1,11 @@
 //! What the slot at the index says to who wants to claim it: of this lap, of the last one, or of
 //! one that is long over.
 
-use super::mpmc::{consumer, filled_with, producer, settle};
+use super::mpmc::{apply_policy, consumer, filled_with, producer};
 use super::{Memory, WRAP_32, WRAP_64};
 use crate::error::Corrupt;
 use crate::ring::PushSide;
-use crate::sync::modelling::{Extent, check, spawn};
+use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{Relaxed, Release};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn a_claim_that_is_refused_was_refused_by_this_lap() {
         let visiting = spawn(move || visitor.pop_some(1, 1));
         let (pushed, popped) = busy.join().unwrap();
         let visited = visiting.join().unwrap();
-        settle(&memory, &[pushed], &[popped, visited.clone()]);
+        apply_policy(&memory, &[pushed], &[popped, visited.clone()]);
         visited.first().copied()
     });
 }
@@ -51,9 +51,9 @@ fn an_empty_ring_is_not_due_by_an_old_lap() {
         });
         let visitor = consumer(&memory, 3);
         let visiting = spawn(move || {
-            let is_over = visitor.position() == WRAP_32 + 2;
-            assert!(!is_over || !visitor.is_due());
-            is_over
+            let is_drained = visitor.position() == WRAP_32 + 2;
+            assert!(!is_drained || !visitor.is_ready());
+            is_drained
         });
         busy.join().unwrap();
         visiting.join().unwrap()
@@ -74,9 +74,9 @@ fn a_full_ring_is_not_due_by_an_old_lap() {
         });
         let visitor = producer(&memory, 1);
         let visiting = spawn(move || {
-            let is_over = visitor.position() == WRAP_32 + 4;
-            assert!(!is_over || !visitor.is_due());
-            is_over
+            let is_drained = visitor.position() == WRAP_32 + 4;
+            assert!(!is_drained || !visitor.is_ready());
+            is_drained
         });
         busy.join().unwrap();
         visiting.join().unwrap()
@@ -110,7 +110,7 @@ fn a_slow_consumer_makes_the_ring_look_empty() {
             });
             let slow = slow.join().unwrap();
             let (popped, ahead) = looking.join().unwrap();
-            settle(&memory, &[], &[slow, popped]);
+            apply_policy(&memory, &[], &[slow, popped]);
             ahead
         },
     );
@@ -143,7 +143,7 @@ fn a_slow_producer_makes_the_ring_look_full() {
             });
             let slow = slow.join().unwrap();
             let (pushed, ahead) = looking.join().unwrap();
-            settle(&memory, &[slow, pushed], &[]);
+            apply_policy(&memory, &[slow, pushed], &[]);
             ahead
         },
     );

@@ -5,7 +5,7 @@ use super::{Memory, Popper, Pusher, WRAP_32, get, put};
 use crate::ring::mpmc::{Reader, Writer};
 use crate::ring::{PopSide, PushSide};
 use crate::sync::Relaxed;
-use crate::sync::modelling::{Extent, JoinHandle, check, spawn};
+use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use std::sync::Arc;
 
 pub(super) fn producer(memory: &Arc<Memory>, seat: usize) -> Pusher<Writer> {
@@ -18,20 +18,20 @@ pub(super) fn consumer(memory: &Arc<Memory>, seat: usize) -> Popper<Reader> {
 
 impl Pusher<Writer> {
     /// Pushes what there is room for, in claims of up to `most`. Returns what was pushed.
-    pub(super) fn push_some(&mut self, most: u64, messages: &[u64]) -> Vec<u64> {
+    pub(super) fn push_some(&mut self, max: u64, messages: &[u64]) -> Vec<u64> {
         let mut pushed = Vec::new();
         while let Some(&next) = messages.get(pushed.len()) {
-            if most == 1 && self.send(next) {
+            if max == 1 && self.send(next) {
                 pushed.push(next);
                 continue;
             }
             let left = (messages.len() - pushed.len()) as u64;
             let words = self.memory.for_pushing(&self.slots, self.seat);
-            if !self.writer.claim(&words, most.min(left)).unwrap() {
+            if !self.writer.claim(&words, max.min(left)).unwrap() {
                 self.was_refused = true;
                 break;
             }
-            self.writer.send_claimed(&words, |slot| {
+            self.writer.push_claimed(&words, |slot| {
                 let &next = messages.get(pushed.len())?;
                 pushed.push(next);
                 Some(put(next, slot))
@@ -43,21 +43,21 @@ impl Pusher<Writer> {
 
 impl Popper<Reader> {
     /// Pops what is there, up to `messages`, in claims of up to `most`.
-    pub(super) fn pop_some(&mut self, most: u64, messages: usize) -> Vec<u64> {
+    pub(super) fn pop_some(&mut self, max: u64, messages: usize) -> Vec<u64> {
         let mut popped = Vec::new();
         while popped.len() < messages {
-            if most == 1 {
+            if max == 1 {
                 if let Some(message) = self.receive() {
                     popped.push(message);
                     continue;
                 }
             }
             let left = (messages - popped.len()) as u64;
-            if self.read_first_of(most.min(left)).is_none() {
+            if self.read_first_of(max.min(left)).is_none() {
                 break;
             }
             let words = self.memory.for_popping(&self.slots, self.seat);
-            self.reader.receive_taken(&words, |slot, len| {
+            self.reader.pop_claimed(&words, |slot, len| {
                 let message = get(slot, len).filter(|_| popped.len() < messages);
                 popped.extend(message);
                 message.is_some()
@@ -70,7 +70,7 @@ impl Popper<Reader> {
 /// Every message that was pushed is popped by somebody, once, and everybody hears each producer,
 /// which numbers its messages within ten of its own, in its order. What nobody has popped yet is
 /// popped here.
-pub(super) fn settle(memory: &Arc<Memory>, pushed: &[Vec<u64>], popped: &[Vec<u64>]) {
+pub(super) fn apply_policy(memory: &Arc<Memory>, pushed: &[Vec<u64>], popped: &[Vec<u64>]) {
     let rest = consumer(memory, 3).pop_some(1, 9);
     let mut all = popped.concat();
     all.extend(&rest);
@@ -99,21 +99,21 @@ pub(super) fn settle(memory: &Arc<Memory>, pushed: &[Vec<u64>], popped: &[Vec<u6
 /// whether any of the ones, and of the others, was refused.
 fn mingle(
     memory: &Arc<Memory>,
-    most: u64,
+    max: u64,
     pushing: &'static [&'static [u64]],
     popping: &[usize],
 ) -> (bool, bool) {
     let pushing = pushing.iter().enumerate().map(|(seat, &messages)| {
         let mut producer = producer(memory, seat);
         spawn(move || {
-            let pushed = producer.push_some(most, messages);
+            let pushed = producer.push_some(max, messages);
             (pushed, producer.was_refused)
         })
     });
     let popping = popping.iter().enumerate().map(|(nth, &messages)| {
         let mut consumer = consumer(memory, 2 + nth);
         spawn(move || {
-            let popped = consumer.pop_some(most, messages);
+            let popped = consumer.pop_some(max, messages);
             (popped, consumer.was_refused)
         })
     });
@@ -124,7 +124,7 @@ fn mingle(
     };
     let (pushed, was_full) = join(pushing);
     let (popped, was_empty) = join(popping);
-    settle(memory, &pushed, &popped);
+    apply_policy(memory, &pushed, &popped);
     (was_full.contains(&true), was_empty.contains(&true))
 }
 
@@ -231,7 +231,7 @@ fn consumers_give_back_in_any_order() {
         });
         let popped = consumers.map(|popping| popping.join().unwrap());
         let pushed = pushing.join().unwrap();
-        settle(&memory, &[pushed.clone()], &popped);
+        apply_policy(&memory, &[pushed.clone()], &popped);
         pushed.len()
     });
 }

@@ -3,7 +3,7 @@
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, Popper, Pusher, WRAP_32, WRAP_64};
-use crate::ring::recovery::Swept;
+use crate::ring::sweep::SweepStats;
 use crate::ring::{PopSide, PushSide};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn step<W: PushSide, R: PopSide>(
             assert_eq!(is_free, has_room);
             if is_free {
                 let mut left = most;
-                pusher.writer.send_claimed(&words, |slot| {
+                pusher.writer.push_claimed(&words, |slot| {
                     left = left.checked_sub(1)?;
                     model.push_back(*next);
                     *next += 1;
@@ -83,7 +83,7 @@ fn step<W: PushSide, R: PopSide>(
             if first.is_some() {
                 let words = popper.memory.for_popping(&popper.slots, popper.seat);
                 let mut left = most;
-                popper.reader.receive_taken(&words, |slot, len| {
+                popper.reader.pop_claimed(&words, |slot, len| {
                     if left == 0 {
                         return false;
                     }
@@ -94,14 +94,14 @@ fn step<W: PushSide, R: PopSide>(
             }
         }
     }
-    pusher.tell();
-    popper.tell();
+    pusher.store_hint();
+    popper.store_hint();
     assert_eq!(
-        popper.is_due() || popper.reader.is_holding(),
+        popper.is_ready() || popper.reader.has_claim(),
         !model.is_empty()
     );
     assert_eq!(
-        pusher.is_due() || pusher.writer.is_holding(),
+        pusher.is_ready() || pusher.writer.has_claim(),
         (model.len() as u64) < capacity
     );
 }
@@ -139,10 +139,10 @@ fn many_to_many_is_a_queue_whoever_has_a_turn() {
             let words = memory.for_pushing(&pusher.slots, pusher.seat);
             assert_eq!(pusher.writer.abandon(&words), 0);
         }
-        assert_eq!(sweep(&memory), Swept::default());
+        assert_eq!(sweep(&memory), SweepStats::default());
     });
 }
 
-fn sweep(memory: &Arc<Memory>) -> Swept {
+fn sweep(memory: &Arc<Memory>) -> SweepStats {
     memory.sweep(2, crate::terms::Delivery::AtLeastOnce)
 }

@@ -1,7 +1,7 @@
 //! The next holder of an end goes on where the last one stopped.
 
 use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
-use crate::sync::modelling::{Extent, check, spawn};
+use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{AtomicU64, Relaxed};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
@@ -126,7 +126,7 @@ fn a_consumer_takes_over_while_messages_are_pushed() {
                 for message in 2..=3 {
                     if pusher.write(message) {
                         pusher.publish();
-                        pusher.tell();
+                        pusher.store_hint();
                     }
                 }
                 pusher.position()
@@ -176,7 +176,7 @@ fn a_producer_stops(stop: Stop) -> u64 {
             assert!(first.write(2));
             first.publish();
             if stop == Stop::BeforeTheNotify {
-                first.tell();
+                first.store_hint();
             }
         }
     });
@@ -246,7 +246,7 @@ fn a_consumer_stops(stop: Stop) -> u64 {
             assert_eq!(first.read(), Some(2));
             first.release();
             if stop == Stop::BeforeTheNotify {
-                first.tell();
+                first.store_hint();
             }
         }
     });

@@ -1,12 +1,12 @@
 //! The ring and its two event words.
 
 use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
-use crate::ring::ending::Ending;
-use crate::ring::tenancy::{Phase, Tenancy};
-use crate::sync::modelling::{Extent, check, spawn};
+use crate::properties::Fences;
+use crate::ring::closing::Closing;
+use crate::ring::participants::{Phase, SeatState};
+use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{AtomicU32, Relaxed};
 use crate::sys::clock::Instant;
-use crate::terms::Fences;
 use std::sync::Arc;
 
 #[test]
@@ -134,23 +134,23 @@ fn a_batch_is_given_back_at_once() {
 fn push_untold(pusher: &mut Pusher, message: u64) {
     assert!(pusher.write(message));
     pusher.publish();
-    pusher.tell();
+    pusher.store_hint();
 }
 
 #[test]
 fn who_sees_a_stay_sees_what_its_holder_wrote_before() {
     check(Extent::Preemptions(3), 2, &[false, true], || {
-        let tenancy = Arc::new(Tenancy::new());
+        let state = Arc::new(SeatState::new());
         let pid = Arc::new(AtomicU32::new(0));
         let arriving = spawn({
-            let (tenancy, pid) = (Arc::clone(&tenancy), Arc::clone(&pid));
+            let (state, pid) = (Arc::clone(&state), Arc::clone(&pid));
             move || {
                 pid.store(7, Relaxed);
-                tenancy.begin();
+                state.activate();
             }
         });
         let looking = spawn(move || {
-            let has_arrived = tenancy.stay().phase() == Phase::Active;
+            let has_arrived = state.load().phase() == Phase::Active;
             assert!(!has_arrived || pid.load(Relaxed) == 7);
             has_arrived
         });
@@ -159,24 +159,24 @@ fn who_sees_a_stay_sees_what_its_holder_wrote_before() {
     });
 }
 
-/// The order is that of a handle: hear of the other end, then look at the ring once more.
+/// The order is that of a handle: check_peers of the other end, then look at the ring once more.
 #[test]
 fn what_was_pushed_before_leaving_is_popped() {
     check(Extent::Preemptions(4), 700, &[false, true], || {
         let memory = Memory::at(0);
-        let tenancy = Arc::new(Tenancy::new());
-        tenancy.begin();
+        let state = Arc::new(SeatState::new());
+        state.activate();
         let mut pusher = Pusher::resume(&memory);
         let popper = Popper::resume(&memory);
         let pushing = spawn({
-            let (memory, tenancy) = (Arc::clone(&memory), Arc::clone(&tenancy));
+            let (memory, state) = (Arc::clone(&memory), Arc::clone(&state));
             move || {
                 push_untold(&mut pusher, 1);
-                tenancy.end();
+                state.leave();
                 memory.not_empty.notify_all();
             }
         });
-        let popping = spawn(move || pop_until_left(popper, &tenancy));
+        let popping = spawn(move || pop_until_left(popper, &state));
         let (popped, was_nearly_missed) = popping.join().unwrap();
         pushing.join().unwrap();
         assert_eq!(popped, [1]);
@@ -184,9 +184,9 @@ fn what_was_pushed_before_leaving_is_popped() {
     });
 }
 
-/// Tells what there was, and whether some of it was found only after the producer was heard
+/// Tells what there was, and whether some of it was found only after the producer was peers
 /// to have left.
-fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
+fn pop_until_left(mut popper: Popper, state: &SeatState) -> (Vec<u64>, bool) {
     let memory = Arc::clone(&popper.memory);
     let (mut popped, mut was_nearly_missed) = (Vec::new(), false);
     loop {
@@ -194,13 +194,13 @@ fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
             popped.push(message);
             continue;
         }
-        let heard = tenancy.stay();
-        let is_due = || popper.is_due();
-        if heard.phase() != Phase::Left {
-            let is_over = || is_due() || tenancy.stay() != heard;
+        let peers = state.load();
+        let is_ready = || popper.is_ready();
+        if peers.phase() != Phase::Left {
+            let is_drained = || is_ready() || state.load() != peers;
             let not_empty = &memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_over);
-        } else if is_due() {
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+        } else if is_ready() {
             was_nearly_missed = true;
         } else {
             return (popped, was_nearly_missed);
@@ -212,7 +212,7 @@ fn pop_until_left(mut popper: Popper, tenancy: &Tenancy) -> (Vec<u64>, bool) {
 fn what_was_pushed_before_closing_is_popped() {
     check(Extent::Preemptions(3), 200, &[1], || {
         let memory = Memory::at(0);
-        let closed = Arc::new(Ending::new());
+        let closed = Arc::new(Closing::new());
         let mut pusher = Pusher::resume(&memory);
         let popper = Popper::resume(&memory);
         let pushing = spawn({
@@ -230,7 +230,7 @@ fn what_was_pushed_before_closing_is_popped() {
 }
 
 /// Tells how many messages there were.
-fn pop_until_closed(mut popper: Popper, closed: &Ending) -> usize {
+fn pop_until_closed(mut popper: Popper, closed: &Closing) -> usize {
     let memory = Arc::clone(&popper.memory);
     let mut popped = 0;
     loop {
@@ -239,12 +239,12 @@ fn pop_until_closed(mut popper: Popper, closed: &Ending) -> usize {
             continue;
         }
         let is_closed = closed.is_closed();
-        let is_due = || popper.is_due();
+        let is_ready = || popper.is_ready();
         if !is_closed {
-            let is_over = || is_due() || closed.is_closed();
+            let is_drained = || is_ready() || closed.is_closed();
             let not_empty = &memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_over);
-        } else if !is_due() {
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+        } else if !is_ready() {
             return popped;
         }
     }

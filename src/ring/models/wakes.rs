@@ -4,10 +4,10 @@
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, Popper, Pusher, WRAP_32};
+use crate::properties::{Delivery, Fences};
 use crate::ring::mpmc::{Reader, Writer};
-use crate::sync::modelling::{Extent, JoinHandle, check, spawn};
+use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use crate::sys::clock::Instant;
-use crate::terms::{Delivery, Fences};
 use std::sync::Arc;
 
 impl Popper<Reader> {
@@ -17,7 +17,7 @@ impl Popper<Reader> {
         let mut has_slept = false;
         loop {
             if let Some(message) = self.read() {
-                if has_slept && self.is_due() {
+                if has_slept && self.is_ready() {
                     self.memory.not_empty.notify(Fences::Symmetric);
                 }
                 self.release();
@@ -25,7 +25,7 @@ impl Popper<Reader> {
                 return (message, has_slept);
             }
             let not_empty = &self.memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, || self.is_due());
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, || self.is_ready());
             has_slept = true;
         }
     }
@@ -37,10 +37,10 @@ impl Pusher<Writer> {
         let mut has_slept = false;
         while !self.write(message) {
             let not_full = &self.memory.not_full;
-            not_full.wait(Fences::Symmetric, Instant::NEVER, || self.is_due());
+            not_full.wait(Fences::Symmetric, Instant::NEVER, || self.is_ready());
             has_slept = true;
         }
-        if has_slept && self.is_due() {
+        if has_slept && self.is_ready() {
             self.memory.not_full.notify(Fences::Symmetric);
         }
         self.publish();
@@ -138,7 +138,7 @@ fn a_tombstone_wakes_who_waits_behind_it() {
     check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
         let memory = Memory::of(4, WRAP_32);
         assert!(producer(&memory, 0).write(99));
-        memory.bury(0);
+        memory.sweep_producer(0);
         let popping = two_consumers(&memory);
         let pushing = spawn(move || {
             let mut producer = producer(&memory, 1);

@@ -1,0 +1,48 @@
+//! Messages one after the other.
+
+use super::Consumer;
+use crate::message::Message;
+use crate::protocol::Protocol;
+use core::fmt;
+
+/// Messages as they come, by [`Consumer::iter`].
+#[must_use = "an iterator pops only when it is advanced"]
+pub struct Iter<'c, M: Message + ?Sized, P: Protocol> {
+    pub(super) consumer: &'c mut Consumer<M, P>,
+}
+
+impl<M: Message + ?Sized, P: Protocol> Iterator for Iter<'_, M, P> {
+    type Item = M::Owned;
+
+    #[inline]
+    fn next(&mut self) -> Option<M::Owned> {
+        self.consumer.pop().ok()
+    }
+}
+
+/// The messages that are there, by [`Consumer::try_iter`].
+#[must_use = "an iterator pops only when it is advanced"]
+pub struct TryIter<'c, M: Message + ?Sized, P: Protocol> {
+    pub(super) consumer: &'c mut Consumer<M, P>,
+}
+
+impl<M: Message + ?Sized, P: Protocol> Iterator for TryIter<'_, M, P> {
+    type Item = M::Owned;
+
+    #[inline]
+    fn next(&mut self) -> Option<M::Owned> {
+        self.consumer.try_pop().ok()
+    }
+}
+
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for Iter<'_, M, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(&self.consumer).finish()
+    }
+}
+
+impl<M: Message + ?Sized, P: Protocol> fmt::Debug for TryIter<'_, M, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryIter").field(&self.consumer).finish()
+    }
+}

@@ -1,0 +1,16 @@
+//! What users see: rings and their handles, whatever the kind. Each type delegates to its engine.
+
+mod backing;
+mod claim;
+mod consumer;
+mod guard;
+mod iter;
+mod producer;
+mod ring;
+
+pub use self::claim::Claim;
+pub use self::consumer::Consumer;
+pub use self::guard::ReadGuard;
+pub use self::iter::{Iter, TryIter};
+pub use self::producer::Producer;
+pub use self::ring::Ring;

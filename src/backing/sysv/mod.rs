@@ -1,0 +1,7 @@
+//! System V segments, and the semaphores that hold their locks.
+
+mod segment;
+mod semaphores;
+
+pub(super) use self::segment::{SysvSegment, remove};
+pub(super) use self::semaphores::SemaphoreGuard;

@@ -1,0 +1,370 @@
+//! System V segments.
+
+use super::semaphores::{Busy, CreationLock, Semaphores};
+use crate::backing::allocate::not_for;
+use crate::backing::mapping::{Mapping, PAGE, huge_page};
+use crate::backing::{Access, BackingName, CreateParams, MemoryPolicy, syscall_error};
+use crate::error::{CreateError, OpenError, SystemError, UnlinkError};
+use crate::sys::clock::Instant;
+use crate::sys::fork::Generation;
+use crate::sys::ipc::{self, IPC_CREAT, IPC_EXCL, SHM_HUGETLB, SegmentStat};
+use core::time::Duration;
+use nix::errno::Errno;
+use std::thread;
+
+/// How long to leave another maker alone between two looks at what it does.
+const RETRY_PAUSE: Duration = Duration::from_millis(1);
+
+#[derive(Debug)]
+pub(in crate::backing) struct SysvSegment {
+    id: i32,
+    key: i32,
+    set: Semaphores,
+    /// Until the ring is whole.
+    maker: Option<CreationLock>,
+    opened_in: Generation,
+}
+
+impl SysvSegment {
+    /// Makes a segment with a key, every page of it allocated and zero. Until it is
+    /// [finished](Self::finish) others can see that it is not a ring yet.
+    pub(in crate::backing) fn create(
+        key: i32,
+        size: u64,
+        params: &CreateParams,
+    ) -> Result<(Self, Mapping), CreateError> {
+        let name = || BackingName::Key(key).to_string();
+        let patience = Instant::now().after(params.lock_wait);
+        loop {
+            // Semaphores come first. Where they were lost, new ones would say of everybody who has the
+            // ring that he is gone.
+            if Semaphores::is_missing(key) && ipc::segment(key, 0, 0).is_ok() {
+                return Err(CreateError::Exists { name: name() });
+            }
+            let maker = match CreationLock::new(key, params.locks, params.mode) {
+                Ok(Ok(maker)) => maker,
+                Ok(Err(Busy::Foreign)) => return Err(CreateError::Exists { name: name() }),
+                Ok(Err(Busy::CreationLock { pid })) if Instant::now() >= patience => {
+                    return Err(CreateError::Unfinished {
+                        name: name(),
+                        creator: pid,
+                    });
+                }
+                Ok(Err(Busy::CreationLock { .. })) => {
+                    thread::sleep(RETRY_PAUSE);
+                    continue;
+                }
+                Err(Errno::EACCES | Errno::EPERM) => {
+                    return Err(CreateError::Permission { name: name() });
+                }
+                Err(Errno::ENOSPC) => return Err(CreateError::NoSemaphores { name: name() }),
+                Err(refused) => return Err(syscall_error("semop", refused).into()),
+            };
+            if is_taken(key, &maker)? {
+                if maker.is_new {
+                    let _ = maker.remove_unless_held();
+                }
+                return Err(CreateError::Exists { name: name() });
+            }
+            if maker.is_new {
+                return Self::make(key, size, params, maker);
+            }
+            // What is there was made for another ring: it may be too small, or somebody else's.
+            match maker.remove_unless_held() {
+                Ok(true) => {}
+                Ok(false) => return Err(CreateError::InUse { name: name() }),
+                Err(Errno::EPERM | Errno::EACCES) => {
+                    return Err(CreateError::Permission { name: name() });
+                }
+                Err(refused) => return Err(syscall_error("semctl", refused).into()),
+            }
+        }
+    }
+
+    fn make(
+        key: i32,
+        size: u64,
+        params: &CreateParams,
+        maker: CreationLock,
+    ) -> Result<(Self, Mapping), CreateError> {
+        let name = || BackingName::Key(key).to_string();
+        let is_huge = params.policy.reserves_huge_pages();
+        let page = if is_huge { huge_page() } else { PAGE };
+        let no_space = || CreateError::NoSpace {
+            name: name(),
+            needed: size,
+            available: 0,
+        };
+        let bytes = usize::try_from(size).map_err(|_| no_space())?;
+        maker
+            .set_draft(true)
+            .map_err(|refused| syscall_error("semctl", refused))?;
+        let mut flags = IPC_CREAT | IPC_EXCL | params.mode as i32;
+        if is_huge {
+            flags |= SHM_HUGETLB;
+        }
+        let id = match ipc::segment(key, bytes, flags) {
+            Ok(id) => id,
+            Err(refused) => {
+                let _ = maker.set_draft(false);
+                let _ = maker.remove_unless_held();
+                return Err(match refused {
+                    Errno::EEXIST => CreateError::Exists { name: name() },
+                    Errno::EPERM if is_huge => CreateError::NotHuge { name: name() },
+                    Errno::ENOMEM | Errno::EINVAL | Errno::ENOSPC if is_huge => {
+                        CreateError::NoHugePages {
+                            name: name(),
+                            needed: size.div_ceil(page as u64),
+                            page: page as u64,
+                        }
+                    }
+                    // EINVAL: above the largest segment that is allowed.
+                    Errno::EINVAL | Errno::ENOSPC | Errno::ENOMEM => no_space(),
+                    refused => syscall_error("shmget", refused).into(),
+                });
+            }
+        };
+        let segment = Self {
+            id,
+            key,
+            set: maker.set(),
+            maker: Some(maker),
+            opened_in: Generation::current(),
+        };
+        if let Some(owner) = params.owner {
+            ipc::set_segment_owner(id, owner)
+                .map_err(|refused| not_for(owner, "shmctl", &refused.into()))?;
+            ipc::set_semaphores_owner(segment.set.id(), owner)
+                .map_err(|refused| not_for(owner, "semctl", &refused.into()))?;
+        }
+        let mapping = Mapping::of_segment(id, size, page, &params.policy, Access::ReadWrite)?;
+        mapping.populate().map_err(|_| no_space())?;
+        mapping.apply_policy(&params.policy)?;
+        Ok((segment, mapping))
+    }
+
+    /// The ring is whole: nobody has to wait for it any more.
+    pub(in crate::backing) fn finish(&mut self) -> Result<(), SystemError> {
+        if let Some(maker) = &self.maker {
+            maker
+                .set_draft(false)
+                .map_err(|refused| syscall_error("semctl", refused))?;
+        }
+        self.maker = None;
+        Ok(())
+    }
+
+    /// Attaches what a key or an id leads to, and waits until it is a ring.
+    pub(in crate::backing) fn find(
+        backing: &BackingName,
+        policy: &MemoryPolicy,
+        access: Access,
+        patience: Duration,
+    ) -> Result<(Self, Mapping, SegmentStat), OpenError> {
+        let name = || backing.to_string();
+        let to_error = |call| {
+            move |refused| match refused {
+                Errno::EACCES | Errno::EPERM => OpenError::Permission { name: name() },
+                Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => {
+                    OpenError::NotFound { name: name() }
+                }
+                refused => syscall_error(call, refused).into(),
+            }
+        };
+        let patience = Instant::now().after(patience);
+        let id = match *backing {
+            BackingName::Id(id) => id,
+            BackingName::Key(key) => ipc::segment(key, 0, 0).map_err(to_error("shmget"))?,
+            _ => return Err(OpenError::NotFound { name: name() }),
+        };
+        let stat = ipc::segment_stat(id).map_err(to_error("shmctl"))?;
+        if stat.is_removed {
+            return Err(OpenError::NotFound { name: name() });
+        }
+        let set = match stat.key {
+            // Nothing is beside a private segment.
+            0 => None,
+            key => Semaphores::find(key).map_err(to_error("semget"))?,
+        };
+        let set = set.filter(|_| stat.size >= PAGE as u64);
+        let set = set.ok_or_else(|| OpenError::NotARing { name: name() })?;
+        let mapping = attach(id, &stat, policy, access)
+            .map_err(|error| errno_of(&error).map_or_else(|| error.into(), to_error("shmat")))?;
+        // If it was removed before the semaphores were found, they may be those of the next one.
+        if ipc::segment_stat(id)
+            .map_err(to_error("shmctl"))?
+            .is_removed
+        {
+            return Err(OpenError::NotFound { name: name() });
+        }
+        while mapping.first_word() == 0 {
+            let draft_creator = set.draft_creator().map_err(to_error("semctl"))?;
+            let is_draft = draft_creator == Some(stat.creator);
+            if !is_draft && mapping.first_word() == 0 {
+                return Err(OpenError::NotARing { name: name() });
+            }
+            if ipc::segment_stat(id).is_ok_and(|stat| stat.is_removed) {
+                return Err(OpenError::NotFound { name: name() });
+            }
+            if Instant::now() >= patience {
+                return Err(OpenError::Unfinished {
+                    name: name(),
+                    creator: stat.creator,
+                });
+            }
+            thread::sleep(RETRY_PAUSE);
+        }
+        let segment = Self {
+            id,
+            key: stat.key,
+            set,
+            maker: None,
+            opened_in: Generation::current(),
+        };
+        Ok((segment, mapping, stat))
+    }
+
+    /// Attaches the same segment once more, also if it was removed meanwhile.
+    pub(in crate::backing) fn reopen(
+        &self,
+        policy: &MemoryPolicy,
+    ) -> Result<(Self, Mapping, SegmentStat), SystemError> {
+        let stat = self.stat()?;
+        let segment = Self {
+            id: self.id,
+            key: self.key,
+            set: self.set,
+            maker: None,
+            opened_in: Generation::current(),
+        };
+        let mapping = attach(self.id, &stat, policy, Access::ReadWrite)?;
+        Ok((segment, mapping, stat))
+    }
+
+    pub(in crate::backing) fn set(&self) -> Semaphores {
+        self.set
+    }
+
+    pub(in crate::backing) fn stat(&self) -> Result<SegmentStat, SystemError> {
+        ipc::segment_stat(self.id).map_err(|refused| syscall_error("shmctl", refused))
+    }
+
+    /// Removes the segment; the semaphores go when nobody needs them.
+    pub(in crate::backing) fn unlink(&self) -> Result<(), UnlinkError> {
+        remove(&BackingName::Id(self.id))
+    }
+
+    /// Removes the segment and, if nobody holds a seat, the semaphores.
+    pub(in crate::backing) fn remove_own(&self) {
+        // Whoever may not do it leaves it.
+        let _ = ipc::remove_segment(self.id);
+    }
+}
+
+impl Drop for SysvSegment {
+    /// After the segment was detached.
+    fn drop(&mut self) {
+        if self.opened_in.is_past() {
+            return;
+        }
+        if let Some(maker) = self.maker.take() {
+            // It was not to become a ring.
+            let _ = ipc::remove_segment(self.id);
+            let _ = maker.remove_unless_held();
+        } else if ipc::segment_stat(self.id).is_err() {
+            // It was removed before, and this was the last process that had it.
+            sweep(self.key);
+        }
+    }
+}
+
+/// Removes a segment with a key or an id, whatever it is, and the semaphores beside it as soon as nobody
+/// holds a seat any more.
+pub(in crate::backing) fn remove(backing: &BackingName) -> Result<(), UnlinkError> {
+    let name = || backing.to_string();
+    let to_error = |call| {
+        move |refused| match refused {
+            Errno::EACCES | Errno::EPERM => UnlinkError::Permission { name: name() },
+            Errno::ENOENT | Errno::EIDRM | Errno::EINVAL => UnlinkError::NotFound { name: name() },
+            refused => syscall_error(call, refused).into(),
+        }
+    };
+    let found = match *backing {
+        BackingName::Id(id) => Ok(id),
+        BackingName::Key(key) => ipc::segment(key, 0, 0),
+        _ => Err(Errno::ENOENT),
+    };
+    let id = found.map_err(to_error("shmget"))?;
+    let key = match *backing {
+        BackingName::Key(key) => key,
+        _ => ipc::segment_stat(id).map_err(to_error("shmctl"))?.key,
+    };
+    ipc::remove_segment(id).map_err(to_error("shmctl"))?;
+    if ipc::segment_stat(id).is_err() {
+        sweep(key);
+    }
+    Ok(())
+}
+
+/// Removes the semaphores of a key that has no segment any more, unless somebody needs them.
+fn sweep(key: i32) {
+    if key == 0 {
+        return;
+    }
+    // If it can't be done now, whoever next makes a ring with the key does it.
+    if let Ok(Some(maker)) = CreationLock::of(key) {
+        if ipc::segment(key, 0, 0) == Err(Errno::ENOENT) {
+            let _ = maker.remove_unless_held();
+        }
+    }
+}
+
+/// Whether a key has a segment that may not be replaced. One that was to become a ring, and whose maker
+/// died before it was one, is removed.
+fn is_taken(key: i32, maker: &CreationLock) -> Result<bool, SystemError> {
+    let id = match ipc::segment(key, 0, 0) {
+        Ok(id) => id,
+        Err(Errno::ENOENT) => return Ok(false),
+        Err(refused) => return Err(syscall_error("shmget", refused)),
+    };
+    let Ok(stat) = ipc::segment_stat(id) else {
+        // Whatever it is, it can't be looked at.
+        return Ok(true);
+    };
+    let draft_creator = maker.set().draft_creator();
+    let draft_creator = draft_creator.map_err(|refused| syscall_error("semctl", refused))?;
+    // The maker's lock is ours, so nobody is at it.
+    if draft_creator != Some(stat.creator) {
+        return Ok(true);
+    }
+    if attach(id, &stat, &MemoryPolicy::default(), Access::ReadOnly)?.first_word() != 0 {
+        let said = maker.set_draft(false);
+        return said
+            .map(|()| true)
+            .map_err(|refused| syscall_error("semctl", refused));
+    }
+    let removed = ipc::remove_segment(id);
+    removed
+        .map(|()| false)
+        .map_err(|refused| syscall_error("shmctl", refused))
+}
+
+/// Attaches a segment. The kernel does not tell the size of its pages, only that others don't fit.
+fn attach(
+    id: i32,
+    stat: &SegmentStat,
+    policy: &MemoryPolicy,
+    access: Access,
+) -> Result<Mapping, SystemError> {
+    let attach_with = |page, policy: &_| Mapping::of_segment(id, stat.size, page, policy, access);
+    // Where nothing larger than the smallest pages fits.
+    match attach_with(PAGE, &MemoryPolicy::default()) {
+        Err(error) if errno_of(&error) == Some(Errno::EINVAL) => attach_with(huge_page(), policy),
+        Ok(_) if policy.advises_huge_pages() => attach_with(PAGE, policy),
+        attached => attached,
+    }
+}
+
+fn errno_of(error: &SystemError) -> Option<Errno> {
+    error.source.raw_os_error().map(Errno::from_raw)
+}

@@ -1,0 +1,218 @@
+//! Rings that end, and are followed by another one.
+
+use super::mpmc::{consumer, producer};
+use super::{Memory, Popper, Pusher, WRAP_32};
+use crate::ring::closing::{self, Closing, SEALED, is_drained, seal};
+use crate::ring::{PopSide, PushSide};
+use crate::sync::model::{Extent, check, spawn, yield_now};
+use crate::sync::{AtomicU64, Relaxed};
+use std::sync::Arc;
+
+impl<W: PushSide> Pusher<W> {
+    fn end_segment(&mut self) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.end_segment(&words).unwrap()
+    }
+}
+
+impl<R: PopSide> Popper<R> {
+    fn is_past_end(&self) -> bool {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.is_past_end(&words)
+    }
+}
+
+/// I carries the successor: whose push is refused by a seal knows where to go. Tells whether it was.
+#[test]
+fn who_meets_a_seal_finds_the_successor() {
+    check(Extent::Preemptions(4), 10, &[false, true], || {
+        let memory = Memory::at(WRAP_32);
+        let successor = Arc::new(AtomicU64::new(0));
+        let sealing = spawn({
+            let (memory, successor) = (Arc::clone(&memory), Arc::clone(&successor));
+            move || {
+                successor.store(7, Relaxed);
+                seal(&memory.tail);
+            }
+        });
+        let mut producer = producer(&memory, 0);
+        let pushing = spawn(move || {
+            let is_pushed = producer.push_some(1, &[11]) == [11];
+            let is_past_end = producer.end_segment();
+            assert!(is_pushed || is_past_end);
+            if is_past_end {
+                assert_eq!(successor.load(Relaxed), 7);
+            }
+            is_pushed
+        });
+        sealing.join().unwrap();
+        pushing.join().unwrap()
+    });
+}
+
+/// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies below the
+/// end. Tells how much that was.
+#[test]
+fn a_push_is_refused_or_below_the_end() {
+    check(Extent::Preemptions(3), 100, &[0, 1, 2, 3], || {
+        let memory = Memory::of(4, WRAP_32);
+        let sealing = spawn({
+            let memory = Arc::clone(&memory);
+            move || seal(&memory.tail)
+        });
+        let pushing = [(0, 1, &[11][..]), (1, 2, &[21, 22])].map(|(seat, most, messages)| {
+            let mut producer = producer(&memory, seat);
+            spawn(move || producer.push_some(most, messages))
+        });
+        let pushed = pushing.map(|producer| producer.join().unwrap()).concat();
+        sealing.join().unwrap();
+        let tail = memory.tail.load(Relaxed);
+        assert_eq!(tail, (WRAP_32 + pushed.len() as u64) | SEALED);
+        let mut consumer = consumer(&memory, 3);
+        let mut popped = consumer.pop_some(1, 9);
+        assert!(is_drained(&memory.tail, &memory.head));
+        popped.sort_unstable();
+        let mut expected = pushed.clone();
+        expected.sort_unstable();
+        assert_eq!(popped, expected);
+        pushed.len()
+    });
+}
+
+/// A consumer goes on when everything below the end has been taken, and not while somebody who claimed a place there
+/// has not published. Tells how much it popped.
+#[test]
+fn nobody_goes_on_before_the_last_message() {
+    check(Extent::Preemptions(3), 100, &[0, 1, 2], || {
+        let memory = Memory::at(WRAP_32);
+        let mut producer = producer(&memory, 0);
+        let pushing = spawn(move || producer.push_some(1, &[11, 12]));
+        let sealing = spawn({
+            let memory = Arc::clone(&memory);
+            move || seal(&memory.tail)
+        });
+        let mut consumer = consumer(&memory, 3);
+        let popping = spawn(move || {
+            let mut popped = consumer.pop_some(1, 9);
+            let is_past_end = consumer.is_past_end();
+            if !is_past_end {
+                yield_now();
+            }
+            popped.extend(consumer.pop_some(1, if is_past_end { 0 } else { 9 }));
+            (popped, consumer.is_past_end())
+        });
+        let pushed = pushing.join().unwrap();
+        sealing.join().unwrap();
+        let (popped, is_past_end) = popping.join().unwrap();
+        assert_eq!(popped, pushed[..popped.len()]);
+        if is_past_end {
+            assert_eq!(popped, pushed);
+        }
+        popped.len()
+    });
+}
+
+/// Whoever holds a message of a ring that is over says so; who doesn't has given it back. Tells whether it had.
+#[test]
+fn nothing_is_held_of_a_ring_that_is_drained() {
+    check(Extent::Preemptions(4), 20, &[false, true], || {
+        let memory = Memory::at(WRAP_32);
+        producer(&memory, 0).push_some(1, &[11]);
+        seal(&memory.tail);
+        let mut consumer = consumer(&memory, 3);
+        let popping = spawn(move || consumer.pop_some(1, 1));
+        let retiring = spawn({
+            let memory = Arc::clone(&memory);
+            move || {
+                let is_drained = is_drained(&memory.tail, &memory.head)
+                    && memory.intents.iter().all(|intent| intent.read(2).is_none());
+                if is_drained {
+                    let next_lap = WRAP_32 + memory.slots().capacity();
+                    assert_eq!(memory.slots().at(WRAP_32).stamp().ahead_of(next_lap), 0);
+                }
+                is_drained
+            }
+        });
+        assert_eq!(popping.join().unwrap(), [11]);
+        retiring.join().unwrap()
+    });
+}
+
+/// Either who closes the ring sees that another one follows, or who made that one sees that the ring is closed. Tells
+/// who closed it.
+#[test]
+fn a_ring_that_is_closed_while_it_grows_is_closed() {
+    check(Extent::Whole, 3, &[(false, true), (true, false)], || {
+        let rings = Arc::new([Closing::new(), Closing::new()]);
+        let successor = Arc::new(AtomicU64::new(0));
+        let growing = spawn({
+            let (rings, successor) = (Arc::clone(&rings), Arc::clone(&successor));
+            move || {
+                successor.store(7, Relaxed);
+                let is_closed = rings[0].supersede();
+                if is_closed {
+                    rings[1].close();
+                }
+                is_closed
+            }
+        });
+        let closing = spawn({
+            let rings = Arc::clone(&rings);
+            move || {
+                let has_next_segment = rings[0].close();
+                if has_next_segment {
+                    assert_eq!(successor.load(Relaxed), 7);
+                    rings[1].close();
+                }
+                has_next_segment
+            }
+        });
+        let closed = (growing.join().unwrap(), closing.join().unwrap());
+        assert!(rings[1].is_closed() && !rings[1].is_superseded());
+        closed
+    });
+}
+
+/// The end of an SPSC ring comes in line. Tells whether the consumer had to wait.
+#[test]
+fn what_was_pushed_before_the_marker_is_popped_before_it() {
+    check(Extent::Preemptions(5), 100, &[false, true], || {
+        let memory = Memory::at(WRAP_32);
+        let mut pusher = Pusher::resume(&memory);
+        let mut popper = Popper::resume(&memory);
+        let pushing = spawn(move || {
+            (1..=2).for_each(|message| pusher.push_spinning(message));
+            while !pusher.end_segment() {
+                yield_now();
+            }
+            // Whoever comes after finds it done.
+            assert!(Pusher::resume(&pusher.memory).end_segment());
+        });
+        let popping = spawn(move || {
+            let mut popped = Vec::new();
+            while !popper.is_past_end() {
+                match popper.receive() {
+                    Some(message) => popped.push(message),
+                    None => {
+                        popper.was_refused = true;
+                        yield_now();
+                    }
+                }
+            }
+            assert_eq!(popped, [1, 2]);
+            popper.was_refused
+        });
+        pushing.join().unwrap();
+        popping.join().unwrap()
+    });
+}
+
+#[test]
+fn a_seal_keeps_the_position() {
+    check(Extent::Whole, 1, &[()], || {
+        let tail = AtomicU64::new(WRAP_32);
+        seal(&tail);
+        seal(&tail);
+        assert_eq!(closing::position(tail.load(Relaxed)), WRAP_32);
+    });
+}

@@ -1,0 +1,357 @@
+//! Models of the ring: the shipping code on memory of its own, capacity 2 unless a model says
+//! otherwise.
+
+mod adoption;
+mod closing;
+mod deaths;
+mod exchange;
+mod laps;
+mod mpmc;
+mod participants;
+#[cfg(native)]
+mod sequences;
+mod sweep;
+mod takeover;
+mod waiting;
+mod wakes;
+
+use super::intent::Intent;
+use super::slot::{SlotLayout, Slots, TOMBSTONE};
+use super::spsc::{Reader, Writer};
+use super::{PopSide, PushSide, Words};
+use crate::properties::Fences;
+use crate::sync::model::{Mutex, yield_now};
+use crate::sync::{AtomicU32, AtomicU64, Bytes};
+use crate::sys::clock::Instant;
+use crate::wait::Event;
+use core::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+const CAPACITY: u64 = 2;
+const PRODUCERS: usize = 2;
+const PARTICIPANTS: usize = 4;
+
+/// Where the position's low half, which a stamp carries, wraps in the middle of a model.
+const WRAP_32: u64 = u32::MAX as u64;
+/// Where the position itself wraps.
+const WRAP_64: u64 = u64::MAX;
+
+#[cfg(loom)]
+type Payload = crate::sync::Cell;
+#[cfg(shuttle)]
+type Payload = core::cell::UnsafeCell<u64>;
+
+/// A slot of a line, as large as it takes for both ends to probe ahead.
+#[repr(C, align(64))]
+struct Place {
+    word: AtomicU64,
+    payload: Payload,
+}
+
+/// What two processes would share.
+struct Memory {
+    places: Box<[Place]>,
+    tail: AtomicU64,
+    head: AtomicU64,
+    not_empty: Event,
+    not_full: Event,
+    /// Of the producers and of the consumers, in rings that have them.
+    intents: [Intent; PARTICIPANTS],
+    /// Who of them is dead, as the kernel says.
+    gone: [AtomicU32; PARTICIPANTS],
+    /// The recovery lock: the kernel frees it, too, when its holder is dead.
+    recovery: Mutex<()>,
+    /// What a model pushed before it began.
+    was_filled_with: OnceLock<Vec<u64>>,
+}
+
+// SAFETY: a payload is reached through a `Slots` alone, one thread at a time if the ring is
+// right, which is what the models are for.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// An empty ring whose first message gets `position`.
+    fn at(position: u64) -> Arc<Self> {
+        Self::of(CAPACITY, position)
+    }
+
+    fn of(capacity: u64, position: u64) -> Arc<Self> {
+        let place = |_| Place {
+            word: AtomicU64::new(0),
+            payload: Payload::new(0),
+        };
+        let memory = Arc::new(Self {
+            places: (0..capacity).map(place).collect(),
+            tail: AtomicU64::new(position),
+            head: AtomicU64::new(position),
+            not_empty: Event::new(),
+            not_full: Event::new(),
+            intents: core::array::from_fn(|_| Intent::new()),
+            gone: core::array::from_fn(|_| AtomicU32::new(0)),
+            recovery: Mutex::new(()),
+            was_filled_with: OnceLock::new(),
+        });
+        for step in 0..capacity {
+            let position = position.wrapping_add(step);
+            memory.slots().at(position).reset(position);
+        }
+        memory
+    }
+
+    /// For a user that lives no longer than the memory.
+    fn slots(&self) -> Slots<'static> {
+        let spacing = SlotLayout {
+            stride: size_of::<Place>(),
+            payload_offset: core::mem::offset_of!(Place, payload),
+        };
+        let base = NonNull::from(&*self.places).cast();
+        // SAFETY: so many places lie there, a word and a payload each; both may be changed
+        // through a shared reference.
+        unsafe { Slots::new(base, self.places.len() as u64, spacing) }
+    }
+
+    fn for_pushing<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
+        Words {
+            slots,
+            index: &self.tail,
+            tail: &self.tail,
+            intent: &self.intents[seat],
+        }
+    }
+
+    fn for_popping<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
+        Words {
+            index: &self.head,
+            tail: &self.tail,
+            ..self.for_pushing(slots, seat)
+        }
+    }
+}
+
+/// A producer, as `Producer` uses the ring.
+struct Pusher<W = Writer> {
+    writer: W,
+    seat: usize,
+    slots: Slots<'static>,
+    memory: Arc<Memory>,
+    /// Whether it ever went to sleep, or would have.
+    was_refused: bool,
+}
+
+impl Pusher {
+    fn resume(memory: &Arc<Memory>) -> Self {
+        Self::at_seat(memory, 0)
+    }
+}
+
+impl<W: PushSide> Pusher<W> {
+    fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
+        let slots = memory.slots();
+        Self {
+            writer: W::resume(&memory.for_pushing(&slots, seat)).unwrap(),
+            seat,
+            slots,
+            memory: Arc::clone(memory),
+            was_refused: false,
+        }
+    }
+
+    /// Writes a message into the next slot, if that is free. Nobody else sees it yet.
+    fn write(&mut self, message: u64) -> bool {
+        self.write_first_of(1, message)
+    }
+
+    /// As `write`, of `most` messages at once.
+    fn write_first_of(&mut self, most: u64, message: u64) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let free = self.writer.claim(&words, most).unwrap();
+        if free {
+            // SAFETY: the slot holds a `u64`, and was found to be this producer's.
+            unsafe { self.writer.slot(&words).payload().store(&message) };
+        }
+        self.was_refused |= !free;
+        free
+    }
+
+    /// Pushes a message as `Producer` does when nothing stands in the way, or it has only to look.
+    fn send(&mut self, message: u64) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let send = |writer: &mut W| writer.push_one(&words, |slot| put(message, slot));
+        send(&mut self.writer)
+            || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && send(&mut self.writer)
+    }
+
+    fn publish(&mut self) {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.publish(&words, 8);
+    }
+
+    fn store_hint(&self) {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.store_hint(&words);
+    }
+
+    fn is_ready(&self) -> bool {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.is_ready(&words)
+    }
+
+    fn position(&self) -> u64 {
+        let words = self.memory.for_pushing(&self.slots, self.seat);
+        self.writer.next(&words)
+    }
+
+    fn announce(&self) {
+        self.store_hint();
+        self.memory.not_empty.notify(Fences::Symmetric);
+    }
+
+    fn push(&mut self, message: u64) {
+        self.push_until(message, Instant::NEVER);
+    }
+
+    /// As `push`, in sleeps that end when `until` lapses, and are followed by others.
+    fn push_until(&mut self, message: u64, until: Instant) {
+        while !self.write(message) {
+            let not_full = &self.memory.not_full;
+            not_full.wait(Fences::Symmetric, until, || self.is_ready());
+        }
+        self.publish();
+        self.announce();
+    }
+
+    /// Without the event words, whose fences and locks order more than a ring needs.
+    fn push_spinning(&mut self, message: u64) {
+        while !self.send(message) {
+            self.was_refused = true;
+            yield_now();
+        }
+        self.store_hint();
+    }
+}
+
+/// A consumer, as `Consumer` uses the ring.
+struct Popper<R = Reader> {
+    reader: R,
+    seat: usize,
+    slots: Slots<'static>,
+    memory: Arc<Memory>,
+    /// Whether it ever went to sleep, or would have.
+    was_refused: bool,
+}
+
+impl Popper {
+    fn resume(memory: &Arc<Memory>) -> Self {
+        Self::at_seat(memory, PRODUCERS)
+    }
+}
+
+impl<R: PopSide> Popper<R> {
+    fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
+        let slots = memory.slots();
+        Self {
+            reader: R::resume(&memory.for_popping(&slots, seat)).unwrap(),
+            seat,
+            slots,
+            memory: Arc::clone(memory),
+            was_refused: false,
+        }
+    }
+
+    /// Reads the next message, if there is one. It is still there.
+    fn read(&mut self) -> Option<u64> {
+        self.read_first_of(1)
+    }
+
+    /// As `read`, of `most` messages at once. What is no message is given back.
+    fn read_first_of(&mut self, most: u64) -> Option<u64> {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        loop {
+            let len = self.reader.claim(&words, most).unwrap();
+            self.was_refused |= len.is_none();
+            if len? == TOMBSTONE {
+                self.reader.release(&words);
+                continue;
+            }
+            assert_eq!(len, Some(8));
+            // SAFETY: the slot holds a `u64`, and was found to be this consumer's.
+            return Some(unsafe { self.reader.slot(&words).payload().load() });
+        }
+    }
+
+    /// Pops a message as `Consumer` does when nothing stands in the way.
+    fn receive(&mut self) -> Option<u64> {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.pop_one(&words, get)
+    }
+
+    fn release(&mut self) {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.release(&words);
+    }
+
+    fn store_hint(&self) {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.store_hint(&words);
+    }
+
+    fn is_ready(&self) -> bool {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.is_ready(&words)
+    }
+
+    fn position(&self) -> u64 {
+        let words = self.memory.for_popping(&self.slots, self.seat);
+        self.reader.next(&words)
+    }
+
+    fn announce(&self) {
+        self.store_hint();
+        self.memory.not_full.notify(Fences::Symmetric);
+    }
+
+    fn pop_now(&mut self) -> Option<u64> {
+        let message = self.read()?;
+        self.release();
+        self.announce();
+        Some(message)
+    }
+
+    /// Without the event words, as `push_spinning`.
+    fn pop_spinning(&mut self) -> u64 {
+        loop {
+            if let Some(message) = self.receive() {
+                self.store_hint();
+                return message;
+            }
+            self.was_refused = true;
+            yield_now();
+        }
+    }
+
+    fn pop(&mut self) -> u64 {
+        self.pop_until(Instant::NEVER)
+    }
+
+    /// As `pop`, in sleeps that end when `until` lapses, and are followed by others.
+    fn pop_until(&mut self, until: Instant) -> u64 {
+        loop {
+            if let Some(message) = self.pop_now() {
+                return message;
+            }
+            let not_empty = &self.memory.not_empty;
+            not_empty.wait(Fences::Symmetric, until, || self.is_ready());
+        }
+    }
+}
+
+fn put(message: u64, slot: Bytes) -> u32 {
+    // SAFETY: the slot holds a `u64`, and is the producer's that puts it there.
+    unsafe { slot.store(&message) };
+    8
+}
+
+fn get(slot: Bytes, len: u32) -> Option<u64> {
+    // SAFETY: the slot holds a `u64`, and is the consumer's that gets it.
+    (len == 8).then(|| unsafe { slot.load() })
+}
