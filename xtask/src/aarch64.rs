@@ -1,8 +1,7 @@
-//! The other processor that rings are for, under qemu: whether the tests pass there, whether rings
-//! go between the two, and whether control words are loaded and stored in order.
+//! Checks aarch64 under qemu: the tests pass, rings are exchanged with x86-64, and the instructions
+//! load and store control words with the required orderings.
 //!
-//! qemu shows what the instructions do one after the other. What a processor with weak memory makes
-//! of them is for the models.
+//! qemu executes instructions in order. The models cover the effects of weak memory.
 
 use crate::passes::{Output, executables, root};
 use std::path::Path;
@@ -11,7 +10,7 @@ use std::process::Command;
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
 
-/// Unit and property tests, and deliveries between threads and between processes.
+/// Unit and property tests, and tests with threads and processes.
 const TESTS: [&str; 11] = [
     "batches",
     "claims",
@@ -26,10 +25,10 @@ const TESTS: [&str; 11] = [
     "threads",
 ];
 
-/// Whose rings go between the two processors.
+/// The test program that exchanges rings between the two architectures.
 const FOREIGN: &str = "foreign";
 
-/// What qemu can't do, and the test programs that need it.
+/// What qemu does not support, and the test programs that need it.
 const SKIPPED: [(&str, &[&str]); 4] = [
     (
         "ptrace",
@@ -55,11 +54,14 @@ pub(crate) fn run() -> Result<(), String> {
     let built = build(cargo, &TESTS)?;
     check_instructions(&built)?;
     for test in &built {
-        // A child that one test forks would have the locks of the others, without MADV_DONTFORK.
+        // qemu ignores MADV_DONTFORK, so a forked child would inherit the locks of concurrent tests.
         Output::Shown.of(under_qemu(test).args(["--test-threads", "1"]))?;
     }
     for (what, programs) in SKIPPED {
-        println!("skipped, as qemu has no {what}: {}", programs.join(", "));
+        println!(
+            "skipped, as qemu does not support {what}: {}",
+            programs.join(", ")
+        );
     }
     let count: usize = SKIPPED.iter().map(|(_, programs)| programs.len()).sum();
     println!("skipped under qemu: {count} test programs");
@@ -68,8 +70,8 @@ pub(crate) fn run() -> Result<(), String> {
     exchange(cargo, named(&built, FOREIGN)?, Output::Shown)
 }
 
-/// The tests for the other processor, by their names. Optimised, so that an ordering is an
-/// instruction, and qemu has less to do.
+/// Builds the named tests for aarch64. They are optimised, so that an ordering is one instruction
+/// and qemu has less to execute.
 fn build(mut cargo: Command, tests: &[&str]) -> Result<Vec<String>, String> {
     cargo
         .args([
@@ -115,35 +117,35 @@ fn named<'b>(built: &'b [String], name: &str) -> Result<&'b str, String> {
         file.rsplit_once('-').is_some_and(|(stem, _)| stem == name)
     };
     let found = built.iter().find(is_it).map(String::as_str);
-    found.ok_or_else(|| format!("cargo names no test {name}"))
+    found.ok_or_else(|| format!("cargo: found no test {name}, expected one"))
 }
 
-/// Rings that go from the one processor to the other, and back.
-fn exchange(mut cargo: Command, theirs: &str, output: Output) -> Result<(), String> {
+/// Exchanges rings between the two architectures, in both directions.
+fn exchange(mut cargo: Command, foreign: &str, output: Output) -> Result<(), String> {
     cargo
         .args(["test", "--package", "slipring", "--locked", "--no-run"])
         .args(["--test", FOREIGN])
         .args(["--message-format", "json-render-diagnostics"]);
     let built = executables(&mut cargo)?;
-    let ours = named(&built, FOREIGN)?;
-    let mut here = Command::new(ours);
-    here.env("SLIPRING_TEST_FOREIGN", format!("{RUNNER} {theirs}"));
+    let native = named(&built, FOREIGN)?;
+    let mut here = Command::new(native);
+    here.env("SLIPRING_TEST_FOREIGN", format!("{RUNNER} {foreign}"));
     output.of(&mut here)?;
-    let mut there = under_qemu(theirs);
-    there.env("SLIPRING_TEST_FOREIGN", ours);
+    let mut there = under_qemu(foreign);
+    there.env("SLIPRING_TEST_FOREIGN", native);
     output.of(&mut there)
 }
 
-/// The exchange alone, of other sources.
+/// Exchanges rings, built from the sources in `tree`.
 pub(crate) fn check_exchange(tree: &Path, target: &Path) -> Result<(), String> {
     let built = build(in_copy(tree, &target.join("aarch64")), &[FOREIGN])?;
     let cargo = in_copy(tree, &target.join("tests"));
-    exchange(cargo, named(&built, FOREIGN)?, Output::Kept)
+    exchange(cargo, named(&built, FOREIGN)?, Output::Captured)
 }
 
-/// How many instructions on control words a function must have, at least.
+/// The least number of instructions on control words that a function must have.
 struct Expected {
-    /// What its symbol is made of.
+    /// Parts of its symbol.
     function: &'static [&'static str],
     loads: usize,
     stores: usize,
@@ -151,7 +153,7 @@ struct Expected {
 }
 
 const EXPECTED: [Expected; 5] = [
-    // The slot's word, and the hint.
+    // Two stores: the slot's word and the hint.
     Expected {
         function: &["probe_spsc_push"],
         loads: 0,
@@ -164,15 +166,15 @@ const EXPECTED: [Expected; 5] = [
         stores: 2,
         exchanges: 0,
     },
-    // Which finds room for the one above.
+    // Finds free slots for the push above.
     Expected {
         function: &["spsc", "Writer", "look"],
         loads: 1,
         stores: 0,
         exchanges: 0,
     },
-    // The index and the slot's word; the intent said, the slot's word, and the intent cleared, for
-    // who won and for who lost.
+    // Loads: the index and the slot's word. Stores: the intent set, the slot's word, and the intent
+    // cleared after a claim that succeeds and after one that fails.
     Expected {
         function: &["probe_mpmc_push"],
         loads: 2,
@@ -187,7 +189,8 @@ const EXPECTED: [Expected; 5] = [
     },
 ];
 
-/// Whether control words are loaded with acquire, stored with release, and exchanged with both.
+/// Checks that the sources in `tree` load control words with acquire, store them with release and
+/// exchange them with both.
 pub(crate) fn check_orderings(tree: &Path, target: &Path) -> Result<(), String> {
     let cargo = in_copy(tree, &target.join("aarch64"));
     check_instructions(&build(cargo, &["instructions"])?)
@@ -216,8 +219,8 @@ fn check_instructions(built: &[String]) -> Result<(), String> {
         let mut functions = listing.split("\n\n");
         let body = functions
             .find(is_it)
-            .ok_or_else(|| format!("there is no function {name}"))?;
-        // Of 64 bits, as all control words are, and no others.
+            .ok_or_else(|| format!("objdump: found no function {name}, expected one"))?;
+        // All control words have 64 bits, so the first operand is an x register.
         let on_words = |mnemonics: &[&str]| {
             let is_one = |line: &&str| {
                 let mut words = line.split_whitespace().skip(1);
@@ -239,7 +242,7 @@ fn check_instructions(built: &[String]) -> Result<(), String> {
             (exchanges, expected.exchanges, "ordered exchanges"),
         ] {
             if found < expected {
-                return Err(format!("{name}: {found} {what}, not {expected}"));
+                return Err(format!("{name}: found {found} {what}, expected {expected}"));
             }
             println!("{name}: {found} {what}");
         }

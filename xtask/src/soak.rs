@@ -1,5 +1,5 @@
-//! Chaos for as long as is asked for: processes that are killed, stopped, fork, execute, come and
-//! go, in rings of every kind, which grow meanwhile or not; and crashes in a row.
+//! Random faults for a given time, in rings of every kind, growing or not: processes are killed and
+//! stopped, fork, execute, attach and detach. Then crashes in a row.
 
 use crate::passes::root;
 use std::process::Command;
@@ -9,10 +9,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         [] => 10.0,
         [flag, minutes] if flag == "--minutes" => minutes
             .parse()
-            .map_err(|_| format!("{minutes} is no number of minutes"))?,
+            .map_err(|_| format!("--minutes: found \"{minutes}\", expected a number"))?,
         _ => return Err("usage: cargo run -p xtask -- soak [--minutes M]".to_owned()),
     };
-    // What dies of one producer and one consumer; crashes in a row; and the storms, which have more that can go wrong.
+    // The storms get most of the time, as they have the most states.
     let of_spsc = minutes / 4.0;
     test("crash", &[], minutes)?;
     test("crash", &["soak", "--exact", "--ignored"], of_spsc)?;
