@@ -54,7 +54,7 @@ pub(crate) fn run() -> Result<(), String> {
     let built = build(cargo, &TESTS)?;
     check_instructions(&built)?;
     for test in &built {
-        // qemu ignores MADV_DONTFORK, so a forked child would inherit the locks of concurrent tests.
+        // qemu ignores MADV_DONTFORK: a forked child would inherit the locks of concurrent tests.
         Output::Shown.of(under_qemu(test).args(["--test-threads", "1"]))?;
     }
     for (what, programs) in SKIPPED {

@@ -1,6 +1,6 @@
-//! Runs the models of loom and shuttle on heap memory, with real threads and atomics, under Miri and
-//! the sanitizers. These find errors that a model checker does not look for. The sanitizers also
-//! run the tests of the public interface that they support.
+//! Runs the models of loom and shuttle on heap memory, with real threads and atomics, under Miri
+//! and the sanitizers. These find errors that a model checker does not look for. The sanitizers
+//! also run the tests of the public interface that they support.
 
 use crate::passes::{Output, executables, root, target};
 use crate::tree::copy_library;
