@@ -133,7 +133,7 @@ impl Analyzer {
         for test in tests {
             let mut test = Command::new(test);
             test.current_dir(root());
-            // A killed child leaks its memory.
+            // A killed child cannot free its memory.
             test.env("ASAN_OPTIONS", "detect_leaks=0");
             // One report is enough.
             test.env("TSAN_OPTIONS", "halt_on_error=1");

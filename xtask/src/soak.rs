@@ -12,7 +12,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
             .map_err(|_| format!("--minutes: found \"{minutes}\", expected a number"))?,
         _ => return Err("usage: cargo run -p xtask -- soak [--minutes M]".to_owned()),
     };
-    // The storms get most of the time, as they have the most states.
+    // The storms get most of the time, because more can fail in them.
     let of_spsc = minutes / 4.0;
     test("crash", &[], minutes)?;
     test("crash", &["soak", "--exact", "--ignored"], of_spsc)?;

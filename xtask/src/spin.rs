@@ -71,21 +71,24 @@ const MODELS: [Case; 33] = [
         "-DNP=0 -DNC=3 -DCAP=4 -DPRE=3 -DM=3 -DMAXB=3 -DDEAD=3 -DCRASHES=1",
     ),
     mpmc(
-        "the same, followed by more messages",
+        "the same, with more messages behind",
         "-DNP=0 -DNC=3 -DCAP=8 -DPRE=6 -DM=6 -DMAXB=3 -DDEAD=3 -DCRASHES=0 -DLIVES=0",
     ),
     mpmc(
-        "each load as a step of its own",
+        "every load by itself",
         "-DNP=1 -DNC=2 -DM=2 -DCRASHES=1 -DFINE_LOOK",
     ),
     mpmc("at most once", "-DNP=1 -DNC=2 -DM=2 -DAT_MOST_ONCE"),
-    mpmc("stale liveness checks", "-DNP=1 -DNC=2 -DM=2 -DSTALE"),
+    mpmc(
+        "outdated answers about live participants",
+        "-DNP=1 -DNC=2 -DM=2 -DSTALE",
+    ),
     mpmc(
         "the count stored after the position",
         "-DNP=1 -DNC=2 -DM=2 -DCOUNT_AFTER_POSITION",
     ),
     mpmc(
-        "a seat taken in place, its intent shrunk to the held positions",
+        "taken in place, shrunk to the held range",
         "-DNP=0 -DNC=3 -DPRE=2 -DM=2 -DIN_PLACE=3",
     ),
     mpmc(
