@@ -70,7 +70,8 @@ pub(crate) fn run() -> Result<(), String> {
     println!("{names} function names over {NAME_LEN} characters");
     if words > LIMIT || lines > 0 || names > 0 {
         return Err(format!(
-            "language: found more than {LIMIT} words, a line or a name to change"
+            "language: found {words} words, {lines} lines and {names} names to change, expected at \
+             most {LIMIT} words and nothing else"
         ));
     }
     Ok(())
@@ -125,7 +126,7 @@ fn wide_lines(text: &str) -> Vec<usize> {
     wide
 }
 
-/// A line without the marker of a list item, a quotation or a heading.
+/// A line without the marker of a list item or a quotation.
 fn without_marker(content: &str) -> &str {
     let (marker, rest) = content.split_once(' ').unwrap_or((content, ""));
     let is_number = marker.len() > 1

@@ -13,6 +13,7 @@ mod seeded;
 mod selection;
 mod soak;
 mod spin;
+mod test_path;
 mod tree;
 
 use native::Analyzer;

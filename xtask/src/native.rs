@@ -3,6 +3,7 @@
 //! also run the tests of the public interface that they support.
 
 use crate::passes::{Output, executables, root, target};
+use crate::test_path;
 use crate::tree::copy_library;
 use std::path::Path;
 use std::process::Command;
@@ -51,20 +52,19 @@ impl Analyzer {
         match self {
             Self::Miri { .. } => &[],
             Self::Asan => &[
-                "batches",
-                "claims",
-                "hostile",
-                "mpmc",
-                "mpmc_batches",
-                "mpmc_properties",
-                "observer",
-                "payloads",
-                "properties",
-                "scribbler",
-                "threads",
-                "waiting",
+                "tests/batches.rs",
+                "tests/claims.rs",
+                "tests/hostile.rs",
+                "tests/mpmc.rs",
+                "tests/mpmc_batches.rs",
+                "tests/observer.rs",
+                "tests/payloads.rs",
+                "tests/properties.rs",
+                "tests/scribbler.rs",
+                "tests/threads.rs",
+                "tests/waiting.rs",
             ],
-            Self::Tsan => &["threads"],
+            Self::Tsan => &["tests/threads.rs"],
         }
     }
 
@@ -82,10 +82,14 @@ impl Analyzer {
         };
         self.run_models(root(), &target(), Output::Shown)?;
         if with_tests {
+            let programs = test_path::programs(self.supported());
             let mut tests = self.cargo("test", root(), &target());
             tests.arg("--no-run");
-            tests.args(self.supported().iter().flat_map(|test| ["--test", test]));
-            self.run_all(&executables(&mut tests)?, Output::Shown)?;
+            tests.args(programs.keys().flat_map(|program| ["--test", program]));
+            for test in executables(&mut tests)? {
+                let filters = &programs[test_path::name_of(&test)];
+                Self::run_tests(&test, filters, Output::Shown)?;
+            }
         }
         Ok(())
     }
@@ -111,7 +115,10 @@ impl Analyzer {
         let mut models = self.cargo("rustc", &library, target);
         models.args(["--lib", "--profile", "test", "--"]);
         models.args(NATIVE.split(' '));
-        self.run_all(&executables(&mut models)?, output)
+        for test in executables(&mut models)? {
+            Self::run_tests(&test, &[], output)?;
+        }
+        Ok(())
     }
 
     fn cargo(self, verb: &str, tree: &Path, target: &Path) -> Command {
@@ -129,17 +136,14 @@ impl Analyzer {
         cargo
     }
 
-    fn run_all(self, tests: &[String], output: Output) -> Result<(), String> {
-        for test in tests {
-            let mut test = Command::new(test);
-            test.current_dir(root());
-            // A killed child cannot free its memory.
-            test.env("ASAN_OPTIONS", "detect_leaks=0");
-            // One report is enough.
-            test.env("TSAN_OPTIONS", "halt_on_error=1");
-            output.of(&mut test)?;
-        }
-        Ok(())
+    fn run_tests(test: &str, filters: &[String], output: Output) -> Result<(), String> {
+        let mut test = Command::new(test);
+        test.args(filters).current_dir(root());
+        // A killed child cannot free its memory.
+        test.env("ASAN_OPTIONS", "detect_leaks=0");
+        // One report is enough.
+        test.env("TSAN_OPTIONS", "halt_on_error=1");
+        output.of(&mut test)
     }
 }
 
@@ -153,4 +157,20 @@ fn cargo(tree: &Path, target: &Path, rustflags: &str) -> Command {
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Analyzer;
+    use crate::passes::root;
+
+    #[test]
+    fn every_supported_test_file_exists() {
+        for path in [Analyzer::Asan, Analyzer::Tsan]
+            .map(Analyzer::supported)
+            .concat()
+        {
+            assert!(root().join(path).exists(), "{path}");
+        }
+    }
 }

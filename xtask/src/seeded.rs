@@ -6,6 +6,7 @@ use crate::mistakes::{self, Mistake};
 use crate::native::Analyzer;
 use crate::passes::{Output, root, target};
 use crate::selection::{Selection, Tally};
+use crate::test_path;
 use crate::tree::{copy_everything, read, write};
 use serde::Deserialize;
 use std::path::Path;
@@ -28,9 +29,9 @@ pub(crate) enum FoundBy {
     Exchange { words: String },
     /// libFuzzer, for up to [`SECONDS`].
     Fuzz { target: String, words: String },
-    /// A test program, or only those of its tests that `tests` names.
+    /// The tests of a source file, or only those that `tests` names.
     Test {
-        program: String,
+        path: String,
         #[serde(default)]
         tests: Vec<String>,
         words: String,
@@ -57,7 +58,7 @@ impl FoundBy {
             Self::Instructions { .. } => "instructions".to_owned(),
             Self::Exchange { .. } => "exchange".to_owned(),
             Self::Fuzz { target, .. } => format!("fuzz {target}"),
-            Self::Test { program, .. } => format!("tests/{program}.rs"),
+            Self::Test { path, .. } => path.clone(),
         }
     }
 
@@ -86,13 +87,20 @@ impl FoundBy {
                 .args([".ci/fuzz", SECONDS, fuzz])
                 .current_dir(tree)
                 .env("CARGO_TARGET_DIR", target.join("fuzz"))),
-            Self::Test { program, tests, .. } => Output::Captured.of(Command::new("cargo")
-                .args(["test", "--package", "slipring", "--locked"])
-                .args(["--test", program, "--"])
-                .args(tests)
-                .current_dir(tree)
-                .env("CARGO_TARGET_DIR", target.join("tests"))
-                .env("RUST_BACKTRACE", "0")),
+            Self::Test { path, tests, .. } => {
+                let mut cargo = Command::new("cargo");
+                cargo
+                    .args(["test", "--package", "slipring", "--locked"])
+                    .args(["--test", test_path::program(path), "--"])
+                    .current_dir(tree)
+                    .env("CARGO_TARGET_DIR", target.join("tests"))
+                    .env("RUST_BACKTRACE", "0");
+                match &tests[..] {
+                    [] => cargo.arg(test_path::module(path)),
+                    tests => cargo.args(tests),
+                };
+                Output::Captured.of(&mut cargo)
+            }
         }
     }
 
@@ -187,11 +195,7 @@ mod tests {
         let mistakes = load(SEEDED).unwrap();
         let checks = mistakes.into_iter().flat_map(|mistake| mistake.found_by);
         let tests = checks.filter_map(|check| match check {
-            FoundBy::Test {
-                program,
-                tests,
-                words,
-            } => Some((program, tests, words)),
+            FoundBy::Test { path, tests, words } => Some((path, tests, words)),
             _ => None,
         });
         tests.collect()
@@ -199,17 +203,14 @@ mod tests {
 
     /// A test that was renamed matches nothing, and the check passes.
     #[test]
-    fn every_listed_test_is_in_its_program() {
-        for (program, tests, _) in test_checks() {
-            let source = read(&root().join("tests").join(format!("{program}.rs"))).unwrap();
+    fn every_listed_test_is_in_its_file() {
+        for (path, tests, _) in test_checks() {
+            let source = read(&root().join(&path)).unwrap();
             for test in tests {
                 let name = test.rsplit("::").next().unwrap_or_default();
                 let is_word = |c: char| c.is_alphanumeric() || c == '_';
                 let mut words = source.split(|c| !is_word(c));
-                assert!(
-                    words.any(|word| word == name),
-                    "tests/{program}.rs: no test {name}"
-                );
+                assert!(words.any(|word| word == name), "{path}: no test {name}");
             }
         }
     }
@@ -221,13 +222,10 @@ mod tests {
         let sources: Vec<_> = sources
             .filter_map(|file| read(&root().join(file)).ok())
             .collect();
-        for (program, _, words) in test_checks() {
+        for (path, _, words) in test_checks() {
             let is_known = FOREIGN_WORDS.contains(&&*words)
                 || sources.iter().any(|source| source.contains(&words));
-            assert!(
-                is_known,
-                "tests/{program}.rs: \"{words}\" is in no source file"
-            );
+            assert!(is_known, "{path}: \"{words}\" is in no source file");
         }
     }
 
