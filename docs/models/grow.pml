@@ -1,44 +1,62 @@
-/* An MPMC ring that grows while it runs: a chain of stages in one object, each the successor of the one before.
+/* An MPMC ring that grows while it runs: a chain of segments in one object. Each is the next
+   segment of the one before.
 
-   A stage has: tail (with a bit `sealed`), head, slots, `closed` (CLOSED and ENDING), `recorded`: it has a successor, and an
-   intent for each seat. The seats, the roll, the recovery lock and the growth lock are the object's.
+   A segment has: tail (with a bit `sealed`), head, slots, `closed` (CLOSED and ENDING), `recorded`
+   (it has a next segment), and an intent for each seat. The seats, the arrival counts, the recovery
+   lock and the growth lock belong to the object.
 
-   grow, by anybody, under the growth lock: build the successor of the last stage r, which nobody has yet. Then take the recovery
-        lock, finish what a dead grower left, and
-     1  record the successor
-     2  closed |= ENDING. That said CLOSED: close the successor
-     3  tail |= sealed. From here on the tail is final, T: every claim under way expects an unsealed tail, and fails. Wake all
-        on both words
-   finish, by whoever has the recovery lock: 2 and 3 of each stage that has a successor and lacks something of them, the oldest
-        first. Everybody who is refused looks whether it is due.
-   close  closed |= CLOSED on the first stage. That said ENDING: on its successor too, and so on. Killed halfway: due, as above.
-   push   refused if the stage says CLOSED. Meets a sealed tail: own intent NONE; goes to the successor.
-   pop    finds nothing to pop, the tail sealed and head == T: own intent NONE, wake all on not_empty, goes to the successor. Not
-          before: below T there may be a position that is claimed and not published, and who passes it breaks the order.
-          Closed is said of a stage that is not sealed, and drained, after CLOSED was read.
-   attach  under the recovery lock: finish, recover each stage that is not retired. Take a seat that is free and owes nothing in any of
-          them, and begin at the oldest. None is there: a consumer takes a dead one's in place, and goes on with what it held.
-   recovery  is that of mpmc.pml, for each stage that is not retired. A consumer that has no intent adopts an orphan of any stage into
-          its entry there, goes to that stage, and comes forward again as everybody does.
-   retire  the oldest stage, under the recovery lock: sealed, head == T, then no intent stands in it, of the dead or the living. Its
-          slots are given back, but for that of T, at which an idle consumer still looks.
-   hang-up, for a consumer that finds nothing:
-     1  seen = the roll; no producer's seat is held
-     2  take the recovery lock, finish, recover
-     3  still nothing to pop, this is the last stage; in each stage that is not retired head == tail, then no consumer's intent
-     4  the roll is as it was
+   grow      by any process, under the growth lock. Build the segment after the last one, r; it is
+             not visible yet. Then take the recovery lock, finish an interrupted growth, and
+               1  record the next segment
+               2  closed |= ENDING. If CLOSED was set: close the next segment
+               3  tail |= sealed. The tail is final then: T. Every pending claim expects an unsealed
+                  tail, and fails. Wake all on both words
+   finish    by a holder of the recovery lock: 2 and 3 of each segment that has a next one and lacks
+             some of these steps, the oldest first. A refused participant checks whether it is due.
+   close     closed |= CLOSED on the first segment. If ENDING was set: on its next segment too, and
+             so on. An interrupted close is due for finish, as above.
+   push      refused if CLOSED is set. At a sealed tail: clear the own intent; move to the next
+             segment.
+   pop       If nothing can be popped, the tail is sealed and head == T: clear the own intent, wake
+             all on not_empty, move to the next segment. Not before head == T: a position below T
+             may be claimed and not published, and passing it would break the order. Closed is
+             returned only for an unsealed and drained segment, after CLOSED was read.
+   attach    under the recovery lock: finish; recover each segment that is not retired. Take a free
+             seat without an intent in any of them, and begin at the oldest. If there is none, a
+             consumer takes a dead consumer's seat in place, and continues with its messages.
+   recovery  as in mpmc.pml, for each segment that is not retired. A consumer without an intent
+             adopts an orphan of any segment into its entry there, moves to that segment, and then
+             moves forward by the rule of pop.
+   retire    the oldest segment, under the recovery lock: sealed, head == T, then no intent set in
+             it, by a dead or a live participant. Its slots are reclaimed, except for that of T,
+             which an idle consumer still reads.
+   hang-up   for a consumer that finds nothing:
+               1  seen = the arrivals; no producer's seat is held
+               2  take the recovery lock, finish, recover
+               3  still nothing to pop, and this is the last segment; in each segment that is not
+                  retired head == tail, then no consumer's intent
+               4  the arrivals are unchanged
 
-   Asserted: mpmc.pml's robbed and lost, for each stage; `disorder`: a position is claimed by a consumer while an older stage is not
-   sealed or not claimed up to its end, or by a producer while an older one is not sealed; `touched`: recovery of a stage that is retired;
-   `unheard_of`: what an idle consumer sees at T; `unmade`: who goes to a stage finds it being built; `unclosed`: a push that
-   begins after a close is over finds a stage open, or, when nothing can happen any more, a stage is closed and a later one is not, and
-   somebody is there; `forsaken`: Closed is said, and a message that was pushed before the close is left; `stranded`: nothing can happen any
-   more, and a live consumer leaves messages, or a live producer has more to push and there is room; `forgotten`: nor does anybody wake
-   who sleeps in a stage that is over; `premature`: Disconnected is said while a producer is there, or a message in a ring or in
-   a hand; `unending`: nobody else is there, and asking does not end.
+   Violations, each of which is an assertion:
+   robbed, lost  as in mpmc.pml, for each segment.
+   disorder      a consumer claims a position while an older segment is not sealed or not fully
+                 claimed; or a producer claims one while an older segment is not sealed.
+   touched       recovery of a retired segment.
+   unheard_of    an idle consumer reads an impossible word at T.
+   unmade        a participant moves to a segment that is being built.
+   unclosed      a push that begins after a completed close finds an open segment. Or, in a final
+                 state with a participant, a segment is closed and a later one is not.
+   forsaken      Closed is returned, and a message that was pushed before the close is left.
+   stranded      in a final state, a live consumer leaves messages, or a live producer has more to
+                 push and there is room.
+   forgotten     in a final state, a participant sleeps in a segment that is finished for it.
+   premature     Disconnected is returned while a producer is attached, or a message is in a ring or
+                 held by a consumer.
+   unending      no other process is attached, and the check for hang-up does not end.
 
-   Coarser than mpmc.pml: single claims, one look at an index and slot, one look at all intents of the living. Sleeping is
-   event.pml's; here (SLEEP) only whom a stage's end wakes: nobody dies, and no interval ends. */
+   Coarser than mpmc.pml: single claims, one read of an index and slot, one read of all live
+   intents. event.pml covers sleeping. SLEEP covers only the wake-ups at the end of a segment: no
+   process dies, and no interval ends. */
 #ifndef CAP
 #define CAP 2
 #endif
@@ -55,51 +73,51 @@
 #define GROWS 1
 #endif
 #ifndef GROWERS
-#define GROWERS 1  /* who would all like to */
+#define GROWERS 1  /* processes that try to grow the ring */
 #endif
 #ifndef CRASHES
 #define CRASHES 1
 #endif
 #ifndef LIVES
-#define LIVES 1    /* newcomers after a death */
+#define LIVES 1    /* new participants after a death */
 #endif
 #ifndef LATE
-#define LATE 0     /* 1: producers come when the others are there already */
+#define LATE 0     /* 1: producers attach after the others */
 #endif
 #ifndef CLOSE
-#define CLOSE 0    /* 1: somebody closes the ring */
+#define CLOSE 0    /* 1: a process closes the ring */
 #endif
 #ifndef HANGUP
-#define HANGUP 0   /* 1: the last consumer asks */
+#define HANGUP 0   /* 1: the last consumer checks for hang-up */
 #endif
 #ifndef SLEEP
-#define SLEEP 0    /* 1: who finds nothing to do sleeps until it is woken */
+#define SLEEP 0    /* 1: an idle participant sleeps until it is woken */
 #endif
 /* Seeded bugs, each of which must be found:
    SEAL_BESIDE       the seal is not part of the word that claims compare
-   SEAL_FIRST        sealed before the successor is recorded
+   SEAL_FIRST        sealed before the next segment is recorded
    FLAG_LAST         flagged after the tail is sealed
    GROW_UNLOCKED     record to seal without the recovery lock
    BUILD_UNLOCKED    without the growth lock
-   NO_FINISH         who has the recovery lock does not seal what a dead grower recorded
-   HALF_CLOSED       to finish is not to close the successor of what is closed
-   BLIND_CLOSE       close does not look at ENDING
-   BLIND_GROW        grow does not look at CLOSED
-   CLOSED_ANYWHERE   Closed is said of a stage that is sealed
-   FOLLOW_EARLY      a consumer follows when it finds nothing, though a position is not published
-   FOLLOW_UNSEALED   a producer follows when its successor is recorded, not sealed
-   RETIRE_HELD       retired when head == T, though a message is in a hand
-   RETIRE_LOOKS_BACK the intents are looked at before head
-   GIVE_ALL_BACK     the slot of T too
-   RECOVER_RETIRED   recovery begins at the first stage
-   NO_VISIT          consumers that have moved don't recover the older stages
-   BEGIN_AT_NEWEST   a newcomer begins at the last stage
-   OTHER_SEAT        a newcomer takes a seat without a look at the later stages
-   ADOPT_HERE        an adopter stores its intent in the entry of the stage where it is
+   NO_FINISH         a holder of the recovery lock does not seal what a dead grower recorded
+   HALF_CLOSED       finish does not close the segment after a closed one
+   BLIND_CLOSE       close does not check ENDING
+   BLIND_GROW        grow does not check CLOSED
+   CLOSED_ANYWHERE   Closed is returned for a sealed segment
+   FOLLOW_EARLY      a consumer moves on if it finds nothing, though a position is unpublished
+   FOLLOW_UNSEALED   a producer moves on if its next segment is recorded, not sealed
+   RETIRE_HELD       retired if head == T, though a consumer holds a message
+   RETIRE_LOOKS_BACK the intents are read before head
+   GIVE_ALL_BACK     the slot of T is reclaimed too
+   RECOVER_RETIRED   recovery begins at the first segment
+   NO_VISIT          consumers that have moved do not recover the older segments
+   BEGIN_AT_NEWEST   a newcomer begins at the last segment
+   OTHER_SEAT        a newcomer takes a seat without a check of the later segments
+   ADOPT_HERE        an adopter sets its intent in the entry of its current segment
    NO_ROLL, OWN_STAGE, NO_INTENTS, INTENTS_FIRST     of hang-up
    NO_WAKE_SEAL, NO_WAKE_PASS         of sleeping
-   Questions, to be answered by an assertion that fails: RETIRE_REACHED, ADOPTED_REACHED, IN_PLACE_REACHED, CLOSED_REACHED,
-   ANSWER_REACHED */
+   Questions, answered by an assertion that fails: RETIRE_REACHED, ADOPTED_REACHED,
+   IN_PLACE_REACHED, CLOSED_REACHED, ANSWER_REACHED */
 
 #define N     (NP + NC)
 #define R     (GROWS + 1)
@@ -114,22 +132,22 @@ byte ipos[R * N] = NONE;
 bool locked[N];
 byte rlock = NONE, glock = NONE;
 byte lives = LIVES;
-bool over;                      /* nobody dies any more */
+bool over;                      /* no process dies any more */
 chan die[N + GROWERS + CLOSE] = [0] of { bit };
 bool ending[R];
 #if CLOSE
 bool closed[R], close_over;
-byte before[R] = CAP;           /* what had been claimed when the close began */
+byte before[R] = CAP;           /* claimed at the start of the close */
 #define CLOSED(r) closed[r]
 #else
 #define CLOSED(r) (0)
 #endif
 #if HANGUP
 byte roll;                      /* of producers: one for each arrival */
-byte present = (LATE -> 0 : (1 << NP) - 1);   /* producers that have come, and are not gone: a bit each */
+byte present = (LATE -> 0 : (1 << NP) - 1);   /* attached producers, a bit each */
 #endif
 #if SLEEP
-byte asleep[N] = NONE;          /* in which stage */
+byte asleep[N] = NONE;          /* in which segment */
 #endif
 
 #if defined(HALF_CLOSED) || defined(BLIND_GROW)
@@ -167,7 +185,7 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define PRODUCING       EACH(HELD, 0, 0, NP)
 #define CONSUMING       EACH(HELD, 0, NP, N)
 #define ORPHAN(r, x)    ((x) >= NP && head[r] > ipos AT(r, x) && SEQ(r, ipos AT(r, x)) == ipos AT(r, x) + 1)
-/* What a producer can do nothing about is left to consumers. */
+/* A producer leaves orphans to consumers. */
 #define DUE_BY(r, x)    (!locked[x] && ipos AT(r, x) != NONE && (me >= NP || !ORPHAN(r, x)))
 #define DUE(r)          (r >= FIRST && EACH(DUE_BY, r, 0, N))
 
@@ -175,7 +193,7 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define COVERED(r, q, lo, hi) ( \
   0 >= lo && 0 < hi && COVERS((r) * N, q) || 1 >= lo && 1 < hi && COVERS((r) * N + 1 % N, q) || \
   2 >= lo && 2 < hi && COVERS((r) * N + 2 % N, q) || 3 >= lo && 3 < hi && COVERS((r) * N + 3 % N, q))
-/* Each position that is claimed and unfinished is covered by an intent. */
+/* An intent covers each claimed and unfinished position. */
 #define KEPT(r, k) (seq[(r) * CAP + k] % CAP == k \
   -> seq[(r) * CAP + k] >= tail[r] || COVERED(r, seq[(r) * CAP + k], 0, NP) \
   :  seq[(r) * CAP + k] - 1 >= head[r] || COVERED(r, seq[(r) * CAP + k] - 1, NP, N))
@@ -189,7 +207,7 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define FIRST OLDEST
 #endif
 
-/* Who is dead is known as of the moment at which the lock was taken: the worst that one may believe. */
+/* Liveness is as of the moment when the lock was taken: the most outdated permitted answer. */
 #define DEAD ( \
   (locked[0] -> 0 : 1) + (N < 2 || locked[1 % N] -> 0 : 2) + \
   (N < 3 || locked[2 % N] -> 0 : 4) + (N < 4 || locked[3 % N] -> 0 : 8))
@@ -207,7 +225,7 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define WAKE_ALL(r, lo, hi) \
   i = lo; do :: i < hi -> if :: asleep[i] == r -> asleep[i] = NONE :: else fi; i++ :: i == hi -> i = 0; break od
 #define SLEEPS(r, x) (asleep[x] == r)
-/* Asleep in a stage that is over for it. */
+/* Asleep in a segment that is finished for it. */
 #define OVERSLEEPS(r, x) (asleep[x] < R - 1 && sealed[asleep[x]] && (x < NP || head[asleep[x]] == tail[asleep[x]]))
 #define FORGOTTEN EACH(OVERSLEEPS, 0, 0, N)
 #define WAKE_ONE(r, lo, hi) \
@@ -224,8 +242,8 @@ hidden byte lost, robbed, disorder, touched, unheard_of, unmade, unclosed, forsa
 #define FORGOTTEN 0
 #endif
 
-/* Recovers the stages from r on, up to e, under the recovery lock. A consumer may come out with an orphan in its hands: hold, cur
-   and pos. */
+/* Recovers the segments from r on, up to e, under the recovery lock. A consumer may hold an orphan
+   afterwards: hold, cur and pos. */
 inline recover() {
   do
   :: atomic { r <= e ->
@@ -274,7 +292,7 @@ inline recover() {
   od
 }
 
-/* Under the recovery lock: 2 and 3 of each stage that has a successor and lacks something. */
+/* Under the recovery lock: 2 and 3 of each segment that has a next one and lacks a step. */
 inline finish() {
   r = 0;
   do
@@ -314,7 +332,7 @@ inline finish() {
 #define ARRIVE skip
 #endif
 
-/* A seat that is free and owes nothing, in the stages from r up to e. */
+/* A free seat without an intent in the segments from r up to e. */
 #ifdef OTHER_SEAT
 #define IN_LOOK(x) ((x) == OLDEST)
 #else
@@ -344,7 +362,7 @@ inline attach(lo, hi) {
        :: me == hi -> me = NONE; break
     od;
     if
-    :: me == NONE && lo >= NP ->                            /* in place: those that are free owe something */
+    :: me == NONE && lo >= NP ->         /* in place: every free seat has an intent */
        me = lo; r = OLDEST;
        do
        :: me < hi && !locked[me] && r <= e && ipos AT(r, me) != NONE ->
@@ -414,7 +432,7 @@ inline attach(lo, hi) {
 #else
 #define RETIRE_QUESTION skip
 #endif
-/* The slots read 0 from then on, but for that of T. */
+/* The slots read 0 from then on, except for that of T. */
 #ifdef GIVE_ALL_BACK
 #define GIVE_BACK(r) seq[(r) * CAP] = 0; seq[(r) * CAP + 1] = 0
 #else
@@ -436,7 +454,7 @@ inline retire() {
   atomic { r = 0; GIVE }
 }
 
-/* What everybody does besides. */
+/* Chores of every participant. */
 #define FREE (me != NONE && AWAKE && !hold && !go)
 #define CHORES \
     :: atomic { FREE && OWES_NOWHERE(me) && DUE_SOMEWHERE && rlock == NONE -> TAKE; r = VISIT_FROM; e = LAST }; \
@@ -588,7 +606,7 @@ inline ask() {
 #define CLOSED_QUESTION skip
 #endif
 #define LEFT(r) (head[r] < before[r])
-/* CLOSED was read, then the rest is looked at. */
+/* CLOSED is read first, then the rest. */
 #define SAY_CLOSED \
     :: atomic { FREE && !said && closed[cur] && ipos AT(cur, me) == NONE -> go = 1 }; \
        atomic { go = 0; \
@@ -734,7 +752,7 @@ end1:
   over = 1
 }
 
-/* When nothing can happen any more. */
+/* In a final state. */
 #define STRANDED_IN(r) (CONSUMING && !DRAINED(r))
 #define NO_PUSH (PRODUCING && CLAIMED < M && !CLOSED(0) && (CONSUMING || SEQ(LAST, tail[LAST]) == tail[LAST]))
 active proctype Watch() {

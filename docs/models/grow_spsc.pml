@@ -1,22 +1,29 @@
-/* An SPSC ring that grows while it runs. The stages, the two locks, and finishing what a dead grower left are those of grow.pml, without the
-   seal: only the producer can end a stage, in line, and others ask it to.
+/* An SPSC ring that grows while it runs. The segments, the two locks, and finishing an interrupted
+   growth are those of grow.pml, without the seal. Only the producer can end a segment, in line, and
+   other processes request it.
 
-   grow   as there: 1 record the successor, 2 closed |= ENDING; that said CLOSED: close the successor. Wake all.
-   close  as there.
-   push   reads `closed`. CLOSED: refused, whatever else it says. ENDING: as soon as the slot where the next message would go is free,
-          publish (pos + 1, MOVED) there, tell tail, go to the successor and push there.
-   pop    meets MOVED where it expects a message: goes to the successor. The marker is never released: whoever comes later meets it
-          again. Then, under the recovery lock, retires the stage: its slots are given back.
-          Closed is said when nothing is found after CLOSED was read.
-   newcomers  if the first stage has a successor: under the recovery lock, finish, take the seat, begin at the oldest stage that is not retired,
-          and have found the place before the lock is given back. Else without the lock; but the first stage may have got a
-          successor before the seat was taken: look again then, and if so give the seat back and begin again.
-   places  are walked to from the hint. A producer that finds MOVED on its way, or just before where it would push, goes to the
-          successor, and walks there.
-   hang-up  the producer is gone, and after that nothing is found at the consumer's place; the roll is as it was.
+   grow       as there: 1 record the next segment, 2 closed |= ENDING; if CLOSED was set: close the
+              next segment. Wake all.
+   close      as there.
+   push       reads `closed`. CLOSED: refused, whatever else is set. ENDING: as soon as the slot of
+              the next message is free, publish (pos + 1, MOVED) there, store tail, move to the next
+              segment and push there.
+   pop        meets MOVED in place of a message: moves to the next segment. The marker is never
+              released, so a successor meets it again. Then, under the recovery lock, retires the
+              segment and reclaims its slots. Closed is returned if nothing is found after CLOSED
+              was read.
+   newcomers  if the first segment has a next one: under the recovery lock, finish, take the seat,
+              begin at the oldest segment that is not retired, and find the position before the lock
+              is released. Otherwise without the lock. The first segment may have got a next one
+              before the seat was taken: check again then, and if so release the seat and begin
+              again.
+   positions  are found by a walk from the hint. A producer that finds MOVED during the walk, or
+              just before its position, moves to the next segment, and walks there.
+   hang-up    the producer is gone, and after that nothing is found at the consumer's position; the
+              arrivals are unchanged.
 
-   Asserted: messages come in order, each once (`disorder`); `unheard_of`: who walks meets a word that can't be; unmade, unclosed,
-   forsaken, stranded, premature as in grow.pml. */
+   Asserted: messages arrive in order, each once (`disorder`); no walk meets an impossible word
+   (`unheard_of`). As in grow.pml: unmade, unclosed, forsaken, stranded, premature. */
 #ifndef CAP
 #define CAP 2
 #endif
@@ -36,7 +43,7 @@
 #define LIVES 2
 #endif
 #ifndef LATE
-#define LATE 0     /* 1: the producer comes when the others are there already, and others after it */
+#define LATE 0     /* 1: the producers attach after the other processes */
 #endif
 #ifndef CLOSE
 #define CLOSE 0
@@ -46,19 +53,19 @@
 #endif
 /* Seeded bugs:
    MARK_UNFREE       the marker is published though its slot holds a message
-   PAST_MARK         the walk of a producer's successor does not know the marker
+   PAST_MARK         the walk of a producer's successor does not detect the marker
    PAST_TOLD         nor that it may be just before the hint
-   RELEASE_MARK      the consumer gives the marker's slot back
-   FOLLOW_EARLY      the consumer follows when it finds nothing and growth is asked for
-   ASK_FIRST         growth is asked for before the successor is recorded
+   RELEASE_MARK      the consumer releases the marker's slot
+   FOLLOW_EARLY      the consumer moves on if it finds nothing and growth is requested
+   ASK_FIRST         growth is requested before the next segment is recorded
    BUILD_UNLOCKED    grow without the growth lock
    HALF_CLOSED, BLIND_CLOSE, BLIND_GROW     as in grow.pml
    ENDING_WINS       a producer that reads CLOSED and ENDING moves
-   LOOK_FIRST        Closed: the slot is looked at before CLOSED is read
-   RETIRE_EARLY      retired when nothing is found and growth is asked for
+   LOOK_FIRST        Closed: the slot is read before CLOSED
+   RETIRE_EARLY      retired if nothing is found and growth is requested
    RETIRE_UNLOCKED   retired without the recovery lock
-   WALK_UNLOCKED     the lock is given back before the place is found
-   ONE_LOOK          a newcomer does not look again once it has its seat
+   WALK_UNLOCKED     the lock is released before the position is found
+   ONE_LOOK          a newcomer does not check again once it has its seat
    NO_ROLL, NO_REPOP of hang-up
    Questions: RETIRE_REACHED, CLOSED_REACHED, ANSWER_REACHED */
 
@@ -74,13 +81,13 @@ bool held[2];                           /* seats: 0 the producer's, 1 the consum
 byte rlock = NONE, glock = NONE;
 #if HANGUP
 byte roll;
-bool present = !LATE;           /* the producer has come, and is not gone */
+bool present = !LATE;           /* a producer is attached */
 #endif
 byte sent, got, lives = LIVES;
 bool over;
 #if CLOSE
 bool closed[R], close_over;
-byte before;                    /* what had been sent when the close began */
+byte before;                    /* sent at the start of the close */
 #define CLOSED(r) closed[r]
 #else
 #define CLOSED(r) (0)
@@ -142,7 +149,7 @@ inline finish() {
 #endif
 #define NOT_HEARD_OF unheard_of = 1; assert(!unheard_of)
 
-/* Comes out at the stage and position where the next message goes. */
+/* Ends at the segment and position of the next message. */
 inline walk_0() {
   do
   :: atomic { in && !walked -> pos = tail[cur];
@@ -163,7 +170,7 @@ inline walk_0() {
   od
 }
 
-/* Comes out where the next message is expected, which may be a marker. */
+/* Ends at the position of the next expected message, which may be a marker. */
 inline walk_1() {
   if
   :: atomic { in && !walked -> pos = head[cur] };
@@ -176,7 +183,7 @@ inline walk_1() {
   fi
 }
 
-/* Comes out with the seat, or with `out`: taken. */
+/* Afterwards the process has the seat, or `out` is set: the seat is taken. */
 inline attach(role) {
   do
   :: atomic { !recorded[0] -> skip };
@@ -307,7 +314,7 @@ start:
 end:
     do
     :: atomic { out -> out = 0; break }
-    :: atomic { in && walked && MESSAGE_AT(pos) ->                                            /* pop */
+    :: atomic { in && walked && MESSAGE_AT(pos) ->                                      /* pop */
          disorder = message SLOT(cur, pos) != got; assert(!disorder); got++;
          message SLOT(cur, pos) = 0; seq SLOT(cur, pos) = pos + CAP };
        atomic { pos++; head[cur] = pos }

@@ -1,52 +1,68 @@
-//! The other processor that rings are for, under qemu: whether the tests pass there, whether rings
-//! go between the two, and whether control words are loaded and stored in order.
+//! Checks aarch64 under qemu: the tests pass, rings are exchanged with x86-64, and the instructions
+//! load and store control words with the required orderings.
 //!
-//! qemu shows what the instructions do one after the other. What a processor with weak memory makes
-//! of them is for the models.
+//! qemu executes instructions in order. The models cover the effects of weak memory.
 
 use crate::passes::{Output, executables, root};
+use crate::test_path;
 use std::path::Path;
 use std::process::Command;
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
 
-/// Unit and property tests, and deliveries between threads and between processes.
+/// Unit and property tests, and tests with threads and processes.
 const TESTS: [&str; 11] = [
-    "batches",
-    "claims",
-    "foreign",
-    "instructions",
-    "mpmc",
-    "mpmc_batches",
-    "payloads",
-    "positions",
-    "properties",
-    "redelivery",
-    "threads",
+    "tests/batches.rs",
+    "tests/claims.rs",
+    "tests/foreign.rs",
+    "tests/instructions.rs",
+    "tests/mpmc.rs",
+    "tests/mpmc_batches.rs",
+    "tests/payloads.rs",
+    "tests/positions.rs",
+    "tests/properties.rs",
+    "tests/redelivery.rs",
+    "tests/threads.rs",
 ];
 
-/// Whose rings go between the two processors.
-const FOREIGN: &str = "foreign";
+/// The tests that exchange rings between the two architectures.
+const FOREIGN: &str = "tests/foreign.rs";
 
-/// What qemu can't do, and the test programs that need it.
+/// The functions with instructions to check.
+const INSTRUCTIONS: &str = "tests/instructions.rs";
+
+/// What qemu does not support, and the tests that need it.
 const SKIPPED: [(&str, &[&str]); 4] = [
     (
         "ptrace",
         &[
-            "calls",
-            "clocks",
-            "growing_kills",
-            "kill_points",
-            "segments",
+            "tests/calls.rs",
+            "tests/clocks.rs",
+            "tests/growing_kills.rs",
+            "tests/kill_points.rs",
+            "tests/segments.rs",
         ],
     ),
-    ("namespaces", &["environment", "proofs", "surroundings"]),
+    (
+        "namespaces",
+        &[
+            "tests/environment.rs",
+            "tests/proofs.rs",
+            "tests/surroundings.rs",
+        ],
+    ),
     (
         "MADV_DONTFORK",
-        &["crash", "deaths", "fork", "leaks", "storm"],
+        &[
+            "tests/crash.rs",
+            "tests/deaths.rs",
+            "tests/fork.rs",
+            "tests/leaks.rs",
+            "tests/storm.rs",
+        ],
     ),
-    ("seccomp", &["kernel", "membarrier"]),
+    ("seccomp", &["tests/kernel.rs", "tests/membarrier.rs"]),
 ];
 
 pub(crate) fn run() -> Result<(), String> {
@@ -54,23 +70,31 @@ pub(crate) fn run() -> Result<(), String> {
     cargo.current_dir(root());
     let built = build(cargo, &TESTS)?;
     check_instructions(&built)?;
+    let programs = test_path::programs(&TESTS);
     for test in &built {
-        // A child that one test forks would have the locks of the others, without MADV_DONTFORK.
-        Output::Shown.of(under_qemu(test).args(["--test-threads", "1"]))?;
+        let filters = programs.get(test_path::name_of(test));
+        // qemu ignores MADV_DONTFORK: a forked child would inherit the locks of concurrent tests.
+        let mut test = under_qemu(test);
+        test.args(filters.into_iter().flatten());
+        Output::Shown.of(test.args(["--test-threads", "1"]))?;
     }
-    for (what, programs) in SKIPPED {
-        println!("skipped, as qemu has no {what}: {}", programs.join(", "));
+    for (what, files) in SKIPPED {
+        println!(
+            "skipped, as qemu does not support {what}: {}",
+            files.join(", ")
+        );
     }
-    let count: usize = SKIPPED.iter().map(|(_, programs)| programs.len()).sum();
-    println!("skipped under qemu: {count} test programs");
+    let count: usize = SKIPPED.iter().map(|(_, files)| files.len()).sum();
+    println!("skipped under qemu: {count} test files");
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root());
-    exchange(cargo, named(&built, FOREIGN)?, Output::Shown)
+    exchange(cargo, foreign_tests(&built)?, Output::Shown)
 }
 
-/// The tests for the other processor, by their names. Optimised, so that an ordering is an
-/// instruction, and qemu has less to do.
-fn build(mut cargo: Command, tests: &[&str]) -> Result<Vec<String>, String> {
+/// Builds the tests of source files, and the unit tests, for aarch64. They are optimised, so that
+/// an ordering is one instruction and qemu has less to execute.
+fn build(mut cargo: Command, paths: &[&str]) -> Result<Vec<String>, String> {
+    let programs = test_path::programs(paths);
     cargo
         .args([
             "test",
@@ -86,7 +110,7 @@ fn build(mut cargo: Command, tests: &[&str]) -> Result<Vec<String>, String> {
             "json-render-diagnostics",
             "--lib",
         ])
-        .args(tests.iter().flat_map(|test| ["--test", test]))
+        .args(programs.keys().flat_map(|program| ["--test", program]))
         .env(
             "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER",
             "aarch64-linux-gnu-gcc",
@@ -106,44 +130,41 @@ fn under_qemu(program: &str) -> Command {
     qemu
 }
 
-fn named<'b>(built: &'b [String], name: &str) -> Result<&'b str, String> {
-    let is_it = |path: &&String| {
-        let file = Path::new(path)
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        file.rsplit_once('-').is_some_and(|(stem, _)| stem == name)
-    };
-    let found = built.iter().find(is_it).map(String::as_str);
-    found.ok_or_else(|| format!("cargo names no test {name}"))
+/// The executable of the tests that exchange rings.
+fn foreign_tests(built: &[String]) -> Result<&str, String> {
+    test_path::executable(built, test_path::program(FOREIGN))
 }
 
-/// Rings that go from the one processor to the other, and back.
-fn exchange(mut cargo: Command, theirs: &str, output: Output) -> Result<(), String> {
+/// Exchanges rings between the two architectures, in both directions. `foreign` is the program
+/// for aarch64.
+fn exchange(mut cargo: Command, foreign: &str, output: Output) -> Result<(), String> {
     cargo
         .args(["test", "--package", "slipring", "--locked", "--no-run"])
-        .args(["--test", FOREIGN])
+        .args(["--test", test_path::program(FOREIGN)])
         .args(["--message-format", "json-render-diagnostics"]);
     let built = executables(&mut cargo)?;
-    let ours = named(&built, FOREIGN)?;
-    let mut here = Command::new(ours);
-    here.env("SLIPRING_TEST_FOREIGN", format!("{RUNNER} {theirs}"));
+    let native = foreign_tests(&built)?;
+    let module = test_path::module(FOREIGN);
+    let mut here = Command::new(native);
+    here.arg(&module);
+    here.env("SLIPRING_TEST_FOREIGN", format!("{RUNNER} {foreign}"));
     output.of(&mut here)?;
-    let mut there = under_qemu(theirs);
-    there.env("SLIPRING_TEST_FOREIGN", ours);
+    let mut there = under_qemu(foreign);
+    there.arg(&module);
+    there.env("SLIPRING_TEST_FOREIGN", native);
     output.of(&mut there)
 }
 
-/// The exchange alone, of other sources.
+/// Exchanges rings, built from the sources in `tree`.
 pub(crate) fn check_exchange(tree: &Path, target: &Path) -> Result<(), String> {
     let built = build(in_copy(tree, &target.join("aarch64")), &[FOREIGN])?;
     let cargo = in_copy(tree, &target.join("tests"));
-    exchange(cargo, named(&built, FOREIGN)?, Output::Kept)
+    exchange(cargo, foreign_tests(&built)?, Output::Captured)
 }
 
-/// How many instructions on control words a function must have, at least.
+/// The least number of instructions on control words that a function must have.
 struct Expected {
-    /// What its symbol is made of.
+    /// Parts of its symbol.
     function: &'static [&'static str],
     loads: usize,
     stores: usize,
@@ -151,7 +172,7 @@ struct Expected {
 }
 
 const EXPECTED: [Expected; 5] = [
-    // The slot's word, and the hint.
+    // Two stores: the slot's word and the hint.
     Expected {
         function: &["probe_spsc_push"],
         loads: 0,
@@ -164,15 +185,15 @@ const EXPECTED: [Expected; 5] = [
         stores: 2,
         exchanges: 0,
     },
-    // Which finds room for the one above.
+    // Finds free slots for the push above.
     Expected {
         function: &["spsc", "Writer", "look"],
         loads: 1,
         stores: 0,
         exchanges: 0,
     },
-    // The index and the slot's word; the intent said, the slot's word, and the intent cleared, for
-    // who won and for who lost.
+    // Loads: the index and the slot's word. Stores: the intent set, the slot's word, and the intent
+    // cleared after a claim that succeeds and after one that fails.
     Expected {
         function: &["probe_mpmc_push"],
         loads: 2,
@@ -187,10 +208,11 @@ const EXPECTED: [Expected; 5] = [
     },
 ];
 
-/// Whether control words are loaded with acquire, stored with release, and exchanged with both.
+/// Checks that the sources in `tree` load control words with acquire, store them with release and
+/// exchange them with both.
 pub(crate) fn check_orderings(tree: &Path, target: &Path) -> Result<(), String> {
     let cargo = in_copy(tree, &target.join("aarch64"));
-    check_instructions(&build(cargo, &["instructions"])?)
+    check_instructions(&build(cargo, &[INSTRUCTIONS])?)
 }
 
 /// A cargo command for a copy of the sources.
@@ -201,7 +223,7 @@ fn in_copy(tree: &Path, target: &Path) -> Command {
 }
 
 fn check_instructions(built: &[String]) -> Result<(), String> {
-    let program = named(built, "instructions")?;
+    let program = test_path::executable(built, test_path::program(INSTRUCTIONS))?;
     let output = Command::new("aarch64-linux-gnu-objdump")
         .args(["--disassemble", "--no-show-raw-insn", program])
         .output()
@@ -216,8 +238,8 @@ fn check_instructions(built: &[String]) -> Result<(), String> {
         let mut functions = listing.split("\n\n");
         let body = functions
             .find(is_it)
-            .ok_or_else(|| format!("there is no function {name}"))?;
-        // Of 64 bits, as all control words are, and no others.
+            .ok_or_else(|| format!("objdump: found no function {name}, expected one"))?;
+        // All control words have 64 bits, so the first operand is an x register.
         let on_words = |mnemonics: &[&str]| {
             let is_one = |line: &&str| {
                 let mut words = line.split_whitespace().skip(1);
@@ -239,10 +261,24 @@ fn check_instructions(built: &[String]) -> Result<(), String> {
             (exchanges, expected.exchanges, "ordered exchanges"),
         ] {
             if found < expected {
-                return Err(format!("{name}: {found} {what}, not {expected}"));
+                return Err(format!("{name}: found {found} {what}, expected {expected}"));
             }
             println!("{name}: {found} {what}");
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FOREIGN, INSTRUCTIONS, SKIPPED, TESTS};
+    use crate::passes::root;
+
+    #[test]
+    fn every_listed_test_file_exists() {
+        let skipped = SKIPPED.iter().flat_map(|(_, files)| *files);
+        for path in TESTS.iter().chain(skipped).chain(&[FOREIGN, INSTRUCTIONS]) {
+            assert!(root().join(path).exists(), "{path}");
+        }
+    }
 }

@@ -1,10 +1,10 @@
-//! Every model, under every checker.
+//! Runs every model under every checker.
 
 use crate::passes::{PASSES, Verdict, root, target};
 use crate::tree::copy_library;
 use std::time::{Duration, Instant};
 
-/// Far more than any model takes.
+/// The time limit of a model, far more than any of them takes.
 const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn run() -> Result<(), String> {

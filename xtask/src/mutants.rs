@@ -1,91 +1,115 @@
-//! Weakens each ordering in turn, and breaks the logic in a few places, in a copy of the
-//! sources: a model must fail every time. An ordering that no model misses is either not
-//! needed or not tested.
+//! Weakens each ordering in turn, and seeds the mistakes of `xtask/mistakes`, in a copy of the
+//! sources: a model must fail every time. An ordering that no model needs is either superfluous or
+//! untested.
 
-use crate::mistakes::{MISTAKES, Mistake};
+use crate::mistakes::{self, Mistake};
 use crate::passes::{PASSES, Verdict, root, target};
-use crate::tree::{copy_library, read, write};
+use crate::selection::{Selection, Tally};
+use crate::tree::{copy_library, files_below, read, write};
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Where the orderings stand.
-const FILES: [&str; 10] = [
-    "src/ring/ending.rs",
-    "src/ring/intent.rs",
-    "src/ring/mpmc.rs",
-    "src/ring/recovery.rs",
-    "src/ring/roll.rs",
-    "src/ring/slot.rs",
-    "src/ring/spsc.rs",
-    "src/ring/tenancy.rs",
-    "src/wait.rs",
-    "src/sys/fence.rs",
-];
+/// Where orderings are that the models cover: files, and directories with all that is below. A
+/// module is a file or a directory.
+const MODELLED: [&str; 4] = ["src/ring", "src/wait.rs", "src/wait", "src/sys/fence.rs"];
 
 /// One change to one file.
-pub(crate) struct Mutant {
-    file: &'static str,
+struct Mutant {
+    file: String,
     line: usize,
     /// The letter of the edge, for an ordering.
     edge: String,
     change: String,
-    pub(crate) mutated: String,
+    mutated: String,
 }
 
-/// Tries the mutants whose path or name contains `part`.
-pub(crate) fn run(part: &str) -> Result<(), String> {
-    let start = Instant::now();
+/// Tries the selected mutants, by path or name.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let selection = Selection::parse(arguments)?;
+    let mut mutants = all(root())?;
+    mutants.retain(|mutant| selection.includes(&mutant.file, &[&mutant.file, &mutant.change]));
+    if mutants.is_empty() {
+        return selection.nothing("mutant");
+    }
     let target = target();
     let tree = target.join("tree");
     copy_library(root(), &tree)?;
-    let mut mutants = Vec::new();
-    for file in FILES {
-        mutants.extend(weaken(file, &read(&root().join(file))?));
-    }
-    for mistake in MISTAKES {
-        mutants.push(mistake.make(&read(&root().join(mistake.file))?)?);
-    }
-    mutants.retain(|mutant| mutant.file.contains(part) || mutant.change.contains(part));
-
     let usual = usual_times(&tree, &target)?;
     println!("{} mutants", mutants.len());
-    let mut survivors = 0;
+    let mut tally = Tally::default();
     for mutant in &mutants {
-        let path = tree.join(mutant.file);
+        if selection.is_over() {
+            tally.leave();
+            continue;
+        }
+        let path = tree.join(&mutant.file);
         let original = read(&path)?;
         write(&path, &mutant.mutated)?;
-        let fate = try_out(&tree, &target, &usual)?;
+        let failure = find_failure(&tree, &target, &usual)?;
         write(&path, &original)?;
-        survivors += usize::from(fate.is_none());
+        let place = format!("{}:{}", mutant.file, mutant.line);
+        tally.add(&format!("{place} {}", mutant.change), failure.is_some());
         println!(
-            "{:<18} {:>4}  {:<4} {:<44} {}",
-            mutant.file.trim_start_matches("src/"),
-            mutant.line,
+            "{:<28} {:<4} {:<64} {}",
+            place.trim_start_matches("src/"),
             mutant.edge,
             mutant.change,
-            fate.as_deref().unwrap_or("SURVIVED"),
+            failure.as_deref().unwrap_or("SURVIVED"),
         );
     }
-    println!("{:.0} s", start.elapsed().as_secs_f64());
-    match survivors {
-        0 => Ok(()),
-        _ => Err(format!("{survivors} survived")),
+    tally.finish(&selection)
+}
+
+fn all(root: &Path) -> Result<Vec<Mutant>, String> {
+    let mut mutants = Vec::new();
+    for file in modelled_files(root)? {
+        mutants.extend(weaken(&file, &read(&root.join(&file))?));
     }
+    for mistake in mistakes::load(mistakes::MODELLED)? {
+        mutants.push(of_mistake(mistake, root)?);
+    }
+    Ok(mutants)
+}
+
+fn of_mistake(mistake: Mistake, root: &Path) -> Result<Mutant, String> {
+    let mistaken = mistake.make(&read(&root.join(&mistake.file))?)?;
+    Ok(Mutant {
+        file: mistake.file,
+        line: mistaken.line,
+        edge: String::new(),
+        change: mistake.name,
+        mutated: mistaken.text,
+    })
+}
+
+/// The files in [`MODELLED`] that are not themselves models or tests.
+fn modelled_files(root: &Path) -> Result<Vec<String>, String> {
+    let mut files = Vec::new();
+    for part in MODELLED.into_iter().filter(|part| root.join(part).exists()) {
+        files.extend(files_below(root, part)?);
+    }
+    let is_test = |file: &str| {
+        let mut parts = file.trim_end_matches(".rs").split('/');
+        parts.any(|part| part == "models" || part == "tests")
+    };
+    files.retain(|file| file.ends_with(".rs") && !is_test(file));
+    files.sort();
+    Ok(files)
 }
 
 type Times = HashMap<(&'static str, String), Duration>;
 
-/// How long each model takes when nothing is wrong; also makes sure that nothing is.
+/// How long each model takes on the unchanged sources, on which every model must pass.
 fn usual_times(tree: &Path, target: &Path) -> Result<Times, String> {
     let mut times = Times::new();
     let mut wrong = None;
     for pass in &PASSES {
         let build = pass.build(tree, target, "--cap-lints allow")?;
-        let forever = Duration::from_secs(300);
+        let limit = Duration::from_secs(300);
         build.run(
             &build.models()?,
-            |_| forever,
+            |_| limit,
             |run| {
                 if !matches!(run.verdict, Verdict::Passed { .. }) {
                     wrong = Some(format!(
@@ -101,9 +125,9 @@ fn usual_times(tree: &Path, target: &Path) -> Result<Times, String> {
     wrong.map_or(Ok(times), Err)
 }
 
-/// Which model catches the mutant in the tree, and how. A model that only takes too long has
-/// caught nothing.
-fn try_out(tree: &Path, target: &Path, usual: &Times) -> Result<Option<String>, String> {
+/// Which model fails because of the mutant in the tree, and why. A model that times out has not
+/// failed.
+fn find_failure(tree: &Path, target: &Path, usual: &Times) -> Result<Option<String>, String> {
     for pass in &PASSES {
         let build = pass.build(tree, target, "--cap-lints allow")?;
         let usual = |model: &str| {
@@ -113,23 +137,23 @@ fn try_out(tree: &Path, target: &Path, usual: &Times) -> Result<Option<String>, 
         let mut models = build.models()?;
         models.sort_by_key(|model| usual(model));
         let limit = |model: &str| usual(model) * 5 + Duration::from_secs(5);
-        let mut fate = None;
+        let mut failure = None;
         build.run(&models, limit, |run| {
-            if let (Verdict::Failed { reason }, None) = (run.verdict, &fate) {
+            if let (Verdict::Failed { reason }, None) = (run.verdict, &failure) {
                 let model = run.model.replace("::models", "");
-                fate = Some(format!("{} {model}: {reason}", pass.name));
+                failure = Some(format!("{} {model}: {reason}", pass.name));
             }
-            fate.is_none()
+            failure.is_none()
         })?;
-        if fate.is_some() {
-            return Ok(fate);
+        if failure.is_some() {
+            return Ok(failure);
         }
     }
     Ok(None)
 }
 
-/// A mutant for each ordering in a file that a modelled build compiles.
-fn weaken(file: &'static str, source: &str) -> Vec<Mutant> {
+/// A mutant for each ordering in the lines of a file that a modelled build compiles.
+fn weaken(file: &str, source: &str) -> Vec<Mutant> {
     let lines: Vec<_> = source.lines().collect();
     let modelled = modelled(&lines);
     let mut mutants = Vec::new();
@@ -159,7 +183,7 @@ fn weaken(file: &'static str, source: &str) -> Vec<Mutant> {
             let mut changed: Vec<_> = lines.iter().map(ToString::to_string).collect();
             changed[at].replace_range(start..start + len, weaker);
             mutants.push(Mutant {
-                file,
+                file: file.to_owned(),
                 line: at + 1,
                 edge: edge(&lines, at),
                 change: format!("{} -> {name}", &line[start..start + len]),
@@ -173,22 +197,22 @@ fn weaken(file: &'static str, source: &str) -> Vec<Mutant> {
 const RELAXED: &str = "core::sync::atomic::Ordering::Relaxed";
 const ACQ_REL: &str = "core::sync::atomic::Ordering::AcqRel";
 
-/// Which lines are code that the checkers see: no imports, and nothing under a `cfg` that
-/// leaves them out, which goes up to the next line that is indented as little.
+/// Which lines are code that the checkers compile. Imports are not, and neither is what a `cfg`
+/// leaves out: the lines up to the next one with the indentation of the `cfg`.
 fn modelled(lines: &[&str]) -> Vec<bool> {
-    let mut left_out: Option<usize> = None;
+    let mut excluded: Option<usize> = None;
     lines
         .iter()
         .map(|line| {
             let code = line.trim_start();
             let indent = line.len() - code.len();
             if code.starts_with("#[cfg(not(any(loom") || code.starts_with("#[cfg(test)]") {
-                left_out = Some(indent);
+                excluded = Some(indent);
                 return false;
             }
-            if let Some(outer) = left_out {
+            if let Some(outer) = excluded {
                 let ends = indent == outer && (code.ends_with('}') || code.ends_with(';'));
-                left_out = (!ends).then_some(outer);
+                excluded = (!ends).then_some(outer);
                 return false;
             }
             !code.starts_with("use ") && !code.starts_with("pub(crate) use ")
@@ -214,21 +238,59 @@ fn edge(lines: &[&str], at: usize) -> String {
         .unwrap_or_else(|| "?".to_owned())
 }
 
-impl Mistake {
-    pub(crate) fn make(&self, source: &str) -> Result<Mutant, String> {
-        let mut places = source.match_indices(self.right);
-        let (Some((start, _)), None) = (places.next(), places.next()) else {
-            return Err(format!(
-                "{}: not there exactly once, for \"{}\":\n{}",
-                self.file, self.name, self.right
-            ));
+#[cfg(test)]
+mod tests {
+    use super::{edge, modelled_files, weaken};
+    use crate::passes::root;
+    use crate::tree::read;
+
+    #[test]
+    fn orderings_are_found_in_the_modelled_files() {
+        let files = modelled_files(root()).unwrap();
+        let has_orderings = |file: &&String| {
+            let source = read(&root().join(file)).unwrap();
+            !weaken(file, &source).is_empty()
         };
-        Ok(Mutant {
-            file: self.file,
-            line: source[..start].lines().count() + 1,
-            edge: String::new(),
-            change: self.name.to_owned(),
-            mutated: source.replace(self.right, self.wrong),
-        })
+        let files: Vec<_> = files.iter().filter(has_orderings).collect();
+        for module in ["ring/mpmc", "ring/slot", "ring/spsc", "sys/fence", "wait"] {
+            let starts = [format!("src/{module}.rs"), format!("src/{module}/")];
+            let is_of = |file: &&String| starts.iter().any(|start| file.starts_with(start));
+            assert!(files.iter().copied().any(|file| is_of(&file)), "{module}");
+        }
+        let is_test = |file: &String| file.contains("models") || file.contains("tests");
+        assert!(!files.into_iter().any(is_test));
+    }
+
+    #[test]
+    fn each_ordering_is_weakened_once() {
+        let source = "use sync::Acquire;\n\
+            a.load(Acquire); // A, B\n\
+            a.compare_exchange(b, c, Release, Acquire);\n\
+            // Acquire in a comment\n\
+            fence(SeqCst);\n\
+            #[cfg(test)]\n\
+            fn f() {\n    a.load(Acquire);\n}\n\
+            a.load(Relaxed);\n";
+        let mutants = weaken("f", source);
+        let changes: Vec<_> = mutants
+            .iter()
+            .map(|mutant| (mutant.line, &*mutant.change))
+            .collect();
+        let expected = [
+            (2, "Acquire -> Relaxed"),
+            (3, "Acquire -> Relaxed"),
+            (3, "Release -> Relaxed"),
+            (5, "fence(SeqCst) -> removed"),
+            (5, "SeqCst -> AcqRel"),
+        ];
+        assert_eq!(changes, expected);
+        assert_eq!(mutants[0].edge, "A, B");
+    }
+
+    #[test]
+    fn edge_is_on_the_line_or_alone_on_the_next() {
+        assert_eq!(edge(&["a.load(Acquire) // A"], 0), "A");
+        assert_eq!(edge(&["a.load(Acquire)", "    // A"], 0), "A");
+        assert_eq!(edge(&["a.load(Acquire)", "b; // A"], 0), "?");
     }
 }

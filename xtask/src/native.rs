@@ -1,21 +1,22 @@
-//! The algorithms on heap memory with the machine's own threads and atomics, in the very models
-//! that loom and shuttle explore: under Miri and under the sanitizers, which see what a model
-//! checker does not look for. Besides, the tests of the surface that a sanitizer can follow.
+//! Runs the models of loom and shuttle on heap memory, with real threads and atomics, under Miri
+//! and the sanitizers. These find errors that a model checker does not look for. The sanitizers
+//! also run the tests of the public interface that they support.
 
 use crate::passes::{Output, executables, root, target};
+use crate::test_path;
 use crate::tree::copy_library;
 use std::path::Path;
 use std::process::Command;
 
-/// The host; a sanitizer wants to be told.
+/// The host. A sanitizer needs an explicit target.
 const HOST: &str = "x86_64-unknown-linux-gnu";
-/// The models, with nothing in between them and the machine.
+/// Builds the models on real threads and atomics.
 const NATIVE: &str = "--cfg shuttle --cfg native";
 
-/// A nightly compiler's way to look at a run.
+/// A dynamic analysis of the nightly toolchain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watcher {
-    /// With so many schedules of each model.
+pub(crate) enum Analyzer {
+    /// With `seeds` schedules of each model.
     Miri {
         seeds: u32,
     },
@@ -23,14 +24,14 @@ pub(crate) enum Watcher {
     Tsan,
 }
 
-impl Watcher {
-    /// Miri, as it is asked for.
+impl Analyzer {
+    /// Miri, with the options of the command line.
     pub(crate) fn miri(arguments: &[String]) -> Result<Self, String> {
         let seeds = match arguments {
             [] => 16,
             [flag, seeds] if flag == "--seeds" => seeds
                 .parse()
-                .map_err(|_| format!("{seeds} is no number of seeds"))?,
+                .map_err(|_| format!("--seeds: found \"{seeds}\", expected a number"))?,
             _ => return Err("usage: cargo run -p xtask -- miri [--seeds N]".to_owned()),
         };
         Ok(Self::Miri { seeds })
@@ -44,34 +45,33 @@ impl Watcher {
         }
     }
 
-    /// The tests of the surface that it follows. Miri maps no memory. TSan takes what two threads
-    /// reach through two mappings for two places, and knows nothing of processes: these share one
-    /// mapping.
-    fn surface(self) -> &'static [&'static str] {
+    /// The tests of the public interface that it supports. Miri cannot map shared memory. TSan
+    /// treats two mappings of the same bytes as different memory and does not follow processes, so
+    /// it runs only the tests with threads and one mapping.
+    fn supported(self) -> &'static [&'static str] {
         match self {
             Self::Miri { .. } => &[],
             Self::Asan => &[
-                "batches",
-                "claims",
-                "hostile",
-                "mpmc",
-                "mpmc_batches",
-                "mpmc_properties",
-                "observer",
-                "payloads",
-                "properties",
-                "scribbler",
-                "threads",
-                "waiting",
+                "tests/batches.rs",
+                "tests/claims.rs",
+                "tests/hostile.rs",
+                "tests/mpmc.rs",
+                "tests/mpmc_batches.rs",
+                "tests/observer.rs",
+                "tests/payloads.rs",
+                "tests/properties.rs",
+                "tests/scribbler.rs",
+                "tests/threads.rs",
+                "tests/waiting.rs",
             ],
-            Self::Tsan => &["threads"],
+            Self::Tsan => &["tests/threads.rs"],
         }
     }
 
-    /// Runs all that it follows, or the models alone.
+    /// Runs the models, and the supported tests unless `--models` is given.
     pub(crate) fn run(self, arguments: &[String]) -> Result<(), String> {
-        let with_surface = match arguments {
-            [] => !self.surface().is_empty(),
+        let with_tests = match arguments {
+            [] => !self.supported().is_empty(),
             [flag] if flag == "--models" => false,
             _ => {
                 return Err(format!(
@@ -80,18 +80,22 @@ impl Watcher {
                 ));
             }
         };
-        self.watch_models(root(), &target(), Output::Shown)?;
-        if with_surface {
+        self.run_models(root(), &target(), Output::Shown)?;
+        if with_tests {
+            let programs = test_path::programs(self.supported());
             let mut tests = self.cargo("test", root(), &target());
             tests.arg("--no-run");
-            tests.args(self.surface().iter().flat_map(|test| ["--test", test]));
-            self.watch_all(&executables(&mut tests)?, Output::Shown)?;
+            tests.args(programs.keys().flat_map(|program| ["--test", program]));
+            for test in executables(&mut tests)? {
+                let filters = &programs[test_path::name_of(&test)];
+                Self::run_tests(&test, filters, Output::Shown)?;
+            }
         }
         Ok(())
     }
 
-    /// The models and unit tests of the sources in `tree`.
-    pub(crate) fn watch_models(
+    /// Runs the models and unit tests of the sources in `tree`.
+    pub(crate) fn run_models(
         self,
         tree: &Path,
         target: &Path,
@@ -111,7 +115,10 @@ impl Watcher {
         let mut models = self.cargo("rustc", &library, target);
         models.args(["--lib", "--profile", "test", "--"]);
         models.args(NATIVE.split(' '));
-        self.watch_all(&executables(&mut models)?, output)
+        for test in executables(&mut models)? {
+            Self::run_tests(&test, &[], output)?;
+        }
+        Ok(())
     }
 
     fn cargo(self, verb: &str, tree: &Path, target: &Path) -> Command {
@@ -123,22 +130,20 @@ impl Watcher {
         cargo.args([verb, "--package", "slipring", "--target", HOST]);
         cargo.args(["--message-format", "json-render-diagnostics"]);
         if self == Self::Tsan {
-            // The standard library's locks are seen only if they are built for it.
+            // TSan sees the locks of the standard library only if it is instrumented too.
             cargo.arg("-Zbuild-std");
         }
         cargo
     }
 
-    fn watch_all(self, tests: &[String], output: Output) -> Result<(), String> {
-        for test in tests {
-            let mut test = Command::new(test);
-            test.current_dir(root());
-            // A child that is killed need not account for its memory, and one report is enough.
-            test.env("ASAN_OPTIONS", "detect_leaks=0");
-            test.env("TSAN_OPTIONS", "halt_on_error=1");
-            output.of(&mut test)?;
-        }
-        Ok(())
+    fn run_tests(test: &str, filters: &[String], output: Output) -> Result<(), String> {
+        let mut test = Command::new(test);
+        test.args(filters).current_dir(root());
+        // A killed child cannot free its memory.
+        test.env("ASAN_OPTIONS", "detect_leaks=0");
+        // One report is enough.
+        test.env("TSAN_OPTIONS", "halt_on_error=1");
+        output.of(&mut test)
     }
 }
 
@@ -152,4 +157,20 @@ fn cargo(tree: &Path, target: &Path, rustflags: &str) -> Command {
         .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Analyzer;
+    use crate::passes::root;
+
+    #[test]
+    fn every_supported_test_file_exists() {
+        for path in [Analyzer::Asan, Analyzer::Tsan]
+            .map(Analyzer::supported)
+            .concat()
+        {
+            assert!(root().join(path).exists(), "{path}");
+        }
+    }
 }

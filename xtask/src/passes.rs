@@ -8,12 +8,12 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-/// A checker, and how it is told to look.
+/// A model checker and its configuration.
 pub(crate) struct Pass {
     pub(crate) name: &'static str,
-    /// The `cfg` that it is built with.
+    /// The `cfg` of its build.
     checker: &'static str,
-    /// What the models find in their environment.
+    /// Environment variables of the models.
     variables: &'static [(&'static str, &'static str)],
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn root() -> &'static Path {
     xtask.parent().unwrap_or(xtask)
 }
 
-/// Where everything that is made here goes.
+/// The directory of everything that this program builds.
 pub(crate) fn target() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     root().join(target).join("models")
@@ -54,7 +54,7 @@ pub(crate) struct Build {
     variables: &'static [(&'static str, &'static str)],
 }
 
-/// What became of one model.
+/// The run of one model.
 pub(crate) struct Run {
     pub(crate) model: String,
     pub(crate) verdict: Verdict,
@@ -69,7 +69,7 @@ pub(crate) enum Verdict {
         reason: String,
     },
     TimedOut,
-    /// Another one's verdict was enough.
+    /// The verdict of another model was enough.
     Stopped,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Verdict {
 }
 
 impl Pass {
-    /// Builds the library's tests of `tree`, with `more` compiler flags.
+    /// Builds the tests of the library in `tree`, with `more` compiler flags.
     pub(crate) fn build(&self, tree: &Path, target: &Path, more: &str) -> Result<Build, String> {
         let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
         let binary = executables(
@@ -98,7 +98,10 @@ impl Pass {
                 .env_remove("CARGO_ENCODED_RUSTFLAGS")
                 .env("CARGO_TARGET_DIR", target.join(self.checker)),
         )?;
-        let binary = binary.last().ok_or("cargo names no test binary")?.into();
+        let binary = binary
+            .last()
+            .ok_or("cargo: found no test binary, expected one")?
+            .into();
         let logs = target.join("logs");
         fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
         Ok(Build {
@@ -109,7 +112,7 @@ impl Pass {
     }
 }
 
-/// What a cargo command with JSON messages builds.
+/// The executables that a cargo command with JSON messages builds.
 pub(crate) fn executables(cargo: &mut Command) -> Result<Vec<String>, String> {
     let output = cargo
         .stderr(Stdio::piped())
@@ -124,12 +127,12 @@ pub(crate) fn executables(cargo: &mut Command) -> Result<Vec<String>, String> {
     Ok(paths.map(str::to_owned).collect())
 }
 
-/// What becomes of what a command says.
+/// Where the output of a command goes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Output {
     Shown,
-    /// Told if the command fails.
-    Kept,
+    /// Into the error, if the command fails.
+    Captured,
 }
 
 impl Output {
@@ -137,9 +140,9 @@ impl Output {
     pub(crate) fn of(self, command: &mut Command) -> Result<(), String> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |error| format!("{program}: {error}");
-        let (status, said) = match self {
+        let (status, captured) = match self {
             Self::Shown => (command.status().map_err(failed)?, Vec::new()),
-            Self::Kept => {
+            Self::Captured => {
                 let output = command.output().map_err(failed)?;
                 (output.status, [output.stdout, output.stderr].concat())
             }
@@ -148,7 +151,7 @@ impl Output {
             true => Ok(()),
             false => Err(format!(
                 "{}{command:?}: {status}",
-                String::from_utf8_lossy(&said)
+                String::from_utf8_lossy(&captured)
             )),
         }
     }
@@ -166,8 +169,7 @@ impl Build {
         Ok(models.map(str::to_owned).collect())
     }
 
-    /// Runs models, as many at once as there are processors, until `each` says that it has
-    /// seen enough.
+    /// Runs models, as many at once as there are processors, until `each` returns `false`.
     pub(crate) fn run(
         &self,
         models: &[String],
@@ -228,14 +230,14 @@ impl Build {
             }
         });
         let time = start.elapsed();
-        let said = fs::read(log).map_err(|error| format!("{}: {error}", log.display()))?;
-        let said = String::from_utf8_lossy(&said);
+        let output = fs::read(log).map_err(|error| format!("{}: {error}", log.display()))?;
+        let output = String::from_utf8_lossy(&output);
         let verdict = match ended? {
             Ok(true) => Verdict::Passed {
-                executions: executions(&said),
+                executions: executions(&output),
             },
             Ok(false) => Verdict::Failed {
-                reason: reason(&said),
+                reason: reason(&output),
             },
             Err(verdict) => verdict,
         };
@@ -251,7 +253,7 @@ fn is_set(flag: &Mutex<bool>) -> bool {
     flag.lock().is_ok_and(|flag| *flag)
 }
 
-/// Whether the child ended well, or why it was not given the time to end.
+/// Whether the child succeeded, or why it was killed.
 fn await_end(
     child: &mut Child,
     is_over: impl Fn() -> Option<Verdict>,
@@ -261,7 +263,7 @@ fn await_end(
             return Ok(Ok(status.success()));
         }
         if let Some(verdict) = is_over() {
-            // It may have ended just now.
+            // This fails if the child has just ended.
             let _ = child.kill();
             child.wait().map_err(|error| error.to_string())?;
             return Ok(Err(verdict));
@@ -270,21 +272,21 @@ fn await_end(
     }
 }
 
-/// How many executions a model says that it had, in all.
-fn executions(said: &str) -> u64 {
-    let counts = said.split(" executions of ").map(|before| {
+/// The sum of the executions that a model reports.
+fn executions(output: &str) -> u64 {
+    let counts = output.split(" executions of ").map(|before| {
         let number = before.rsplit(char::is_whitespace).next();
         number.unwrap_or_default().parse().unwrap_or(0)
     });
     counts.sum()
 }
 
-/// The first panic's message, or that there was none.
-fn reason(said: &str) -> String {
-    let mut lines = said
+/// The message of the first panic, or that there is none.
+fn reason(output: &str) -> String {
+    let mut lines = output
         .lines()
         .skip_while(|line| !line.contains("panicked at"));
-    let message = lines.nth(1).unwrap_or("it crashed");
+    let message = lines.nth(1).unwrap_or("crashed without a panic");
     message
         .split("; threads =")
         .next()

@@ -1,273 +1,170 @@
-//! Mistakes that the checks other than models are there to find: each is made in a copy of the
-//! sources, and its check must fail, with its own words.
-
-mod growth;
-mod peers;
+//! Seeds mistakes that checks other than the models must find. Each is made in a copy of the
+//! sources, and its check must fail with the expected words.
 
 use crate::aarch64;
-use crate::mistakes::Mistake;
-use crate::native::Watcher;
+use crate::mistakes::{self, Mistake};
+use crate::native::Analyzer;
 use crate::passes::{Output, root, target};
+use crate::selection::{Selection, Tally};
+use crate::test_path;
 use crate::tree::{copy_everything, read, write};
+use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// What must find a mistake.
-enum Check {
-    Watcher(Watcher),
-    /// A look at what is compiled for the other processor.
-    Instructions,
-    /// Rings between the two processors.
-    Exchange,
-    /// libFuzzer, which may look for [`SECONDS`].
-    Fuzz(&'static str),
-    /// A test program, and the tests in it whose names contain this.
-    Test(&'static str, &'static str),
+/// A check that must find a mistake, and words of its output when it does.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "check", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum FoundBy {
+    /// The models under Miri, with so many schedules of each.
+    Miri { seeds: u32, words: String },
+    /// The models under AddressSanitizer.
+    Asan { words: String },
+    /// The models under ThreadSanitizer.
+    Tsan { words: String },
+    /// Inspection of the instructions for aarch64.
+    Instructions { words: String },
+    /// Rings exchanged between two architectures.
+    Exchange { words: String },
+    /// libFuzzer, for up to [`SECONDS`].
+    Fuzz { target: String, words: String },
+    /// The tests of a source file, or only those that `tests` names.
+    Test {
+        path: String,
+        #[serde(default)]
+        tests: Vec<String>,
+        words: String,
+    },
 }
 
 const SECONDS: &str = "120";
 
-/// What a test program says in the end. One that did not compile has not been tried.
-const FAILED: &str = "test result: FAILED";
-
-struct Seeded {
-    mistake: Mistake,
-    found_by: Check,
-    /// What the check says then.
-    words: &'static str,
+/// How a check reacted to a mistake.
+enum Reaction {
+    /// It failed with the expected words, in this line.
+    Found(String),
+    Passed,
+    /// It failed with this output instead.
+    OtherFailure(String),
 }
 
-const RELAXED_PUBLISH: Mistake = Mistake {
-    name: "a message is published in no order",
-    file: "src/ring/slot.rs",
-    right: "self.word.store(Stamp::full(position, len).0, Release); // P",
-    wrong: "self.word.store(Stamp::full(position, len).0, Relaxed); // P",
-};
-
-const RELAXED_RELEASE: Mistake = Mistake {
-    name: "a slot is given back in no order",
-    file: "src/ring/slot.rs",
-    right: "self.word.store(Stamp::free(next_lap).0, Release); // R",
-    wrong: "self.word.store(Stamp::free(next_lap).0, Relaxed); // R",
-};
-
-const RELAXED_STAMP: Mistake = Mistake {
-    name: "a slot is looked at in no order",
-    file: "src/ring/slot.rs",
-    right: "Stamp(self.word.load(Acquire)) // P, R",
-    wrong: "Stamp(self.word.load(Relaxed)) // P, R",
-};
-
-const SEEDED: &[Seeded] = &[
-    Seeded {
-        mistake: RELAXED_PUBLISH,
-        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
-        words: "Data race detected",
-    },
-    Seeded {
-        mistake: RELAXED_RELEASE,
-        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
-        words: "Data race detected",
-    },
-    Seeded {
-        mistake: RELAXED_STAMP,
-        found_by: Check::Watcher(Watcher::Miri { seeds: 4 }),
-        words: "Data race detected",
-    },
-    Seeded {
-        mistake: RELAXED_PUBLISH,
-        found_by: Check::Watcher(Watcher::Tsan),
-        words: "ThreadSanitizer: data race",
-    },
-    Seeded {
-        mistake: RELAXED_RELEASE,
-        found_by: Check::Watcher(Watcher::Tsan),
-        words: "ThreadSanitizer: data race",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "the mask is the capacity",
-            file: "src/ring/slot.rs",
-            right: "mask: capacity - 1,",
-            wrong: "mask: capacity,",
-        },
-        found_by: Check::Watcher(Watcher::Asan),
-        words: "AddressSanitizer: heap-buffer-overflow",
-    },
-    Seeded {
-        mistake: RELAXED_PUBLISH,
-        found_by: Check::Instructions,
-        words: "releasing stores, not",
-    },
-    Seeded {
-        mistake: RELAXED_RELEASE,
-        found_by: Check::Instructions,
-        words: "releasing stores, not",
-    },
-    Seeded {
-        mistake: RELAXED_STAMP,
-        found_by: Check::Instructions,
-        words: "acquiring loads, not",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "pages are another size on one processor",
-            file: "src/layout.rs",
-            right: "pub(crate) const PAGE: u64 = 4096;",
-            wrong: "pub(crate) const PAGE: u64 = if cfg!(target_arch = \"aarch64\") { 8192 } else { 4096 };",
-        },
-        found_by: Check::Exchange,
-        words: "slots_offset",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a sleep ends by the wall clock",
-            file: "src/sys/futex.rs",
-            right: "libc::FUTEX_WAIT_BITSET,",
-            wrong: "libc::FUTEX_WAIT_BITSET | libc::FUTEX_CLOCK_REALTIME,",
-        },
-        found_by: Check::Test("clocks", "monotonic"),
-        words: "REALTIME",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a deadline is the wall clock's",
-            file: "src/sys/clock.rs",
-            right: "Self::read(ClockId::CLOCK_MONOTONIC)",
-            wrong: "Self::read(ClockId::CLOCK_REALTIME)",
-        },
-        found_by: Check::Test("clocks", "monotonic"),
-        words: "test result: FAILED",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "what a consumer holds comes after the dead",
-            file: "src/handle/receiving.rs",
-            right: "if self.reader.is_holding() {\n            if let Some(len)",
-            wrong: "if self.reader.is_holding() && most == usize::MAX {\n            if let Some(len)",
-        },
-        found_by: Check::Test("files", "after_another_boot"),
-        words: "test result: FAILED",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "who holds something adopts",
-            file: "src/attachment/end/hearing.rs",
-            right: "(self.role == Role::Consumer && is_free)",
-            wrong: "(self.role == Role::Consumer && (is_free || most > 0))",
-        },
-        found_by: Check::Test("tombstones", "adopts_nothing"),
-        words: "a slot is lost",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a lock's mapping stays",
-            file: "src/seat.rs",
-            right: "Ok(held.map(|held| Self { _held: held, lock }))",
-            wrong: "Ok(held.map(|held| { let _ = core::mem::ManuallyDrop::new(object.take(Lock::Seat(4000))); Self { _held: held, lock } }))",
-        },
-        found_by: Check::Test("leaks", "crashes_in_a_row"),
-        words: "mappings",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "a forked child may go on",
-            file: "src/attachment/end.rs",
-            right: "if self.works_in == Generation::current() {",
-            wrong: "if self.works_in != Generation::NONE {",
-        },
-        found_by: Check::Test("fork", "refuses_everything"),
-        words: "panicked",
-    },
-    Seeded {
-        mistake: Mistake {
-            name: "who looks asks for the right to write",
-            file: "src/region/descriptor.rs",
-            right: "Access::Look => OFlag::O_RDONLY,",
-            wrong: "Access::Look => OFlag::O_RDWR,",
-        },
-        found_by: Check::Test("surroundings", "only_look"),
-        words: "Permission",
-    },
-];
-
-impl Check {
+impl FoundBy {
     fn name(&self) -> String {
         match self {
-            Self::Watcher(watcher) => watcher.name().to_owned(),
-            Self::Instructions => "instructions".to_owned(),
-            Self::Exchange => "exchange".to_owned(),
-            Self::Fuzz(target) => format!("fuzz {target}"),
-            Self::Test(program, _) => format!("tests/{program}.rs"),
+            Self::Miri { .. } => "miri".to_owned(),
+            Self::Asan { .. } => "asan".to_owned(),
+            Self::Tsan { .. } => "tsan".to_owned(),
+            Self::Instructions { .. } => "instructions".to_owned(),
+            Self::Exchange { .. } => "exchange".to_owned(),
+            Self::Fuzz { target, .. } => format!("fuzz {target}"),
+            Self::Test { path, .. } => path.clone(),
         }
     }
 
-    fn run(&self, tree: &Path, target: &Path) -> Result<(), String> {
+    fn words(&self) -> &str {
         match self {
-            Self::Watcher(watcher) => watcher.watch_models(tree, target, Output::Kept),
-            Self::Instructions => aarch64::check_orderings(tree, target),
-            Self::Exchange => aarch64::check_exchange(tree, target),
-            Self::Fuzz(fuzz) => Output::Kept.of(Command::new("bash")
+            Self::Miri { words, .. }
+            | Self::Asan { words }
+            | Self::Tsan { words }
+            | Self::Instructions { words }
+            | Self::Exchange { words }
+            | Self::Fuzz { words, .. }
+            | Self::Test { words, .. } => words,
+        }
+    }
+
+    /// Runs the check on the sources in `tree`.
+    fn run(&self, tree: &Path, target: &Path) -> Result<(), String> {
+        let analyze = |analyzer: Analyzer| analyzer.run_models(tree, target, Output::Captured);
+        match self {
+            Self::Miri { seeds, .. } => analyze(Analyzer::Miri { seeds: *seeds }),
+            Self::Asan { .. } => analyze(Analyzer::Asan),
+            Self::Tsan { .. } => analyze(Analyzer::Tsan),
+            Self::Instructions { .. } => aarch64::check_orderings(tree, target),
+            Self::Exchange { .. } => aarch64::check_exchange(tree, target),
+            Self::Fuzz { target: fuzz, .. } => Output::Captured.of(Command::new("bash")
                 .args([".ci/fuzz", SECONDS, fuzz])
                 .current_dir(tree)
                 .env("CARGO_TARGET_DIR", target.join("fuzz"))),
-            Self::Test(program, tests) => Output::Kept.of(Command::new("cargo")
-                .args(["test", "--package", "slipring", "--locked"])
-                .args(["--test", program, "--", tests])
-                .current_dir(tree)
-                .env("CARGO_TARGET_DIR", target.join("tests"))
-                .env("RUST_BACKTRACE", "0")),
+            Self::Test { path, tests, .. } => {
+                let mut cargo = Command::new("cargo");
+                cargo
+                    .args(["test", "--package", "slipring", "--locked"])
+                    .args(["--test", test_path::program(path), "--"])
+                    .current_dir(tree)
+                    .env("CARGO_TARGET_DIR", target.join("tests"))
+                    .env("RUST_BACKTRACE", "0");
+                match &tests[..] {
+                    [] => cargo.arg(test_path::module(path)),
+                    tests => cargo.args(tests),
+                };
+                Output::Captured.of(&mut cargo)
+            }
+        }
+    }
+
+    fn reaction(&self, outcome: Result<(), String>) -> Reaction {
+        match outcome {
+            Ok(()) => Reaction::Passed,
+            Err(output) => match output.lines().find(|line| line.contains(self.words())) {
+                Some(line) => Reaction::Found(shortened(line.trim()).to_owned()),
+                None => Reaction::OtherFailure(output),
+            },
         }
     }
 }
 
-/// Makes the mistakes whose name, or whose check's name, contains `part`.
-pub(crate) fn run(part: &str) -> Result<(), String> {
+/// Tries the selected mistakes, by the file and name of the mistake and the name of the check.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    let selection = Selection::parse(arguments)?;
+    let mistakes = mistakes::load(mistakes::SEEDED)?;
+    let pairs = mistakes
+        .iter()
+        .flat_map(|mistake| mistake.found_by.iter().map(move |check| (mistake, check)));
+    let is_selected = |&(mistake, check): &(&Mistake, &FoundBy)| {
+        let names = [&*mistake.file, &*mistake.name, &*check.name()];
+        selection.includes(&mistake.file, &names)
+    };
+    let selected: Vec<_> = pairs.filter(is_selected).collect();
+    if selected.is_empty() {
+        return selection.nothing("seeded mistake");
+    }
     let target = target();
     let tree = target.join("seeded");
     copy_everything(root(), &tree)?;
-    let mut missed = 0;
-    for Seeded {
-        mistake,
-        found_by,
-        words,
-    } in SEEDED.iter().chain(peers::PEERS).chain(growth::GROWTH)
-    {
-        if !mistake.name.contains(part) && !found_by.name().contains(part) {
+    let mut tally = Tally::default();
+    for (mistake, check) in selected {
+        if selection.is_over() {
+            tally.leave();
             continue;
         }
-        let path = tree.join(mistake.file);
-        let original = read(&root().join(mistake.file))?;
-        write(&path, &mistake.make(&original)?.mutated)?;
+        let path = tree.join(&mistake.file);
+        let original = read(&root().join(&mistake.file))?;
+        write(&path, &mistake.make(&original)?.text)?;
         let start = Instant::now();
-        let outcome = found_by.run(&tree, &target);
+        let outcome = check.run(&tree, &target);
         write(&path, &original)?;
-        let verdict = match &outcome {
-            Ok(()) => "MISSED",
-            Err(said) => match said.lines().find(|line| line.contains(words)) {
-                Some(line) => shortened(line.trim()),
-                None => {
-                    eprintln!("{said}");
-                    "FAILED OTHERWISE"
-                }
-            },
+        let (is_found, verdict) = match check.reaction(outcome) {
+            Reaction::Found(line) => (true, line),
+            Reaction::Passed => (false, "SURVIVED".to_owned()),
+            Reaction::OtherFailure(output) => {
+                eprintln!("{output}");
+                (false, format!("FAILED WITHOUT \"{}\"", check.words()))
+            }
         };
-        missed += usize::from(verdict.chars().all(|c| !c.is_lowercase()));
+        let check = check.name();
+        tally.add(&format!("{} ({check})", mistake.name), is_found);
+        let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{:<40} {:<24} {:>4.0} s  {verdict}",
-            mistake.name,
-            found_by.name(),
-            start.elapsed().as_secs_f64()
+            "{:<64} {check:<24} {seconds:>4.0} s  {verdict}",
+            mistake.name
         );
     }
-    match missed {
-        0 => Ok(()),
-        _ => Err(format!("{missed} missed")),
-    }
+    tally.finish(&selection)
 }
 
-/// What a line begins with: some have pages of what was traced.
+/// The start of a line, as some lines contain pages of a trace.
 fn shortened(line: &str) -> &str {
     const LONGEST: usize = 120;
     let end = line
@@ -279,15 +176,79 @@ fn shortened(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{SEEDED, growth, peers};
+    use super::{FoundBy, Reaction};
+    use crate::git;
+    use crate::mistakes::{SEEDED, load};
     use crate::passes::root;
     use crate::tree::read;
 
+    /// Words that are not in the sources: of the test harness, of cargo and of the standard
+    /// library.
+    const FOREIGN_WORDS: [&str; 4] = [
+        "test result: FAILED",
+        "panicked",
+        "SIGABRT",
+        "index out of bounds",
+    ];
+
+    fn test_checks() -> Vec<(String, Vec<String>, String)> {
+        let mistakes = load(SEEDED).unwrap();
+        let checks = mistakes.into_iter().flat_map(|mistake| mistake.found_by);
+        let tests = checks.filter_map(|check| match check {
+            FoundBy::Test { path, tests, words } => Some((path, tests, words)),
+            _ => None,
+        });
+        tests.collect()
+    }
+
+    /// A test that was renamed matches nothing, and the check passes.
     #[test]
-    fn every_mistake_can_still_be_made() {
-        for seeded in SEEDED.iter().chain(peers::PEERS).chain(growth::GROWTH) {
-            let original = read(&root().join(seeded.mistake.file)).unwrap();
-            seeded.mistake.make(&original).unwrap();
+    fn every_listed_test_is_in_its_file() {
+        for (path, tests, _) in test_checks() {
+            let source = read(&root().join(&path)).unwrap();
+            for test in tests {
+                let name = test.rsplit("::").next().unwrap_or_default();
+                let is_word = |c: char| c.is_alphanumeric() || c == '_';
+                let mut words = source.split(|c| !is_word(c));
+                assert!(words.any(|word| word == name), "{path}: no test {name}");
+            }
         }
+    }
+
+    #[test]
+    fn every_expected_word_is_in_the_sources() {
+        let files = git::files(&["src", "tests"]).unwrap();
+        let sources = files.iter().filter(|file| file.ends_with(".rs"));
+        let sources: Vec<_> = sources
+            .filter_map(|file| read(&root().join(file)).ok())
+            .collect();
+        for (path, _, words) in test_checks() {
+            let is_known = FOREIGN_WORDS.contains(&&*words)
+                || sources.iter().any(|source| source.contains(&words));
+            assert!(is_known, "{path}: \"{words}\" is in no source file");
+        }
+    }
+
+    #[test]
+    fn every_fuzz_target_exists() {
+        for mistake in load(SEEDED).unwrap() {
+            for check in mistake.found_by {
+                if let FoundBy::Fuzz { target, .. } = check {
+                    let path = root().join(format!("fuzz/fuzz_targets/{target}.rs"));
+                    assert!(path.exists(), "{}", path.display());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reaction_depends_on_the_expected_words() {
+        let words = "the slot is lost".to_owned();
+        let check = FoundBy::Asan { words };
+        assert!(matches!(check.reaction(Ok(())), Reaction::Passed));
+        let other = check.reaction(Err("it does not compile".to_owned()));
+        assert!(matches!(other, Reaction::OtherFailure(_)));
+        let found = check.reaction(Err("x\n  so the slot is lost\ny".to_owned()));
+        assert!(matches!(found, Reaction::Found(line) if line == "so the slot is lost"));
     }
 }

@@ -1,41 +1,64 @@
-//! Chaos for as long as is asked for: processes that are killed, stopped, fork, execute, come and
-//! go, in rings of every kind, which grow meanwhile or not; and crashes in a row.
+//! Random faults for a given time, in rings of every kind, growing or not: processes are killed and
+//! stopped, fork, execute, attach and detach. Then crashes in a row.
 
-use crate::passes::root;
+use crate::passes::{Output, root};
+use crate::test_path;
 use std::process::Command;
+
+const CRASH: &str = "tests/crash.rs";
+const LEAKS: &str = "tests/leaks.rs";
+const STORM: &str = "tests/storm.rs";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let minutes: f64 = match arguments {
         [] => 10.0,
         [flag, minutes] if flag == "--minutes" => minutes
             .parse()
-            .map_err(|_| format!("{minutes} is no number of minutes"))?,
+            .map_err(|_| format!("--minutes: found \"{minutes}\", expected a number"))?,
         _ => return Err("usage: cargo run -p xtask -- soak [--minutes M]".to_owned()),
     };
-    // What dies of one producer and one consumer; crashes in a row; and the storms, which have more that can go wrong.
+    // The storms get most of the time, because more can fail in them.
     let of_spsc = minutes / 4.0;
-    test("crash", &[], minutes)?;
-    test("crash", &["soak", "--exact", "--ignored"], of_spsc)?;
-    test("leaks", &["ten_thousand", "--ignored"], minutes)?;
+    test(CRASH, None, minutes)?;
+    test(CRASH, Some("soak"), of_spsc)?;
     test(
-        "storm",
-        &["soak", "--exact", "--ignored"],
-        minutes - of_spsc,
-    )
+        LEAKS,
+        Some("ten_thousand_crashes_in_a_row_leak_nothing"),
+        minutes,
+    )?;
+    test(STORM, Some("soak"), minutes - of_spsc)
 }
 
-fn test(name: &str, arguments: &[&str], minutes: f64) -> Result<(), String> {
-    let status = Command::new("cargo")
+/// Runs the tests of a source file, or one that is otherwise ignored.
+fn test(path: &str, ignored: Option<&str>, minutes: f64) -> Result<(), String> {
+    let module = test_path::module(path);
+    let mut cargo = Command::new("cargo");
+    cargo
         .args(["test", "--release", "--locked", "--package", "slipring"])
-        .args(["--test", name, "--"])
-        .args(arguments)
-        .arg("--nocapture")
+        .args(["--test", test_path::program(path), "--", "--nocapture"])
         .current_dir(root())
-        .env("SLIPRING_SOAK_MINUTES", minutes.to_string())
-        .status()
-        .map_err(|error| format!("cargo: {error}"))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("{name}: {status}")),
+        .env("SLIPRING_SOAK_MINUTES", minutes.to_string());
+    match ignored {
+        Some(test) => cargo.args(["--exact", "--ignored", &format!("{module}{test}")]),
+        None => cargo.arg(module),
+    };
+    Output::Shown.of(&mut cargo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CRASH, LEAKS, STORM};
+    use crate::passes::root;
+    use crate::tree::read;
+
+    #[test]
+    fn every_ignored_test_is_in_its_file() {
+        let leaks = "fn ten_thousand_crashes_in_a_row_leak_nothing()";
+        for (path, test) in [(CRASH, "fn soak()"), (LEAKS, leaks), (STORM, "fn soak()")] {
+            assert!(
+                read(&root().join(path)).unwrap().contains(test),
+                "{path}: no {test}"
+            );
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! Copies of the sources, to be built otherwise than they are or with something changed.
+//! Copies of the sources, to build with other options or with a change.
 
 use std::fs;
 use std::path::Path;
 
-/// What stands for the whole project.
-pub(crate) const EVERYTHING: [&str; 9] = [
+/// The parts of a copy of the whole project.
+const EVERYTHING: [&str; 9] = [
     ".ci",
     "Cargo.toml",
     "Cargo.lock",
@@ -16,12 +16,12 @@ pub(crate) const EVERYTHING: [&str; 9] = [
     "examples",
 ];
 
-/// What the library has to itself, and the models with it.
+/// The parts of a copy of the library, with its models.
 const LIBRARY: [&str; 2] = ["Cargo.lock", "src"];
 
-/// Tables of the manifest that are about anything else. What the other tests are built with takes
-/// longer to build than all models take to run.
-const OTHERS: [&str; 5] = [
+/// Tables of the manifest that a copy of the library omits. The dependencies of the other tests
+/// take longer to build than all models take to run.
+const OMITTED: [&str; 5] = [
     "[dev-dependencies]",
     "[[bin]]",
     "[[test]]",
@@ -29,8 +29,8 @@ const OTHERS: [&str; 5] = [
     "[workspace]",
 ];
 
-/// Makes `tree` a copy of the library alone. Files that are the same are left as they are, and
-/// need not be built again.
+/// Makes `tree` a copy of the library alone. Files that are equal are not written, so cargo does
+/// not build them again.
 pub(crate) fn copy_library(root: &Path, tree: &Path) -> Result<(), String> {
     for part in LIBRARY {
         copy(&root.join(part), &tree.join(part))?;
@@ -40,7 +40,7 @@ pub(crate) fn copy_library(root: &Path, tree: &Path) -> Result<(), String> {
     let mut is_kept = true;
     for line in manifest.lines() {
         if line.starts_with('[') {
-            is_kept = !OTHERS.contains(&line);
+            is_kept = !OMITTED.contains(&line);
         }
         if is_kept {
             kept.push_str(line);
@@ -50,7 +50,7 @@ pub(crate) fn copy_library(root: &Path, tree: &Path) -> Result<(), String> {
     write(&tree.join("Cargo.toml"), &kept)
 }
 
-/// Makes `tree` a copy of everything.
+/// Makes `tree` a copy of the whole project.
 pub(crate) fn copy_everything(root: &Path, tree: &Path) -> Result<(), String> {
     for part in EVERYTHING {
         copy(&root.join(part), &tree.join(part))?;
@@ -69,12 +69,28 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
         }
     }
     for name in names(from)? {
-        // What a package outside the workspace was built into.
+        // The build directory of a package outside the workspace.
         if name != "target" {
             copy(&from.join(&name), &to.join(&name))?;
         }
     }
     Ok(())
+}
+
+/// The files that `part` names or contains, as paths from `root`.
+pub(crate) fn files_below(root: &Path, part: &str) -> Result<Vec<String>, String> {
+    let path = root.join(part);
+    if !path.is_dir() {
+        return Ok(vec![part.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for name in names(&path)? {
+        files.extend(files_below(
+            root,
+            &format!("{part}/{}", name.to_string_lossy()),
+        )?);
+    }
+    Ok(files)
 }
 
 fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, String> {
