@@ -291,9 +291,12 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         messages: &[B],
         timeout: Duration,
     ) -> Result<(), PushSliceError<PushTimeoutError>> {
-        let limit = WaitLimit::timeout(timeout);
-        self.push
-            .push_all(messages, |push, max| Ok(push.claim(limit, max)?))
+        // Beyond the end of the clock, a push that blocks for so long blocks forever.
+        let deadline = Instant::now().checked_add(timeout);
+        self.push.push_all(messages, |push, max| {
+            let limit = deadline.map_or(WaitLimit::For(Duration::MAX), WaitLimit::until);
+            Ok(push.claim(limit, max)?)
+        })
     }
 
     /// Pushes all messages of a slice, as [`push_slice_timeout`](Self::push_slice_timeout), at most
@@ -307,9 +310,9 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         messages: &[B],
         deadline: Instant,
     ) -> Result<(), PushSliceError<PushTimeoutError>> {
-        let limit = WaitLimit::until(deadline);
-        self.push
-            .push_all(messages, |push, max| Ok(push.claim(limit, max)?))
+        self.push.push_all(messages, |push, max| {
+            Ok(push.claim(WaitLimit::until(deadline), max)?)
+        })
     }
 
     /// The number of messages in the ring; 0 in a forked child.

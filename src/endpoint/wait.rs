@@ -6,24 +6,18 @@ use crate::sys::clock::Instant;
 use core::time::Duration;
 use std::time;
 
-/// How long an operation may wait.
+/// How long an operation may wait. Small enough to be passed in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum WaitLimit {
     None,
     For(Duration),
-    Until(Instant),
     Forever,
 }
 
 impl WaitLimit {
-    /// As long as `timeout` from now, for all that the operation does.
-    pub(crate) fn timeout(timeout: Duration) -> Self {
-        Self::Until(Instant::now().after(timeout))
-    }
-
     /// Until a deadline of the standard library's clock.
     pub(crate) fn until(deadline: time::Instant) -> Self {
-        Self::timeout(deadline.saturating_duration_since(time::Instant::now()))
+        Self::For(deadline.saturating_duration_since(time::Instant::now()))
     }
 
     /// The deadline, counted from now; `None` if the operation may not wait.
@@ -31,7 +25,6 @@ impl WaitLimit {
         match self {
             Self::None => None,
             Self::For(time) => Some(Instant::now().after(time)),
-            Self::Until(deadline) => Some(deadline),
             Self::Forever => Some(Instant::NEVER),
         }
     }
