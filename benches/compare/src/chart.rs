@@ -3,7 +3,7 @@
 
 use crate::record::Record;
 use crate::table::digits;
-use common::Result;
+use bench_support::Result;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;

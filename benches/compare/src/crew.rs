@@ -3,7 +3,7 @@
 
 use crate::fabric::{Fabric, Side};
 use crate::workload::Experiment;
-use common::{Board, Kind, Lane, Result, Task, run_on, run_on_any, share_with_forks};
+use bench_support::{Board, Kind, Lane, Result, Task, run_on, run_on_any, share_with_forks};
 use nix::libc::{SCHED_FIFO, SCHED_OTHER, c_int, sched_param, sched_setscheduler};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
@@ -123,7 +123,7 @@ impl Crew {
             };
             crew.lanes.push(seat);
         }
-        board.await_all_here(2 * crew.others())?;
+        board.await_all_arrived(2 * crew.others())?;
         run_on(one)?;
         if is_fifo {
             schedule(SCHED_FIFO)?;
@@ -186,7 +186,7 @@ impl Crew {
     pub(crate) fn probe(&self, lane: usize) -> Result<f64> {
         self.places.take(Task::Probe)?;
         self.board.begin(self.kind(lane)?, Task::Probe);
-        self.board.await_all_here(self.others())?;
+        self.board.await_all_arrived(self.others())?;
         let nanos = self.board.floor.probe();
         self.board.await_all_done(self.others())?;
         Ok(nanos)
@@ -207,7 +207,7 @@ impl Crew {
         let task = Task::Slice { lane, messages };
         self.places.take(task)?;
         board.begin(seat.kind, task);
-        board.await_all_here(others)?;
+        board.await_all_arrived(others)?;
         match note {
             Some(note) => seat.lane.run_timed(board, messages, note)?,
             None => seat.lane.run(board, messages)?,
@@ -268,7 +268,7 @@ impl Member {
         if self.is_fifo {
             schedule(SCHED_FIFO)?;
         }
-        self.board.come();
+        self.board.arrive();
         let mut turn = 0;
         loop {
             let task = self.board.await_turn(self.kind, &mut turn);
@@ -276,13 +276,13 @@ impl Member {
             match task {
                 Task::End => break,
                 Task::Probe => {
-                    self.board.come();
+                    self.board.arrive();
                     if self.side == Side::Consumer(0) {
                         self.board.floor.answer_probe();
                     }
                 }
                 Task::Slice { lane, messages } => {
-                    self.board.come();
+                    self.board.arrive();
                     let lane = lanes[lane].as_mut().ok_or("no such lane")?;
                     lane.run(self.board, messages)?;
                 }

@@ -8,7 +8,7 @@ use crate::subjects::ours;
 use crate::table;
 use crate::workload::{Experiment, Fill, Workload};
 use clap::ValueEnum;
-use common::Result;
+use bench_support::Result;
 use std::fs;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, Echoer, Lane, Patience, Pinger, Receiver, Result, Sender};
+use bench_support::{Body, Echoer, Lane, SpinWait, Pinger, Receiver, Result, Sender};
 use std::marker::PhantomData;
 
 /// Which end of it a member has.
@@ -42,9 +42,9 @@ impl<B: Body, L: Link<B>> Ways<B, L> {
         let setup = |direction| Setup {
             experiment: *experiment,
             name: format!("{name}-{direction}"),
-            patience: match experiment.is_crowded() {
-                true => Patience::AMONG_OTHERS,
-                false => Patience::ALONE,
+            wait: match experiment.is_crowded() {
+                true => SpinWait::SHARED,
+                false => SpinWait::DEDICATED,
             },
         };
         let back = match experiment.workload.is_round_trip() {
@@ -59,18 +59,18 @@ impl<B: Body, L: Link<B>> Ways<B, L> {
         })
     }
 
-    fn sender(&self, index: u64) -> Result<Sender<B, L::Outlet>> {
+    fn sender(&self, index: u64) -> Result<Sender<B, L::Sink>> {
         Ok(Sender {
-            outlet: self.there.outlet(&self.setup)?,
+            sink: self.there.sink(&self.setup)?,
             method: self.setup.experiment.workload.method(),
             index,
             body: PhantomData,
         })
     }
 
-    fn receiver(&self) -> Result<Receiver<B, L::Inlet>> {
+    fn receiver(&self) -> Result<Receiver<B, L::Source>> {
         Ok(Receiver {
-            inlet: self.there.inlet(&self.setup)?,
+            source: self.there.source(&self.setup)?,
             method: self.setup.experiment.workload.method(),
             each: self.setup.experiment.each,
             body: PhantomData,
@@ -78,18 +78,18 @@ impl<B: Body, L: Link<B>> Ways<B, L> {
     }
 
     /// Both sides open what sends first, as the other side may have to wait for it.
-    fn pinger(&self, back: &L) -> Result<Pinger<B, L::Outlet, L::Inlet>> {
+    fn pinger(&self, back: &L) -> Result<Pinger<B, L::Sink, L::Source>> {
         Ok(Pinger {
-            outlet: self.there.outlet(&self.setup)?,
-            inlet: back.inlet(&self.setup)?,
+            sink: self.there.sink(&self.setup)?,
+            source: back.source(&self.setup)?,
             body: PhantomData,
         })
     }
 
-    fn echoer(&self, back: &L) -> Result<Echoer<B, L::Outlet, L::Inlet>> {
+    fn echoer(&self, back: &L) -> Result<Echoer<B, L::Sink, L::Source>> {
         Ok(Echoer {
-            outlet: back.outlet(&self.setup)?,
-            inlet: self.there.inlet(&self.setup)?,
+            sink: back.sink(&self.setup)?,
+            source: self.there.source(&self.setup)?,
             body: PhantomData,
         })
     }
@@ -108,8 +108,8 @@ impl<B: Body, L: Link<B>> Apart for Ways<B, L> {
 
 impl<B: Body, L: Link<B>> Together for Ways<B, L>
 where
-    L::Outlet: Send,
-    L::Inlet: Send,
+    L::Sink: Send,
+    L::Source: Send,
 {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane + Send>> {
         Ok(match (side, &self.back) {

@@ -4,7 +4,7 @@
 use crate::curves::{Axis, limits};
 use crate::record::Record;
 use crate::table::digits;
-use common::Result;
+use bench_support::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;

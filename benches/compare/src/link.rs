@@ -1,7 +1,7 @@
 //! What a subject is, seen from the workloads: ways for messages, each with two ends.
 
 use crate::workload::{Experiment, Workload};
-use common::{Body, Inlet, Outlet, Patience, Result};
+use bench_support::{Body, Source, Sink, SpinWait, Result};
 
 /// What a way is made for.
 pub(crate) struct Setup {
@@ -9,7 +9,7 @@ pub(crate) struct Setup {
     /// What the names of all that it makes start with, without a slash.
     pub(crate) name: String,
     /// How those look again who don't sleep.
-    pub(crate) patience: Patience,
+    pub(crate) wait: SpinWait,
 }
 
 impl Setup {
@@ -21,8 +21,8 @@ impl Setup {
 
 /// A way for messages, made by the conductor before the others start.
 pub(crate) trait Link<B: Body>: Sized + 'static {
-    type Outlet: Outlet<B> + 'static;
-    type Inlet: Inlet<B> + 'static;
+    type Sink: Sink<B> + 'static;
+    type Source: Source<B> + 'static;
 
     /// Why it can't take part, if it can't.
     fn lacks(_experiment: &Experiment) -> Option<&'static str> {
@@ -32,10 +32,10 @@ pub(crate) trait Link<B: Body>: Sized + 'static {
     fn new(setup: &Setup) -> Result<Self>;
 
     /// Opens the end that sends, in the process that uses it.
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet>;
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink>;
 
     /// Opens the end that receives. By then somebody opens the other one, or has.
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet>;
+    fn source(&self, setup: &Setup) -> Result<Self::Source>;
 }
 
 /// An end of somebody else's.

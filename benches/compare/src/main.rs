@@ -20,7 +20,7 @@ mod table;
 mod workload;
 
 use clap::Parser;
-use common::{Result, processors};
+use bench_support::{Result, processors};
 use curves::{Axis, measure_curves};
 use leftovers::Leftovers;
 use measure::{Effort, measure};

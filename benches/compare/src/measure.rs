@@ -4,7 +4,7 @@
 use crate::crew::Crew;
 use crate::subjects::{Subject, subjects};
 use crate::workload::Experiment;
-use common::{Distance, Result};
+use bench_support::{Distance, Result};
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use crate::measure::{Course, Outcome};
 use crate::subjects::Standing;
 use crate::workload::Workload;
-use common::{Distance, Spread, median};
+use bench_support::{Distance, Spread, median};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

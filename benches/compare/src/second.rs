@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::subjects::ELSEWHERE;
 use crate::workload::Experiment;
 use clap::ValueEnum;
-use common::{Result, run_on_any};
+use bench_support::{Result, run_on_any};
 use std::cell::OnceCell;
 use std::env;
 use std::path::{Path, PathBuf};

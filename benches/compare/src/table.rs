@@ -21,7 +21,7 @@ pub(crate) fn print(records: &[Record]) {
         println!(
             "\n{}; {placement} (two-line exchange {:.0} ns){}",
             first.workload,
-            common::median(exchanges),
+            bench_support::median(exchanges),
             match first.sched_fifo {
                 true => "; SCHED_FIFO",
                 false => "",

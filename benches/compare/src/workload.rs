@@ -1,7 +1,7 @@
 //! What every subject is asked to do.
 
 use clap::ValueEnum;
-use common::{BATCH, CAPACITY, Method};
+use bench_support::{BATCH, CAPACITY, Method};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

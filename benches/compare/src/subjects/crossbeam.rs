@@ -2,7 +2,7 @@
 
 use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{Body, CAPACITY, Source, Sink, SpinWait, Result};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ fn lacks(experiment: &Experiment) -> Option<&'static str> {
 pub(crate) struct Queue<B>(Arc<ArrayQueue<B>>);
 
 impl<B: Body> Link<B> for Queue<B> {
-    type Outlet = Waiting<B>;
-    type Inlet = Waiting<B>;
+    type Sink = Waiting<B>;
+    type Source = Waiting<B>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -32,18 +32,18 @@ impl<B: Body> Link<B> for Queue<B> {
         Ok(Self(Arc::new(ArrayQueue::new(CAPACITY))))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Waiting(self.0.clone(), setup.patience))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(Waiting(self.0.clone(), setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Waiting(self.0.clone(), setup.patience))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(Waiting(self.0.clone(), setup.wait))
     }
 }
 
-pub(crate) struct Waiting<B>(Arc<ArrayQueue<B>>, Patience);
+pub(crate) struct Waiting<B>(Arc<ArrayQueue<B>>, SpinWait);
 
-impl<B: Body> Outlet<B> for Waiting<B> {
+impl<B: Body> Sink<B> for Waiting<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.1.until(|| self.0.push(*message).ok());
@@ -51,10 +51,10 @@ impl<B: Body> Outlet<B> for Waiting<B> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<B> {
+impl<B: Body> Source<B> for Waiting<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(&self.1.until(|| self.0.pop()));
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        visit(&self.1.until(|| self.0.pop()));
         Ok(())
     }
 }
@@ -63,8 +63,8 @@ impl<B: Body> Inlet<B> for Waiting<B> {
 pub(crate) struct Channel<B>(Sender<B>, Receiver<B>);
 
 impl<B: Body> Link<B> for Channel<B> {
-    type Outlet = Foreign<Sender<B>>;
-    type Inlet = Foreign<Receiver<B>>;
+    type Sink = Foreign<Sender<B>>;
+    type Source = Foreign<Receiver<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         lacks(experiment)
@@ -75,26 +75,26 @@ impl<B: Body> Link<B> for Channel<B> {
         Ok(Self(sender, receiver))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Foreign(self.0.clone()))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Foreign(self.1.clone()))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<Sender<B>> {
+impl<B: Body> Sink<B> for Foreign<Sender<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(*message).map_err(|_| "the channel is closed")?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<Receiver<B>> {
+impl<B: Body> Source<B> for Foreign<Receiver<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(&self.0.recv()?);
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        visit(&self.0.recv()?);
         Ok(())
     }
 }

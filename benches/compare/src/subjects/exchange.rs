@@ -2,7 +2,7 @@
 //! processes that sleep.
 
 use crate::fabric::{Apart, Side};
-use common::{Board, Floor, Lane, Line, Result, Shared, futex, now, share_with_forks};
+use bench_support::{Board, Floor, Lane, CachePadded, Result, Shared, futex, now, share_with_forks};
 use nix::libc::{FUTEX_WAIT, FUTEX_WAKE};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -74,8 +74,8 @@ impl Lane for Exchanging {
 /// One word there and one back.
 #[repr(C)]
 pub(crate) struct Words {
-    there: Line<AtomicU32>,
-    back: Line<AtomicU32>,
+    there: CachePadded<AtomicU32>,
+    back: CachePadded<AtomicU32>,
 }
 
 // SAFETY: all of it is atomic, and zero is a value.
@@ -120,9 +120,9 @@ impl Sleeping {
     }
 
     fn trip(&self) {
-        let number = self.words.back.0.load(Relaxed).wrapping_add(1);
-        Self::wake(&self.words.there.0, number);
-        Self::sleep_until(&self.words.back.0, number);
+        let number = self.words.back.load(Relaxed).wrapping_add(1);
+        Self::wake(&self.words.there, number);
+        Self::sleep_until(&self.words.back, number);
     }
 }
 
@@ -135,9 +135,9 @@ impl Lane for Sleeping {
             return Ok(());
         }
         for _ in 0..messages {
-            let number = self.words.back.0.load(Relaxed).wrapping_add(1);
-            Self::sleep_until(&self.words.there.0, number);
-            Self::wake(&self.words.back.0, number);
+            let number = self.words.back.load(Relaxed).wrapping_add(1);
+            Self::sleep_until(&self.words.there, number);
+            Self::wake(&self.words.back, number);
         }
         Ok(())
     }

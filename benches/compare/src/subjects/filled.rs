@@ -4,8 +4,8 @@
 use crate::fabric::{Apart, Side};
 use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Fill};
-use common::{
-    Board, Body, Inlet, Lane, Line, Outlet, Patience, Result, Shared, share_with_forks, sum_of_all,
+use bench_support::{
+    Board, Body, Source, Lane, CachePadded, Sink, SpinWait, Result, Shared, share_with_forks, sum_of_all,
 };
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
@@ -49,8 +49,8 @@ impl Band {
 /// How far both are, said after every step.
 #[repr(C)]
 struct Progress {
-    sent: Line<AtomicU64>,
-    received: Line<AtomicU64>,
+    sent: CachePadded<AtomicU64>,
+    received: CachePadded<AtomicU64>,
 }
 
 // SAFETY: all of it is atomic, and zero is a value.
@@ -69,7 +69,7 @@ impl<B: Body, L: Link<B>> Filled<B, L> {
         let setup = Setup {
             experiment: *experiment,
             name: name.to_owned(),
-            patience: Patience::ALONE,
+            wait: SpinWait::DEDICATED,
         };
         let fill = experiment.fill.ok_or("as full as it happens to be")?;
         Ok(Self {
@@ -84,41 +84,41 @@ impl<B: Body, L: Link<B>> Filled<B, L> {
 
 impl<B: Body, L: Link<B>> Apart for Filled<B, L> {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
-        let (band, progress, patience) = (self.band, self.progress, self.setup.patience);
+        let (band, progress, wait) = (self.band, self.progress, self.setup.wait);
         if let Side::Consumer(_) = side {
-            return Ok(Box::new(Emptying::<B, L::Inlet> {
-                inlet: self.ring.inlet(&self.setup)?,
+            return Ok(Box::new(Emptying::<B, L::Source> {
+                source: self.ring.source(&self.setup)?,
                 received: 0,
                 band,
                 progress,
-                patience,
+                wait,
                 body: PhantomData,
             }));
         }
-        let mut outlet = self.ring.outlet(&self.setup)?;
-        (0..band.fill).try_for_each(|number| outlet.send_numbered(number))?;
-        progress.sent.0.store(band.fill, Release);
-        Ok(Box::new(Filling::<B, L::Outlet> {
-            outlet,
+        let mut sink = self.ring.sink(&self.setup)?;
+        (0..band.fill).try_for_each(|number| sink.send_numbered(number))?;
+        progress.sent.store(band.fill, Release);
+        Ok(Box::new(Filling::<B, L::Sink> {
+            sink,
             sent: band.fill,
             band,
             progress,
-            patience,
+            wait,
             body: PhantomData,
         }))
     }
 }
 
 struct Filling<B, O> {
-    outlet: O,
+    sink: O,
     sent: u64,
     band: Band,
     progress: &'static Progress,
-    patience: Patience,
+    wait: SpinWait,
     body: PhantomData<B>,
 }
 
-impl<B: Body, O: Outlet<B>> Lane for Filling<B, O> {
+impl<B: Body, O: Sink<B>> Lane for Filling<B, O> {
     #[inline(never)]
     fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
         let Self { band, progress, .. } = *self;
@@ -127,29 +127,29 @@ impl<B: Body, O: Outlet<B>> Lane for Filling<B, O> {
         while self.sent < end {
             let until = end.min(self.sent + band.step);
             if band.most < band.capacity {
-                self.patience.until(|| {
-                    let received = progress.received.0.load(Acquire);
+                self.wait.until(|| {
+                    let received = progress.received.load(Acquire);
                     (until <= received + band.most).then_some(())
                 });
             }
-            (self.sent..until).try_for_each(|number| self.outlet.send_numbered(number))?;
+            (self.sent..until).try_for_each(|number| self.sink.send_numbered(number))?;
             self.sent = until;
-            progress.sent.0.store(until, Release);
+            progress.sent.store(until, Release);
         }
         Ok(())
     }
 }
 
 struct Emptying<B, I> {
-    inlet: I,
+    source: I,
     received: u64,
     band: Band,
     progress: &'static Progress,
-    patience: Patience,
+    wait: SpinWait,
     body: PhantomData<B>,
 }
 
-impl<B: Body, I: Inlet<B>> Lane for Emptying<B, I> {
+impl<B: Body, I: Source<B>> Lane for Emptying<B, I> {
     #[inline(never)]
     fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
         let Self { band, progress, .. } = *self;
@@ -158,20 +158,20 @@ impl<B: Body, I: Inlet<B>> Lane for Emptying<B, I> {
         while self.received < end {
             let until = end.min(self.received + band.step);
             if band.least > 0 {
-                self.patience.until(|| {
-                    let sent = progress.sent.0.load(Acquire);
+                self.wait.until(|| {
+                    let sent = progress.sent.load(Acquire);
                     (until + band.least <= sent).then_some(())
                 });
             }
             for _ in self.received..until {
-                self.inlet.receive(|message| {
+                self.source.receive(|message| {
                     is_disordered |= message.number() != next;
                     next = message.number().wrapping_add(1);
                     sum = sum.wrapping_add(message.sum());
                 })?;
             }
             self.received = until;
-            progress.received.0.store(until, Release);
+            progress.received.store(until, Release);
         }
         board.stop_clock(0);
         let wanted = sum_of_all::<B>(end).wrapping_sub(sum_of_all::<B>(start));

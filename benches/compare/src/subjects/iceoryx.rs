@@ -5,7 +5,7 @@ use super::keep_trying;
 use crate::leftovers;
 use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{Body, CAPACITY, Source, Sink, SpinWait, Result};
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
@@ -92,8 +92,8 @@ impl Iceoryx {
 }
 
 impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
-    type Outlet = Sending<B>;
-    type Inlet = Receiving<B>;
+    type Sink = Sending<B>;
+    type Source = Receiving<B>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -107,14 +107,14 @@ impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
         Ok(Self::named(setup))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         self.sending()
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         Ok(Receiving {
             subscribed: self.subscribed()?,
-            patience: setup.patience,
+            wait: setup.wait,
         })
     }
 }
@@ -125,7 +125,7 @@ pub(crate) struct Sending<B: Body + ZeroCopySend> {
     node: Node<ipc::Service>,
 }
 
-impl<B: Body + ZeroCopySend> Outlet<B> for Sending<B> {
+impl<B: Body + ZeroCopySend> Sink<B> for Sending<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let sample = self.publisher.loan_uninit()?;
@@ -152,21 +152,21 @@ struct Subscribed<B: Body + ZeroCopySend> {
 
 pub(crate) struct Receiving<B: Body + ZeroCopySend> {
     subscribed: Subscribed<B>,
-    patience: Patience,
+    wait: SpinWait,
 }
 
-impl<B: Body + ZeroCopySend> Inlet<B> for Receiving<B> {
+impl<B: Body + ZeroCopySend> Source<B> for Receiving<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let subscriber = &self.subscribed.subscriber;
-        let sample = self.patience.until(|| subscriber.receive().transpose())?;
-        see(sample.payload());
+        let sample = self.wait.until(|| subscriber.receive().transpose())?;
+        visit(sample.payload());
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
@@ -174,8 +174,8 @@ impl<B: Body + ZeroCopySend> Inlet<B> for Receiving<B> {
 pub(crate) struct Waking(Iceoryx);
 
 impl<B: Body + ZeroCopySend> Link<B> for Waking {
-    type Outlet = Notifying<B>;
-    type Inlet = Listening<B>;
+    type Sink = Notifying<B>;
+    type Source = Listening<B>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         (experiment.workload != Workload::Wake).then_some("for sleepers only")
@@ -185,7 +185,7 @@ impl<B: Body + ZeroCopySend> Link<B> for Waking {
         Ok(Self(Iceoryx::named(setup)))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         let sending = self.0.sending()?;
         let events = Iceoryx::events(&sending.node)?;
         Ok(Notifying {
@@ -194,7 +194,7 @@ impl<B: Body + ZeroCopySend> Link<B> for Waking {
         })
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         let subscribed = self.0.subscribed()?;
         let events = Iceoryx::events(&subscribed.node)?;
         Ok(Listening {
@@ -209,7 +209,7 @@ pub(crate) struct Notifying<B: Body + ZeroCopySend> {
     sending: Sending<B>,
 }
 
-impl<B: Body + ZeroCopySend> Outlet<B> for Notifying<B> {
+impl<B: Body + ZeroCopySend> Sink<B> for Notifying<B> {
     fn send(&mut self, message: &B) -> Result<()> {
         self.sending.send(message)?;
         match self.notifier.notify()? {
@@ -224,11 +224,11 @@ pub(crate) struct Listening<B: Body + ZeroCopySend> {
     subscribed: Subscribed<B>,
 }
 
-impl<B: Body + ZeroCopySend> Inlet<B> for Listening<B> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body + ZeroCopySend> Source<B> for Listening<B> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         loop {
             if let Some(sample) = self.subscribed.subscriber.receive()? {
-                see(sample.payload());
+                visit(sample.payload());
                 return Ok(());
             }
             // Events stay until they are waited for: also one that came before the sleep ends it.

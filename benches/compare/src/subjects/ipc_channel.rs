@@ -3,7 +3,7 @@
 use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use common::{Body, Inlet, Outlet, Result};
+use bench_support::{Body, Source, Sink, Result};
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 use std::cell::Cell;
 
@@ -14,8 +14,8 @@ pub(crate) struct IpcChannel {
 }
 
 impl<B: Body> Link<B> for IpcChannel {
-    type Outlet = Foreign<IpcBytesSender>;
-    type Inlet = Foreign<IpcBytesReceiver>;
+    type Sink = Foreign<IpcBytesSender>;
+    type Source = Foreign<IpcBytesReceiver>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -34,25 +34,25 @@ impl<B: Body> Link<B> for IpcChannel {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Foreign(self.sender.take().ok_or("taken")?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Foreign(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<IpcBytesSender> {
+impl<B: Body> Sink<B> for Foreign<IpcBytesSender> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(bytes_of(message))?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<IpcBytesReceiver> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for Foreign<IpcBytesReceiver> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let message = self.0.recv().map_err(|error| format!("{error:?}"))?;
-        see(&pod_read_unaligned(&message));
+        visit(&pod_read_unaligned(&message));
         Ok(())
     }
 }

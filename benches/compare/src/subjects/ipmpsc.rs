@@ -3,7 +3,7 @@
 use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use common::{Body, CAPACITY, Inlet, Outlet, Result};
+use bench_support::{Body, CAPACITY, Source, Sink, Result};
 use ipmpsc::{Receiver, Sender, SharedRingBuffer};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -18,8 +18,8 @@ pub(crate) struct Ipmpsc {
 const AROUND: usize = 12;
 
 impl<B: Body> Link<B> for Ipmpsc {
-    type Outlet = Foreign<Sender>;
-    type Inlet = Foreign<Receiver>;
+    type Sink = Foreign<Sender>;
+    type Source = Foreign<Receiver>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -40,28 +40,28 @@ impl<B: Body> Link<B> for Ipmpsc {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Foreign(Sender::new(SharedRingBuffer::open(&self.path)?)))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Foreign(Receiver::new(SharedRingBuffer::open(&self.path)?)))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<Sender> {
+impl<B: Body> Sink<B> for Foreign<Sender> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(&Bytes(bytes_of(message)))?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<Receiver> {
+impl<B: Body> Source<B> for Foreign<Receiver> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut context = self.0.zero_copy_context();
         let message: Bytes<'_> = context.recv()?;
-        see(&pod_read_unaligned(message.0));
+        visit(&pod_read_unaligned(message.0));
         Ok(())
     }
 }

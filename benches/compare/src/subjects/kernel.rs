@@ -3,7 +3,7 @@
 use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
+use bench_support::{BATCH, Body, CAPACITY, Source, Sink, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sys::stat::Mode;
@@ -27,7 +27,7 @@ impl<S> Stream<S> {
     }
 }
 
-impl<B: Body, S: Write> Outlet<B> for Stream<S> {
+impl<B: Body, S: Write> Sink<B> for Stream<S> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.stream.write_all(bytes_of(message))?)
     }
@@ -38,22 +38,22 @@ impl<B: Body, S: Write> Outlet<B> for Stream<S> {
     }
 }
 
-impl<B: Body, S: Read> Inlet<B> for Stream<S> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body, S: Read> Source<B> for Stream<S> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = B::zeroed();
         self.stream.read_exact(bytes_of_mut(&mut message))?;
-        see(&message);
+        visit(&message);
         Ok(())
     }
 
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let each = size_of::<B>();
         let mut read = self.stream.read(&mut self.messages[..most * each])?;
         let rest = read.next_multiple_of(each);
         self.stream.read_exact(&mut self.messages[read..rest])?;
         read = rest;
         for message in self.messages[..read].chunks_exact(each) {
-            see(&bytemuck::pod_read_unaligned(message));
+            visit(&bytemuck::pod_read_unaligned(message));
         }
         Ok(read / each)
     }
@@ -68,8 +68,8 @@ pub(crate) struct Pipe {
 const LARGEST_PIPE: usize = 1 << 20;
 
 impl<B: Body> Link<B> for Pipe {
-    type Outlet = Stream<File>;
-    type Inlet = Stream<File>;
+    type Sink = Stream<File>;
+    type Source = Stream<File>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -86,11 +86,11 @@ impl<B: Body> Link<B> for Pipe {
         Ok(Self { reader, writer })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Stream::new::<B>(File::from(self.writer.try_clone()?)))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Stream::new::<B>(File::from(self.reader.try_clone()?)))
     }
 }
@@ -98,8 +98,8 @@ impl<B: Body> Link<B> for Pipe {
 pub(crate) struct Socket(UnixStream, UnixStream);
 
 impl<B: Body> Link<B> for Socket {
-    type Outlet = Stream<UnixStream>;
-    type Inlet = Stream<UnixStream>;
+    type Sink = Stream<UnixStream>;
+    type Source = Stream<UnixStream>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -114,11 +114,11 @@ impl<B: Body> Link<B> for Socket {
         Ok(Self(one, other))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Stream::new::<B>(self.0.try_clone()?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Stream::new::<B>(self.1.try_clone()?))
     }
 }
@@ -130,8 +130,8 @@ const MESSAGES: i64 = 10;
 const LARGEST_MESSAGE: u64 = 8192;
 
 impl<B: Body> Link<B> for MessageQueue {
-    type Outlet = Foreign<MqdT>;
-    type Inlet = Foreign<MqdT>;
+    type Sink = Foreign<MqdT>;
+    type Source = Foreign<MqdT>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -150,12 +150,12 @@ impl<B: Body> Link<B> for MessageQueue {
         Ok(Self(name))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         let (flags, mode) = (MQ_OFlag::O_WRONLY, Mode::empty());
         Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         let (flags, mode) = (MQ_OFlag::O_RDONLY, Mode::empty());
         Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
     }
@@ -168,17 +168,17 @@ impl Drop for MessageQueue {
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<MqdT> {
+impl<B: Body> Sink<B> for Foreign<MqdT> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(mq_send(&self.0, bytes_of(message), 0)?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<MqdT> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for Foreign<MqdT> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = B::zeroed();
         mq_receive(&self.0, bytes_of_mut(&mut message), &mut 0)?;
-        see(&message);
+        visit(&message);
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ mod slots;
 use crate::fabric::{Fabric, Ways};
 use crate::link::Link;
 use crate::workload::{Experiment, Workload};
-use common::{Body, Result, sum_of_shares};
+use bench_support::{Body, Result, sum_of_shares};
 use iceoryx2::prelude::ZeroCopySend;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -210,8 +210,8 @@ fn apart<B: Body, L: Link<B>>(
 
 fn together<B: Body, L: Link<B>>(name: &'static str, experiment: &Experiment) -> Subject
 where
-    L::Outlet: Send,
-    L::Inlet: Send,
+    L::Sink: Send,
+    L::Source: Send,
 {
     Subject {
         name,

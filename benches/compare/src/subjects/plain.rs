@@ -3,14 +3,14 @@
 
 use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, Plain, Result};
+use bench_support::{Body, VyukovQueue, Result};
 
 /// The name of its memory.
 pub(crate) struct Vyukov(String);
 
 impl<B: Body> Link<B> for Vyukov {
-    type Outlet = Plain<B>;
-    type Inlet = Plain<B>;
+    type Sink = VyukovQueue<B>;
+    type Source = VyukovQueue<B>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         use crate::workload::Workload::{InPlace, Mpmc, MpmcBatch, OneWay, RoundTrip};
@@ -24,15 +24,15 @@ impl<B: Body> Link<B> for Vyukov {
 
     fn new(setup: &Setup) -> Result<Self> {
         let name = format!("/{}", setup.name);
-        Plain::<B>::create(&name)?;
+        VyukovQueue::<B>::create(&name)?;
         Ok(Self(name))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Plain::open(&self.0)
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
+        VyukovQueue::open(&self.0)
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Plain::open(&self.0)
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
+        VyukovQueue::open(&self.0)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result};
 use shaq::{mpmc, spsc};
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions, remove_file};
@@ -24,8 +24,8 @@ pub(super) fn file(setup: &Setup) -> Result<File> {
 pub(crate) struct OneToOne(File);
 
 impl<B: Body> Link<B> for OneToOne {
-    type Outlet = Waiting<spsc::Producer<B>>;
-    type Inlet = Waiting<spsc::Consumer<B>>;
+    type Sink = Waiting<spsc::Producer<B>>;
+    type Source = Waiting<spsc::Consumer<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         (experiment.workload == Workload::Wake).then_some(NO_SLEEP)
@@ -39,16 +39,16 @@ impl<B: Body> Link<B> for OneToOne {
         Ok(Self(file))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: the one producer, of the type that the queue was made for.
         let end = unsafe { spsc::Producer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: the one consumer, of the type that the queue was made for.
         let end = unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn told(error: impl Debug) -> String {
 }
 
 /// An end, and how it looks again.
-pub(crate) struct Waiting<E>(pub(super) E, pub(super) Patience);
+pub(crate) struct Waiting<E>(pub(super) E, pub(super) SpinWait);
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
     /// Room for one message, which nobody sees before the next commit.
@@ -75,7 +75,7 @@ impl<B: Body> Waiting<spsc::Producer<B>> {
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<spsc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let place = self.reserve();
@@ -135,23 +135,23 @@ impl<B: Body> Waiting<spsc::Consumer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(self.next());
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        visit(self.next());
         self.0.finalize();
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
-        see(self.next());
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
+        visit(self.next());
         let mut received = 1;
         while received < most {
             let Some(message) = self.0.try_read() else {
                 break;
             };
-            see(message);
+            visit(message);
             received += 1;
         }
         self.0.finalize();
@@ -159,8 +159,8 @@ impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
@@ -174,8 +174,8 @@ pub(super) fn turns(experiment: &Experiment) -> Option<&'static str> {
 }
 
 impl<B: Body> Link<B> for ManyToMany {
-    type Outlet = Waiting<mpmc::Producer<B>>;
-    type Inlet = Waiting<mpmc::Consumer<B>>;
+    type Sink = Waiting<mpmc::Producer<B>>;
+    type Source = Waiting<mpmc::Consumer<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         turns(experiment)
@@ -189,20 +189,20 @@ impl<B: Body> Link<B> for ManyToMany {
         Ok(Self(file))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: of the type that the queue was made for.
         let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: of the type that the queue was made for.
         let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<mpmc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let end = &self.0;
@@ -226,21 +226,21 @@ impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<mpmc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<mpmc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &self.0;
-        see(&self.1.until(|| end.try_read()));
+        visit(&self.1.until(|| end.try_read()));
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let end = &self.0;
         let batch = self.1.until(|| end.reserve_read_batch(most));
         for place in 0..batch.len() {
             // SAFETY: one of those that were taken.
-            see(unsafe { batch.as_ref(place) });
+            visit(unsafe { batch.as_ref(place) });
         }
         Ok(batch.len())
     }

@@ -4,7 +4,7 @@
 use super::shaq::{Waiting, file, told, turns};
 use crate::link::{Foreign, Link, Setup};
 use crate::workload::Experiment;
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
+use bench_support::{BATCH, Body, CAPACITY, Source, Sink, Result};
 use shaq5::{mpmc, spsc};
 use std::fs::File;
 use std::mem::forget;
@@ -37,19 +37,19 @@ impl OneToOne {
 }
 
 impl<B: Body> Link<B> for OneToOne {
-    type Outlet = Waiting<spsc::Producer<B>>;
-    type Inlet = Waiting<spsc::Consumer<B>>;
+    type Sink = Waiting<spsc::Producer<B>>;
+    type Source = Waiting<spsc::Consumer<B>>;
 
     fn new(setup: &Setup) -> Result<Self> {
         Self::new::<B>(setup)
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Waiting(self.producer()?, setup.patience))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(Waiting(self.producer()?, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Waiting(self.consumer()?, setup.patience))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(Waiting(self.consumer()?, setup.wait))
     }
 }
 
@@ -79,7 +79,7 @@ impl<B: Body> Waiting<spsc::Producer<B>> {
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<spsc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.send_all(1, |place| {
@@ -110,11 +110,11 @@ impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &mut self.0;
-        let mut see = Some(see);
+        let mut see = Some(visit);
         self.1.until(|| {
             let batch = end.try_reserve_read_batch(ONE)?;
             see.take()?(&batch[0]);
@@ -124,19 +124,19 @@ impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let most = NonZeroUsize::new(most).ok_or("none to receive")?;
         let end = &mut self.0;
         Ok(self.1.until(|| {
             let batch = end.try_reserve_read_batch(most)?;
-            batch.iter().for_each(&mut see);
+            batch.iter().for_each(&mut visit);
             Some(batch.len())
         }))
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
@@ -144,26 +144,26 @@ impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
 pub(crate) struct Waking(OneToOne);
 
 impl<B: Body> Link<B> for Waking {
-    type Outlet = Waiting<spsc::Producer<B>>;
-    type Inlet = Foreign<spsc::Consumer<B>>;
+    type Sink = Waiting<spsc::Producer<B>>;
+    type Source = Foreign<spsc::Consumer<B>>;
 
     fn new(setup: &Setup) -> Result<Self> {
         Ok(Self(OneToOne::new::<B>(setup)?))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        self.0.outlet(setup)
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        self.0.sink(setup)
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Foreign(self.0.consumer()?))
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<spsc::Consumer<B>> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for Foreign<spsc::Consumer<B>> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let batch = self.0.reserve_read_batch_timeout(ONE, Duration::MAX)?;
-        see(&batch[0]);
+        visit(&batch[0]);
         Ok(())
     }
 }
@@ -171,8 +171,8 @@ impl<B: Body> Inlet<B> for Foreign<spsc::Consumer<B>> {
 pub(crate) struct ManyToMany(File);
 
 impl<B: Body> Link<B> for ManyToMany {
-    type Outlet = Waiting<mpmc::Producer<B>>;
-    type Inlet = Waiting<mpmc::Consumer<B>>;
+    type Sink = Waiting<mpmc::Producer<B>>;
+    type Source = Waiting<mpmc::Consumer<B>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         turns(experiment)
@@ -186,20 +186,20 @@ impl<B: Body> Link<B> for ManyToMany {
         Ok(Self(file))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: of the type that the queue was made for.
         let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: of the type that the queue was made for.
         let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<mpmc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let end = &self.0;
@@ -223,20 +223,20 @@ impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<mpmc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<mpmc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &self.0;
-        see(&self.1.until(|| end.try_read()));
+        visit(&self.1.until(|| end.try_read()));
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, visit: impl FnMut(&B)) -> Result<usize> {
         let most = NonZeroUsize::new(most).ok_or("none to receive")?;
         let end = &self.0;
         let batch = self.1.until(|| end.try_reserve_read_batch(most));
-        batch.iter().for_each(see);
+        batch.iter().for_each(visit);
         Ok(batch.len())
     }
 }

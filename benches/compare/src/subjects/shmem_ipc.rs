@@ -4,7 +4,7 @@
 
 use crate::link::{Foreign, Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use shmem_ipc::{ringbuf, sharedring};
 use std::cell::Cell;
@@ -22,8 +22,8 @@ pub(crate) struct Ring {
 const HEADER: usize = 64;
 
 impl<B: Body> Link<B> for Ring {
-    type Outlet = Waiting<ringbuf::Sender<u64>>;
-    type Inlet = Waiting<ringbuf::Receiver<u64>>;
+    type Sink = Waiting<ringbuf::Sender<u64>>;
+    type Source = Waiting<ringbuf::Receiver<u64>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         experiment.is_for_many().then_some("one to one")
@@ -43,20 +43,20 @@ impl<B: Body> Link<B> for Ring {
         })
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: mapped for good, and zero at first.
         let end = unsafe { ringbuf::Sender::attach(self.base.as_ptr(), self.len)? };
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: as above.
         let end = unsafe { ringbuf::Receiver::attach(self.base.as_ptr(), self.len)? };
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-pub(crate) struct Waiting<E>(E, Patience);
+pub(crate) struct Waiting<E>(E, SpinWait);
 
 impl Waiting<ringbuf::Sender<u64>> {
     /// Sends up to `most` messages, of which `fill` makes one after the other, and says how many.
@@ -83,7 +83,7 @@ impl Waiting<ringbuf::Sender<u64>> {
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<ringbuf::Sender<u64>> {
+impl<B: Body> Sink<B> for Waiting<ringbuf::Sender<u64>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.send_some(1, |place: *mut B| {
@@ -117,20 +117,20 @@ impl<B: Body> Outlet<B> for Waiting<ringbuf::Sender<u64>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<ringbuf::Receiver<u64>> {
+impl<B: Body> Source<B> for Waiting<ringbuf::Receiver<u64>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let mut see = Some(see);
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        let mut see = Some(visit);
         self.receive_batch(1, |message: &B| {
-            if let Some(see) = see.take() {
-                see(message);
+            if let Some(visit) = see.take() {
+                visit(message);
             }
         })?;
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let words = size_of::<B>() / 8;
         let end = &mut self.0;
         self.1.until(|| {
@@ -139,7 +139,7 @@ impl<B: Body> Inlet<B> for Waiting<ringbuf::Receiver<u64>> {
                 received = most.min(full / words);
                 // SAFETY: so many messages lie there, and are this end's until it returns.
                 let messages = unsafe { slice::from_raw_parts(place.cast::<B>(), received) };
-                messages.iter().for_each(&mut see);
+                messages.iter().for_each(&mut visit);
                 received * words
             });
             match told {
@@ -151,8 +151,8 @@ impl<B: Body> Inlet<B> for Waiting<ringbuf::Receiver<u64>> {
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
@@ -163,8 +163,8 @@ pub(crate) struct Waking {
 }
 
 impl<B: Body> Link<B> for Waking {
-    type Outlet = Foreign<sharedring::Sender<u64>>;
-    type Inlet = Foreign<sharedring::Receiver<u64>>;
+    type Sink = Foreign<sharedring::Sender<u64>>;
+    type Source = Foreign<sharedring::Receiver<u64>>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         let fits = experiment.workload == Workload::Wake && experiment.bytes == 8;
@@ -186,16 +186,16 @@ impl<B: Body> Link<B> for Waking {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Foreign(self.sender.take().ok_or("taken")?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Foreign(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<sharedring::Sender<u64>> {
+impl<B: Body> Sink<B> for Foreign<sharedring::Sender<u64>> {
     fn send(&mut self, message: &B) -> Result<()> {
         self.0.block_until_writable()?;
         self.0.send_raw(|place, _| {
@@ -207,12 +207,12 @@ impl<B: Body> Outlet<B> for Foreign<sharedring::Sender<u64>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<sharedring::Receiver<u64>> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for Foreign<sharedring::Receiver<u64>> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         self.0.block_until_readable()?;
         self.0.receive_raw(|place, _| {
             // SAFETY: one element at least, which a message of 8 bytes is.
-            see(unsafe { &*place.cast::<B>() });
+            visit(unsafe { &*place.cast::<B>() });
             1
         })?;
         Ok(())

@@ -5,7 +5,7 @@ mod ends;
 
 use crate::link::{Link, Setup};
 use crate::workload::Experiment;
-use common::{Body, Patience, Result};
+use bench_support::{Body, SpinWait, Result};
 use ends::{Receiving, Sending};
 use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
@@ -43,7 +43,7 @@ fn options(setup: &Setup) -> Options {
             yields: 0,
         },
         (_, true) => WaitStrategy::Sleep {
-            spins: Patience::SPINS,
+            spins: SpinWait::SPINS,
             yields: u32::MAX,
         },
         _ => WaitStrategy::Spin,
@@ -52,8 +52,8 @@ fn options(setup: &Setup) -> Options {
 }
 
 impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
-    type Outlet = Sending<B, P>;
-    type Inlet = Receiving<B, P>;
+    type Sink = Sending<B, P>;
+    type Source = Receiving<B, P>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         let is_single = std::any::TypeId::of::<P>() == std::any::TypeId::of::<Spsc>();
@@ -76,11 +76,11 @@ impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
         })
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         Sending::open(&self.name, &options(setup))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         Receiving::open(&self.name, &options(setup))
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::link::{Link, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result, Shared, share_with_forks};
+use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result, Shared, share_with_forks};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -30,8 +30,8 @@ unsafe impl<B: Body> Shared for Memory<B> {}
 pub(crate) struct Slots<B: Body>(&'static Memory<B>);
 
 impl<B: Body> Link<B> for Slots<B> {
-    type Outlet = End<B>;
-    type Inlet = End<B>;
+    type Sink = End<B>;
+    type Source = End<B>;
 
     fn lacks(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
@@ -44,12 +44,12 @@ impl<B: Body> Link<B> for Slots<B> {
         Ok(Self(share_with_forks()?))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(End::new(self.0, setup.patience))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(End::new(self.0, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(End::new(self.0, setup.patience))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(End::new(self.0, setup.wait))
     }
 }
 
@@ -57,15 +57,15 @@ impl<B: Body> Link<B> for Slots<B> {
 pub(crate) struct End<B: Body> {
     memory: &'static Memory<B>,
     position: u64,
-    patience: Patience,
+    wait: SpinWait,
 }
 
 impl<B: Body> End<B> {
-    fn new(memory: &'static Memory<B>, patience: Patience) -> Self {
+    fn new(memory: &'static Memory<B>, wait: SpinWait) -> Self {
         Self {
             memory,
             position: 0,
-            patience,
+            wait,
         }
     }
 
@@ -74,7 +74,7 @@ impl<B: Body> End<B> {
     fn next<R>(&mut self, turn: u64, copy: impl FnOnce(*mut u64) -> R) -> R {
         let slot = &self.memory.0[self.position as usize % CAPACITY];
         let word = 2 * (self.position / CAPACITY as u64) + turn;
-        self.patience
+        self.wait
             .until(|| (slot.word.load(Acquire) == word).then_some(()));
         let copied = copy(slot.payload.get().cast());
         slot.word.store(word + 1, Release);
@@ -102,7 +102,7 @@ unsafe fn copy<B: Body>(from: *const u64, to: *mut u64) {
     }
 }
 
-impl<B: Body> Outlet<B> for End<B> {
+impl<B: Body> Sink<B> for End<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let message = black_box(message);
@@ -125,23 +125,23 @@ impl<B: Body> Outlet<B> for End<B> {
     }
 }
 
-impl<B: Body> Inlet<B> for End<B> {
+impl<B: Body> Source<B> for End<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = MaybeUninit::<B>::uninit();
         self.next(1, |place| {
             // SAFETY: a full slot, and room for a message.
             unsafe { copy::<B>(place, message.as_mut_ptr().cast()) }
         });
         // SAFETY: a message was copied there.
-        see(unsafe { message.assume_init_ref() });
+        visit(unsafe { message.assume_init_ref() });
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         for _ in 0..most {
-            self.receive(&mut see)?;
+            self.receive(&mut visit)?;
         }
         Ok(most)
     }

@@ -1,65 +1,65 @@
-//! The floor: two processes that exchange cache lines and do nothing else.
+//! The floor: two processes that only exchange cache lines.
 //!
-//! Even this is no natural constant: on one and the same pair of lines it came out as 57, 86 or
-//! 100 ns, for a few instructions more or less between seeing the other's number and storing
-//! the own. So there is one loop, which is never inlined: load, compare, `spin_loop` while it is
-//! the old number, store the next. All benchmarks use it, and what they set against a floor they
-//! set against this one.
+//! Its time is not a constant. The same pair of lines took 57, 86 or 100 ns, depending on a few
+//! instructions between the load of the peer's number and the store of the next one. So one loop
+//! exists, which is never inlined: load, compare, `spin_loop` while the number is old, store the
+//! next. All benchmarks compare with this loop.
 
-use crate::memory::{Line, Shared, now};
-use crate::tally::median;
+use crate::memory::{Shared, now};
+use crate::stats::median;
+use crossbeam_utils::CachePadded;
 use std::hint::spin_loop;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-/// Exchanges whose time is taken together in a probe, and such times in a probe.
+/// A probe takes `TIMES` times, each of `EXCHANGES` exchanges.
 const EXCHANGES: u64 = 200;
 const TIMES: u64 = 10;
 
-/// All zeroes at first.
+/// Initially all zeroes.
 #[repr(C)]
 pub struct Floor {
-    there: Line<AtomicU64>,
-    back: Line<AtomicU64>,
-    only: Line<AtomicU64>,
+    there: CachePadded<AtomicU64>,
+    back: CachePadded<AtomicU64>,
+    only: CachePadded<AtomicU64>,
 }
 
-// SAFETY: all of it is atomic, and zero is a value.
+// SAFETY: every field is atomic, and all zeroes are a valid value.
 unsafe impl Shared for Floor {}
 
 impl Floor {
-    /// Nanoseconds for one exchange of two lines, one there and one back: not of all of them,
-    /// since others run in between.
+    /// Nanoseconds of one exchange of two lines, one in each direction. The result is a median,
+    /// because other processes may run in between.
     pub fn probe(&self) -> f64 {
         let times = (0..TIMES).map(|_| self.two_lines(EXCHANGES));
         median(times.collect())
     }
 
-    /// The other side of a probe.
+    /// The peer's side of a probe.
     pub fn answer_probe(&self) {
         self.answer_two_lines(EXCHANGES * TIMES);
     }
 
-    /// Nanoseconds for one of so many exchanges of two lines.
+    /// Nanoseconds of one exchange of two lines, averaged over `exchanges`.
     pub fn two_lines(&self, exchanges: u64) -> f64 {
         let start = now();
-        ping(&self.there.0, &self.back.0, exchanges);
+        ping(&self.there, &self.back, exchanges);
         (now() - start) as f64 / exchanges as f64
     }
 
     pub fn answer_two_lines(&self, exchanges: u64) {
-        pong(&self.there.0, &self.back.0, exchanges);
+        pong(&self.there, &self.back, exchanges);
     }
 
-    /// Nanoseconds for one of so many exchanges of one line, there and back.
+    /// Nanoseconds of one exchange of one line, in both directions, averaged over `exchanges`.
     pub fn one_line(&self, exchanges: u64) -> f64 {
         let start = now();
-        ping_odd(&self.only.0, exchanges);
+        ping_odd(&self.only, exchanges);
         (now() - start) as f64 / exchanges as f64
     }
 
     pub fn answer_one_line(&self, exchanges: u64) {
-        pong_even(&self.only.0, exchanges);
+        pong_even(&self.only, exchanges);
     }
 }
 
@@ -101,7 +101,7 @@ fn ping_odd(line: &AtomicU64, exchanges: u64) {
 
 #[inline(never)]
 fn pong_even(line: &AtomicU64, exchanges: u64) {
-    // The first odd number may be there already.
+    // The first odd number may already be stored.
     let mut number = line.load(Acquire) & !1;
     for _ in 0..exchanges {
         number += 2;

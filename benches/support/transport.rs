@@ -1,7 +1,7 @@
-//! The two ends of a way for messages, seen from those who send and receive.
+//! The sending and the receiving side of a channel, as benchmarks use them.
 
 use crate::Result;
-use crate::body::Body;
+use crate::message::Body;
 use std::mem::MaybeUninit;
 
 /// How messages are sent and received.
@@ -12,13 +12,13 @@ pub enum Method {
     InPlace,
 }
 
-/// What nobody asks of an end that lacks it.
+/// Benchmarks do not call a method that a side does not offer.
 const NOT_OFFERED: &str = "not offered";
 
-pub trait Outlet<B: Body> {
+pub trait Sink<B: Body> {
     fn send(&mut self, message: &B) -> Result<()>;
 
-    /// Makes the message where it stays: a large one is not moved.
+    /// Builds the message in its final place, so that a large one is not moved.
     #[inline(always)]
     fn send_numbered(&mut self, number: u64) -> Result<()> {
         let mut message = MaybeUninit::<B>::uninit();
@@ -28,26 +28,36 @@ pub trait Outlet<B: Body> {
         self.send(unsafe { message.assume_init_ref() })
     }
 
+    /// Sends messages until the channel is full.
+    fn fill(&mut self) -> Result<()> {
+        Err(NOT_OFFERED.into())
+    }
+
     /// Sends [`BATCH`](crate::BATCH) messages.
     fn send_batch(&mut self, _first: u64) -> Result<()> {
         Err(NOT_OFFERED.into())
     }
 
-    /// Makes the message where it is to lie.
+    /// Builds the message in the slot.
     fn send_in_place(&mut self, _number: u64) -> Result<()> {
         Err(NOT_OFFERED.into())
     }
 }
 
-pub trait Inlet<B: Body> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()>;
+pub trait Source<B: Body> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()>;
 
-    /// Receives at least one message, and says how many.
+    /// Receives at least one message, and returns how many.
     fn receive_batch(&mut self, _most: usize, _see: impl FnMut(&B)) -> Result<usize> {
         Err(NOT_OFFERED.into())
     }
 
-    /// Shows the message where it lies.
+    /// Receives messages until the channel is empty.
+    fn drain(&mut self) -> Result<()> {
+        Err(NOT_OFFERED.into())
+    }
+
+    /// Visits the message in its slot.
     fn receive_in_place(&mut self, _see: impl FnOnce(&B)) -> Result<()> {
         Err(NOT_OFFERED.into())
     }

@@ -1,4 +1,4 @@
-//! Messages that follow from their numbers, and what is checked of them.
+//! Messages that are computed from their numbers, and checks of received messages.
 
 use bytemuck::Pod;
 use std::mem::MaybeUninit;
@@ -6,18 +6,18 @@ use std::mem::MaybeUninit;
 /// Messages in a batch.
 pub const BATCH: usize = 32;
 
-/// A message that follows from its number.
+/// A message that is computed from its number.
 pub trait Body: Pod + Send + Sync + PartialEq + std::fmt::Debug {
     /// Writes every word of the message.
     ///
     /// # Safety
     ///
-    /// `place` may be written as a `Self`, and is aligned as a `u64` is.
+    /// `place` must be valid for writes of a `Self` and aligned to a `u64`.
     unsafe fn fill(place: *mut Self, number: u64);
 
     fn number(&self) -> u64;
 
-    /// Of every word.
+    /// The sum of every word.
     fn sum(&self) -> u64;
 
     #[inline(always)]
@@ -40,7 +40,7 @@ where
         for word in 0..WORDS {
             // SAFETY: one of the words of the message.
             let place = unsafe { words.add(word) };
-            // SAFETY: the caller says so.
+            // SAFETY: guaranteed by the caller.
             unsafe { place.write(number.wrapping_add(word as u64)) }
         }
     }
@@ -67,7 +67,7 @@ pub fn sum_of_all<B: Body>(messages: u64) -> u64 {
         .wrapping_add(offsets.wrapping_mul(messages))
 }
 
-/// What a consumer finds in the messages of one producer, whose numbers go up by one.
+/// Checks the messages of one producer, whose numbers increase by one.
 #[derive(Default)]
 pub struct Check {
     next: u64,
@@ -77,14 +77,14 @@ pub struct Check {
 
 impl Check {
     #[inline(always)]
-    pub fn see<B: Body>(&mut self, message: &B) {
+    pub fn record<B: Body>(&mut self, message: &B) {
         let number = message.number();
         self.is_disordered |= number != self.next;
         self.next = number.wrapping_add(1);
         self.sum = self.sum.wrapping_add(message.sum());
     }
 
-    /// Whether these were all the messages with numbers below `messages`, in order.
+    /// Whether every message with a number below `messages` was recorded, in order.
     pub fn is_passed<B: Body>(&self, messages: u64) -> bool {
         !self.is_disordered && self.next == messages && self.sum == sum_of_all::<B>(messages)
     }

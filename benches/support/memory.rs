@@ -1,4 +1,4 @@
-//! Memory that the processes share outside of any ring of the library, and names that go away.
+//! Memory that processes share outside of the library's rings, and the removal of its names.
 
 use crate::Result;
 use nix::fcntl::{OFlag, open};
@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::ftruncate;
 use std::num::NonZeroUsize;
 
-/// Names in `/dev/shm` that go when the value does, also in a panic.
+/// Names in `/dev/shm` that are unlinked when the value is dropped, also in a panic.
 #[derive(Default)]
 pub struct Names(Vec<String>);
 
@@ -22,23 +22,23 @@ impl Names {
 impl Drop for Names {
     fn drop(&mut self) {
         for name in &self.0 {
-            // Not there, if whoever should have made it has failed.
+            // The object does not exist if its creation failed.
             let _ = shm_unlink(name.as_str());
         }
     }
 }
 
-/// What the names of one run start with.
+/// The prefix of all names of one run.
 pub fn prefix(part: &str) -> String {
     format!("/slipring-{part}-{}", std::process::id())
 }
 
 /// # Safety
 ///
-/// All zero bytes are a value, and all that is ever changed in one is atomic or in cells.
+/// All zero bytes are a valid value, and every changing part is atomic or in a cell.
 pub unsafe trait Shared: Sync + Sized + 'static {}
 
-/// The object of a name, made of zeroes if it is new, and mapped until the process ends.
+/// Maps the object of a name until the process ends. A new object is all zeroes.
 pub fn share<T: Shared>(name: &str) -> Result<&'static T> {
     let path = format!("/dev/shm{name}");
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC;
@@ -46,16 +46,16 @@ pub fn share<T: Shared>(name: &str) -> Result<&'static T> {
     ftruncate(&file, size_of::<T>() as i64)?;
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     let len = NonZeroUsize::new(size_of::<T>()).ok_or("nothing to share")?;
-    // At once, so that no page is entered while something is measured.
+    // Populated at once, so that no page fault occurs during a measurement.
     let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
     // SAFETY: a new mapping, at an address that the kernel chooses.
     let base = unsafe { mmap(None, len, access, flags, &file, 0)? };
-    // SAFETY: mapped for good, as large as a `T`, at the start of a page, and zero at first or
-    // whatever other processes made of it, as `Shared` allows.
+    // SAFETY: mapped until the process ends, as large as a `T`, and aligned to a page. The bytes
+    // are zero or written by other processes, which `Shared` allows.
     Ok(unsafe { base.cast::<T>().as_ref() })
 }
 
-/// The same without a name, for this process and those that it forks.
+/// The same without a name, for this process and its forked children.
 pub fn share_with_forks<T: Shared>() -> Result<&'static T> {
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     let len = NonZeroUsize::new(size_of::<T>()).ok_or("nothing to share")?;
@@ -66,11 +66,7 @@ pub fn share_with_forks<T: Shared>() -> Result<&'static T> {
     Ok(unsafe { base.cast::<T>().as_ref() })
 }
 
-/// A value with a line to itself, and the one beside it, because processors fetch lines in pairs.
-#[repr(C, align(128))]
-pub struct Line<T>(pub T);
-
-/// Nanoseconds on the clock that all processes see.
+/// Nanoseconds of the clock that all processes share.
 pub fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
         time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64

@@ -1,42 +1,40 @@
-//! A crew for one point of a benchmark: this program again, each copy on the processor of its side,
-//! at the other ends of the rings.
+//! The processes of one benchmark point. The benchmark starts its own program again for each
+//! member, and pins it to the processor of its side.
 
-use crate::ends::{Receiving, Sending};
-use common::{
-    Board, Body, Echoer, Kind, Lane, Method, Names, Patience, Pinger, Receiver, Result, Sender,
-    Task, prefix, processors, run_on, share, sum_of_shares,
+use crate::{
+    BATCH, Board, Body, CAPACITY, Echoer, Kind, Lane, Method, Names, Pinger, Receiver, Result,
+    Sender, SlipringSink, SlipringSource, SpinWait, Task, prefix, processors, run_on, share,
+    sum_of_shares,
 };
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use slipring::{Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::time::Duration;
 use std::{env, iter};
 
-/// What a point of a benchmark is about.
+/// The parameters of one point of a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Point {
-    pub(crate) way: Way,
-    pub(crate) method: Method,
-    pub(crate) bytes: u64,
-    pub(crate) capacity: u64,
-    /// Producers, and as many consumers.
-    pub(crate) each: u64,
+pub struct Point {
+    pub way: Way,
+    pub method: Method,
+    pub bytes: u64,
+    pub capacity: u64,
+    /// The number of producers, and also of consumers.
+    pub each: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// There and back, both sides looking all the time.
+pub enum Way {
+    /// A round trip between two sides that spin.
     RoundTrip,
-    /// There and back, each side asleep until it is woken.
+    /// A round trip between two sides that block until they are woken.
     Wake,
-    /// From one to one.
+    /// A stream from one producer to one consumer.
     Stream,
-    /// From many to many.
+    /// A stream from many producers to many consumers.
     Many,
 }
 
@@ -44,23 +42,23 @@ const WAYS: [Way; 4] = [Way::RoundTrip, Way::Wake, Way::Stream, Way::Many];
 const METHODS: [Method; 3] = [Method::Single, Method::Batch, Method::InPlace];
 
 impl Point {
-    pub(crate) const fn new(way: Way, method: Method, bytes: u64) -> Self {
+    pub const fn new(way: Way, method: Method, bytes: u64) -> Self {
         Self {
             way,
             method,
             bytes,
-            capacity: common::CAPACITY as u64,
+            capacity: CAPACITY as u64,
             each: 1,
         }
     }
 
-    /// As another process is told.
-    fn words(&self) -> [u64; 5] {
+    /// Encodes the point for the environment of another process.
+    fn encode(&self) -> [u64; 5] {
         let (way, method) = (self.way as u64, self.method as u64);
         [way, method, self.bytes, self.capacity, self.each]
     }
 
-    fn of(words: &[u64]) -> Option<Self> {
+    fn decode(words: &[u64]) -> Option<Self> {
         let &[way, method, bytes, capacity, each] = words else {
             return None;
         };
@@ -81,7 +79,7 @@ impl Point {
             },
             _ if self.each == 1 => WaitStrategy::Spin,
             _ => WaitStrategy::Sleep {
-                spins: Patience::SPINS,
+                spins: SpinWait::SPINS,
                 yields: u32::MAX,
             },
         };
@@ -89,55 +87,18 @@ impl Point {
     }
 }
 
-/// Where a member stands.
+/// The side of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Producer(u64),
     Consumer,
 }
 
-/// By which a started process knows what it is for: where the names start, the point, its side,
-/// and its processor.
-const PART: &str = "SLIPRING_BENCH_PART";
+/// The environment variable that describes the part of a started process: the prefix of names,
+/// the point, the side, and the processor.
+pub(crate) const PART: &str = "SLIPRING_BENCH_PART";
 
-/// Runs a benchmark, or a member of one's crew.
-pub(crate) fn run(benchmark: fn(&mut Criterion)) -> ExitCode {
-    if let Ok(part) = env::var(PART) {
-        return match take_part(&part) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{part}: {error}");
-                ExitCode::FAILURE
-            }
-        };
-    }
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(5))
-        .configure_from_args();
-    benchmark(&mut criterion);
-    criterion.final_summary();
-    ExitCode::SUCCESS
-}
-
-/// Measures a point.
-pub(crate) fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, point: Point) {
-    group.bench_function(name, |bencher| {
-        // Only for the points that are wanted.
-        let crew = Crew::start(point).and_then(|mut crew| {
-            crew.pass(CHECKED)?;
-            Ok(crew)
-        });
-        let mut crew = crew.expect("the ring delivers");
-        bencher.iter_custom(|messages| crew.pass(messages).expect("the ring delivers"));
-        crew.finish().expect("all went well");
-    });
-}
-
-/// Messages that are sent before anything is measured.
-const CHECKED: u64 = 10_000;
-
-struct Crew {
+pub(crate) struct Crew {
     point: Point,
     board: &'static Board,
     lane: Box<dyn Lane>,
@@ -146,7 +107,7 @@ struct Crew {
 }
 
 impl Crew {
-    fn start(point: Point) -> Result<Self> {
+    pub(crate) fn start(point: Point) -> Result<Self> {
         let prefix = prefix("bench");
         let mut names = Names::default();
         let board = share::<Board>(&names.keep(board_name(&prefix)))?;
@@ -165,48 +126,48 @@ impl Crew {
             lane: lane(&prefix, &point, Side::Producer(0))?,
             _names: names,
         };
-        crew.look_after()?;
-        board.await_all_here(crew.others.len() as u64)?;
+        crew.check()?;
+        board.await_all_arrived(crew.others.len() as u64)?;
         run_on(processor_of(Side::Producer(0), processors))?;
         Ok(crew)
     }
 
-    /// Whether all of them are at it.
-    fn look_after(&mut self) -> Result<()> {
+    /// Fails if a member has exited.
+    fn check(&mut self) -> Result<()> {
         for child in &mut self.others {
             if let Some(status) = child.try_wait()? {
-                return Err(format!("one of the others ended with {status}").into());
+                return Err(format!("a member exited with {status}").into());
             }
         }
         Ok(())
     }
 
-    /// How long so many messages or round trips take.
-    fn pass(&mut self, wanted: u64) -> Result<Duration> {
-        self.look_after()?;
+    /// Returns the time for `wanted` messages or round trips.
+    pub(crate) fn pass(&mut self, wanted: u64) -> Result<Duration> {
+        self.check()?;
         let (board, others) = (self.board, self.others.len() as u64);
         let grain = match self.point.method {
-            Method::Batch => common::BATCH as u64,
+            Method::Batch => BATCH as u64,
             _ => 1,
         };
         let messages = wanted.div_ceil(self.point.each).next_multiple_of(grain);
         board.begin(Kind::Processes, Task::Slice { lane: 0, messages });
-        board.await_all_here(others)?;
+        board.await_all_arrived(others)?;
         self.lane.run(board, messages)?;
-        board.await_all_done(others)?;
+        board.await_all_finished(others)?;
         if self.point.each > 1 && board.sum() != sum(&self.point, messages) {
-            return Err("messages were lost, changed or doubled".into());
+            return Err("messages are lost, changed or duplicated".into());
         }
         let each = board.nanos() / (messages * self.point.each) as f64;
         Ok(Duration::from_secs_f64(each * wanted as f64 / 1e9))
     }
 
-    fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(mut self) -> Result<()> {
         self.board.begin(Kind::Processes, Task::End);
         for child in &mut self.others {
             let status = child.wait()?;
             if !status.success() {
-                return Err(format!("one of the others ended with {status}").into());
+                return Err(format!("a member exited with {status}").into());
             }
         }
         Ok(())
@@ -216,7 +177,7 @@ impl Crew {
 impl Drop for Crew {
     fn drop(&mut self) {
         for child in &mut self.others {
-            // None of them is left if all went well.
+            // After a successful run every member has already exited.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -228,21 +189,21 @@ fn start(prefix: &str, point: &Point, side: Side, processors: [usize; 2]) -> Res
         Side::Producer(index) => index,
         Side::Consumer => u64::MAX,
     };
-    let words = point.words().map(|word| word.to_string()).join(",");
+    let words = point.encode().map(|word| word.to_string()).join(",");
     let processor = processor_of(side, processors);
     let part = format!("{prefix},{words},{index},{processor}");
     Ok(Command::new(env::current_exe()?).env(PART, part).spawn()?)
 }
 
-fn take_part(part: &str) -> Result<()> {
+pub(crate) fn take_part(part: &str) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
-    let (prefix, words) = part.split_once(',').ok_or("no part")?;
+    let (prefix, words) = part.split_once(',').ok_or("malformed benchmark part")?;
     let words = words.split(',').map(str::parse);
     let words: Vec<u64> = words.collect::<std::result::Result<_, _>>()?;
     let &[ref point @ .., index, processor] = &words[..] else {
-        return Err("no part".into());
+        return Err("malformed benchmark part".into());
     };
-    let point = Point::of(point).ok_or("no such point")?;
+    let point = Point::decode(point).ok_or("unknown benchmark point")?;
     let side = match index {
         u64::MAX => Side::Consumer,
         index => Side::Producer(index),
@@ -254,10 +215,10 @@ fn take_part(part: &str) -> Result<()> {
 
 fn take_turns(board: &Board, prefix: &str, point: &Point, side: Side) -> Result<()> {
     let mut lane = lane(prefix, point, side)?;
-    board.come();
+    board.arrive();
     let mut turn = 0;
     while let Task::Slice { messages, .. } = board.await_turn(Kind::Processes, &mut turn) {
-        board.come();
+        board.arrive();
         lane.run(board, messages)?;
         board.finish();
     }
@@ -271,7 +232,7 @@ fn processor_of(side: Side, [one, other]: [usize; 2]) -> usize {
     }
 }
 
-/// The two that are measured on, as they were before this process was kept on one of them.
+/// The two processors of the measurement, read before this process is pinned to one of them.
 fn two_processors() -> Result<[usize; 2]> {
     static BOTH: OnceLock<[usize; 2]> = OnceLock::new();
     if let Some(&both) = BOTH.get() {
@@ -279,7 +240,7 @@ fn two_processors() -> Result<[usize; 2]> {
     }
     match processors()?[..] {
         [one, other, ..] => Ok(*BOTH.get_or_init(|| [one, other])),
-        _ => Err("two processors are needed".into()),
+        _ => Err("processors: found fewer than 2, expected at least 2".into()),
     }
 }
 
@@ -295,7 +256,7 @@ fn back(prefix: &str) -> String {
     format!("{prefix}-back")
 }
 
-/// Calls a function with the type of a message and the kind of a ring.
+/// Calls a function with the message type and the ring protocol of a point.
 macro_rules! with_types {
     ($point:expr, $call:ident ( $($argument:expr),* )) => {
         match ($point.bytes, $point.way) {
@@ -307,7 +268,7 @@ macro_rules! with_types {
             (1024, _) => $call::<[u64; 128], Spsc>($($argument),*),
             (4096, _) => $call::<[u64; 512], Spsc>($($argument),*),
             (65536, _) => $call::<[u64; 8192], Spsc>($($argument),*),
-            _ => panic!("nobody is prepared for this: {:?}", $point),
+            _ => panic!("unsupported benchmark point: {:?}", $point),
         }
     };
 }
@@ -333,31 +294,31 @@ fn lane_of<B: Body, P: Protocol>(prefix: &str, point: &Point, side: Side) -> Res
     let body = PhantomData::<B>;
     Ok(match (side, is_round_trip) {
         (Side::Producer(index), false) => Box::new(Sender {
-            outlet: Sending::<B, P>::open(&there, &options)?,
+            sink: SlipringSink::<B, P>::open(&there, &options)?,
             method: point.method,
             index,
             body,
         }),
         (Side::Consumer, false) => Box::new(Receiver {
-            inlet: Receiving::<B, P>::open(&there, &options)?,
+            source: SlipringSource::<B, P>::open(&there, &options)?,
             method: point.method,
             each: point.each,
             body,
         }),
         (Side::Producer(_), true) => Box::new(Pinger {
-            outlet: Sending::<B, P>::open(&there, &options)?,
-            inlet: Receiving::<B, P>::open(&back, &options)?,
+            sink: SlipringSink::<B, P>::open(&there, &options)?,
+            source: SlipringSource::<B, P>::open(&back, &options)?,
             body,
         }),
         (Side::Consumer, true) => Box::new(Echoer {
-            outlet: Sending::<B, P>::open(&back, &options)?,
-            inlet: Receiving::<B, P>::open(&there, &options)?,
+            sink: SlipringSink::<B, P>::open(&back, &options)?,
+            source: SlipringSource::<B, P>::open(&there, &options)?,
             body,
         }),
     })
 }
 
-/// Of all words, of many to many.
+/// The sum of all words of all messages, with many producers.
 fn sum(point: &Point, messages: u64) -> u64 {
     match point.bytes {
         8 => sum_of_shares::<[u64; 1]>(messages, point.each),

@@ -1,4 +1,4 @@
-//! Who runs where.
+//! Processor affinity.
 
 use crate::Result;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -12,12 +12,12 @@ pub fn processors() -> Result<Vec<usize>> {
         .collect())
 }
 
-/// Keeps this thread on one processor.
+/// Restricts this thread to one processor.
 pub fn run_on(processor: usize) -> Result<()> {
     run_on_any(&[processor])
 }
 
-/// Keeps this thread on some processors.
+/// Restricts this thread to some processors.
 pub fn run_on_any(processors: &[usize]) -> Result<()> {
     let mut only = CpuSet::new();
     for &processor in processors {

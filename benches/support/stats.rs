@@ -6,7 +6,7 @@ pub fn median(values: Vec<f64>) -> f64 {
     Spread::of(values).median
 }
 
-/// The middle of some values, and the quarters around it.
+/// The median of some values, and their quartiles.
 pub struct Spread {
     pub median: f64,
     pub quartiles: [f64; 2],
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of none, not-a-number.
+    /// Without values, every result is NaN.
     pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let [lower, median, upper] = [0.25, 0.5, 0.75].map(|part| quantile(&values, part));
@@ -38,23 +38,23 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Of sorted values, between two of them where it falls between.
+/// A quantile of sorted values, interpolated between neighbours.
 pub fn quantile(sorted: &[f64], part: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
-    let place = part * last as f64;
-    let (below, above) = (place.floor(), place.ceil());
-    let weight = place - below;
+    let index = part * last as f64;
+    let (below, above) = (index.floor(), index.ceil());
+    let weight = index - below;
     sorted[below as usize] * (1.0 - weight) + sorted[above as usize] * weight
 }
 
-/// How far apart the cores were, by an exchange of two lines before and one after.
+/// The distance of two cores, measured by an exchange of two lines before and after a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distance {
     Near,
     Far,
-    /// It changed in between, or is neither.
+    /// It changed in between, or is neither near nor far.
     Unclear,
 }
 

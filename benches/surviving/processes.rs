@@ -1,8 +1,8 @@
-//! Starting this program again, each process on a processor of its side.
+//! Starts this program again, with each process on the processor of its side.
 
-use crate::{Result, dead, price, survivors};
+use crate::{Result, dead, price, stall_processes};
+use bench_support::{processors, run_on};
 use clap::{Args, ValueEnum};
-use common::{processors, run_on};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::alarm;
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-/// What a process is there for.
+/// The role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
     Producer,
@@ -28,16 +28,15 @@ pub(crate) enum Role {
     StallReader,
 }
 
-/// Which of its kind a process is, and what the crew is like.
+/// The index of a process among those of its role, and the shape of the crew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Shape {
     #[arg(long, hide = true, default_value_t = 0)]
     pub(crate) index: u64,
-    /// How many producers there are, and as many consumers.
+    /// The number of producers, and also of consumers.
     #[arg(long, hide = true, default_value_t = 1)]
     pub(crate) each: u64,
-    /// Whether both processors have producers and consumers, and not one the ones and the other
-    /// the others.
+    /// Whether each processor runs both producers and consumers.
     #[arg(long, hide = true)]
     pub(crate) is_mixed: bool,
     #[arg(long, hide = true, default_value_t = 1)]
@@ -47,38 +46,38 @@ pub(crate) struct Shape {
     pub(crate) bytes: u64,
 }
 
-/// No process lasts longer, whatever happened.
+/// Seconds until the kernel kills a process that still runs.
 const WATCHDOG: u32 = 200;
 
-/// Does what the process was started for.
-pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
+/// Runs the part of this process.
+pub(crate) fn run_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     alarm::set(WATCHDOG);
     match role {
         Role::Producer | Role::Consumer => {
             pin(role == Role::Consumer, shape)?;
-            price::take_part(role, prefix, shape)
+            price::run_part(role, prefix, shape)
         }
         Role::DeadProducer | Role::DeadConsumer => {
             pin(role == Role::DeadConsumer, shape)?;
-            dead::take_part(role, prefix, shape)
+            dead::run_part(role, prefix, shape)
         }
-        Role::DeadVictim => dead::be_killed(prefix, shape),
+        Role::DeadVictim => dead::run_victim(prefix, shape),
         Role::StallProducer => {
             pin(false, shape)?;
-            survivors::push(prefix)
+            stall_processes::push(prefix)
         }
         Role::StallConsumer => {
             pin(true, shape)?;
-            survivors::pop(prefix)
+            stall_processes::pop(prefix)
         }
-        Role::StallClaimant => survivors::claim(prefix),
-        Role::StallReader => survivors::read(prefix),
+        Role::StallClaimant => stall_processes::claim(prefix),
+        Role::StallReader => stall_processes::read(prefix),
     }
 }
 
-/// Gives each side a processor, or each half of both, where there are two. So the first producer
-/// and the first consumer are always apart.
+/// Pins each side to a processor, or half of each side if the crew is mixed. The first producer
+/// and the first consumer always run on different processors, if two exist.
 fn pin(is_consumer: bool, shape: &Shape) -> Result<()> {
     let half = if shape.is_mixed { shape.index } else { 0 };
     if let [first, second, ..] = processors()?[..] {
@@ -88,7 +87,7 @@ fn pin(is_consumer: bool, shape: &Shape) -> Result<()> {
     Ok(())
 }
 
-/// Processes that are killed when the value goes.
+/// Processes that are killed when the value is dropped.
 #[derive(Default)]
 pub(crate) struct Crew(Vec<(Role, Child)>);
 
@@ -98,7 +97,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until all have ended well, or one has not.
+    /// Waits until all processes have succeeded or one has failed.
     pub(crate) fn finish(mut self) -> Result<()> {
         while self.are_working()? {
             thread::sleep(Duration::from_millis(5));
@@ -106,14 +105,14 @@ impl Crew {
         Ok(())
     }
 
-    /// Whether any of them is still at it; none has failed.
+    /// Whether any process still runs. Returns an error if one has failed.
     pub(crate) fn are_working(&mut self) -> Result<bool> {
         let mut are_working = false;
         for (role, child) in &mut self.0 {
             match child.try_wait()? {
                 None => are_working = true,
                 Some(status) if status.success() => {}
-                Some(status) => return Err(format!("a {role:?} ended with {status}").into()),
+                Some(status) => return Err(format!("{role:?} exited with {status}").into()),
             }
         }
         Ok(are_working)
@@ -123,12 +122,12 @@ impl Crew {
 impl Drop for Crew {
     fn drop(&mut self) {
         for (_, child) in &mut self.0 {
-            bury(child);
+            kill_and_wait(child);
         }
     }
 }
 
-/// A process that is killed when the value goes, if not before.
+/// A process that is killed when the value is dropped, if not before.
 pub(crate) struct Victim(Child);
 
 impl Victim {
@@ -144,23 +143,23 @@ impl Victim {
         Ok(self.0.kill()?)
     }
 
-    /// Whether it has not ended by itself.
+    /// Returns an error if the process has exited.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.0.try_wait()? {
             None => Ok(()),
-            Some(status) => Err(format!("a victim ended with {status}").into()),
+            Some(status) => Err(format!("the victim exited with {status}").into()),
         }
     }
 }
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        bury(&mut self.0);
+        kill_and_wait(&mut self.0);
     }
 }
 
-/// It may have ended before, and then there is nothing to kill or to wait for.
-fn bury(child: &mut Child) {
+/// Errors are ignored: the process may already have been reaped.
+fn kill_and_wait(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
