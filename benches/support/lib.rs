@@ -2,6 +2,7 @@
 //! in turns, memory that processes share, the floor, processors, and medians.
 
 mod board;
+#[cfg(feature = "criterion")]
 mod crew;
 #[cfg(feature = "criterion")]
 mod criterion_points;
@@ -17,6 +18,7 @@ mod transport;
 mod vyukov;
 
 pub use board::{Board, Kind, Task, futex};
+#[cfg(feature = "criterion")]
 pub use crew::{Point, Way};
 #[cfg(feature = "criterion")]
 pub use criterion_points::{measure, run};

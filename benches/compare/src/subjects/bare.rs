@@ -2,10 +2,10 @@
 //! made and read there, with as good as no protocol. Both sides tell each other how far they are
 //! only every so many messages.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
 use bench_support::{
-    BATCH, Body, CAPACITY, Source, CachePadded, Sink, SpinWait, Result, Shared, share_with_forks,
+    BATCH, Body, CAPACITY, CachePadded, Result, Shared, Sink, Source, SpinWait, share_with_forks,
 };
 use std::cell::UnsafeCell;
 use std::hint::black_box;
@@ -39,11 +39,11 @@ unsafe impl<B: Body> Shared for Memory<B> {}
 
 pub(crate) struct Bare<B: Body>(&'static Memory<B>);
 
-impl<B: Body> Link<B> for Bare<B> {
+impl<B: Body> Channel<B> for Bare<B> {
     type Sink = Writer<B>;
     type Source = Reader<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::OneWay | Workload::Batch | Workload::InPlace => None,
             _ => Some("one way only"),

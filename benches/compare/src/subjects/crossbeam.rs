@@ -1,13 +1,13 @@
 //! crossbeam's queues, between threads of one process.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
-use bench_support::{Body, CAPACITY, Source, Sink, SpinWait, Result};
+use bench_support::{Body, CAPACITY, Result, Sink, Source, SpinWait};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
 
-fn lacks(experiment: &Experiment) -> Option<&'static str> {
+fn unsupported(experiment: &Experiment) -> Option<&'static str> {
     match experiment.workload {
         Workload::Batch | Workload::MpmcBatch => Some("no batches"),
         Workload::InPlace => Some("moves"),
@@ -17,14 +17,14 @@ fn lacks(experiment: &Experiment) -> Option<&'static str> {
 
 pub(crate) struct Queue<B>(Arc<ArrayQueue<B>>);
 
-impl<B: Body> Link<B> for Queue<B> {
+impl<B: Body> Channel<B> for Queue<B> {
     type Sink = Waiting<B>;
     type Source = Waiting<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Wake => Some("does not sleep"),
-            _ => lacks(experiment),
+            _ => unsupported(experiment),
         }
     }
 
@@ -60,14 +60,14 @@ impl<B: Body> Source<B> for Waiting<B> {
 }
 
 /// It spins a little before it sleeps, whatever is asked of it.
-pub(crate) struct Channel<B>(Sender<B>, Receiver<B>);
+pub(crate) struct BoundedChannel<B>(Sender<B>, Receiver<B>);
 
-impl<B: Body> Link<B> for Channel<B> {
-    type Sink = Foreign<Sender<B>>;
-    type Source = Foreign<Receiver<B>>;
+impl<B: Body> Channel<B> for BoundedChannel<B> {
+    type Sink = External<Sender<B>>;
+    type Source = External<Receiver<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
-        lacks(experiment)
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
+        unsupported(experiment)
     }
 
     fn new(_setup: &Setup) -> Result<Self> {
@@ -76,22 +76,22 @@ impl<B: Body> Link<B> for Channel<B> {
     }
 
     fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
-        Ok(Foreign(self.0.clone()))
+        Ok(External(self.0.clone()))
     }
 
     fn source(&self, _setup: &Setup) -> Result<Self::Source> {
-        Ok(Foreign(self.1.clone()))
+        Ok(External(self.1.clone()))
     }
 }
 
-impl<B: Body> Sink<B> for Foreign<Sender<B>> {
+impl<B: Body> Sink<B> for External<Sender<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(*message).map_err(|_| "the channel is closed")?)
     }
 }
 
-impl<B: Body> Source<B> for Foreign<Receiver<B>> {
+impl<B: Body> Source<B> for External<Receiver<B>> {
     #[inline(always)]
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         visit(&self.0.recv()?);

@@ -1,8 +1,10 @@
 //! The floors of the round trips: the bare exchange of cache lines, and that of futex words by
 //! processes that sleep.
 
-use crate::fabric::{Apart, Side};
-use bench_support::{Board, Floor, Lane, CachePadded, Result, Shared, futex, now, share_with_forks};
+use crate::instance::{ProcessLanes, Side};
+use bench_support::{
+    Board, CachePadded, Floor, Lane, Result, Shared, futex, now, share_with_forks,
+};
 use nix::libc::{FUTEX_WAIT, FUTEX_WAKE};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -21,7 +23,7 @@ impl Exchange {
     }
 }
 
-impl Apart for Exchange {
+impl ProcessLanes for Exchange {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
         let Self(lines, floor) = *self;
         Ok(Box::new(Exchanging { lines, floor, side }))
@@ -89,7 +91,7 @@ impl Futex {
     }
 }
 
-impl Apart for Futex {
+impl ProcessLanes for Futex {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
         Ok(Box::new(Sleeping {
             words: self.0,

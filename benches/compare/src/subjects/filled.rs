@@ -1,11 +1,12 @@
 //! A stream through a ring that stays as full as an experiment wants it. The ends tell each other
 //! how far they are, and who would leave the band waits for the other.
 
-use crate::fabric::{Apart, Side};
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
+use crate::instance::{ProcessLanes, Side};
 use crate::workload::{Experiment, Fill};
 use bench_support::{
-    Board, Body, Source, Lane, CachePadded, Sink, SpinWait, Result, Shared, share_with_forks, sum_of_all,
+    Board, Body, CachePadded, Lane, Result, Shared, Sink, Source, SpinWait, share_with_forks,
+    sum_of_all,
 };
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
@@ -64,7 +65,7 @@ pub(crate) struct Filled<B, L> {
     body: PhantomData<B>,
 }
 
-impl<B: Body, L: Link<B>> Filled<B, L> {
+impl<B: Body, L: Channel<B>> Filled<B, L> {
     pub(crate) fn new(experiment: &Experiment, name: &str) -> Result<Self> {
         let setup = Setup {
             experiment: *experiment,
@@ -82,7 +83,7 @@ impl<B: Body, L: Link<B>> Filled<B, L> {
     }
 }
 
-impl<B: Body, L: Link<B>> Apart for Filled<B, L> {
+impl<B: Body, L: Channel<B>> ProcessLanes for Filled<B, L> {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
         let (band, progress, wait) = (self.band, self.progress, self.setup.wait);
         if let Side::Consumer(_) = side {

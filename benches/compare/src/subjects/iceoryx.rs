@@ -2,10 +2,10 @@
 //! its events, since subscribers don't sleep by themselves.
 
 use super::keep_trying;
-use crate::leftovers;
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
+use crate::temp_files;
 use crate::workload::{Experiment, Workload};
-use bench_support::{Body, CAPACITY, Source, Sink, SpinWait, Result};
+use bench_support::{Body, CAPACITY, Result, Sink, Source, SpinWait};
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
@@ -35,7 +35,7 @@ impl Iceoryx {
     fn node(&self) -> Result<Node<ipc::Service>> {
         let mut config = Config::global_config().clone();
         config.global.prefix = self.name.as_str().try_into()?;
-        let root = format!("{}/{}", leftovers::DIRECTORY, self.name);
+        let root = format!("{}/{}", temp_files::DIRECTORY, self.name);
         config.global.set_root_path(&root.as_str().try_into()?);
         Ok(NodeBuilder::new()
             .config(&config)
@@ -91,11 +91,11 @@ impl Iceoryx {
     }
 }
 
-impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
+impl<B: Body + ZeroCopySend> Channel<B> for Iceoryx {
     type Sink = Sending<B>;
     type Source = Receiving<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::Mpmc | Workload::MpmcBatch => Some("every subscriber gets every message"),
@@ -173,11 +173,11 @@ impl<B: Body + ZeroCopySend> Source<B> for Receiving<B> {
 /// Every message is followed by an event, for which the other side sleeps.
 pub(crate) struct Waking(Iceoryx);
 
-impl<B: Body + ZeroCopySend> Link<B> for Waking {
+impl<B: Body + ZeroCopySend> Channel<B> for Waking {
     type Sink = Notifying<B>;
     type Source = Listening<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         (experiment.workload != Workload::Wake).then_some("for sleepers only")
     }
 

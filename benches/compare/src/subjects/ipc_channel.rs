@@ -1,9 +1,9 @@
 //! ipc-channel: a message is a datagram of the kernel's.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
+use bench_support::{Body, Result, Sink, Source};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use bench_support::{Body, Source, Sink, Result};
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 use std::cell::Cell;
 
@@ -13,11 +13,11 @@ pub(crate) struct IpcChannel {
     receiver: Cell<Option<IpcBytesReceiver>>,
 }
 
-impl<B: Body> Link<B> for IpcChannel {
-    type Sink = Foreign<IpcBytesSender>;
-    type Source = Foreign<IpcBytesReceiver>;
+impl<B: Body> Channel<B> for IpcChannel {
+    type Sink = External<IpcBytesSender>;
+    type Source = External<IpcBytesReceiver>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::InPlace => Some("copies"),
@@ -35,21 +35,21 @@ impl<B: Body> Link<B> for IpcChannel {
     }
 
     fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
-        Ok(Foreign(self.sender.take().ok_or("taken")?))
+        Ok(External(self.sender.take().ok_or("taken")?))
     }
 
     fn source(&self, _setup: &Setup) -> Result<Self::Source> {
-        Ok(Foreign(self.receiver.take().ok_or("taken")?))
+        Ok(External(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Sink<B> for Foreign<IpcBytesSender> {
+impl<B: Body> Sink<B> for External<IpcBytesSender> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(bytes_of(message))?)
     }
 }
 
-impl<B: Body> Source<B> for Foreign<IpcBytesReceiver> {
+impl<B: Body> Source<B> for External<IpcBytesReceiver> {
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let message = self.0.recv().map_err(|error| format!("{error:?}"))?;
         visit(&pod_read_unaligned(&message));

@@ -1,9 +1,9 @@
 //! ipmpsc: messages go through bincode, here as bytes, which is the quickest that it has.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
+use bench_support::{Body, CAPACITY, Result, Sink, Source};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use bench_support::{Body, CAPACITY, Source, Sink, Result};
 use ipmpsc::{Receiver, Sender, SharedRingBuffer};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -17,11 +17,11 @@ pub(crate) struct Ipmpsc {
 /// What it writes beside each message.
 const AROUND: usize = 12;
 
-impl<B: Body> Link<B> for Ipmpsc {
-    type Sink = Foreign<Sender>;
-    type Source = Foreign<Receiver>;
+impl<B: Body> Channel<B> for Ipmpsc {
+    type Sink = External<Sender>;
+    type Source = External<Receiver>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::InPlace => Some("messages are not aligned"),
@@ -41,22 +41,22 @@ impl<B: Body> Link<B> for Ipmpsc {
     }
 
     fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
-        Ok(Foreign(Sender::new(SharedRingBuffer::open(&self.path)?)))
+        Ok(External(Sender::new(SharedRingBuffer::open(&self.path)?)))
     }
 
     fn source(&self, _setup: &Setup) -> Result<Self::Source> {
-        Ok(Foreign(Receiver::new(SharedRingBuffer::open(&self.path)?)))
+        Ok(External(Receiver::new(SharedRingBuffer::open(&self.path)?)))
     }
 }
 
-impl<B: Body> Sink<B> for Foreign<Sender> {
+impl<B: Body> Sink<B> for External<Sender> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(&Bytes(bytes_of(message)))?)
     }
 }
 
-impl<B: Body> Source<B> for Foreign<Receiver> {
+impl<B: Body> Source<B> for External<Receiver> {
     #[inline(always)]
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut context = self.0.zero_copy_context();

@@ -1,9 +1,9 @@
 //! What the system has: pipes, Unix sockets, POSIX message queues. All of them sleep in the kernel.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source};
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice};
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sys::stat::Mode;
@@ -67,11 +67,11 @@ pub(crate) struct Pipe {
 /// The most that a pipe takes without privileges.
 const LARGEST_PIPE: usize = 1 << 20;
 
-impl<B: Body> Link<B> for Pipe {
+impl<B: Body> Channel<B> for Pipe {
     type Sink = Stream<File>;
     type Source = Stream<File>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::InPlace => Some("copies"),
             Workload::MpmcBatch if experiment.is_crowded() => Some("readers would share messages"),
@@ -97,11 +97,11 @@ impl<B: Body> Link<B> for Pipe {
 
 pub(crate) struct Socket(UnixStream, UnixStream);
 
-impl<B: Body> Link<B> for Socket {
+impl<B: Body> Channel<B> for Socket {
     type Sink = Stream<UnixStream>;
     type Source = Stream<UnixStream>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::InPlace => Some("copies"),
             _ if experiment.is_for_many() => Some("readers would share messages"),
@@ -129,11 +129,11 @@ pub(crate) struct MessageQueue(String);
 const MESSAGES: i64 = 10;
 const LARGEST_MESSAGE: u64 = 8192;
 
-impl<B: Body> Link<B> for MessageQueue {
-    type Sink = Foreign<MqdT>;
-    type Source = Foreign<MqdT>;
+impl<B: Body> Channel<B> for MessageQueue {
+    type Sink = External<MqdT>;
+    type Source = External<MqdT>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch | Workload::MpmcBatch => Some("no batches"),
             Workload::InPlace => Some("copies"),
@@ -152,12 +152,12 @@ impl<B: Body> Link<B> for MessageQueue {
 
     fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         let (flags, mode) = (MQ_OFlag::O_WRONLY, Mode::empty());
-        Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
+        Ok(External(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 
     fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         let (flags, mode) = (MQ_OFlag::O_RDONLY, Mode::empty());
-        Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
+        Ok(External(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 }
 
@@ -168,13 +168,13 @@ impl Drop for MessageQueue {
     }
 }
 
-impl<B: Body> Sink<B> for Foreign<MqdT> {
+impl<B: Body> Sink<B> for External<MqdT> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(mq_send(&self.0, bytes_of(message), 0)?)
     }
 }
 
-impl<B: Body> Source<B> for Foreign<MqdT> {
+impl<B: Body> Source<B> for External<MqdT> {
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = B::zeroed();
         mq_receive(&self.0, bytes_of_mut(&mut message), &mut 0)?;

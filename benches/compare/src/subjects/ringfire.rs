@@ -1,9 +1,9 @@
 //! ringfire, with back-pressure: without it a slow reader loses messages.
 
 use super::keep_trying;
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use ringfire::{
     CleanupMode, ConsumerStartMode, FlowControl, FutexWait, RingConsumer, RingProducer,
     RingProducerBuilder, WaitStrategy,
@@ -13,11 +13,11 @@ pub(crate) struct Ringfire {
     path: String,
 }
 
-impl<B: Body> Link<B> for Ringfire {
-    type Sink = Foreign<RingProducer<B>>;
+impl<B: Body> Channel<B> for Ringfire {
+    type Sink = External<RingProducer<B>>;
     type Source = Reader<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Mpmc | Workload::MpmcBatch => Some("many to many loses messages"),
             Workload::InPlace => Some("copies"),
@@ -36,7 +36,7 @@ impl<B: Body> Link<B> for Ringfire {
             .cleanup_mode(CleanupMode::UnlinkOnDrop)
             .flow_control(FlowControl::LosslessBackpressure)
             .build(&self.path)?;
-        Ok(Foreign(producer))
+        Ok(External(producer))
     }
 
     fn source(&self, setup: &Setup) -> Result<Self::Source> {
@@ -54,7 +54,7 @@ impl<B: Body> Link<B> for Ringfire {
     }
 }
 
-impl<B: Body> Sink<B> for Foreign<RingProducer<B>> {
+impl<B: Body> Sink<B> for External<RingProducer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.0.push(message);

@@ -1,8 +1,8 @@
 //! rtrb, between two threads of one process.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::cell::Cell;
 
@@ -11,11 +11,11 @@ pub(crate) struct Rtrb<B> {
     consumer: Cell<Option<Consumer<B>>>,
 }
 
-impl<B: Body> Link<B> for Rtrb<B> {
+impl<B: Body> Channel<B> for Rtrb<B> {
     type Sink = Waiting<Producer<B>>;
     type Source = Waiting<Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Wake => Some("does not sleep"),
             _ => experiment.is_for_many().then_some("one to one"),
@@ -31,17 +31,11 @@ impl<B: Body> Link<B> for Rtrb<B> {
     }
 
     fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
-        Ok(Waiting(
-            self.producer.take().ok_or("taken")?,
-            setup.wait,
-        ))
+        Ok(Waiting(self.producer.take().ok_or("taken")?, setup.wait))
     }
 
     fn source(&self, setup: &Setup) -> Result<Self::Source> {
-        Ok(Waiting(
-            self.consumer.take().ok_or("taken")?,
-            setup.wait,
-        ))
+        Ok(Waiting(self.consumer.take().ok_or("taken")?, setup.wait))
     }
 }
 

@@ -1,8 +1,8 @@
 //! shaq 3.0: one to one, and many to many.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use shaq::{mpmc, spsc};
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions, remove_file};
@@ -23,11 +23,11 @@ pub(super) fn file(setup: &Setup) -> Result<File> {
 
 pub(crate) struct OneToOne(File);
 
-impl<B: Body> Link<B> for OneToOne {
+impl<B: Body> Channel<B> for OneToOne {
     type Sink = Waiting<spsc::Producer<B>>;
     type Source = Waiting<spsc::Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         (experiment.workload == Workload::Wake).then_some(NO_SLEEP)
     }
 
@@ -173,11 +173,11 @@ pub(super) fn turns(experiment: &Experiment) -> Option<&'static str> {
     experiment.is_crowded().then_some(reason)
 }
 
-impl<B: Body> Link<B> for ManyToMany {
+impl<B: Body> Channel<B> for ManyToMany {
     type Sink = Waiting<mpmc::Producer<B>>;
     type Source = Waiting<mpmc::Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         turns(experiment)
     }
 

@@ -1,10 +1,10 @@
-//! shaq 5.1: one to one, asleep or not, and many to many. It gives no access to single places, but
+//! shaq 5.1: one to one, asleep or not, and many to many. It gives no access to single placement, but
 //! to batches, also of one message.
 
 use super::shaq::{Waiting, file, told, turns};
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::Experiment;
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source};
 use shaq5::{mpmc, spsc};
 use std::fs::File;
 use std::mem::forget;
@@ -36,7 +36,7 @@ impl OneToOne {
     }
 }
 
-impl<B: Body> Link<B> for OneToOne {
+impl<B: Body> Channel<B> for OneToOne {
     type Sink = Waiting<spsc::Producer<B>>;
     type Source = Waiting<spsc::Consumer<B>>;
 
@@ -54,7 +54,7 @@ impl<B: Body> Link<B> for OneToOne {
 }
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
-    /// Sends as many as there is room for of those that are left, together. A batch is not looked
+    /// Sends as many as there is room for of those that are left, in_threads. A batch is not looked
     /// at again once it has found no room.
     #[inline(always)]
     fn send_all(&mut self, messages: usize, mut fill: impl FnMut(*mut B)) {
@@ -143,9 +143,9 @@ impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
 /// Its consumers look 2048 times before they sleep; nobody can tell them otherwise.
 pub(crate) struct Waking(OneToOne);
 
-impl<B: Body> Link<B> for Waking {
+impl<B: Body> Channel<B> for Waking {
     type Sink = Waiting<spsc::Producer<B>>;
-    type Source = Foreign<spsc::Consumer<B>>;
+    type Source = External<spsc::Consumer<B>>;
 
     fn new(setup: &Setup) -> Result<Self> {
         Ok(Self(OneToOne::new::<B>(setup)?))
@@ -156,11 +156,11 @@ impl<B: Body> Link<B> for Waking {
     }
 
     fn source(&self, _setup: &Setup) -> Result<Self::Source> {
-        Ok(Foreign(self.0.consumer()?))
+        Ok(External(self.0.consumer()?))
     }
 }
 
-impl<B: Body> Source<B> for Foreign<spsc::Consumer<B>> {
+impl<B: Body> Source<B> for External<spsc::Consumer<B>> {
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let batch = self.0.reserve_read_batch_timeout(ONE, Duration::MAX)?;
         visit(&batch[0]);
@@ -170,11 +170,11 @@ impl<B: Body> Source<B> for Foreign<spsc::Consumer<B>> {
 
 pub(crate) struct ManyToMany(File);
 
-impl<B: Body> Link<B> for ManyToMany {
+impl<B: Body> Channel<B> for ManyToMany {
     type Sink = Waiting<mpmc::Producer<B>>;
     type Source = Waiting<mpmc::Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         turns(experiment)
     }
 

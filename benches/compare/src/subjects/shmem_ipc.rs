@@ -2,9 +2,9 @@
 //! several elements. Where both sides look all the time, its ring is used without its event
 //! descriptors, which it offers for that.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use shmem_ipc::{ringbuf, sharedring};
 use std::cell::Cell;
@@ -21,11 +21,11 @@ pub(crate) struct Ring {
 /// Before the first element.
 const HEADER: usize = 64;
 
-impl<B: Body> Link<B> for Ring {
+impl<B: Body> Channel<B> for Ring {
     type Sink = Waiting<ringbuf::Sender<u64>>;
     type Source = Waiting<ringbuf::Receiver<u64>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         experiment.is_for_many().then_some("one to one")
     }
 
@@ -69,7 +69,7 @@ impl Waiting<ringbuf::Sender<u64>> {
             let told = end.send(|place, free| {
                 sent = most.min(free / words);
                 for message in 0..sent {
-                    // SAFETY: one of the places that are free.
+                    // SAFETY: one of the placement that are free.
                     fill(unsafe { place.cast::<B>().add(message) });
                 }
                 sent * words
@@ -162,11 +162,11 @@ pub(crate) struct Waking {
     receiver: Cell<Option<sharedring::Receiver<u64>>>,
 }
 
-impl<B: Body> Link<B> for Waking {
-    type Sink = Foreign<sharedring::Sender<u64>>;
-    type Source = Foreign<sharedring::Receiver<u64>>;
+impl<B: Body> Channel<B> for Waking {
+    type Sink = External<sharedring::Sender<u64>>;
+    type Source = External<sharedring::Receiver<u64>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         let fits = experiment.workload == Workload::Wake && experiment.bytes == 8;
         (!fits).then_some("for sleepers only")
     }
@@ -187,15 +187,15 @@ impl<B: Body> Link<B> for Waking {
     }
 
     fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
-        Ok(Foreign(self.sender.take().ok_or("taken")?))
+        Ok(External(self.sender.take().ok_or("taken")?))
     }
 
     fn source(&self, _setup: &Setup) -> Result<Self::Source> {
-        Ok(Foreign(self.receiver.take().ok_or("taken")?))
+        Ok(External(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Sink<B> for Foreign<sharedring::Sender<u64>> {
+impl<B: Body> Sink<B> for External<sharedring::Sender<u64>> {
     fn send(&mut self, message: &B) -> Result<()> {
         self.0.block_until_writable()?;
         self.0.send_raw(|place, _| {
@@ -207,7 +207,7 @@ impl<B: Body> Sink<B> for Foreign<sharedring::Sender<u64>> {
     }
 }
 
-impl<B: Body> Source<B> for Foreign<sharedring::Receiver<u64>> {
+impl<B: Body> Source<B> for External<sharedring::Receiver<u64>> {
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         self.0.block_until_readable()?;
         self.0.receive_raw(|place, _| {

@@ -1,12 +1,8 @@
 //! slipring, as its users have it: rings by name, able to block.
 
-#[path = "../../../ends/mod.rs"]
-mod ends;
-
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::Experiment;
-use bench_support::{Body, SpinWait, Result};
-use ends::{Receiving, Sending};
+use bench_support::{Body, Result, SlipringSink, SlipringSource, SpinWait};
 use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
 
@@ -51,11 +47,11 @@ fn options(setup: &Setup) -> Options {
     Options::new().wait(wait).prefault(true)
 }
 
-impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
-    type Sink = Sending<B, P>;
-    type Source = Receiving<B, P>;
+impl<B: Body, P: Protocol, F: Fencing> Channel<B> for Slipring<P, F> {
+    type Sink = SlipringSink<B, P>;
+    type Source = SlipringSource<B, P>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         let is_single = std::any::TypeId::of::<P>() == std::any::TypeId::of::<Spsc>();
         (is_single && experiment.is_for_many()).then_some("one to one")
     }
@@ -77,10 +73,10 @@ impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
     }
 
     fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
-        Sending::open(&self.name, &options(setup))
+        SlipringSink::open(&self.name, &options(setup))
     }
 
     fn source(&self, setup: &Setup) -> Result<Self::Source> {
-        Receiving::open(&self.name, &options(setup))
+        SlipringSource::open(&self.name, &options(setup))
     }
 }

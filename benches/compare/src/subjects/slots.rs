@@ -2,9 +2,11 @@
 //! given back with one store, and nothing else. No handle that can be refused, no hint for who comes after a dead one,
 //! nobody who sleeps, nothing that can close.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use bench_support::{BATCH, Body, CAPACITY, Source, Sink, SpinWait, Result, Shared, share_with_forks};
+use bench_support::{
+    BATCH, Body, CAPACITY, Result, Shared, Sink, Source, SpinWait, share_with_forks,
+};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -29,11 +31,11 @@ unsafe impl<B: Body> Shared for Memory<B> {}
 
 pub(crate) struct Slots<B: Body>(&'static Memory<B>);
 
-impl<B: Body> Link<B> for Slots<B> {
+impl<B: Body> Channel<B> for Slots<B> {
     type Sink = End<B>;
     type Source = End<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::RoundTrip | Workload::OneWay | Workload::Batch => None,
             _ => Some("copies, one to one"),

@@ -1,18 +1,18 @@
 //! The queue of Dmitry Vyukov as it is, in shared memory: what a ring for many to many costs in
 //! which nobody may die.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::Experiment;
-use bench_support::{Body, VyukovQueue, Result};
+use bench_support::{Body, Result, VyukovQueue};
 
 /// The name of its memory.
 pub(crate) struct Vyukov(String);
 
-impl<B: Body> Link<B> for Vyukov {
+impl<B: Body> Channel<B> for Vyukov {
     type Sink = VyukovQueue<B>;
     type Source = VyukovQueue<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         use crate::workload::Workload::{InPlace, Mpmc, MpmcBatch, OneWay, RoundTrip};
         match experiment.workload {
             Mpmc => None,

@@ -1,43 +1,43 @@
-//! A subject laid out for one experiment: a way there, and one back for round trips.
+//! An instance of a subject for one experiment: a channel, and for round trips one back.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::Experiment;
-use bench_support::{Body, Echoer, Lane, SpinWait, Pinger, Receiver, Result, Sender};
+use bench_support::{Body, Echoer, Lane, Pinger, Receiver, Result, Sender, SpinWait};
 use std::marker::PhantomData;
 
-/// Which end of it a member has.
+/// The side of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Producer(u64),
     Consumer(u64),
 }
 
-pub(crate) enum Fabric {
-    /// For processes.
-    Apart(Box<dyn Apart>),
-    /// For threads of one process.
-    Together(Box<dyn Together>),
+pub(crate) enum Instance {
+    /// Between processes.
+    Processes(Box<dyn ProcessLanes>),
+    /// Between threads of one process.
+    Threads(Box<dyn ThreadLanes>),
 }
 
-pub(crate) trait Apart {
-    /// Opens the ends of one side, in the process that uses them.
+pub(crate) trait ProcessLanes {
+    /// Opens the lane of one side, in the process that uses it.
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>>;
 }
 
-pub(crate) trait Together {
-    /// Opens the ends of one side, for a thread.
+pub(crate) trait ThreadLanes {
+    /// Opens the lane of one side, for a thread.
     fn lane(&self, side: Side) -> Result<Box<dyn Lane + Send>>;
 }
 
-/// The ways of a link.
-pub(crate) struct Ways<B, L> {
+/// The channels of an instance.
+pub(crate) struct Directions<B, L> {
     setup: Setup,
     there: L,
     back: Option<L>,
     body: PhantomData<B>,
 }
 
-impl<B: Body, L: Link<B>> Ways<B, L> {
+impl<B: Body, L: Channel<B>> Directions<B, L> {
     pub(crate) fn new(experiment: &Experiment, name: &str) -> Result<Self> {
         let setup = |direction| Setup {
             experiment: *experiment,
@@ -77,7 +77,7 @@ impl<B: Body, L: Link<B>> Ways<B, L> {
         })
     }
 
-    /// Both sides open what sends first, as the other side may have to wait for it.
+    /// Both sides open the sink first, because the peer's source may wait for it.
     fn pinger(&self, back: &L) -> Result<Pinger<B, L::Sink, L::Source>> {
         Ok(Pinger {
             sink: self.there.sink(&self.setup)?,
@@ -95,7 +95,7 @@ impl<B: Body, L: Link<B>> Ways<B, L> {
     }
 }
 
-impl<B: Body, L: Link<B>> Apart for Ways<B, L> {
+impl<B: Body, L: Channel<B>> ProcessLanes for Directions<B, L> {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
         Ok(match (side, &self.back) {
             (Side::Producer(index), None) => Box::new(self.sender(index)?),
@@ -106,7 +106,7 @@ impl<B: Body, L: Link<B>> Apart for Ways<B, L> {
     }
 }
 
-impl<B: Body, L: Link<B>> Together for Ways<B, L>
+impl<B: Body, L: Channel<B>> ThreadLanes for Directions<B, L>
 where
     L::Sink: Send,
     L::Source: Send,

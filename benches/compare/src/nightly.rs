@@ -1,32 +1,34 @@
-//! The second program of a full run: this one, built by a nightly compiler for the subjects that need
-//! it. It runs an experiment again, for them, slipring and the floor only, so that their ratios too are
-//! those of the same round.
+//! The second program of a full run: this program, built with a nightly compiler for the subjects
+//! that need one.
+//!
+//! It repeats an experiment for these subjects, slipring and the floor. So their ratios, too, are
+//! ratios within a round.
 
 use crate::earlier;
 use crate::measure::Effort;
 use crate::record::Record;
-use crate::subjects::ELSEWHERE;
+use crate::subjects::NEEDS_NIGHTLY;
 use crate::workload::Experiment;
-use clap::ValueEnum;
 use bench_support::{Result, run_on_any};
+use clap::ValueEnum;
 use std::cell::OnceCell;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Who takes part, by parts of their names: also the older of what only the second program has.
+/// The subjects of the second program, by parts of their names. They include the older shaq.
 const SUBJECTS: &str = "slipring,shaq,copy through,raw futex";
 
-pub(crate) struct Second {
+pub(crate) struct NightlyProgram {
     processors: [usize; 2],
     seconds: f64,
     output: PathBuf,
-    /// Built when it is first needed; or why it isn't there.
+    /// The program, built at first use, or the reason why it is missing.
     program: OnceCell<std::result::Result<PathBuf, String>>,
 }
 
-impl Second {
-    /// Its subjects are fewer: half the time gives each of them as many slices.
+impl NightlyProgram {
+    /// It has fewer subjects, so each gets as many slices in half the time.
     pub(crate) fn new(processors: [usize; 2], effort: Effort, output: &Path) -> Self {
         Self {
             processors,
@@ -36,18 +38,18 @@ impl Second {
         }
     }
 
-    /// Puts what it finds in the place of what this program couldn't measure.
+    /// Fills in the records that this program could not measure.
     pub(crate) fn complete(&self, experiment: &Experiment, found: &mut Vec<Record>) -> Result<()> {
-        if !found.iter().any(is_elsewhere) {
+        if !found.iter().any(needs_nightly) {
             return Ok(());
         }
-        // What this program starts inherits where it may run, and it was kept on one processor.
+        // The second program inherits the affinity, and this process is pinned to one processor.
         run_on_any(&self.processors)?;
         match self.program.get_or_init(build) {
             Ok(program) => merge(found, self.measure(program, experiment)?),
             Err(reason) => {
-                for record in found.iter_mut().filter(|record| is_elsewhere(record)) {
-                    record.reason = Some(format!("{ELSEWHERE}: {reason}"));
+                for record in found.iter_mut().filter(|record| needs_nightly(record)) {
+                    record.reason = Some(format!("{NEEDS_NIGHTLY}: {reason}"));
                 }
             }
         }
@@ -56,7 +58,7 @@ impl Second {
 
     fn measure(&self, program: &Path, experiment: &Experiment) -> Result<Vec<Record>> {
         let workload = experiment.workload.to_possible_value();
-        let workload = workload.ok_or("a workload without a name")?;
+        let workload = workload.ok_or("the workload has no name")?;
         let status = Command::new(program)
             .args(["--only", workload.get_name()])
             .args(["--bytes", &experiment.bytes.to_string()])
@@ -68,7 +70,7 @@ impl Second {
             .stdout(Stdio::null())
             .status()?;
         if !status.success() {
-            return Err(format!("the second program: {status}").into());
+            return Err(format!("second program: exited with {status}").into());
         }
         let mut records = earlier(&self.output)?;
         records.retain(|record| record.workload == experiment.to_string());
@@ -76,14 +78,14 @@ impl Second {
     }
 }
 
-fn is_elsewhere(record: &Record) -> bool {
-    record.reason.as_deref() == Some(ELSEWHERE)
+fn needs_nightly(record: &Record) -> bool {
+    record.reason.as_deref() == Some(NEEDS_NIGHTLY)
 }
 
-/// The program, beside this one, or why there is none.
+/// Builds the program beside this one. Returns the reason if that fails.
 fn build() -> std::result::Result<PathBuf, String> {
     if cfg!(debug_assertions) {
-        return Err("not beside an unoptimised program".to_owned());
+        return Err("this program is a debug build".to_owned());
     }
     let rustup = |command: &[&str]| {
         let mut rustup = Command::new("rustup");
@@ -93,10 +95,13 @@ fn build() -> std::result::Result<PathBuf, String> {
     let version = rustup(&["rustc", "--version"]).output();
     let version = version.map_err(|error| format!("rustup: {error}"))?;
     if !version.status.success() {
-        return Err("no toolchain `nightly`".to_owned());
+        return Err("toolchain `nightly` is not installed".to_owned());
     }
     let own = env::current_exe().map_err(|error| error.to_string())?;
-    let target = own.ancestors().nth(2).ok_or("no place for it")?;
+    let target = own
+        .ancestors()
+        .nth(2)
+        .ok_or("the program has no target directory")?;
     let target = target.join("nightly");
     let status = rustup(&[
         "cargo",
@@ -117,25 +122,25 @@ fn build() -> std::result::Result<PathBuf, String> {
         Ok(status) if status.success() => Ok(target.join("release/compare")),
         _ => {
             let version = String::from_utf8_lossy(&version.stdout);
-            Err(format!("{} does not build it", version.trim()))
+            Err(format!("{} fails to build it", version.trim()))
         }
     }
 }
 
-/// A placement that only the second program met comes as it is.
+/// Merges the second program's records. A placement that only it met is added unchanged.
 fn merge(found: &mut Vec<Record>, beside: Vec<Record>) {
     let there = |record: &Record| {
         let is_same =
             |it: &&Record| (&it.subject, &it.placement) == (&record.subject, &record.placement);
         beside.iter().find(is_same)
     };
-    let absent = found.iter().filter(|record| is_elsewhere(record));
+    let absent = found.iter().filter(|record| needs_nightly(record));
     let newcomers: Vec<String> = absent.map(|record| record.subject.clone()).collect();
     for record in &mut *found {
         match there(record) {
-            Some(measured) if is_elsewhere(record) => *record = measured.clone(),
-            None if is_elsewhere(record) => record.reason = None,
-            // Whoever is ahead of ours there is a rival as good as those here.
+            Some(measured) if needs_nightly(record) => *record = measured.clone(),
+            None if needs_nightly(record) => record.reason = None,
+            // A subject that beat slipring in the second program counts as a rival, too.
             Some(ours)
                 if record.is_ours()
                     && ours.ratio_to_best_rival > record.ratio_to_best_rival

@@ -1,18 +1,18 @@
-//! What subjects leave behind is removed, also after a panic.
+//! Removes files that subjects leave, also after a panic.
 
 use std::fs;
 use std::path::Path;
 
-/// Where those put their files who don't put them into shared memory.
+/// The directory of subjects that do not keep their files in shared memory.
 pub(crate) const DIRECTORY: &str = "/tmp";
 const PLACES: [&str; 3] = ["/dev/shm", "/dev/mqueue", DIRECTORY];
 
-/// Removes everything whose name has the tag of an experiment in it.
-pub(crate) struct Leftovers {
+/// Removes all files whose names contain the tag of an experiment.
+pub(crate) struct TempFiles {
     tag: String,
 }
 
-impl Leftovers {
+impl TempFiles {
     pub(crate) fn of(experiment: usize) -> Self {
         Self {
             tag: format!("{TAG}{}-{experiment}-", std::process::id()),
@@ -24,12 +24,12 @@ impl Leftovers {
     }
 }
 
-/// What the names of every run start with, before the number of its process. It is short, since
-/// iceoryx2 puts a name twice into the path of a socket, which has room for 107 bytes.
+/// The prefix of all names, before the process ID. It is short: iceoryx2 puts a name twice into the
+/// path of a socket, which holds 107 bytes.
 const TAG: &str = "slipring-cmp-";
 
-/// Removes what runs left that were killed: those whose processes are no more.
-pub(crate) fn remove_of_the_dead() {
+/// Removes the files of killed runs, whose processes do not exist.
+pub(crate) fn remove_stale() {
     for place in PLACES {
         for entry in fs::read_dir(place).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -46,7 +46,7 @@ pub(crate) fn remove_of_the_dead() {
     }
 }
 
-impl Drop for Leftovers {
+impl Drop for TempFiles {
     fn drop(&mut self) {
         for place in PLACES {
             remove(Path::new(place), &self.tag);
@@ -54,7 +54,7 @@ impl Drop for Leftovers {
     }
 }
 
-/// What is gone already, or was never there, is no matter.
+/// Errors are ignored: the files may already be removed.
 fn remove(place: &Path, tag: &str) {
     let Ok(entries) = fs::read_dir(place) else {
         return;
