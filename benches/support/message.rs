@@ -67,7 +67,7 @@ pub fn sum_of_all<B: Body>(messages: u64) -> u64 {
         .wrapping_add(offsets.wrapping_mul(messages))
 }
 
-/// Checks the messages of one producer, whose numbers increase by one.
+/// Checks the messages of one producer. Their numbers increase by one.
 #[derive(Default)]
 pub struct Check {
     next: u64,

@@ -133,7 +133,7 @@ fn meet(state: &DeathState, crew: &mut Crew) -> Result<()> {
 }
 
 /// Kills victims until one leaves an intent that blocks no other participant. Returns the seats
-/// whose intents are set, and a description.
+/// with such intents, and a description.
 fn kill_one<B: Body>(
     state: &DeathState,
     ring: &Ring<B>,

@@ -52,7 +52,7 @@ impl Object {
         Ok(u32::from_le_bytes(self.bytes(at)?))
     }
 
-    /// The seats whose last holder is a process.
+    /// The seats that this process held last.
     pub(crate) fn seats_of(&self, pid: u32) -> Result<Vec<u64>> {
         let mut seats = Vec::new();
         for seat in 0..u64::from(self.half(PARTICIPANTS_AT)?) {

@@ -202,7 +202,7 @@ impl<B: Body, E: Source<B>> Lane for SourceLane<E, B> {
     }
 }
 
-/// Executes the steps, whose results start at index `first` of the board. The first producer
+/// Executes the steps. Their results start at index `first` of the board. The first producer
 /// records the results.
 pub(crate) fn run(
     board: &Board,

@@ -93,7 +93,7 @@ fn draw_panel(area: &Area<'_>, placement: &str, records: &[&Record]) -> Result<(
     let from = 10_f64.powf(from);
     let to = 10_f64.powf(to).max(10.0 * from);
     let title = format!("{}: ns, {placement} cores", first.workload);
-    let bold = ("sans-serif", 13).into_font().style(FontStyle::Bold);
+    let bold = ("sans-serif", 15).into_font().style(FontStyle::Bold);
     area.draw_text(&title, &bold.into_text_style(area), (8, 6))?;
     let mut chart = ChartBuilder::on(area)
         .margin_top(TITLE)
@@ -112,12 +112,12 @@ fn draw_panel(area: &Area<'_>, placement: &str, records: &[&Record]) -> Result<(
         .bold_line_style(RGBColor(221, 221, 221))
         .light_line_style(TRANSPARENT)
         .label_style(
-            ("sans-serif", 10)
+            ("sans-serif", 12)
                 .into_font()
                 .color(&RGBColor(119, 119, 119)),
         )
         .draw()?;
-    let text = ("sans-serif", 12).into_text_style(area);
+    let text = ("sans-serif", 15).into_text_style(area);
     let name_style = text.pos(Pos::new(HPos::Right, VPos::Center));
     let value_style = text.pos(Pos::new(HPos::Left, VPos::Center));
     for (index, record) in records.iter().enumerate() {

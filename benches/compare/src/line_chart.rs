@@ -123,10 +123,10 @@ impl Chart {
         };
         let root = SVGBackend::new(path, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
-        let bold = ("sans-serif", 13).into_font().style(FontStyle::Bold);
+        let bold = ("sans-serif", 15).into_font().style(FontStyle::Bold);
         let title = format!("{title}, {placement} cores");
         root.draw_text(&title, &bold.into_text_style(&root), (8, 8))?;
-        let small = ("sans-serif", 10).into_font().color(&GREY);
+        let small = ("sans-serif", 12).into_font().color(&GREY);
         let mut chart = ChartBuilder::on(&root)
             .margin_top(34)
             .margin_right(LEGEND)
@@ -144,7 +144,7 @@ impl Chart {
             .x_label_formatter(&|&value| amount(value))
             .y_label_formatter(&|ns| ns.to_string())
             .x_desc(over)
-            .axis_desc_style(("sans-serif", 12))
+            .axis_desc_style(("sans-serif", 15))
             .label_style(small.clone())
             .draw()?;
         for (index, (x, name)) in self.marks.iter().enumerate() {
@@ -168,7 +168,7 @@ impl Chart {
             ))?;
             let circles = points.iter();
             chart.draw_series(circles.map(|&point| Circle::new(point, 3, colour.filled())))?;
-            let style = ("sans-serif", 12).into_font().color(&colour);
+            let style = ("sans-serif", 15).into_font().color(&colour);
             let style = style.pos(Pos::new(HPos::Left, VPos::Center));
             let left = (SIZE.0 - LEGEND + 14) as i32;
             root.draw_text(name, &style, (left, 46 + 18 * index as i32))?;

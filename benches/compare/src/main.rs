@@ -46,7 +46,7 @@ struct Options {
     /// Run only these numbers of producers (and of consumers)
     #[arg(long, value_delimiter = ',')]
     each: Vec<u64>,
-    /// Run only subjects whose names contain one of these
+    /// Run only subjects with one of these in their names
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
     /// Measure slipring over capacity, seats, message size and fill (up to 4 GiB of memory), or over

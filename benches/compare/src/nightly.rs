@@ -140,7 +140,7 @@ fn merge(found: &mut Vec<Record>, beside: Vec<Record>) {
         match there(record) {
             Some(measured) if needs_nightly(record) => *record = measured.clone(),
             None if needs_nightly(record) => record.reason = None,
-            // A subject that beat slipring in the second program counts as a rival, too.
+            // The best rival of the second program counts if it is faster than the rivals here.
             Some(ours)
                 if record.is_ours()
                     && ours.ratio_to_best_rival > record.ratio_to_best_rival

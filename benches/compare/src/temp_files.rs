@@ -7,7 +7,7 @@ use std::path::Path;
 pub(crate) const DIRECTORY: &str = "/tmp";
 const PLACES: [&str; 3] = ["/dev/shm", "/dev/mqueue", DIRECTORY];
 
-/// Removes all files whose names contain the tag of an experiment.
+/// Removes all files with the tag of an experiment in their names.
 pub(crate) struct TempFiles {
     tag: String,
 }
@@ -28,7 +28,7 @@ impl TempFiles {
 /// path of a socket, which holds 107 bytes.
 const TAG: &str = "slipring-cmp-";
 
-/// Removes the files of killed runs, whose processes do not exist.
+/// Removes the files of killed runs. The process of such a run does not exist.
 pub(crate) fn remove_stale() {
     for place in PLACES {
         for entry in fs::read_dir(place).into_iter().flatten().flatten() {

@@ -1,6 +1,5 @@
-//! The floor of the one-way workloads: messages copied into shared memory and out of it again, or
-//! made and read there, with as good as no protocol. Both sides tell each other how far they are
-//! only every so many messages.
+//! The floor of the one-way workloads: messages are copied into shared memory and out of it, or are
+//! built and read there. Each side publishes its position only once per stride of messages.
 
 use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
@@ -13,8 +12,8 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-/// Messages between two words to the other side: as many as are some part of a processor's own
-/// cache, and a part of every slice.
+/// Messages between two updates of a position: their bytes are a part of a private cache, and
+/// their number divides the messages of every slice.
 const fn stride<B>() -> u64 {
     const BYTES: usize = 16 << 10;
     match BYTES / size_of::<B>() {
@@ -31,10 +30,10 @@ struct Memory<B> {
     slots: [UnsafeCell<B>; CAPACITY],
 }
 
-// SAFETY: a slot is touched only by the side whose turn it is, as the counts say.
+// SAFETY: the positions let only one side at a time access a slot.
 unsafe impl<B: Body> Sync for Memory<B> {}
 
-// SAFETY: integers in atomics and cells.
+// SAFETY: every field is an atomic or a cell of integers.
 unsafe impl<B: Body> Shared for Memory<B> {}
 
 pub(crate) struct Bare<B: Body>(&'static Memory<B>);
@@ -112,7 +111,7 @@ impl<B: Body> Writer<B> {
 impl<B: Body> Sink<B> for Writer<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
-        // As for who calls a library, the message is somewhere else first.
+        // As for a caller of a library, the message comes from other memory.
         let message = black_box(message);
         let place = self.next();
         // SAFETY: a free slot.

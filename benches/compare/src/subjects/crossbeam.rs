@@ -59,7 +59,7 @@ impl<B: Body> Source<B> for Waiting<B> {
     }
 }
 
-/// It spins a little before it sleeps, whatever is asked of it.
+/// It always spins briefly before it sleeps; this cannot be configured.
 pub(crate) struct BoundedChannel<B>(Sender<B>, Receiver<B>);
 
 impl<B: Body> Channel<B> for BoundedChannel<B> {

@@ -1,4 +1,4 @@
-//! The floors of the round trips: the bare exchange of cache lines, and that of futex words by
+//! The floors of the round trips: an exchange of cache lines, and an exchange of futex words between
 //! processes that sleep.
 
 use crate::instance::{ProcessLanes, Side};
@@ -61,7 +61,7 @@ impl Lane for Exchanging {
 
     fn run_timed(&mut self, board: &Board, messages: u64, note: &mut dyn FnMut(u64)) -> Result<()> {
         if let Lines::One = self.lines {
-            // The numbers of the other side go on from one exchange to the next.
+            // The peer's numbers continue across exchanges, so a single one cannot be timed.
             return self.run(board, messages);
         }
         board.start_clock();
@@ -73,14 +73,14 @@ impl Lane for Exchanging {
     }
 }
 
-/// One word there and one back.
+/// One word in each direction.
 #[repr(C)]
 pub(crate) struct Words {
     there: CachePadded<AtomicU32>,
     back: CachePadded<AtomicU32>,
 }
 
-// SAFETY: all of it is atomic, and zero is a value.
+// SAFETY: every field is atomic, and all zeroes are a valid value.
 unsafe impl Shared for Words {}
 
 pub(crate) struct Futex(&'static Words);

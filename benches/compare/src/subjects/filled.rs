@@ -1,5 +1,5 @@
-//! A stream through a ring that stays as full as an experiment wants it. The ends tell each other
-//! how far they are, and who would leave the band waits for the other.
+//! A stream that keeps the fill of a ring within a band. Both sides publish their positions, and a
+//! side that would leave the band waits for its peer.
 
 use crate::channel::{Channel, Setup};
 use crate::instance::{ProcessLanes, Side};
@@ -12,18 +12,18 @@ use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-/// Messages that it may be fuller or emptier by, and those between two words to the other side:
-/// many enough for these to cost little, few enough to be nothing beside a large ring.
+/// The width of the band on each side, in messages, and the updates of a position per width. The
+/// width is large enough to make updates cheap, and small compared with a large ring.
 const WIDTH: u64 = 64;
 const WORDS_PER_WIDTH: u64 = 4;
 
-/// The fill of a ring: between slices just so, in them within bounds.
+/// The fill of a ring: exactly `fill` between slices, and within bounds during a slice.
 #[derive(Clone, Copy)]
 struct Band {
     fill: u64,
-    /// Of nothing nobody takes more, so that nobody waits for this.
+    /// Zero means that the consumer does not wait for it.
     least: u64,
-    /// Nor for this, where it is all that the ring holds.
+    /// The ring's capacity means that the producer does not wait for it.
     most: u64,
     capacity: u64,
     step: u64,
@@ -47,14 +47,14 @@ impl Band {
     }
 }
 
-/// How far both are, said after every step.
+/// The positions of both sides, updated after every step.
 #[repr(C)]
 struct Progress {
     sent: CachePadded<AtomicU64>,
     received: CachePadded<AtomicU64>,
 }
 
-// SAFETY: all of it is atomic, and zero is a value.
+// SAFETY: every field is atomic, and all zeroes are a valid value.
 unsafe impl Shared for Progress {}
 
 pub(crate) struct Filled<B, L> {
@@ -72,7 +72,7 @@ impl<B: Body, L: Channel<B>> Filled<B, L> {
             name: name.to_owned(),
             wait: SpinWait::DEDICATED,
         };
-        let fill = experiment.fill.ok_or("as full as it happens to be")?;
+        let fill = experiment.fill.ok_or("the experiment sets no fill")?;
         Ok(Self {
             ring: L::new(&setup)?,
             setup,
@@ -178,7 +178,7 @@ impl<B: Body, I: Source<B>> Lane for Emptying<B, I> {
         let wanted = sum_of_all::<B>(end).wrapping_sub(sum_of_all::<B>(start));
         match !is_disordered && next == end && sum == wanted {
             true => Ok(()),
-            false => Err("messages were lost, changed or out of order".into()),
+            false => Err("messages are lost, changed or out of order".into()),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! iceoryx2: publish and subscribe, made to wait for a slow subscriber; for sleepers together with
-//! its events, since subscribers don't sleep by themselves.
+//! iceoryx2: publish and subscribe, configured to wait for a slow subscriber. The wake-up workload
+//! also uses its events, because subscribers cannot block.
 
 use super::keep_trying;
 use crate::channel::{Channel, Setup};
@@ -21,7 +21,7 @@ pub(crate) struct Iceoryx {
     name: String,
 }
 
-/// Samples that a side may hold beside those that are on the way.
+/// Samples that a side may hold, besides those in transit.
 const IN_HAND: usize = 2;
 
 impl Iceoryx {
@@ -119,7 +119,7 @@ impl<B: Body + ZeroCopySend> Channel<B> for Iceoryx {
     }
 }
 
-/// A publisher, and the node that it was opened by.
+/// A publisher and its node.
 pub(crate) struct Sending<B: Body + ZeroCopySend> {
     publisher: Publisher<ipc::Service, B, ()>,
     node: Node<ipc::Service>,
@@ -139,7 +139,7 @@ impl<B: Body + ZeroCopySend> Sink<B> for Sending<B> {
         let place = sample.payload_mut().as_mut_ptr();
         // SAFETY: room for a message.
         unsafe { B::fill(place, number) }
-        // SAFETY: it was filled.
+        // SAFETY: the sample is filled.
         unsafe { sample.assume_init() }.send()?;
         Ok(())
     }
@@ -170,7 +170,7 @@ impl<B: Body + ZeroCopySend> Source<B> for Receiving<B> {
     }
 }
 
-/// Every message is followed by an event, for which the other side sleeps.
+/// An event follows every message and wakes the peer.
 pub(crate) struct Waking(Iceoryx);
 
 impl<B: Body + ZeroCopySend> Channel<B> for Waking {
@@ -178,7 +178,7 @@ impl<B: Body + ZeroCopySend> Channel<B> for Waking {
     type Source = Listening<B>;
 
     fn unsupported(experiment: &Experiment) -> Option<&'static str> {
-        (experiment.workload != Workload::Wake).then_some("for sleepers only")
+        (experiment.workload != Workload::Wake).then_some("wake-ups only")
     }
 
     fn new(setup: &Setup) -> Result<Self> {
@@ -213,7 +213,7 @@ impl<B: Body + ZeroCopySend> Sink<B> for Notifying<B> {
     fn send(&mut self, message: &B) -> Result<()> {
         self.sending.send(message)?;
         match self.notifier.notify()? {
-            0 => Err("nobody listens".into()),
+            0 => Err("notify: found no listener, expected one".into()),
             _ => Ok(()),
         }
     }
@@ -231,7 +231,7 @@ impl<B: Body + ZeroCopySend> Source<B> for Listening<B> {
                 visit(sample.payload());
                 return Ok(());
             }
-            // Events stay until they are waited for: also one that came before the sleep ends it.
+            // Events are queued: an earlier event ends the wait at once.
             self.listener.blocking_wait(|_| ())?;
         }
     }

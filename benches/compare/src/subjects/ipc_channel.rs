@@ -1,4 +1,4 @@
-//! ipc-channel: a message is a datagram of the kernel's.
+//! ipc-channel: a message is a datagram in the kernel.
 
 use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
@@ -7,7 +7,7 @@ use bytemuck::{bytes_of, pod_read_unaligned};
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 use std::cell::Cell;
 
-/// Both ends are descriptors, which every process inherits.
+/// Both sides are descriptors, which every process inherits.
 pub(crate) struct IpcChannel {
     sender: Cell<Option<IpcBytesSender>>,
     receiver: Cell<Option<IpcBytesReceiver>>,

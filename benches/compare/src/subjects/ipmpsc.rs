@@ -1,4 +1,4 @@
-//! ipmpsc: messages go through bincode, here as bytes, which is the quickest that it has.
+//! ipmpsc: it encodes messages with bincode, here as bytes, which is its fastest encoding.
 
 use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
@@ -14,7 +14,7 @@ pub(crate) struct Ipmpsc {
     _buffer: SharedRingBuffer,
 }
 
-/// What it writes beside each message.
+/// Bytes that it adds to each message.
 const AROUND: usize = 12;
 
 impl<B: Body> Channel<B> for Ipmpsc {
@@ -66,7 +66,7 @@ impl<B: Body> Source<B> for External<Receiver> {
     }
 }
 
-/// Bytes that are copied at once, and not one by one.
+/// Bytes that serde copies at once instead of one by one.
 struct Bytes<'a>(&'a [u8]);
 
 impl Serialize for Bytes<'_> {

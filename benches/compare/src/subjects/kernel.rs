@@ -1,4 +1,4 @@
-//! What the system has: pipes, Unix sockets, POSIX message queues. All of them sleep in the kernel.
+//! Transports of the kernel: pipes, Unix sockets and POSIX message queues. All of them block.
 
 use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-/// A stream of bytes, with a message's worth of them read and written at a time.
+/// A stream of bytes, read and written in units of whole messages.
 pub(crate) struct Stream<S> {
     stream: S,
     messages: Vec<u8>,
@@ -64,7 +64,7 @@ pub(crate) struct Pipe {
     writer: OwnedFd,
 }
 
-/// The most that a pipe takes without privileges.
+/// The largest pipe without privileges.
 const LARGEST_PIPE: usize = 1 << 20;
 
 impl<B: Body> Channel<B> for Pipe {
@@ -123,7 +123,7 @@ impl<B: Body> Channel<B> for Socket {
     }
 }
 
-/// With as many messages as a user may have in one without asking.
+/// A queue with the most messages that a user without privileges may have.
 pub(crate) struct MessageQueue(String);
 
 const MESSAGES: i64 = 10;
@@ -163,7 +163,7 @@ impl<B: Body> Channel<B> for MessageQueue {
 
 impl Drop for MessageQueue {
     fn drop(&mut self) {
-        // Nothing to be done about it in a benchmark that ends.
+        // The benchmark ends, so an error has no consequence.
         let _ = mq_unlink(self.0.as_str());
     }
 }

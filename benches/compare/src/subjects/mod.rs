@@ -1,4 +1,4 @@
-//! Who takes part.
+//! The subjects.
 
 mod bare;
 mod crossbeam;
@@ -26,12 +26,12 @@ use iceoryx2::prelude::ZeroCopySend;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// What a subject is measured for.
+/// The category of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Category {
     Ours,
     Rival,
-    /// What stops everybody.
+    /// A lower bound for all subjects.
     Floor,
 }
 
@@ -40,17 +40,17 @@ type Create = fn(&Experiment, &str) -> Result<Instance>;
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) category: Category,
-    /// Between threads of one process.
+    /// Whether it works between threads of one process.
     pub(crate) is_in_process: bool,
-    /// Why it can't take part, if it can't.
+    /// The reason why it cannot run the experiment, or `None`.
     pub(crate) unsupported: Option<&'static str>,
-    /// Lays it out under a name.
+    /// Creates an instance under a name.
     pub(crate) create: Create,
-    /// What all words of all messages make, of so many messages from each of so many producers.
+    /// The sum of all words, for a number of messages per producer and a number of producers.
     pub(crate) sum: fn(u64, u64) -> u64,
 }
 
-/// Everybody, for an experiment.
+/// All subjects of an experiment.
 pub(crate) fn subjects(experiment: &Experiment) -> Result<Vec<Subject>> {
     Ok(match experiment.bytes {
         8 => with_body::<[u64; 1]>(experiment),
@@ -59,11 +59,15 @@ pub(crate) fn subjects(experiment: &Experiment) -> Result<Vec<Subject>> {
         1024 => with_body::<[u64; 128]>(experiment),
         4096 => with_body::<[u64; 512]>(experiment),
         65536 => with_body::<[u64; 8192]>(experiment),
-        other => return Err(format!("nobody is prepared for {other} bytes").into()),
+        other => {
+            return Err(
+                format!("message size: found {other} bytes, expected a supported size").into(),
+            );
+        }
     })
 }
 
-/// slipring alone, also with messages and in rings that nobody else is asked for.
+/// slipring alone, also with message sizes and rings that other subjects do not run.
 pub(crate) fn ours(experiment: &Experiment) -> Result<Subject> {
     Ok(match experiment.bytes {
         8 => ours_with::<[u64; 1]>(experiment),
@@ -75,7 +79,11 @@ pub(crate) fn ours(experiment: &Experiment) -> Result<Subject> {
         65536 => ours_with::<[u64; 8192]>(experiment),
         262_144 => ours_with::<[u64; 32768]>(experiment),
         1_048_576 => ours_with::<[u64; 131_072]>(experiment),
-        other => return Err(format!("nobody is prepared for {other} bytes").into()),
+        other => {
+            return Err(
+                format!("message size: found {other} bytes, expected a supported size").into(),
+            );
+        }
     })
 }
 
@@ -172,7 +180,7 @@ fn with_body<B: Body + ZeroCopySend>(experiment: &Experiment) -> Vec<Subject> {
     subjects
 }
 
-/// Why a subject takes part in the second program only.
+/// The reason why a subject runs in the second program only.
 pub(crate) const NEEDS_NIGHTLY: &str = "needs a nightly compiler";
 
 fn newer_shaq<B: Body>(experiment: &Experiment) -> Subject {
@@ -243,14 +251,14 @@ fn floor(name: &'static str, create: Create) -> Subject {
     }
 }
 
-/// Tries until the other side has done its part.
+/// Repeats an attempt until the peer has done its part.
 fn keep_trying<R, E: Debug>(mut attempt: impl FnMut() -> std::result::Result<R, E>) -> Result<R> {
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     let start = Instant::now();
     loop {
         match attempt() {
             Ok(done) => return Ok(done),
-            Err(error) if start.elapsed() > PATIENCE => return Err(format!("{error:?}").into()),
+            Err(error) if start.elapsed() > TIMEOUT => return Err(format!("{error:?}").into()),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }
     }

@@ -1,4 +1,4 @@
-//! ringfire, with back-pressure: without it a slow reader loses messages.
+//! ringfire with back-pressure. Without it, a slow reader loses messages.
 
 use super::keep_trying;
 use crate::channel::{Channel, External, Setup};

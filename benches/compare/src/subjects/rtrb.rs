@@ -68,7 +68,7 @@ impl<B: Body> Sink<B> for Waiting<Producer<B>> {
             let place = chunk.as_mut_slices().0[0].as_mut_ptr();
             // SAFETY: room for a message.
             unsafe { B::fill(place, number) }
-            // SAFETY: it was filled.
+            // SAFETY: the slot is filled.
             unsafe { chunk.commit_all() };
             Some(())
         });
@@ -88,7 +88,7 @@ impl<B: Body> Source<B> for Waiting<Consumer<B>> {
     fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let end = &mut self.0;
         self.1.until(|| {
-            // What it remembers does for a whole batch, or else it looks.
+            // The cached count of slots is enough unless it is zero.
             let ready = match end.cached_slots() {
                 0 => end.slots(),
                 cached => cached,

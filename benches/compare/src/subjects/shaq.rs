@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions, remove_file};
 
 const NO_SLEEP: &str = "does not sleep";
 
-/// Its users bring the file; nobody needs its name any more.
+/// Creates the file of a queue, and unlinks its name at once.
 pub(super) fn file(setup: &Setup) -> Result<File> {
     let path = format!("/dev/shm/{}", setup.name);
     let file = OpenOptions::new()
@@ -34,7 +34,7 @@ impl<B: Body> Channel<B> for OneToOne {
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = spsc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
+        // SAFETY: no other caller initialises this file.
         unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
         Ok(Self(file))
     }
@@ -56,14 +56,14 @@ pub(super) fn told(error: impl Debug) -> String {
     format!("{error:?}")
 }
 
-/// An end, and how it looks again.
+/// An endpoint and its way to wait.
 pub(crate) struct Waiting<E>(pub(super) E, pub(super) SpinWait);
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
-    /// Room for one message, which nobody sees before the next commit.
+    /// Reserves room for one message, which is invisible until the next commit.
     #[inline(always)]
     fn reserve(&mut self) -> *mut B {
-        // SAFETY: whoever calls fills it before it commits.
+        // SAFETY: the caller fills it before it commits.
         if let Some(place) = unsafe { self.0.reserve() } {
             return place.as_ptr();
         }
@@ -91,7 +91,7 @@ impl<B: Body> Sink<B> for Waiting<spsc::Producer<B>> {
             let place = match unsafe_reserve(&mut self.0) {
                 Some(place) => place,
                 None => {
-                    // The consumer must see what is there before it makes room.
+                    // The consumer must see the existing messages before it can make room.
                     self.0.commit();
                     self.reserve()
                 }
@@ -115,7 +115,7 @@ impl<B: Body> Sink<B> for Waiting<spsc::Producer<B>> {
 
 #[inline(always)]
 fn unsafe_reserve<B: Body>(producer: &mut spsc::Producer<B>) -> Option<*mut B> {
-    // SAFETY: whoever calls fills it before it commits.
+    // SAFETY: the caller fills it before it commits.
     unsafe { producer.reserve() }.map(|place| place.as_ptr())
 }
 
@@ -130,7 +130,7 @@ impl<B: Body> Waiting<spsc::Consumer<B>> {
                 end.try_read_ptr()
             }),
         };
-        // SAFETY: a message, this end's until it is finalised.
+        // SAFETY: this endpoint owns the message until it is finalised.
         unsafe { place.as_ref() }
     }
 }
@@ -166,10 +166,10 @@ impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
 
 pub(crate) struct ManyToMany(File);
 
-/// Why many to many doesn't take part, if it doesn't.
+/// The reason why a many-to-many experiment is not run, or `None`.
 pub(super) fn turns(experiment: &Experiment) -> Option<&'static str> {
-    // Both consumers of two to two were found waiting for each other's turn, without yielding.
-    let reason = "a time slice for each turn where several share a processor";
+    // With 2 consumers, each waits for the other's turn without yielding.
+    let reason = "takes a time slice per turn if processes share a processor";
     experiment.is_crowded().then_some(reason)
 }
 
@@ -184,7 +184,7 @@ impl<B: Body> Channel<B> for ManyToMany {
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = mpmc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
+        // SAFETY: no other caller initialises this file.
         unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
         Ok(Self(file))
     }
@@ -217,7 +217,7 @@ impl<B: Body> Sink<B> for Waiting<mpmc::Producer<B>> {
         let attempt = || unsafe { end.reserve_write_batch(BATCH) };
         let mut batch = self.1.until(attempt);
         for place in 0..BATCH {
-            // SAFETY: one of those that were reserved.
+            // SAFETY: one of the reserved slots.
             let slot = unsafe { batch.as_mut_ptr(place) };
             // SAFETY: room for a message.
             unsafe { B::fill(slot, first + place as u64) }
@@ -239,7 +239,7 @@ impl<B: Body> Source<B> for Waiting<mpmc::Consumer<B>> {
         let end = &self.0;
         let batch = self.1.until(|| end.reserve_read_batch(most));
         for place in 0..batch.len() {
-            // SAFETY: one of those that were taken.
+            // SAFETY: one of the claimed slots.
             visit(unsafe { batch.as_ref(place) });
         }
         Ok(batch.len())

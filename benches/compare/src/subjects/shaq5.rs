@@ -1,5 +1,5 @@
-//! shaq 5.1: one to one, asleep or not, and many to many. It gives no access to single placement, but
-//! to batches, also of one message.
+//! shaq 5.1: one to one, blocking or spinning, and many to many. It offers only batches, also of one
+//! message.
 
 use super::shaq::{Waiting, file, told, turns};
 use crate::channel::{Channel, External, Setup};
@@ -20,7 +20,7 @@ impl OneToOne {
     fn new<B: Body>(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = spsc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
+        // SAFETY: no other caller initialises this file.
         unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
         Ok(Self(file))
     }
@@ -54,8 +54,8 @@ impl<B: Body> Channel<B> for OneToOne {
 }
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
-    /// Sends as many as there is room for of those that are left, in_threads. A batch is not looked
-    /// at again once it has found no room.
+    /// Sends as many of the remaining messages as fit, in one batch. A batch that finds no room does
+    /// not try again.
     #[inline(always)]
     fn send_all(&mut self, messages: usize, mut fill: impl FnMut(*mut B)) {
         let mut left = messages;
@@ -71,7 +71,7 @@ impl<B: Body> Waiting<spsc::Producer<B>> {
                 left -= 1;
             }
             if left == before {
-                // Else it would store what the consumer reads, with nothing to say.
+                // An empty batch would needlessly store to a line that the consumer reads.
                 forget(batch);
             }
             (left == 0).then_some(())
@@ -140,7 +140,7 @@ impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
     }
 }
 
-/// Its consumers look 2048 times before they sleep; nobody can tell them otherwise.
+/// Its consumers always check 2048 times before they sleep.
 pub(crate) struct Waking(OneToOne);
 
 impl<B: Body> Channel<B> for Waking {
@@ -181,7 +181,7 @@ impl<B: Body> Channel<B> for ManyToMany {
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = mpmc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
+        // SAFETY: no other caller initialises this file.
         unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
         Ok(Self(file))
     }
@@ -214,7 +214,7 @@ impl<B: Body> Sink<B> for Waiting<mpmc::Producer<B>> {
         let attempt = || unsafe { end.try_reserve_write_batch(MANY) };
         let mut batch = self.1.until(attempt);
         for place in 0..BATCH {
-            // SAFETY: one of those that were reserved.
+            // SAFETY: one of the reserved slots.
             let slot = unsafe { batch.as_mut(place) };
             // SAFETY: room for a message.
             unsafe { B::fill(slot.as_mut_ptr(), first + place as u64) }

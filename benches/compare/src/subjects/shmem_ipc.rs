@@ -1,6 +1,6 @@
-//! shmem-ipc. Its rings are of elements that follow each other, so a message of several words is
-//! several elements. Where both sides look all the time, its ring is used without its event
-//! descriptors, which it offers for that.
+//! shmem-ipc. Its rings hold elements in sequence, so a message of several words is several
+//! elements. Where both sides spin, its ring is used without the event descriptors, which its API
+//! allows.
 
 use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
@@ -12,13 +12,13 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::slice;
 
-/// Mapped by both processes, for as long as they live.
+/// A ring that both processes map until they exit.
 pub(crate) struct Ring {
     base: NonNull<u8>,
     len: usize,
 }
 
-/// Before the first element.
+/// Bytes before the first element.
 const HEADER: usize = 64;
 
 impl<B: Body> Channel<B> for Ring {
@@ -30,7 +30,7 @@ impl<B: Body> Channel<B> for Ring {
     }
 
     fn new(_setup: &Setup) -> Result<Self> {
-        // A whole number of messages, so that none is cut in two by the end.
+        // A whole number of messages, so that none wraps around the end.
         let len = HEADER + CAPACITY * size_of::<B>();
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
@@ -44,7 +44,7 @@ impl<B: Body> Channel<B> for Ring {
     }
 
     fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
-        // SAFETY: mapped for good, and zero at first.
+        // SAFETY: mapped until the process ends, and initially zero.
         let end = unsafe { ringbuf::Sender::attach(self.base.as_ptr(), self.len)? };
         Ok(Waiting(end, setup.wait))
     }
@@ -59,22 +59,22 @@ impl<B: Body> Channel<B> for Ring {
 pub(crate) struct Waiting<E>(E, SpinWait);
 
 impl Waiting<ringbuf::Sender<u64>> {
-    /// Sends up to `most` messages, of which `fill` makes one after the other, and says how many.
+    /// Sends up to `most` messages, which `fill` builds one by one, and returns how many.
     #[inline(always)]
     fn send_some<B: Body>(&mut self, most: usize, mut fill: impl FnMut(*mut B)) -> Result<usize> {
         let words = size_of::<B>() / 8;
         let end = &mut self.0;
         self.1.until(|| {
             let mut sent = 0;
-            let told = end.send(|place, free| {
+            let result = end.send(|place, free| {
                 sent = most.min(free / words);
                 for message in 0..sent {
-                    // SAFETY: one of the placement that are free.
+                    // SAFETY: one of the free places.
                     fill(unsafe { place.cast::<B>().add(message) });
                 }
                 sent * words
             });
-            match told {
+            match result {
                 Ok(_) if sent > 0 => Some(Ok(sent)),
                 Ok(_) => None,
                 Err(error) => Some(Err(error.into())),
@@ -135,14 +135,14 @@ impl<B: Body> Source<B> for Waiting<ringbuf::Receiver<u64>> {
         let end = &mut self.0;
         self.1.until(|| {
             let mut received = 0;
-            let told = end.recv(|place, full| {
+            let result = end.recv(|place, full| {
                 received = most.min(full / words);
-                // SAFETY: so many messages lie there, and are this end's until it returns.
+                // SAFETY: the ring holds that many messages, owned by this side until it returns.
                 let messages = unsafe { slice::from_raw_parts(place.cast::<B>(), received) };
                 messages.iter().for_each(&mut visit);
                 received * words
             });
-            match told {
+            match result {
                 Ok(_) if received > 0 => Some(Ok(received)),
                 Ok(_) => None,
                 Err(error) => Some(Err(error.into())),
@@ -156,7 +156,7 @@ impl<B: Body> Source<B> for Waiting<ringbuf::Receiver<u64>> {
     }
 }
 
-/// With its event descriptors, both ends of which every process inherits.
+/// The ring with its event descriptors. Every process inherits both sides.
 pub(crate) struct Waking {
     sender: Cell<Option<sharedring::Sender<u64>>>,
     receiver: Cell<Option<sharedring::Receiver<u64>>>,
@@ -168,7 +168,7 @@ impl<B: Body> Channel<B> for Waking {
 
     fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         let fits = experiment.workload == Workload::Wake && experiment.bytes == 8;
-        (!fits).then_some("for sleepers only")
+        (!fits).then_some("wake-ups only")
     }
 
     fn new(_setup: &Setup) -> Result<Self> {

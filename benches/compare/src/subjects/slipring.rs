@@ -1,4 +1,4 @@
-//! slipring, as its users have it: rings by name, able to block.
+//! slipring in its usual form: named rings with handles that can block.
 
 use crate::channel::{Channel, Setup};
 use crate::workload::Experiment;
@@ -6,14 +6,14 @@ use bench_support::{Body, Result, SlipringSink, SlipringSource, SpinWait};
 use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
 
-/// What keeps its wake-ups from being lost.
+/// The fences that prevent lost wake-ups.
 pub(crate) trait Fencing: 'static {
     const FENCES: Option<Fences>;
 }
 
-/// Whatever the library takes.
+/// The library's default.
 pub(crate) struct Default;
-/// A fence on both sides.
+/// Fences on both sides.
 pub(crate) struct Symmetric;
 
 impl Fencing for Default {

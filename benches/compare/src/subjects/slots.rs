@@ -1,6 +1,5 @@
-//! The floor of a ring whose slots have words of their own: copies into slots and out of them, each announced and
-//! given back with one store, and nothing else. No handle that can be refused, no hint for who comes after a dead one,
-//! nobody who sleeps, nothing that can close.
+//! The floor of a ring with stamps in its slots: copies into slots and out of them, each published
+//! or released with one store. It has no handles, no hints for a successor, no sleep and no close.
 
 use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
@@ -15,7 +14,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 #[repr(C)]
 struct Slot<B> {
-    /// Twice the lap when it is free, one more when it is full.
+    /// Twice the lap when the slot is free, plus one when it is full.
     word: AtomicU64,
     payload: UnsafeCell<B>,
 }
@@ -23,10 +22,10 @@ struct Slot<B> {
 #[repr(C, align(4096))]
 struct Memory<B>([Slot<B>; CAPACITY]);
 
-// SAFETY: a payload is touched only by the side whose turn it is, as the word says.
+// SAFETY: the word lets only one side at a time access a payload.
 unsafe impl<B: Body> Sync for Memory<B> {}
 
-// SAFETY: integers in atomics and cells.
+// SAFETY: every field is an atomic or a cell of integers.
 unsafe impl<B: Body> Shared for Memory<B> {}
 
 pub(crate) struct Slots<B: Body>(&'static Memory<B>);
@@ -55,7 +54,7 @@ impl<B: Body> Channel<B> for Slots<B> {
     }
 }
 
-/// Of either side: they differ in the word that they wait for.
+/// An endpoint of either side. The sides differ in the word that they wait for.
 pub(crate) struct End<B: Body> {
     memory: &'static Memory<B>,
     position: u64,
@@ -71,7 +70,7 @@ impl<B: Body> End<B> {
         }
     }
 
-    /// Waits until the next slot's word is so far in its lap, lets `copy` copy, and says that it has.
+    /// Waits until the next slot's word reaches `turn` of its lap, copies, and advances the word.
     #[inline(always)]
     fn next<R>(&mut self, turn: u64, copy: impl FnOnce(*mut u64) -> R) -> R {
         let slot = &self.memory.0[self.position as usize % CAPACITY];
@@ -85,7 +84,7 @@ impl<B: Body> End<B> {
     }
 }
 
-/// Word by word, as the library does: a copy in vectors reads other pieces than were written.
+/// Copies word by word, as the library does. Vector copies would read in other units than were written.
 ///
 /// # Safety
 ///
@@ -97,9 +96,9 @@ unsafe fn copy<B: Body>(from: *const u64, to: *mut u64) {
         let from = unsafe { from.add(place) };
         // SAFETY: as above.
         let to = unsafe { to.add(place) };
-        // SAFETY: the caller says so.
+        // SAFETY: guaranteed by the caller.
         let word = unsafe { from.read_volatile() };
-        // SAFETY: the caller says so.
+        // SAFETY: guaranteed by the caller.
         unsafe { to.write_volatile(word) }
     }
 }

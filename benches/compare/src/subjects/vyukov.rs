@@ -1,11 +1,10 @@
-//! The queue of Dmitry Vyukov as it is, in shared memory: what a ring for many to many costs in
-//! which nobody may die.
+//! Dmitry Vyukov's queue in shared memory: the cost of an MPMC ring without crash tolerance.
 
 use crate::channel::{Channel, Setup};
 use crate::workload::Experiment;
 use bench_support::{Body, Result, VyukovQueue};
 
-/// The name of its memory.
+/// The name of the shared memory.
 pub(crate) struct Vyukov(String);
 
 impl<B: Body> Channel<B> for Vyukov {
