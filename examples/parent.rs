@@ -1,5 +1,6 @@
-//! One of two programs that share a ring without a name: starts `worker`, hands it two rings over
-//! a Unix socket, and has it square numbers. Nothing is left when both have ended, however they end.
+//! Starts the example `worker`, and sends it two rings without a name over a Unix socket.
+//!
+//! The worker squares numbers. Nothing remains after both programs have exited or were killed.
 
 use slipring::error::PopError;
 use slipring::spsc::Ring;
@@ -18,13 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut worker = Command::new(worker)
         .stdin(Stdio::from(OwnedFd::from(there)))
         .spawn()
-        .map_err(|error| format!("worker: {error}; `cargo build --examples` makes it"))?;
+        .map_err(|error| format!("worker: {error}; run `cargo build --examples` first"))?;
     tasks.hand_over(&here)?;
     results.hand_over(&here)?;
 
-    // If it ends before it has taken its place there is nobody whose end would be noticed.
+    // A worker that exits before it attaches is not noticed by the rings.
     let closer = results.clone();
-    let ended = thread::spawn(move || {
+    let exit = thread::spawn(move || {
         let status = worker.wait();
         closer.close();
         status
@@ -34,16 +35,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     for number in 1..=10 {
         tasks.push(&number)?;
     }
-    // The worker ends when it has done them and nobody is left to give it more.
+    // Without a producer, the worker exits after the last number.
     drop(tasks);
-    let gone = loop {
+    let reason = loop {
         match results.pop() {
             Ok([number, square]) => println!("{number} squared is {square}"),
-            Err(PopError::Disconnected(gone)) => break gone,
+            Err(PopError::Disconnected(reason)) => break reason,
             Err(error) => return Err(error.into()),
         }
     };
-    let status = ended.join().map_err(|_| "nobody waits for the worker")??;
-    println!("{gone}: {status}");
+    let status = exit.join().map_err(|_| "the waiting thread panicked")??;
+    println!("{reason}: {status}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! One of the many. It may be killed at any instruction; what it notes before tells how far it was.
+//! A producer or consumer. It may be killed at any instruction; the log shows its progress.
 
 use super::log::{Log, Total};
 use super::{log_name, ring_name};
@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 use std::time::Duration;
 
-/// Until a killed process has been replaced.
+/// Wait for the replacement of a killed process.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Pushes what is left to do of one producer's share of the numbers.
+/// Pushes the rest of one producer's share of the numbers.
 pub(crate) fn produce(options: &Options, prefix: &str) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let log = Log::open(&log_name(prefix), options.producers, options.messages)?;
@@ -38,7 +38,7 @@ pub(crate) fn produce(options: &Options, prefix: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes messages and notes them, until every producer has done its part and nothing is left.
+/// Receives and records messages until every producer has finished and the ring is empty.
 pub(crate) fn consume(options: &Options, prefix: &str) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let log = Log::open(&log_name(prefix), options.producers, options.messages)?;
@@ -75,12 +75,12 @@ pub(crate) fn consume(options: &Options, prefix: &str) -> Result<()> {
             }
             next[producer] = number + 1;
         }
-        log.take(number, is_redelivered);
+        log.receive(number, is_redelivered);
         drop(guard);
     }
 }
 
-/// The numbers that a producer pushes.
+/// The numbers of one producer.
 fn share(options: &Options, producer: u64) -> std::ops::Range<u64> {
     let first = |producer| options.messages * producer / options.producers;
     first(producer)..first(producer + 1)

@@ -1,13 +1,13 @@
-//! Many producers and many consumers on one ring; and, if asked, a killer among them.
+//! Streams from many producers to many consumers, and optionally kills them meanwhile.
 
 mod log;
-mod worker;
+mod member;
 
-pub(crate) use self::worker::{consume, produce};
+pub(crate) use self::member::{consume, produce};
 
 use self::log::{Log, Total};
 use crate::processes::{Names, prefix};
-use crate::{Options, Part, Result};
+use crate::{Options, Result, Role};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use slipring::Options as RingOptions;
@@ -20,39 +20,39 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) const SUFFIX: &str = "-crowd";
+pub(crate) const SUFFIX: &str = "-many";
 
-/// Between two looks at the others, and the least time between two kills.
+/// The interval between checks of the processes, and the minimum between kills.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How long a death may go unnoticed where so many die.
+/// A short liveness interval, because processes die often.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-pub(crate) fn conduct(options: &Options) -> Result<bool> {
+pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut names = Names::default();
     let prefix = prefix(SUFFIX);
-    let mut how = RingOptions::new()
+    let mut ring_options = RingOptions::new()
         .capacity(options.capacity)
         .message_size(options.bytes as usize);
     if options.kill {
-        how = how.liveness_interval(INTERVAL);
+        ring_options = ring_options.liveness_interval(INTERVAL);
     }
-    let ring = Ring::<[u8]>::create_with(&names.keep(ring_name(&prefix)), &how)?;
+    let ring = Ring::<[u8]>::create_with(&names.keep(ring_name(&prefix)), &ring_options)?;
     let log = names.keep(log_name(&prefix));
     let log = Log::open(&log, options.producers, options.messages)?;
 
     let start = Instant::now();
-    let mut crowd = Crowd::start(options, &prefix)?;
+    let mut processes = Processes::start(options, &prefix)?;
     let style = "{bar:40} {human_pos} of {human_len} messages, {per_sec}, {eta} left";
     let bar = ProgressBar::new(options.messages).with_style(ProgressStyle::with_template(style)?);
-    while !crowd.are_over(Part::Sender)? {
+    while !processes.are_over(Role::Sender)? {
         bar.set_position(log.pushed());
         thread::sleep(PAUSE);
         if options.kill {
-            crowd.kill_one(options, &prefix)?;
+            processes.kill_one(options, &prefix)?;
         }
     }
     log.total(Total::Over).store(1, Release);
-    while !crowd.are_over(Part::Receiver)? {
+    while !processes.are_over(Role::Receiver)? {
         thread::sleep(PAUSE);
     }
     bar.finish_and_clear();
@@ -84,9 +84,9 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     }
     if options.kill {
         println!(
-            "{} processes killed: {} messages redelivered, {never_pushed} never pushed as their \
-             producers were killed in the middle of it; {:?}",
-            crowd.kills,
+            "{} processes killed: {} messages redelivered, {never_pushed} never pushed because their \
+             producers were killed during the push; {:?}",
+            processes.kills,
             total(Total::Redelivered),
             ring.counters(),
         );
@@ -94,59 +94,59 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     Ok(faults == [0; 4] && ring.is_empty())
 }
 
-/// The other processes.
-struct Crowd {
+/// The producers and consumers.
+struct Processes {
     members: Vec<Member>,
     dice: RandomState,
     kills: u64,
 }
 
 struct Member {
-    part: Part,
+    role: Role,
     index: u64,
     child: Child,
     is_over: bool,
 }
 
-impl Crowd {
+impl Processes {
     fn start(options: &Options, prefix: &str) -> Result<Self> {
-        let mut crowd = Self {
+        let mut processes = Self {
             members: Vec::new(),
             dice: RandomState::new(),
             kills: 0,
         };
-        for (part, count) in [
-            (Part::Receiver, options.consumers),
-            (Part::Sender, options.producers),
+        for (role, count) in [
+            (Role::Receiver, options.consumers),
+            (Role::Sender, options.producers),
         ] {
             for index in 0..count {
-                crowd.members.push(Member {
-                    part,
+                processes.members.push(Member {
+                    role,
                     index,
-                    child: spawn(options, part, index, prefix)?,
+                    child: spawn(options, role, index, prefix)?,
                     is_over: false,
                 });
             }
         }
-        Ok(crowd)
+        Ok(processes)
     }
 
-    /// Whether all who have a part have ended, each of them well.
-    fn are_over(&mut self, part: Part) -> Result<bool> {
+    /// Whether all processes of a role have exited. Returns an error if any has failed.
+    fn are_over(&mut self, role: Role) -> Result<bool> {
         let mut are_over = true;
         for member in self.members.iter_mut().filter(|member| !member.is_over) {
             match member.child.try_wait()? {
                 Some(status) if !status.success() => {
-                    return Err(format!("a process ended with {status}").into());
+                    return Err(format!("a process exited with {status}").into());
                 }
                 Some(_) => member.is_over = true,
-                None => are_over &= member.part != part,
+                None => are_over &= member.role != role,
             }
         }
         Ok(are_over)
     }
 
-    /// Kills one of them at some moment, and starts another in its place.
+    /// Kills a process at a random moment, and starts another in its place.
     fn kill_one(&mut self, options: &Options, prefix: &str) -> Result<()> {
         let mut dice = self.dice.build_hasher();
         dice.write_u64(self.kills);
@@ -159,24 +159,24 @@ impl Crowd {
         }
         member.child.kill()?;
         member.child.wait()?;
-        member.child = spawn(options, member.part, member.index, prefix)?;
+        member.child = spawn(options, member.role, member.index, prefix)?;
         self.kills += 1;
         Ok(())
     }
 }
 
-impl Drop for Crowd {
+impl Drop for Processes {
     fn drop(&mut self) {
         for member in self.members.iter_mut().filter(|member| !member.is_over) {
-            // It may have ended by itself meanwhile.
+            // The process may already have exited.
             let _ = member.child.kill();
             let _ = member.child.wait();
         }
     }
 }
 
-fn spawn(options: &Options, part: Part, index: u64, prefix: &str) -> Result<Child> {
-    let role = part.to_possible_value().ok_or("no name")?;
+fn spawn(options: &Options, role: Role, index: u64, prefix: &str) -> Result<Child> {
+    let role = role.to_possible_value().ok_or("no name")?;
     let mut command = Command::new(env::current_exe()?);
     command
         .args(["--role", role.get_name()])

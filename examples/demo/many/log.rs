@@ -1,4 +1,4 @@
-//! What everybody notes, in memory that outlives whoever is killed.
+//! A log in shared memory, which survives the death of the processes that write it.
 
 use crate::Result;
 use nix::fcntl::{OFlag, open};
@@ -10,19 +10,19 @@ use std::slice;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
-/// Times that a message was taken for the first time, as far as the consumer was told.
-const TAKEN: u8 = 1;
-/// Its producer was killed while it pushed it: it was pushed whole, or not at all.
+/// A consumer has received the message.
+const RECEIVED: u8 = 1;
+/// The producer was killed during the push: the message is in the ring entirely, or not at all.
 const IN_DOUBT: u8 = 0x40;
 
-/// Mapped for good.
+/// Mapped until the process exits.
 pub(crate) struct Log {
     totals: &'static [AtomicU64; 5],
     producers: &'static [Progress],
     messages: &'static [AtomicU8],
 }
 
-/// How far a producer, and those who had its part before, have come.
+/// The progress of a producer and its predecessors.
 #[repr(C)]
 struct Progress {
     begun: AtomicU64,
@@ -31,9 +31,9 @@ struct Progress {
 
 #[derive(Clone, Copy)]
 pub(crate) enum Total {
-    /// Not 0: every producer has done its part.
+    /// Not 0 when every producer has finished.
     Over,
-    /// Messages that were taken again after they had been noted.
+    /// Redelivered messages that had already been received.
     Redelivered,
     Duplicated,
     Disordered,
@@ -54,12 +54,12 @@ impl Log {
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe { mmap(None, len, access, MapFlags::MAP_SHARED, &file, 0)? };
         let totals = base.cast::<[AtomicU64; 5]>();
-        // SAFETY: the rest of the head follows.
+        // SAFETY: the rest of the header follows.
         let progress = unsafe { totals.add(1) }.cast::<Progress>();
-        // SAFETY: a byte for each message follows the head.
+        // SAFETY: a byte for each message follows the header.
         let bytes = unsafe { progress.add(producers) }.cast::<AtomicU8>();
         Ok(Self {
-            // SAFETY: mapped for good, aligned to a page, and an atomic may have any value.
+            // SAFETY: mapped until exit, page-aligned, and any value of an atomic is valid.
             totals: unsafe { totals.as_ref() },
             // SAFETY: as above.
             producers: unsafe { slice::from_raw_parts(progress.as_ptr(), producers) },
@@ -72,8 +72,8 @@ impl Log {
         &self.totals[total as usize]
     }
 
-    /// How many messages of its part a producer need not push any more. If the last one who had
-    /// the part was killed in a push, that message is not pushed again.
+    /// Returns how many messages of a producer are done. If its predecessor was killed in a push,
+    /// that message is not pushed again.
     pub(crate) fn resume(&self, producer: u64, first: u64) -> u64 {
         let progress = &self.producers[producer as usize];
         let (begun, done) = (progress.begun.load(Acquire), progress.done.load(Acquire));
@@ -84,31 +84,31 @@ impl Log {
         begun
     }
 
-    /// Notes that a producer begins with one more message.
+    /// Records that a producer begins the next push.
     pub(crate) fn begin(&self, producer: u64) {
         self.producers[producer as usize]
             .begun
             .fetch_add(1, Release);
     }
 
-    /// Notes that it has pushed it.
+    /// Records that a producer has finished a push.
     pub(crate) fn done(&self, producer: u64) {
         self.producers[producer as usize].done.fetch_add(1, Release);
     }
 
-    /// Messages that were pushed, or are in doubt.
+    /// The number of messages that are pushed or in doubt.
     pub(crate) fn pushed(&self) -> u64 {
         let done = |progress: &Progress| progress.done.load(Acquire);
         self.producers.iter().map(done).sum()
     }
 
-    /// Notes a message before it is given back.
-    pub(crate) fn take(&self, number: u64, is_redelivered: bool) {
+    /// Records a received message, before its slot is released.
+    pub(crate) fn receive(&self, number: u64, is_redelivered: bool) {
         let Some(message) = self.messages.get(number as usize) else {
             self.total(Total::Damaged).fetch_add(1, Release);
             return;
         };
-        if message.fetch_or(TAKEN, Release) & TAKEN != 0 {
+        if message.fetch_or(RECEIVED, Release) & RECEIVED != 0 {
             let total = if is_redelivered {
                 Total::Redelivered
             } else {
@@ -118,8 +118,8 @@ impl Log {
         }
     }
 
-    /// Messages that were pushed and never taken, and messages that nobody pushed as their
-    /// producer was killed.
+    /// Counts the messages that were pushed and never received, and those that were never pushed
+    /// because their producer was killed.
     pub(crate) fn missing(&self) -> (u64, u64) {
         let (mut lost, mut never_pushed) = (0, 0);
         for message in self.messages {
