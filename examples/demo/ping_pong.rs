@@ -4,8 +4,8 @@
 //! Therefore the subjects take turns in short slices. Each slice is compared with the floor slices
 //! before and after it, and the output shows the median of these ratios.
 //!
-//! A ring advances to its next slot with every message, so its messages touch as many cache lines as
-//! it has slots. A second floor, over as many lines, shows the cost of that alone.
+//! A ring advances to its next slot with every message, so its messages touch as many cache lines
+//! as it has slots. A second floor, over as many lines, shows the cost of that alone.
 
 use crate::floor::Floor;
 use crate::processes::{Names, Report, Subprocess, pin, prefix, reporter};

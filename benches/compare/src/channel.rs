@@ -1,4 +1,4 @@
-//! What a subject is, as the workloads see it: channels for messages, each with a sink and a source.
+//! A subject as the workloads see it: channels for messages, each with a sink and a source.
 
 use crate::workload::{Experiment, Workload};
 use bench_support::{Body, Result, Sink, Source, SpinWait};

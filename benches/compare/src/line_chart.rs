@@ -1,5 +1,5 @@
-//! Line charts of the curves: nanoseconds over capacity, seats or message size, on logarithmic axes.
-//! Vertical lines mark where the ring's memory exceeds a cache or the reach of the TLB.
+//! Line charts of the curves: nanoseconds over capacity, seats or message size. Both axes are
+//! logarithmic. Vertical lines mark where the ring's memory exceeds a cache or the reach of the TLB.
 
 use crate::curves::{Axis, limits};
 use crate::record::Record;

@@ -49,8 +49,8 @@ struct Options {
     /// Run only subjects with one of these in their names
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
-    /// Measure slipring over capacity, seats, message size and fill (up to 4 GiB of memory), or over
-    /// one of them, as in `--curves=fill`
+    /// Measure slipring over capacity, seats, message size and fill (up to 4 GiB of memory), or
+    /// over one of them, as in `--curves=fill`
     #[arg(long, num_args = 0.., require_equals = true, value_delimiter = ',')]
     curves: Option<Vec<Axis>>,
     /// Measure nothing, and draw the charts of existing results

@@ -84,8 +84,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     }
     if options.kill {
         println!(
-            "{} processes killed: {} messages redelivered, {never_pushed} never pushed because their \
-             producers were killed during the push; {:?}",
+            "{} processes killed: {} messages redelivered, {never_pushed} never pushed because \
+             their producers were killed during the push; {:?}",
             processes.kills,
             total(Total::Redelivered),
             ring.counters(),

@@ -1,5 +1,5 @@
-//! The floors of the round trips: an exchange of cache lines, and an exchange of futex words between
-//! processes that sleep.
+//! The floors of the round trips: an exchange of cache lines, and an exchange of futex words
+//! between processes that sleep.
 
 use crate::instance::{ProcessLanes, Side};
 use bench_support::{

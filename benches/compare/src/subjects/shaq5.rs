@@ -1,5 +1,5 @@
-//! shaq 5.1: one to one, blocking or spinning, and many to many. It offers only batches, also of one
-//! message.
+//! shaq 5.1: one to one, blocking or spinning, and many to many. It offers only batches, also of
+//! one message.
 
 use super::shaq::{Waiting, file, told, turns};
 use crate::channel::{Channel, External, Setup};
@@ -54,8 +54,8 @@ impl<B: Body> Channel<B> for OneToOne {
 }
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
-    /// Sends as many of the remaining messages as fit, in one batch. A batch that finds no room does
-    /// not try again.
+    /// Sends as many of the remaining messages as fit, in one batch. A batch that finds no room
+    /// does not try again.
     #[inline(always)]
     fn send_all(&mut self, messages: usize, mut fill: impl FnMut(*mut B)) {
         let mut left = messages;

@@ -84,7 +84,8 @@ impl<B: Body> End<B> {
     }
 }
 
-/// Copies word by word, as the library does. Vector copies would read in other units than were written.
+/// Copies word by word, as the library does. Vector copies would read in other units than were
+/// written.
 ///
 /// # Safety
 ///
