@@ -93,6 +93,11 @@ impl<B: Body, P: Protocol> Source<B> for SlipringSource<B, P> {
         Ok(())
     }
 
+    #[inline(always)]
+    fn receive_value(&mut self) -> Result<B> {
+        Ok(self.consumer.pop()?)
+    }
+
     fn drain(&mut self) -> Result<()> {
         loop {
             match self.consumer.try_pop() {

@@ -52,6 +52,11 @@ pub trait Source<B: Body> {
         Err(NOT_OFFERED.into())
     }
 
+    /// Receives a message by value.
+    fn receive_value(&mut self) -> Result<B> {
+        Err(NOT_OFFERED.into())
+    }
+
     /// Receives messages until the channel is empty.
     fn drain(&mut self) -> Result<()> {
         Err(NOT_OFFERED.into())

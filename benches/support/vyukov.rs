@@ -206,6 +206,11 @@ impl<B: Body, const HAS_INTENT: bool> Source<B> for VyukovQueue<B, HAS_INTENT> {
         visit(&self.pop()?);
         Ok(())
     }
+
+    #[inline(always)]
+    fn receive_value(&mut self) -> Result<B> {
+        self.pop()
+    }
 }
 
 /// Forces a full copy of the message, which the library also makes before its checks.

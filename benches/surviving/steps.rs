@@ -184,7 +184,7 @@ impl<B: Body, E: Source<B>> Lane for SourceLane<E, B> {
             }
             if !is_batched {
                 for _ in numbers {
-                    self.0.receive(|message: &B| sum += message.sum())?;
+                    sum += self.0.receive_value()?.sum();
                 }
             }
         }
