@@ -35,24 +35,24 @@ impl<B: Body> Channel<B> for OneToOne {
         let file = file(setup)?;
         let size = spsc::minimum_file_size::<B>(CAPACITY);
         // SAFETY: no other caller initialises this file.
-        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
     fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: the one producer, of the type that the queue was made for.
-        let end = unsafe { spsc::Producer::join(&self.0) }.map_err(told)?;
+        let end = unsafe { spsc::Producer::join(&self.0) }.map_err(describe)?;
         Ok(Waiting(end, setup.wait))
     }
 
     fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: the one consumer, of the type that the queue was made for.
-        let end = unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?;
+        let end = unsafe { spsc::Consumer::join(&self.0) }.map_err(describe)?;
         Ok(Waiting(end, setup.wait))
     }
 }
 
-pub(super) fn told(error: impl Debug) -> String {
+pub(super) fn describe(error: impl Debug) -> String {
     format!("{error:?}")
 }
 
@@ -185,19 +185,19 @@ impl<B: Body> Channel<B> for ManyToMany {
         let file = file(setup)?;
         let size = mpmc::minimum_file_size::<B>(CAPACITY);
         // SAFETY: no other caller initialises this file.
-        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
     fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
+        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(describe)?;
         Ok(Waiting(end, setup.wait))
     }
 
     fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
+        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(describe)?;
         Ok(Waiting(end, setup.wait))
     }
 }

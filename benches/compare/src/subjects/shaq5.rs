@@ -1,7 +1,7 @@
 //! shaq 5.1: one to one, blocking or spinning, and many to many. It offers only batches, also of
 //! one message.
 
-use super::shaq::{Waiting, file, told, turns};
+use super::shaq::{Waiting, describe, file, turns};
 use crate::channel::{Channel, External, Setup};
 use crate::workload::Experiment;
 use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source};
@@ -21,18 +21,18 @@ impl OneToOne {
         let file = file(setup)?;
         let size = spsc::minimum_file_size::<B>(CAPACITY);
         // SAFETY: no other caller initialises this file.
-        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
     fn producer<B: Body>(&self) -> Result<spsc::Producer<B>> {
         // SAFETY: the one producer, of the type that the queue was made for.
-        Ok(unsafe { spsc::Producer::join(&self.0) }.map_err(told)?)
+        Ok(unsafe { spsc::Producer::join(&self.0) }.map_err(describe)?)
     }
 
     fn consumer<B: Body>(&self) -> Result<spsc::Consumer<B>> {
         // SAFETY: the one consumer, of the type that the queue was made for.
-        Ok(unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?)
+        Ok(unsafe { spsc::Consumer::join(&self.0) }.map_err(describe)?)
     }
 }
 
@@ -114,10 +114,10 @@ impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
     #[inline(always)]
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &mut self.0;
-        let mut see = Some(visit);
+        let mut visit = Some(visit);
         self.1.until(|| {
             let batch = end.try_reserve_read_batch(ONE)?;
-            see.take()?(&batch[0]);
+            visit.take()?(&batch[0]);
             Some(())
         });
         Ok(())
@@ -182,19 +182,19 @@ impl<B: Body> Channel<B> for ManyToMany {
         let file = file(setup)?;
         let size = mpmc::minimum_file_size::<B>(CAPACITY);
         // SAFETY: no other caller initialises this file.
-        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
     fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
+        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(describe)?;
         Ok(Waiting(end, setup.wait))
     }
 
     fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
+        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(describe)?;
         Ok(Waiting(end, setup.wait))
     }
 }

@@ -120,9 +120,9 @@ impl<B: Body> Sink<B> for Waiting<ringbuf::Sender<u64>> {
 impl<B: Body> Source<B> for Waiting<ringbuf::Receiver<u64>> {
     #[inline(always)]
     fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
-        let mut see = Some(visit);
+        let mut visit = Some(visit);
         self.receive_batch(1, |message: &B| {
-            if let Some(visit) = see.take() {
+            if let Some(visit) = visit.take() {
                 visit(message);
             }
         })?;
