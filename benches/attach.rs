@@ -1,6 +1,7 @@
-//! Coming and going: how long opening a ring takes, attaching to it, and a look at all who died, by its
-//! number of seats. Medians, in microseconds.
+//! The time to open a ring, to attach to it, and to recover it, by its number of seats. Medians, in
+//! microseconds.
 
+use bench_support::median;
 use slipring::{Options, Ring, mpmc, recover, spsc, unlink};
 use std::error::Error;
 use std::time::Instant;
@@ -8,21 +9,16 @@ use std::time::Instant;
 const CAPACITY: usize = 1024;
 const TIMES: usize = 101;
 
-fn micros<T, E>(what: impl FnOnce() -> Result<T, E>) -> Result<(T, f64), E> {
+fn micros<T, E>(operation: impl FnOnce() -> Result<T, E>) -> Result<(T, f64), E> {
     let start = Instant::now();
-    let done = what()?;
+    let done = operation()?;
     Ok((done, start.elapsed().as_secs_f64() * 1e6))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = &format!("/slipring-attach-{}", std::process::id());
     let done = one_to_one(name).and_then(|()| many_to_many(name));
-    // Where all went well there is none.
+    // After a successful run the name is already unlinked.
     let _ = unlink(name);
     done
 }
@@ -53,8 +49,8 @@ fn one_to_one(name: &str) -> Result<(), Box<dyn Error>> {
 
 fn many_to_many(name: &str) -> Result<(), Box<dyn Error>> {
     println!(
-        "MPMC                 nobody there                 all producers there\n\
-         seats of a role      opening attaching recovery   attaching recovery"
+        "MPMC                 no other participant         all producers attached\n\
+         seats per role       opening attaching recovery   attaching recovery"
     );
     for seats in [1, 16, 64, 256, 1024, 4096] {
         let options = Options::new()
@@ -62,22 +58,22 @@ fn many_to_many(name: &str) -> Result<(), Box<dyn Error>> {
             .producers(seats)
             .consumers(seats);
         let ring = mpmc::Ring::<u64>::create_with(name, &options)?;
-        let [opening, attaching, recovering] = with_room(name)?;
-        let mut there = (1..seats)
+        let [opening, attaching, recovering] = measure_with_free_seat(name)?;
+        let mut producers = (1..seats)
             .map(|_| ring.producer())
             .collect::<Result<Vec<_>, _>>()?;
-        let [_, last, among_all] = with_room(name)?;
+        let [_, last, among_all] = measure_with_free_seat(name)?;
         println!(
             "{seats:15} {opening:12.0} {attaching:9.0} {recovering:8.0} {last:11.0} {among_all:8.0}"
         );
-        there.clear();
+        producers.clear();
         unlink(name)?;
     }
     Ok(())
 }
 
-/// Opening, attaching and recovering, while there is room for one producer more.
-fn with_room(name: &str) -> Result<[f64; 3], Box<dyn Error>> {
+/// The times to open, attach and recover, while one producer seat is free.
+fn measure_with_free_seat(name: &str) -> Result<[f64; 3], Box<dyn Error>> {
     let (mut opening, mut attaching, mut recovering) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TIMES {
         let (ring, time) = micros(|| Ring::<u64, slipring::Mpmc>::open(name))?;

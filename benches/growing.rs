@@ -1,9 +1,9 @@
-//! What a ring that grows costs those who use it: a producer pushes the time each 50 microseconds, a consumer takes it
-//! at once, and a third process makes the ring of 64 MiB smaller and larger again.
+//! The pauses that growth causes to producers and consumers.
+//!
+//! A producer pushes the time every 50 microseconds, and a consumer pops it at once. A third
+//! process shrinks the ring of 64 MiB and grows it again.
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::time::{ClockId, clock_gettime};
-use nix::unistd::Pid;
+use bench_support::{now, run_on};
 use slipring::{Options, Protocol, Ring, WaitStrategy, unlink};
 use std::error::Error;
 use std::io::{self, BufRead, BufReader};
@@ -13,26 +13,21 @@ use std::{env, process, thread};
 
 type Failure = Box<dyn Error>;
 
-/// Of 16 bytes each.
+/// Capacities, in slots of 16 bytes.
 const LARGE: usize = 4 << 20;
 const SMALL: usize = 1 << 16;
 const GROWTHS: usize = 20;
 const PERIOD: Duration = Duration::from_micros(50);
 const PAUSE: Duration = Duration::from_millis(200);
 
-fn now() -> u64 {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a clock");
-    time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
-}
-
 fn main() -> Result<(), Failure> {
     match env::args().nth(1).as_deref() {
-        Some("spsc") => take_part::<slipring::Spsc>(),
-        Some("mpmc") => take_part::<slipring::Mpmc>(),
+        Some("spsc") => run_endpoint::<slipring::Spsc>(),
+        Some("mpmc") => run_endpoint::<slipring::Mpmc>(),
         _ => {
             println!(
                 "{:<30} {:<27} | {:<27} |",
-                "the longest pauses, ms", "of the producer, up to 10", "of the consumer, up to 10"
+                "longest pauses, ms", "producer, up to 10", "consumer, up to 10"
             );
             measure::<slipring::Spsc>("spsc")?;
             measure::<slipring::Mpmc>("mpmc")
@@ -47,17 +42,15 @@ fn options() -> Options {
     })
 }
 
-/// As one of the two ends: tells the time and the length of each operation that took long, until the ring is closed.
-fn take_part<P: Protocol>() -> Result<(), Failure> {
+/// Runs one endpoint until the ring is closed, and prints start and end of each long operation.
+fn run_endpoint<P: Protocol>() -> Result<(), Failure> {
     let (role, name) = (env::args().nth(2), env::args().nth(3).unwrap_or_default());
     let ring = Ring::<u64, P>::open_with(&name, &options().capacity(LARGE))?;
-    let mut cpu = CpuSet::new();
-    cpu.set(usize::from(role.as_deref() == Some("consumer")))?;
-    sched_setaffinity(Pid::from_raw(0), &cpu)?;
+    run_on(usize::from(role.as_deref() == Some("consumer")))?;
     if role.as_deref() == Some("consumer") {
         let mut consumer = ring.consumer()?;
         while let Ok(pushed_at) = consumer.pop() {
-            tell(pushed_at, now());
+            report(pushed_at, now());
         }
         return Ok(());
     }
@@ -67,19 +60,19 @@ fn take_part<P: Protocol>() -> Result<(), Failure> {
         if producer.push(&start).is_err() {
             return Ok(());
         }
-        tell(start, now());
+        report(start, now());
         thread::sleep(PERIOD);
     }
 }
 
-fn tell(start: u64, end: u64) {
+fn report(start: u64, end: u64) {
     const LONG: u64 = 100_000;
     if end - start > LONG {
         println!("{start} {end}");
     }
 }
 
-fn end_of(kind: &str, role: &str, name: &str) -> Result<Child, Failure> {
+fn start_endpoint(kind: &str, role: &str, name: &str) -> Result<Child, Failure> {
     let mut command = Command::new("chrt");
     let this = env::current_exe()?;
     command
@@ -89,17 +82,17 @@ fn end_of(kind: &str, role: &str, name: &str) -> Result<Child, Failure> {
     Ok(command.stdout(Stdio::piped()).spawn()?)
 }
 
-/// The operations of an end that took long, by when they began and ended. They are read as they are told, or
-/// the end would wait for that.
-fn pauses(mut end: Child) -> io::Result<Vec<(u64, u64)>> {
-    let told = end.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+/// Reads start and end of each long operation of an endpoint. They are read at once, because a full
+/// pipe would block the endpoint.
+fn pauses(mut endpoint: Child) -> io::Result<Vec<(u64, u64)>> {
+    let output = endpoint.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let parse = |line: String| {
         let (start, end) = line.split_once(' ')?;
         Some((start.parse().ok()?, end.parse().ok()?))
     };
-    let lines = BufReader::new(told).lines().map_while(Result::ok);
+    let lines = BufReader::new(output).lines().map_while(Result::ok);
     let pauses = lines.filter_map(parse).collect();
-    end.wait()?;
+    endpoint.wait()?;
     Ok(pauses)
 }
 
@@ -116,28 +109,28 @@ fn grow_under_load<P: Protocol>(
     kind: &str,
     name: &str,
 ) -> Result<(), Failure> {
-    let ends = [
-        end_of(kind, "producer", name)?,
-        end_of(kind, "consumer", name)?,
+    let endpoints = [
+        start_endpoint(kind, "producer", name)?,
+        start_endpoint(kind, "consumer", name)?,
     ]
-    .map(|end| thread::spawn(|| pauses(end)));
+    .map(|endpoint| thread::spawn(|| pauses(endpoint)));
     thread::sleep(PAUSE);
     let mut growths = Vec::new();
     for round in 0..GROWTHS {
         thread::sleep(PAUSE);
         let start = now();
         ring.grow([SMALL, LARGE][round % 2])?;
-        // What follows, mapping and going on, is not over with the call.
+        // The endpoints still have to map the new segment after the call.
         growths.push((start, now()));
     }
     thread::sleep(PAUSE);
     ring.close();
-    let [producer, consumer] = ends.map(|told| told.join());
-    let producer = producer.map_err(|_| "the producer's reader")??;
-    let consumer = consumer.map_err(|_| "the consumer's reader")??;
-    let longest = |pauses: &[(u64, u64)], is_meant: &dyn Fn(u64) -> bool| {
-        let meant = pauses.iter().filter(|(start, _)| is_meant(*start));
-        meant.map(|(start, end)| end - start).max().unwrap_or(0) / 1000
+    let [producer, consumer] = endpoints.map(|reader| reader.join());
+    let producer = producer.map_err(|_| "the reader of the producer's output panicked")??;
+    let consumer = consumer.map_err(|_| "the reader of the consumer's output panicked")??;
+    let longest = |pauses: &[(u64, u64)], is_selected: &dyn Fn(u64) -> bool| {
+        let selected = pauses.iter().filter(|(start, _)| is_selected(*start));
+        selected.map(|(start, end)| end - start).max().unwrap_or(0) / 1000
     };
     let after = PAUSE.as_nanos() as u64 / 2;
     for (round, (start, end)) in growths.iter().enumerate().skip(1).step_by(2) {
@@ -163,11 +156,12 @@ fn grow_under_load<P: Protocol>(
     Ok(())
 }
 
-/// The longest pauses of the producer and of the consumer, in microseconds, with a stroke for each half millisecond.
-fn show(what: &str, pauses: [u64; 2]) {
+/// Prints the longest pauses of producer and consumer, given in microseconds, with a bar of one
+/// character per half millisecond.
+fn show(label: &str, pauses: [u64; 2]) {
     let [producer, consumer] = pauses.map(|pause| {
         let strokes = "▒".repeat(pause.div_ceil(500) as usize);
         format!("{:6.2} {strokes:<20}", pause as f64 / 1000.0)
     });
-    println!("{what:<30} {producer} | {consumer} |");
+    println!("{label:<30} {producer} | {consumer} |");
 }

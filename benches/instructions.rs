@@ -1,6 +1,7 @@
-//! How many instructions a push and a pop take, counted by valgrind: the same at every capacity, number of seats and
-//! fill. Two runs of different length are subtracted, so what comes before the first message and after the
-//! last does not count.
+//! The number of instructions of a push and a pop, counted by valgrind.
+//!
+//! The number does not depend on capacity, seats or fill. Two runs of different length are
+//! subtracted, so that setup and teardown do not count.
 
 use slipring::{Consumer, Mpmc, Options, Producer, Protocol, Ring, Spsc, unlink};
 use std::env;
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => work.run::<7, Mpmc>(),
         };
     }
-    println!("instructions of a push and a pop together, in one process\n");
+    println!("instructions of one push and one pop together, in one process\n");
     println!("ring, message      capacity    seats   empty   half full   all but full");
     for (kind, words) in [("spsc", 1), ("spsc", 7), ("mpmc", 1), ("mpmc", 7)] {
         for (capacity, seats) in [(64, 1), (1024, 1), (1024, 64), (1024, 4096), (65536, 1)] {
@@ -34,14 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             let mut counts = Vec::new();
             for fill in [0, capacity / 2, capacity - 1] {
-                let place = [capacity, seats, fill];
-                let short = count(kind, words, place, MESSAGES)?;
-                let long = count(kind, words, place, 2 * MESSAGES)?;
+                let shape = [capacity, seats, fill];
+                let short = count(kind, words, shape, MESSAGES)?;
+                let long = count(kind, words, shape, 2 * MESSAGES)?;
                 counts.push((long - short) as f64 / MESSAGES as f64);
             }
             let bytes = 8 * words;
             let [empty, half, full] = counts[..] else {
-                unreachable!("three were counted");
+                unreachable!("three fills were counted");
             };
             println!(
                 "{kind}, {bytes:2} B {capacity:17} {seats:8} {empty:7.1} {half:11.1} {full:14.1}"
@@ -51,20 +52,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn count(kind: &str, words: u64, place: [u64; 3], messages: u64) -> Result<u64, Box<dyn Error>> {
+fn count(kind: &str, words: u64, shape: [u64; 3], messages: u64) -> Result<u64, Box<dyn Error>> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe()?)
         .args([kind, &words.to_string()])
-        .args(place.map(|number| number.to_string()))
+        .args(shape.map(|number| number.to_string()))
         .arg(messages.to_string())
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
-    let told = String::from_utf8(output.stderr)?;
-    let collected = told
+    let report = String::from_utf8(output.stderr)?;
+    let collected = report
         .lines()
         .find_map(|line| line.split_once("Collected : "));
-    let (_, collected) = collected.ok_or_else(|| told.clone())?;
+    let (_, collected) = collected.ok_or_else(|| report.clone())?;
     Ok(collected.trim().parse()?)
 }
 

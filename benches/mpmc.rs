@@ -1,21 +1,17 @@
-//! Messages from many processes to many, producers on one processor and consumers on another.
+//! Streams from many producers on one processor to many consumers on another.
 
-mod ends;
-mod peers;
-
-use common::Method;
+use bench_support::{Method, Point, Way, measure};
 use criterion::{Criterion, Throughput};
-use peers::{Point, Way, measure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    peers::run(mpmc)
+    bench_support::run(mpmc)
 }
 
 fn mpmc(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mpmc");
     group.throughput(Throughput::Elements(1));
-    for (method, called) in [(Method::Single, "single"), (Method::Batch, "batches of 32")] {
+    for (method, label) in [(Method::Single, "single"), (Method::Batch, "batches of 32")] {
         for bytes in [8, 56] {
             for each in [1, 2, 4] {
                 let point = Point {
@@ -24,7 +20,7 @@ fn mpmc(criterion: &mut Criterion) {
                 };
                 measure(
                     &mut group,
-                    &format!("{called}/{bytes}/{each} to {each}"),
+                    &format!("{label}/{bytes}/{each} to {each}"),
                     point,
                 );
             }

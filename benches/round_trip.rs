@@ -1,15 +1,11 @@
-//! A message there and the same one back, between two pinned processes that look all the time.
+//! Round trips between two pinned processes that spin.
 
-mod ends;
-mod peers;
-
-use common::Method;
+use bench_support::{Method, Point, Way, measure};
 use criterion::Criterion;
-use peers::{Point, Way, measure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    peers::run(round_trip)
+    bench_support::run(round_trip)
 }
 
 fn round_trip(criterion: &mut Criterion) {

@@ -1,20 +1,16 @@
-//! Messages one way between two pinned processes that look all the time.
+//! Streams between two pinned processes that spin.
 
-mod ends;
-mod peers;
-
-use common::Method;
+use bench_support::{Method, Point, Way, measure};
 use criterion::{Criterion, Throughput};
-use peers::{Point, Way, measure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    peers::run(throughput)
+    bench_support::run(throughput)
 }
 
 fn throughput(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("throughput");
-    for (method, called) in [
+    for (method, label) in [
         (Method::Single, "single"),
         (Method::Batch, "batches of 32"),
         (Method::InPlace, "in place"),
@@ -22,7 +18,7 @@ fn throughput(criterion: &mut Criterion) {
         for bytes in [8, 56, 256, 1024, 4096, 65536] {
             group.throughput(Throughput::Bytes(bytes));
             let point = Point::new(Way::Stream, method, bytes);
-            measure(&mut group, &format!("{called}/{bytes}"), point);
+            measure(&mut group, &format!("{label}/{bytes}"), point);
         }
     }
     for bytes in [8, 56] {

@@ -1,16 +1,11 @@
-//! A message there and the same one back, between two pinned processes each of which sleeps until
-//! it is woken.
+//! Round trips between two pinned processes, each of which blocks until it is woken.
 
-mod ends;
-mod peers;
-
-use common::Method;
+use bench_support::{Method, Point, Way, measure};
 use criterion::Criterion;
-use peers::{Point, Way, measure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    peers::run(wake)
+    bench_support::run(wake)
 }
 
 fn wake(criterion: &mut Criterion) {

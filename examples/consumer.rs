@@ -1,6 +1,7 @@
-//! The other of two programs for two terminals: prints what `producer` sends. Either may be
-//! started first, killed and started again. Ctrl-C in either ends both, whatever they are
-//! blocked in.
+//! Prints the messages of the example `producer`, which runs in another terminal.
+//!
+//! Either program may start first, and may be killed and started again. Ctrl-C in one ends both,
+//! even while they are blocked.
 
 use nix::sys::signal::{SigSet, Signal};
 use slipring::error::{Disconnected, PopError};
@@ -10,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Blocked before the first thread starts, so that only the thread below takes it.
+    // Blocked in all threads, so that only the thread below receives it.
     let ctrl_c = SigSet::from(Signal::SIGINT);
     ctrl_c.thread_block()?;
 
@@ -23,20 +24,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
 
     let mut consumer = ring.consumer()?;
-    println!("waiting for messages; Ctrl-C ends it");
-    let ended = loop {
+    println!("waiting for messages; press Ctrl-C to stop");
+    let result = loop {
         match consumer.pop() {
             Ok(message) => println!("{}", String::from_utf8_lossy(&message)),
             Err(PopError::Disconnected(Disconnected::Closed)) => break Ok(()),
-            Err(PopError::Disconnected(gone)) => {
-                println!("{gone}; waiting for the next one");
+            Err(PopError::Disconnected(reason)) => {
+                println!("{reason}; waiting for the next producer");
                 thread::sleep(Duration::from_secs(1));
             }
             Err(error) => break Err(error),
         }
     };
-    // The other side may have been faster.
+    // The producer may already have unlinked it.
     let _ = slipring::unlink("/slipring-terminals");
     println!("closed");
-    Ok(ended?)
+    Ok(result?)
 }

@@ -1,5 +1,6 @@
-//! One of two programs for two terminals: sends the time to `consumer`, twice a second.
-//! Ctrl-C in either ends both, whatever they are blocked in.
+//! Sends the time twice a second to the example `consumer`, which runs in another terminal.
+//!
+//! Ctrl-C in one program ends both, even while they are blocked.
 
 use nix::sys::signal::{SigSet, Signal};
 use slipring::error::{Disconnected, PushError};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Blocked before the first thread starts, so that only the thread below takes it.
+    // Blocked in all threads, so that only the thread below receives it.
     let ctrl_c = SigSet::from(Signal::SIGINT);
     ctrl_c.thread_block()?;
 
@@ -22,20 +23,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
 
     let mut producer = ring.producer()?;
-    println!("a ring of {}; Ctrl-C ends it", ring.capacity());
-    let ended = loop {
+    println!("a ring of {} slots; press Ctrl-C to stop", ring.capacity());
+    let result = loop {
         let time = SystemTime::UNIX_EPOCH.elapsed()?.as_millis();
-        // With no consumer the ring fills up, and then this waits for one.
+        // Without a consumer the ring fills up, and then this call blocks.
         match producer.push(format!("{time} ms since 1970").as_bytes()) {
-            Ok(()) => println!("sent {time}, {} in the ring", producer.len()),
+            Ok(()) => println!("sent {time}; {} in the ring", producer.len()),
             Err(PushError::Disconnected(Disconnected::Closed)) => break Ok(()),
-            Err(PushError::Disconnected(gone)) => println!("{gone}; the ring is full"),
+            Err(PushError::Disconnected(reason)) => println!("{reason}; the ring is full"),
             Err(error) => break Err(error),
         }
         thread::sleep(Duration::from_millis(500));
     };
-    // The other side may have been faster.
+    // The consumer may already have unlinked it.
     let _ = slipring::unlink("/slipring-terminals");
     println!("closed");
-    Ok(ended?)
+    Ok(result?)
 }

@@ -1,5 +1,6 @@
-//! One of two programs that share a ring without a name: squares the numbers of `foreman`, which
-//! starts it and hands it the rings over a Unix socket, its standard input.
+//! Squares the numbers of the example `parent`, which starts this program.
+//!
+//! The two rings have no name. They arrive over a Unix socket, the standard input.
 
 use slipring::spsc::Ring;
 use std::error::Error;
@@ -7,7 +8,7 @@ use std::io::stdin;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let socket = stdin();
-    // Sealed, or they are not accepted: whoever sent them can't cut them short.
+    // `receive` accepts only sealed rings, which the sender cannot truncate.
     let tasks = Ring::<u64>::receive(&socket)?;
     let results = Ring::<[u64; 2]>::receive(&socket)?;
     let mut results = results.producer()?;

@@ -1,15 +1,17 @@
-//! What a dead participant costs the others, before and after somebody recovers what it left.
+//! The cost of a dead participant to the others, before and after recovery.
 //!
-//! The victim is killed in the middle of a push or pop, at a random moment, again and again until
-//! its intent stands but is in nobody's way. Nobody may clear it before that is wanted: the rings
-//! have an interval that does not end, and all have heard of the victim when it starts.
+//! A victim is killed at a random moment of a push or pop. This repeats until an intent remains
+//! set that blocks no other participant. No process may clear it early: the liveness interval
+//! never elapses, and every process has checked its peers after the victim attached.
 
-use crate::ends::{consumer, create, producer};
-use crate::object::{Object, Standing};
-use crate::peers::{Crew, Role, Shape, Victim};
-use crate::relay::{Board, Lane, Meeting, Receiving, Sending, Step, run};
+use crate::object::{IntentState, Object};
+use crate::processes::{Crew, Role, Shape, Victim};
+use crate::rings::{create, sink, source};
+use crate::steps::{Barrier, Board, Lane, SinkLane, SourceLane, Step, run};
 use crate::{Effort, Result};
-use common::{Body, Distance, Line, Names, Shared, Spread, now, prefix, share};
+use bench_support::{
+    Body, CachePadded, Distance, Names, Shared, Sink, Source, Spread, now, prefix, share,
+};
 use slipring::mpmc::Ring;
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
@@ -17,34 +19,34 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::thread;
 use std::time::Duration;
 
-const HEALTHY: usize = 0;
-const WOUNDED: usize = 1;
-const STAGES: [&str; 3] = ["alive", "dead, unrecovered", "recovered"];
+const WITHOUT_DEATH: usize = 0;
+const WITH_DEATH: usize = 1;
+const PHASES: [&str; 3] = ["alive", "dead, unrecovered", "recovered"];
 const NEVER: Duration = Duration::from_secs(3600);
-/// The two ends and the conductor.
+/// The two endpoints and the coordinating process.
 const PARTIES: u64 = 3;
 
-/// What the processes tell each other between the slices.
+/// State that the processes share between the slices.
 #[repr(C)]
-struct Ward {
-    meeting: Meeting,
-    /// The victim that has attached.
-    ready: Line<AtomicU64>,
-    /// The victim that may start.
-    go: Line<AtomicU64>,
-    is_done: Line<AtomicU64>,
+struct DeathState {
+    barrier: Barrier,
+    /// The process ID of the victim that has attached.
+    ready: CachePadded<AtomicU64>,
+    /// The process ID of the victim that may start.
+    go: CachePadded<AtomicU64>,
+    is_done: CachePadded<AtomicU64>,
 }
 
-// SAFETY: all of it is atomic, and zero is a value.
-unsafe impl Shared for Ward {}
+// SAFETY: every field is atomic, and all zeroes are a valid value.
+unsafe impl Shared for DeathState {}
 
 fn steps(rounds: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     for round in 0..rounds {
         let (one, other) = if round % 2 == 0 {
-            (HEALTHY, WOUNDED)
+            (WITHOUT_DEATH, WITH_DEATH)
         } else {
-            (WOUNDED, HEALTHY)
+            (WITH_DEATH, WITHOUT_DEATH)
         };
         steps.push(Step::Floor);
         steps.extend([one, other, other, one].map(Step::Single));
@@ -54,15 +56,18 @@ fn steps(rounds: u64) -> Vec<Step> {
 }
 
 fn names(prefix: &str) -> [String; 4] {
-    ["healthy", "wounded", "board", "ward"].map(|what| format!("{prefix}-{what}"))
+    ["intact", "killed", "board", "state"].map(|what| format!("{prefix}-{what}"))
 }
 
-pub(crate) fn conduct(effort: Effort) -> Result<()> {
-    println!("A dead participant, 1 to 1: the rate of a ring in which somebody was killed, beside");
-    println!("one in which nobody was. Medians [quartiles].\n");
+pub(crate) fn measure_and_print(effort: Effort) -> Result<()> {
+    println!("A dead participant, 1 to 1: the rate of a ring in which a participant was killed,");
+    println!(
+        "compared with a ring without a death. Medians [quartiles].
+"
+    );
     println!(
         "{:>5} {:18} {:7} {:>5} {:>10} {:>10} {:>22}",
-        "bytes", "the victim is", "cores", "pairs", "healthy ns", "wounded ns", "wounded/healthy"
+        "bytes", "the victim is", "cores", "pairs", "intact ns", "killed ns", "killed/intact"
     );
     for bytes in [8, 56] {
         let shape = Shape {
@@ -84,52 +89,53 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
 
 fn measure<B: Body>(shape: &Shape) -> Result<(&'static Board, String)> {
     let prefix = prefix("surviving-dead");
-    let mut kept = Names::default();
-    let [healthy, wounded, board, ward] = names(&prefix).map(|name| kept.keep(name));
+    let mut names_guard = Names::default();
+    let [without_death, with_death, board, state] =
+        names(&prefix).map(|name| names_guard.keep(name));
     let board = share(&board)?;
-    let ward: &Ward = share(&ward)?;
-    let _healthy = create::<B>(&healthy, NEVER)?;
-    let ring = create::<B>(&wounded, NEVER)?;
-    let object = Object::open(&wounded)?;
+    let state: &DeathState = share(&state)?;
+    let _healthy = create::<B>(&without_death, NEVER)?;
+    let ring = create::<B>(&with_death, NEVER)?;
+    let object = Object::open(&with_death)?;
     let mut crew = Crew::default();
     for role in [Role::DeadProducer, Role::DeadConsumer] {
         crew.start(role, &prefix, shape)?;
     }
-    // All are alive.
-    meet(ward, &mut crew)?;
+    // Phase 0: no process has died.
+    meet(state, &mut crew)?;
 
-    let (seats, victim) = kill_one(ward, &ring, &object, &mut crew, &prefix, shape)?;
-    meet(ward, &mut crew)?;
+    let (seats, victim) = kill_one(state, &ring, &object, &mut crew, &prefix, shape)?;
+    meet(state, &mut crew)?;
     for &seat in &seats {
-        if object.standing(seat)? == Standing::None {
-            return Err("somebody recovered too early".into());
+        if object.intent_state(seat)? == IntentState::None {
+            return Err("an intent was cleared before the measurement".into());
         }
     }
     ring.recover()?;
     for &seat in &seats {
-        if object.standing(seat)? != Standing::None {
-            return Err("recovered, and an intent stands".into());
+        if object.intent_state(seat)? != IntentState::None {
+            return Err("an intent is still set after recovery".into());
         }
     }
-    meet(ward, &mut crew)?;
+    meet(state, &mut crew)?;
     crew.finish()?;
     Ok((board, victim))
 }
 
-/// Meets with the crew, unless one of it has failed.
-fn meet(ward: &Ward, crew: &mut Crew) -> Result<()> {
-    let all = ward.meeting.arrive(PARTIES);
-    while !ward.meeting.is_complete(all) {
+/// Waits at the barrier. Returns an error if a process of the crew has failed.
+fn meet(state: &DeathState, crew: &mut Crew) -> Result<()> {
+    let all = state.barrier.arrive(PARTIES);
+    while !state.barrier.is_complete(all) {
         crew.are_working()?;
         thread::sleep(Duration::from_millis(2));
     }
     Ok(())
 }
 
-/// Kills victims until one leaves an intent behind that is in nobody's way. Returns the seats
-/// whose intents stand.
+/// Kills victims until one leaves an intent that blocks no other participant. Returns the seats
+/// with such intents, and a description.
 fn kill_one<B: Body>(
-    ward: &Ward,
+    state: &DeathState,
     ring: &Ring<B>,
     object: &Object,
     crew: &mut Crew,
@@ -140,15 +146,15 @@ fn kill_one<B: Body>(
     for attempt in 1..=TRIES {
         let mut victim = Victim::start(Role::DeadVictim, prefix, shape)?;
         let pid = u64::from(victim.pid());
-        while ward.ready.0.load(Acquire) != pid {
+        while state.ready.load(Acquire) != pid {
             victim.check()?;
             thread::sleep(Duration::from_micros(200));
         }
         for _ in 0..3 {
-            meet(ward, crew)?;
+            meet(state, crew)?;
         }
-        ward.go.0.store(pid, Release);
-        // The clock's last digits are as good as dice.
+        state.go.store(pid, Release);
+        // The last digits of the clock serve as random numbers.
         thread::sleep(Duration::from_micros(300 + now() % 1000));
         let seats = object.seats_of(victim.pid())?;
         victim.kill()?;
@@ -157,85 +163,84 @@ fn kill_one<B: Body>(
                 thread::yield_now();
             }
         }
-        let standings: Vec<Standing> = seats
+        let intents: Vec<IntentState> = seats
             .iter()
-            .map(|&seat| object.standing(seat))
+            .map(|&seat| object.intent_state(seat))
             .collect::<Result<_>>()?;
-        let is_good = standings.contains(&Standing::Idle) && !standings.contains(&Standing::Busy);
+        let is_good = intents.contains(&IntentState::Idle) && !intents.contains(&IntentState::Busy);
         if !is_good {
             ring.recover()?;
         }
-        ward.is_done.0.store(is_good.into(), Release);
-        meet(ward, crew)?;
-        meet(ward, crew)?;
+        state.is_done.store(is_good.into(), Release);
+        meet(state, crew)?;
+        meet(state, crew)?;
         if is_good {
-            let said =
-                format!("victim {attempt}: intents of its producer, its consumer: {standings:?}");
-            let idle = seats.into_iter().zip(standings);
-            let idle = idle.filter(|&(_, standing)| standing == Standing::Idle);
-            return Ok((idle.map(|(seat, _)| seat).collect(), said));
+            let text = format!("victim {attempt}: intents of its producer, consumer: {intents:?}");
+            let idle = seats.into_iter().zip(intents);
+            let idle = idle.filter(|&(_, intent_state)| intent_state == IntentState::Idle);
+            return Ok((idle.map(|(seat, _)| seat).collect(), text));
         }
     }
-    Err(format!("none of {TRIES} victims left an intent behind").into())
+    Err(format!("{TRIES} victims: found no intent that remained set").into())
 }
 
-pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
-    let [healthy, wounded, board, ward] = names(prefix);
+pub(crate) fn run_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
+    let [without_death, with_death, board, state] = names(prefix);
     let mut lanes = match shape.bytes {
-        8 => lanes::<[u64; 1]>(role, [&healthy, &wounded])?,
-        _ => lanes::<[u64; 7]>(role, [&healthy, &wounded])?,
+        8 => lanes::<[u64; 1]>(role, [&without_death, &with_death])?,
+        _ => lanes::<[u64; 7]>(role, [&without_death, &with_death])?,
     };
     let board = share::<Board>(&board)?;
-    let ward = share::<Ward>(&ward)?;
+    let state = share::<DeathState>(&state)?;
     let role = match role {
         Role::DeadConsumer => Role::Consumer,
         _ => Role::Producer,
     };
     let steps = steps(shape.rounds);
-    let stage = |lanes: &mut _, stage| run(board, role, shape, lanes, stage * steps.len(), &steps);
-    let meet = || ward.meeting.meet(PARTIES);
+    let phase = |lanes: &mut _, phase| run(board, role, shape, lanes, phase * steps.len(), &steps);
+    let meet = || state.barrier.wait(PARTIES);
 
-    stage(&mut lanes, 0)?;
+    phase(&mut lanes, 0)?;
     meet();
     loop {
-        // The victim has come. Who is refused hears of it.
+        // The victim has attached. An endpoint that finds the ring full or empty checks its peers.
         meet();
         if role == Role::Producer {
-            lanes[WOUNDED].until_refused()?;
+            lanes[WITH_DEATH].fill_or_drain()?;
         }
         meet();
         if role == Role::Consumer {
-            lanes[WOUNDED].until_refused()?;
+            lanes[WITH_DEATH].fill_or_drain()?;
         }
         meet();
-        // It is killed.
+        // The victim has been killed.
         meet();
         if role == Role::Consumer {
-            lanes[WOUNDED].until_refused()?;
+            lanes[WITH_DEATH].fill_or_drain()?;
         }
         meet();
-        if ward.is_done.0.load(Acquire) == 1 {
+        if state.is_done.load(Acquire) == 1 {
             break;
         }
     }
-    stage(&mut lanes, 1)?;
+    phase(&mut lanes, 1)?;
     meet();
     meet();
-    stage(&mut lanes, 2)
+    phase(&mut lanes, 2)
 }
 
 fn lanes<B: Body>(role: Role, rings: [&str; 2]) -> Result<Vec<Box<dyn Lane>>> {
     let mut lanes: Vec<Box<dyn Lane>> = Vec::new();
     for ring in rings {
         lanes.push(match role {
-            Role::DeadConsumer => Box::new(Receiving(consumer::<B>(ring)?, PhantomData)),
-            _ => Box::new(Sending(producer::<B>(ring)?, PhantomData)),
+            Role::DeadConsumer => Box::new(SourceLane(source::<B>(ring)?, PhantomData)),
+            _ => Box::new(SinkLane(sink::<B>(ring)?, PhantomData)),
         });
     }
     Ok(lanes)
 }
 
-pub(crate) fn be_killed(prefix: &str, shape: &Shape) -> Result<()> {
+pub(crate) fn run_victim(prefix: &str, shape: &Shape) -> Result<()> {
     match shape.bytes {
         8 => push_and_pop::<[u64; 1]>(prefix),
         _ => push_and_pop::<[u64; 7]>(prefix),
@@ -243,33 +248,33 @@ pub(crate) fn be_killed(prefix: &str, shape: &Shape) -> Result<()> {
 }
 
 fn push_and_pop<B: Body>(prefix: &str) -> Result<()> {
-    let [_, wounded, _, ward] = names(prefix);
-    let ward: &Ward = share(&ward)?;
-    let (mut producer, mut consumer) = (producer::<B>(&wounded)?, consumer::<B>(&wounded)?);
+    let [_, with_death, _, state] = names(prefix);
+    let state: &DeathState = share(&state)?;
+    let (mut sink, mut source) = (sink::<B>(&with_death)?, source::<B>(&with_death)?);
     let pid = u64::from(std::process::id());
-    ward.ready.0.store(pid, Release);
-    while ward.go.0.load(Acquire) != pid {
+    state.ready.store(pid, Release);
+    while state.go.load(Acquire) != pid {
         thread::yield_now();
     }
     loop {
-        producer.push(&B::numbered(7))?;
-        consumer.pop()?;
+        sink.send(&B::numbered(7))?;
+        source.receive(|_| ())?;
     }
 }
 
 fn show(shape: &Shape, board: &Board) {
     let steps = steps(shape.rounds);
-    for (stage, said) in STAGES.iter().enumerate() {
-        let result = |step| board.result(stage * steps.len() + step);
+    for (phase, label) in PHASES.iter().enumerate() {
+        let result = |step| board.result(phase * steps.len() + step);
         let mut pairs = Vec::new();
         for start in (0..steps.len() - 1).step_by(5) {
             let distance = Distance::of(result(start), result(start + 5));
             for first in [start + 1, start + 3] {
-                let (mut healthy, mut wounded) = (result(first), result(first + 1));
-                if steps[first] == Step::Single(WOUNDED) {
-                    (healthy, wounded) = (wounded, healthy);
+                let (mut without_death, mut with_death) = (result(first), result(first + 1));
+                if steps[first] == Step::Single(WITH_DEATH) {
+                    (without_death, with_death) = (with_death, without_death);
                 }
-                pairs.push((distance, healthy, wounded));
+                pairs.push((distance, without_death, with_death));
             }
         }
         for distance in Distance::ALL {
@@ -277,15 +282,15 @@ fn show(shape: &Shape, board: &Board) {
                 let pairs = pairs.iter().filter(|pair| pair.0 == distance);
                 Spread::of(pairs.map(|pair| value(pair.1, pair.2)).collect())
             };
-            let healthy = of(|healthy, _| healthy);
-            if healthy.count > 0 {
+            let without_death = of(|without_death, _| without_death);
+            if without_death.count > 0 {
                 println!(
-                    "{:>5} {said:18} {distance:7} {:>5} {:>10.1} {:>10.1} {:>22}",
+                    "{:>5} {label:18} {distance:7} {:>5} {:>10.1} {:>10.1} {:>22}",
                     shape.bytes,
-                    healthy.count,
-                    healthy.median,
-                    of(|_, wounded| wounded).median,
-                    of(|healthy, wounded| healthy / wounded),
+                    without_death.count,
+                    without_death.median,
+                    of(|_, with_death| with_death).median,
+                    of(|without_death, with_death| without_death / with_death),
                 );
             }
         }

@@ -1,45 +1,46 @@
-//! What it costs a ring that anybody in it may be killed, and what a kill costs the others.
+//! The cost of crash tolerance, and the cost of a crash to the survivors.
 //!
-//! This program starts itself again, as the processes at the ends of the rings. `price` sets
-//! single messages against a ring that is the same but for intents, and batches against single
-//! messages. `dead` sets a ring in which somebody died against one in which nobody did. `stall`
-//! kills who is in everybody's way, and looks how long the others stand.
+//! This program starts itself again for the processes at the endpoints of the rings. `price`
+//! compares single messages with a queue that has no intents, and batches with single messages.
+//! `dead` compares a ring with a killed participant with a ring without one. `stall` kills a
+//! process that blocks all others, and measures how long they stay blocked.
 //!
-//! How far apart two cores are changes while a program runs, on virtual machines most of all. So
-//! the subjects take turns in short slices, one way round and the other, and each is set against
-//! the one beside it. The medians of these ratios are shown with their quartiles, apart for near
-//! and far cores as a bare exchange of two lines finds them before and after.
+//! The distance of two cores changes while a program runs, most of all on virtual machines.
+//! Therefore the subjects take turns in short slices, in both orders, and each slice is compared
+//! with its neighbour. The output shows the medians of these ratios and their quartiles. Near and
+//! far cores are separate: an exchange of two cache lines before and after each round tells them
+//! apart.
 
 mod dead;
-mod ends;
 mod object;
-mod peers;
 mod price;
-mod relay;
+mod processes;
+mod rings;
 mod stall;
-mod survivors;
+mod stall_processes;
+mod steps;
 
+use bench_support::Result;
 use clap::{Parser, ValueEnum};
-use common::Result;
-use peers::{Role, Shape};
+use processes::{Role, Shape};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(about = "The price of surviving")]
+#[command(about = "Measure the cost of crash tolerance")]
 struct Options {
-    /// Half a minute instead of some
+    /// Run for half a minute instead of some minutes
     #[arg(long)]
     quick: bool,
-    /// One part only
+    /// Run one part only
     #[arg(long)]
     only: Option<Part>,
-    /// What cargo says to benchmarks
+    /// Passed by cargo to benchmarks
     #[arg(long, hide = true)]
     bench: bool,
-    /// Which of the other processes to be
+    /// Role of this process
     #[arg(long, hide = true, requires = "prefix")]
     role: Option<Role>,
-    /// What the names of everything shared start with
+    /// Prefix of all shared names
     #[arg(long, hide = true)]
     prefix: Option<String>,
     #[command(flatten)]
@@ -53,12 +54,12 @@ enum Part {
     Stall,
 }
 
-/// How much is measured.
+/// The amount of work.
 #[derive(Clone, Copy)]
 struct Effort {
     rounds: u64,
     kills: u64,
-    patient_kills: u64,
+    slow_kills: u64,
 }
 
 fn main() -> ExitCode {
@@ -73,35 +74,35 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     if let (Some(role), Some(prefix)) = (options.role, &options.prefix) {
-        return peers::take_part(role, prefix, &options.shape);
+        return processes::run_part(role, prefix, &options.shape);
     }
     let effort = match options {
-        // A test run, which only wants to know that it works.
+        // A test run only checks that the benchmark works.
         Options { bench: false, .. } => Effort {
             rounds: 1,
             kills: 6,
-            patient_kills: 0,
+            slow_kills: 0,
         },
         Options { quick: true, .. } => Effort {
             rounds: 6,
             kills: 200,
-            patient_kills: 10,
+            slow_kills: 10,
         },
         _ => Effort {
             rounds: 60,
             kills: 1000,
-            patient_kills: 100,
+            slow_kills: 100,
         },
     };
     let is_wanted = |part| options.only.is_none_or(|only| only == part);
     if is_wanted(Part::Price) {
-        price::conduct(effort)?;
+        price::measure_and_print(effort)?;
     }
     if is_wanted(Part::Dead) {
-        dead::conduct(effort)?;
+        dead::measure_and_print(effort)?;
     }
     if is_wanted(Part::Stall) {
-        stall::conduct(effort)?;
+        stall::measure_and_print(effort)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A ring's bytes and locks, looked at past the library.
+//! Reads a ring's bytes and locks without the library.
 
 use crate::Result;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -19,17 +19,17 @@ const PID_AT: u64 = 0x08;
 const INTENT_AT: u64 = 0x20;
 const PRODUCER: u32 = 1;
 
-/// The object of a ring, through a description of this program's own.
+/// The object of a ring, opened with a file description of its own.
 pub(crate) struct Object(File);
 
-/// What a participant's intent means.
+/// The state of a participant's intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It does not stand.
+pub(crate) enum IntentState {
+    /// The intent is cleared.
     None,
-    /// For a position that is not claimed, or finished: in nobody's way.
+    /// Its position is not claimed, or is finished. It blocks no other participant.
     Idle,
-    /// For one that is claimed and not finished.
+    /// Its position is claimed and not finished.
     Busy,
 }
 
@@ -52,7 +52,7 @@ impl Object {
         Ok(u32::from_le_bytes(self.bytes(at)?))
     }
 
-    /// The seats whose last holder was a process.
+    /// The seats that this process held last.
     pub(crate) fn seats_of(&self, pid: u32) -> Result<Vec<u64>> {
         let mut seats = Vec::new();
         for seat in 0..u64::from(self.half(PARTICIPANTS_AT)?) {
@@ -63,7 +63,7 @@ impl Object {
         Ok(seats)
     }
 
-    /// Whether nobody holds the lock of a seat.
+    /// Whether the lock of a seat is free.
     pub(crate) fn is_free(&self, seat: u64) -> Result<bool> {
         let mut query = flock {
             l_type: F_RDLCK as i16,
@@ -76,26 +76,26 @@ impl Object {
         Ok(query.l_type == F_UNLCK as i16)
     }
 
-    /// What became of the intent of a seat; of a claim of one position, in a ring that nobody
-    /// uses now.
-    pub(crate) fn standing(&self, seat: u64) -> Result<Standing> {
+    /// The state of a seat's intent. The intent must cover one position, and the ring must be
+    /// idle.
+    pub(crate) fn intent_state(&self, seat: u64) -> Result<IntentState> {
         let entry = ENTRIES_AT + seat * ENTRY;
         let Some(position) = self.word(entry + INTENT_AT)?.checked_sub(1) else {
-            return Ok(Standing::None);
+            return Ok(IntentState::None);
         };
         let (index_at, claimed) = if self.half(entry + ROLE_AT)? == PRODUCER {
             (TAIL_AT, position)
         } else {
             (HEAD_AT, position + 1)
         };
-        let place = position % self.word(CAPACITY_AT)?;
-        let slot = self.word(SLOTS_OFFSET_AT)? + place * u64::from(self.half(STRIDE_AT)?);
+        let index = position % self.word(CAPACITY_AT)?;
+        let slot = self.word(SLOTS_OFFSET_AT)? + index * u64::from(self.half(STRIDE_AT)?);
         let is_claimed = self.word(index_at)? > position;
         let is_finished = self.half(slot)? != claimed as u32;
         Ok(if is_claimed && !is_finished {
-            Standing::Busy
+            IntentState::Busy
         } else {
-            Standing::Idle
+            IntentState::Idle
         })
     }
 }

@@ -1,20 +1,20 @@
-//! What intents cost, and what batches gain.
+//! The cost of intents, and the gain of batches.
 
-use crate::ends::{consumer, create, producer};
-use crate::peers::{Crew, Role, Shape};
-use crate::relay::{Board, Lane, Receiving, Sending, Step, run};
+use crate::processes::{Crew, Role, Shape};
+use crate::rings::{create, sink, source};
+use crate::steps::{Board, Lane, SinkLane, SourceLane, Step, run};
 use crate::{Effort, Result};
-use common::{Body, Distance, Names, Plain, Spread, prefix, share};
+use bench_support::{Body, Distance, Names, Spread, VyukovQueue, prefix, share};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// The lane of each ring.
+/// The lanes.
 const RING: usize = 0;
 const REFERENCE: usize = 1;
-/// The reference with intents.
-const INTENDING: usize = 2;
+/// The reference queue with intents.
+const WITH_INTENTS: usize = 2;
 
-/// Steps of a round: an exchange, then each in turn there and back.
+/// Steps of a round: an exchange, then all subjects in one order and in the reverse order.
 const ROUND: usize = 9;
 
 /// The order changes from round to round.
@@ -23,9 +23,9 @@ fn steps(rounds: u64) -> Vec<Step> {
     let mut steps = Vec::new();
     for round in 0..rounds {
         let turns = match round % 3 {
-            0 => [RING, REFERENCE, INTENDING],
-            1 => [REFERENCE, INTENDING, RING],
-            _ => [INTENDING, RING, REFERENCE],
+            0 => [RING, REFERENCE, WITH_INTENTS],
+            1 => [REFERENCE, WITH_INTENTS, RING],
+            _ => [WITH_INTENTS, RING, REFERENCE],
         };
         steps.push(Floor);
         steps.extend(turns.map(Single));
@@ -36,14 +36,14 @@ fn steps(rounds: u64) -> Vec<Step> {
     steps
 }
 
-pub(crate) fn conduct(effort: Effort) -> Result<()> {
-    println!("One message at a time, beside a bare queue (bare) and the same with intents (int.),");
-    println!("and batches of 32. apart: producers on one processor, consumers on the other;");
-    println!("mixed: half of each on both. Ratios of rates, medians [quartiles].\n");
+pub(crate) fn measure_and_print(effort: Effort) -> Result<()> {
+    println!("Single messages and batches of 32, compared with a queue without intents (bare) and");
+    println!("the same queue with intents (int.). apart: producers on one processor, consumers on");
+    println!("the other; mixed: half of each on both. Ratios of rates, medians [quartiles].\n");
     println!(
         "{:6} {:5} {:>5} {:7} {:>5} {:>7} {:>7} {:>7} {:>7} {:>20} {:>20} {:>20}",
         "to",
-        "place",
+        "cpus",
         "bytes",
         "cores",
         "pairs",
@@ -79,10 +79,10 @@ fn measure<B: Body>(shape: &Shape) -> Result<&'static Board> {
     let prefix = prefix("surviving-price");
     let mut names = Names::default();
     let board = share(&names.keep(format!("{prefix}-board")))?;
-    // Kept, so that there is no first and no last to come and go.
+    // Held, so that the ring never loses its last handle.
     let _ring = create::<B>(&names.keep(ring(&prefix)), Duration::from_millis(100))?;
-    for lane in [REFERENCE, INTENDING] {
-        Plain::<B>::create(&names.keep(reference(&prefix, lane)))?;
+    for lane in [REFERENCE, WITH_INTENTS] {
+        VyukovQueue::<B>::create(&names.keep(reference(&prefix, lane)))?;
     }
     let mut crew = Crew::default();
     for index in 0..shape.each {
@@ -102,7 +102,7 @@ fn reference(prefix: &str, lane: usize) -> String {
     format!("{prefix}-reference-{lane}")
 }
 
-pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
+pub(crate) fn run_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
     let mut lanes = match shape.bytes {
         8 => lanes::<[u64; 1]>(role, prefix)?,
         _ => lanes::<[u64; 7]>(role, prefix)?,
@@ -113,28 +113,28 @@ pub(crate) fn take_part(role: Role, prefix: &str, shape: &Shape) -> Result<()> {
 
 fn lanes<B: Body>(role: Role, prefix: &str) -> Result<[Box<dyn Lane>; 3]> {
     let ring = ring(prefix);
-    let bare = Plain::<B, false>::open(&reference(prefix, REFERENCE))?;
-    let intending = Plain::<B, true>::open(&reference(prefix, INTENDING))?;
+    let bare = VyukovQueue::<B, false>::open(&reference(prefix, REFERENCE))?;
+    let with_intents = VyukovQueue::<B, true>::open(&reference(prefix, WITH_INTENTS))?;
     Ok(match role {
         Role::Consumer => [
-            Box::new(Receiving(consumer::<B>(&ring)?, PhantomData)),
-            Box::new(Receiving(bare, PhantomData)),
-            Box::new(Receiving(intending, PhantomData)),
+            Box::new(SourceLane(source::<B>(&ring)?, PhantomData)),
+            Box::new(SourceLane(bare, PhantomData)),
+            Box::new(SourceLane(with_intents, PhantomData)),
         ],
         _ => [
-            Box::new(Sending(producer::<B>(&ring)?, PhantomData)),
-            Box::new(Sending(bare, PhantomData)),
-            Box::new(Sending(intending, PhantomData)),
+            Box::new(SinkLane(sink::<B>(&ring)?, PhantomData)),
+            Box::new(SinkLane(bare, PhantomData)),
+            Box::new(SinkLane(with_intents, PhantomData)),
         ],
     })
 }
 
-/// The times of one way through the subjects, and how far apart the cores were.
+/// The times of one pass over the subjects, and the distance of the cores.
 struct Lap {
     distance: Distance,
     ring: f64,
     reference: f64,
-    intending: f64,
+    with_intents: f64,
     batch: f64,
 }
 
@@ -152,7 +152,7 @@ fn laps(shape: &Shape, board: &Board) -> Vec<Lap> {
                 distance,
                 ring: of(Step::Single(RING)),
                 reference: of(Step::Single(REFERENCE)),
-                intending: of(Step::Single(INTENDING)),
+                with_intents: of(Step::Single(WITH_INTENTS)),
                 batch: of(Step::Batched(RING)),
             });
         }
@@ -179,9 +179,9 @@ fn show(shape: &Shape, board: &Board) {
             ring.count,
             ring.median,
             of(|lap| lap.reference).median,
-            of(|lap| lap.intending).median,
+            of(|lap| lap.with_intents).median,
             of(|lap| lap.batch).median,
-            of(|lap| lap.reference / lap.intending),
+            of(|lap| lap.reference / lap.with_intents),
             of(|lap| lap.reference / lap.ring),
             of(|lap| lap.ring / lap.batch),
         );

@@ -1,37 +1,37 @@
-//! How long a kill stops the others.
+//! How long a kill blocks the survivors.
 //!
 //! One producer and one consumer stream. A third process claims a slot, or reads a message, and
-//! does not go on: soon the two sleep, the one before a full ring and the other before an empty
-//! one. Some time later the third is killed. From when the kernel has let go of its seat the time
-//! runs until both have gone on.
+//! then stops. Soon the producer blocks on a full ring, and the consumer on an empty one. Later the
+//! third process is killed. The measured time starts when the kernel has released the lock of its
+//! seat, and ends when both survivors have continued.
 
 use crate::object::Object;
-use crate::peers::{Crew, Role, Shape, Victim};
-use crate::survivors::{Deeds, Scene, names};
+use crate::processes::{Crew, Role, Shape, Victim};
+use crate::stall_processes::{Counts, StallState, names};
 use crate::{Effort, Result};
-use common::{CAPACITY, Names, now, prefix, quantile, share};
+use bench_support::{CAPACITY, Names, now, prefix, quantile, share};
 use slipring::{Options, mpmc};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread;
 use std::time::Duration;
 
 const SLACK: Duration = Duration::from_millis(5);
-/// After that much nobody comes any more.
-const PATIENCE: u64 = 5_000_000_000;
+/// Nanoseconds after which a survivor counts as blocked forever.
+const TIMEOUT: u64 = 5_000_000_000;
 
 /// Milliseconds.
 struct Kill {
     role: Role,
-    /// Until the seat was free.
+    /// From the kill until the seat was free.
     death: f64,
-    /// From then on.
+    /// From the free seat until the next push and pop.
     pushed: f64,
     popped: f64,
 }
 
-pub(crate) fn conduct(effort: Effort) -> Result<()> {
-    println!("The stall, 1 to 1: from the moment the victim's seat is free until the survivors go");
-    println!("on, in ms, by the ring's liveness interval.\n");
+pub(crate) fn measure_and_print(effort: Effort) -> Result<()> {
+    println!("The stall, 1 to 1: time from the release of the victim's seat until both survivors");
+    println!("continue, in ms, by liveness interval.\n");
     println!(
         "{:>8} {:15} {:>5} {:>7} {:>7} {:>7} {:>7} {:>16} {:>14}",
         "interval",
@@ -44,7 +44,7 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
         "interval + 5 ms",
         "to free a seat"
     );
-    for (interval, kills) in [(10, effort.kills), (100, effort.patient_kills)] {
+    for (interval, kills) in [(10, effort.kills), (100, effort.slow_kills)] {
         let interval = Duration::from_millis(interval);
         let results = measure(interval, kills)?;
         for role in [Some(Role::StallClaimant), Some(Role::StallReader), None] {
@@ -57,9 +57,9 @@ pub(crate) fn conduct(effort: Effort) -> Result<()> {
 
 fn measure(interval: Duration, kills: u64) -> Result<Vec<Kill>> {
     let prefix = prefix("surviving-stall");
-    let mut kept = Names::default();
-    let [name, scene] = names(&prefix).map(|name| kept.keep(name));
-    let scene: &Scene = share(&scene)?;
+    let mut names_guard = Names::default();
+    let [name, state] = names(&prefix).map(|name| names_guard.keep(name));
+    let state: &StallState = share(&state)?;
     let options = Options::new()
         .capacity(CAPACITY)
         .liveness_interval(interval);
@@ -77,21 +77,22 @@ fn measure(interval: Duration, kills: u64) -> Result<Vec<Kill>> {
             Role::StallReader
         };
         let victim = Victim::start(role, &prefix, &Shape::default())?;
-        results.push(kill(role, victim, scene, &object, interval)?);
+        results.push(kill(role, victim, state, &object, interval)?);
         crew.are_working()?;
     }
-    scene.is_over.0.store(1, Release);
+    state.is_over.store(1, Release);
     crew.finish()?;
 
     let counters = ring.counters();
     let (claims, reads) = (kills.div_ceil(2), kills / 2);
     if (counters.tombstones, counters.redelivered) != (claims, reads) {
-        return Err(
-            format!("{claims} claims and {reads} guards were cut off: {counters:?}").into(),
-        );
+        return Err(format!(
+            "counters: found {counters:?}, expected {claims} tombstones and {reads} redelivered"
+        )
+        .into());
     }
-    let of = |deeds: &Deeds| [&deeds.count, &deeds.sum].map(|line| line.0.load(Acquire));
-    let (pushed, popped) = (of(&scene.pushes), of(&scene.pops));
+    let of = |counts: &Counts| [&counts.count, &counts.sum].map(|line| line.load(Acquire));
+    let (pushed, popped) = (of(&state.pushes), of(&state.pops));
     if pushed != popped {
         return Err(format!("pushed {pushed:?}, popped {popped:?}").into());
     }
@@ -101,24 +102,24 @@ fn measure(interval: Duration, kills: u64) -> Result<Vec<Kill>> {
 fn kill(
     role: Role,
     mut victim: Victim,
-    scene: &Scene,
+    state: &StallState,
     object: &Object,
     interval: Duration,
 ) -> Result<Kill> {
     let pid = victim.pid();
-    while scene.ready.0.load(Acquire) != pid.into() {
+    while state.ready.load(Acquire) != u64::from(pid) {
         victim.check()?;
         thread::sleep(Duration::from_micros(100));
     }
     let [seat] = object.seats_of(pid)?[..] else {
         return Err("the victim has no seat".into());
     };
-    let survivors = [&scene.pushes, &scene.pops];
-    stand_still(survivors)?;
+    let survivors = [&state.pushes, &state.pops];
+    await_block(survivors)?;
     for survivor in survivors {
-        survivor.is_awaited.0.store(1, Release);
+        survivor.is_awaited.store(1, Release);
     }
-    // Anywhere between two looks of theirs.
+    // At a random moment between two liveness checks of the survivors.
     let wait = now().wrapping_mul(0x9e37_79b9_7f4a_7c15) % interval.as_nanos() as u64;
     thread::sleep(Duration::from_nanos(wait));
 
@@ -129,16 +130,16 @@ fn kill(
     }
     let freed = now();
     for survivor in survivors {
-        while survivor.is_awaited.0.load(Acquire) == 1 {
-            if now() > freed + PATIENCE {
-                return Err("a survivor does not go on".into());
+        while survivor.is_awaited.load(Acquire) == 1 {
+            if now() > freed + TIMEOUT {
+                return Err("a survivor is still blocked after the timeout".into());
             }
             thread::sleep(Duration::from_micros(500));
         }
     }
     let millis = |nanos: u64| nanos as f64 / 1e6;
     let [pushed, popped] =
-        survivors.map(|survivor| millis(survivor.at.0.load(Relaxed).saturating_sub(freed)));
+        survivors.map(|survivor| millis(survivor.at.load(Relaxed).saturating_sub(freed)));
     Ok(Kill {
         role,
         death: millis(freed - killed),
@@ -147,10 +148,10 @@ fn kill(
     })
 }
 
-/// Waits until both survivors are stuck.
-fn stand_still(survivors: [&Deeds; 2]) -> Result<()> {
+/// Waits until both survivors are blocked.
+fn await_block(survivors: [&Counts; 2]) -> Result<()> {
     let start = now();
-    let counts = || survivors.map(|survivor| survivor.count.0.load(Acquire));
+    let counts = || survivors.map(|survivor| survivor.count.load(Acquire));
     let mut before = counts();
     loop {
         thread::sleep(Duration::from_millis(1));
@@ -159,8 +160,8 @@ fn stand_still(survivors: [&Deeds; 2]) -> Result<()> {
             return Ok(());
         }
         before = now_done;
-        if now() > start + PATIENCE {
-            return Err("the survivors don't stop".into());
+        if now() > start + TIMEOUT {
+            return Err("the survivors do not block".into());
         }
     }
 }

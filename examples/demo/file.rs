@@ -1,7 +1,7 @@
-//! A file, byte for byte, as messages.
+//! Sends a file as messages.
 
-use crate::processes::{Names, Partner, prefix};
-use crate::{Options, Part, Result};
+use crate::processes::{Names, Subprocess, prefix};
+use crate::{Options, Result, Role};
 use slipring::error::{Disconnected, PopError};
 use slipring::spsc::Ring;
 use std::fs::File;
@@ -9,13 +9,13 @@ use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-pub(crate) fn conduct(options: &Options, input: &Path, output: &Path) -> Result<bool> {
+pub(crate) fn run(options: &Options, input: &Path, output: &Path) -> Result<bool> {
     let mut names = Names::default();
     let prefix = prefix("-file");
     let name = names.keep(ring_name(&prefix));
     let _ring = Ring::<[u8]>::create(&name, options.capacity, options.bytes as usize)?;
-    let receiver = Partner::start(options, Part::Receiver, &prefix, &mut names)?;
-    let sender = Partner::start(options, Part::Sender, &prefix, &mut names)?;
+    let receiver = Subprocess::start(options, Role::Receiver, &prefix, &mut names)?;
+    let sender = Subprocess::start(options, Role::Sender, &prefix, &mut names)?;
     let start = Instant::now();
     sender.finish()?;
     receiver.finish()?;
@@ -32,23 +32,23 @@ pub(crate) fn send(prefix: &str, input: &Path) -> Result<()> {
     let ring = Ring::<[u8]>::open(&ring_name(prefix))?;
     let mut producer = ring.producer()?;
     let mut file = File::open(input)?;
-    let mut piece = vec![0; ring.message_size()];
+    let mut chunk = vec![0; ring.message_size()];
     loop {
-        let read = file.read(&mut piece)?;
+        let read = file.read(&mut chunk)?;
         if read == 0 {
             return Ok(());
         }
-        producer.push(&piece[..read])?;
+        producer.push(&chunk[..read])?;
     }
 }
 
 pub(crate) fn receive(prefix: &str, output: &Path) -> Result<()> {
     let mut consumer = Ring::<[u8]>::open(&ring_name(prefix))?.consumer()?;
     let mut file = BufWriter::new(File::create(output)?);
-    let mut piece = Vec::new();
+    let mut chunk = Vec::new();
     loop {
-        match consumer.pop_into(&mut piece) {
-            Ok(()) => file.write_all(&piece)?,
+        match consumer.pop_into(&mut chunk) {
+            Ok(()) => file.write_all(&chunk)?,
             Err(PopError::Disconnected(Disconnected::Left)) => break,
             Err(error) => return Err(error.into()),
         }

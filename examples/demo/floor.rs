@@ -1,4 +1,4 @@
-//! The floor: two processes that exchange cache lines and do nothing else.
+//! The floor: two processes that only exchange cache lines.
 
 use crate::Result;
 use nix::fcntl::{OFlag, open};
@@ -11,21 +11,22 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
+/// One cache line, as large as the slot of a message of 56 bytes. `CachePadded` would take two.
 #[repr(C, align(64))]
 struct Line(AtomicU64);
 
-/// Lines in memory that both processes have mapped, for as long as they live. An exchange writes
-/// one there and one back; the next exchange the next ones, and so around.
+/// Lines in memory that both processes map until they exit. Each exchange writes the next line of
+/// each direction, and wraps around after the last.
 pub(crate) struct Floor {
     there: &'static [Line],
     back: &'static [Line],
 }
 
 impl Floor {
-    /// `lines` is rounded up to a power of two, as a ring's capacity is.
+    /// Rounds `lines` up to a power of two, as for a ring's capacity.
     pub(crate) fn open(name: &str, lines: usize) -> Result<Self> {
         let lines = lines.next_power_of_two();
-        // At least two apart, because processors fetch lines in pairs.
+        // At least two lines apart, because processors fetch lines in pairs.
         let distance = lines.max(2);
         let len = 2 * distance * size_of::<Line>();
         let path = format!("/dev/shm{name}");
@@ -40,7 +41,7 @@ impl Floor {
         // SAFETY: twice as many lines were mapped.
         let back = unsafe { there.add(distance) };
         Ok(Self {
-            // SAFETY: mapped for good, and an atomic may have any value.
+            // SAFETY: mapped until the process exits, and any value of an atomic is valid.
             there: unsafe { slice::from_raw_parts(there.as_ptr(), lines) },
             // SAFETY: as above.
             back: unsafe { slice::from_raw_parts(back.as_ptr(), lines) },

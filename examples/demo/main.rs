@@ -1,14 +1,13 @@
-//! This process starts itself several times more, and those send each other messages through rings.
+//! Starts this program again several times, and sends messages between the processes.
 //!
-//! Without options it streams 20 million messages of 64 bytes and checks every one, then
-//! plays ping-pong and sets the round trip against the bare exchange of two cache lines
-//! between the same two processes. With `--input` and `--output` it sends a file instead. With
-//! `--producers` and `--consumers` it streams from many to many, and with `--kill` it kills them
-//! all the while.
+//! Without options it streams 20 million messages of 64 bytes, and checks every one. Then it plays
+//! ping-pong, and compares the round trip with an exchange of two cache lines between the same
+//! processes. With `--input` and `--output` it sends a file instead. With `--producers` and
+//! `--consumers` it streams from many to many. With `--kill` it kills these processes meanwhile.
 
-mod crowd;
 mod file;
 mod floor;
+mod many;
 mod ping_pong;
 mod processes;
 mod stream;
@@ -21,45 +20,45 @@ use std::process::ExitCode;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[derive(Parser, Clone)]
-#[command(about = "Streams messages between two processes, then plays ping-pong")]
+#[command(about = "Stream messages between two processes, then play ping-pong")]
 struct Options {
-    /// How many messages to stream
+    /// Number of messages to stream
     #[arg(long, default_value_t = 20_000_000)]
     messages: u64,
-    /// How long a message is, at least 8
+    /// Bytes per message, at least 8
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(8..))]
     bytes: u32,
-    /// How many messages the ring holds
+    /// Capacity of the ring, in messages
     #[arg(long, default_value_t = 1024)]
     capacity: usize,
-    /// How many processes push
+    /// Number of processes that push
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     producers: u64,
-    /// How many processes pop
+    /// Number of processes that pop
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
     consumers: u64,
-    /// Kill one process after the other, and start another in its place
+    /// Kill and replace processes at random
     #[arg(long)]
     kill: bool,
-    /// A file to send through the ring
+    /// File to send through the ring
     #[arg(long, requires = "output")]
     input: Option<PathBuf>,
-    /// Where to write what came out
+    /// File to write the received bytes to
     #[arg(long, requires = "input")]
     output: Option<PathBuf>,
-    /// Which of the two other processes to be
+    /// Role of this process
     #[arg(long, hide = true, requires = "prefix")]
-    role: Option<Part>,
-    /// Which of those with the same role to be
+    role: Option<Role>,
+    /// Index of this process within its role
     #[arg(long, hide = true, default_value_t = 0)]
     index: u64,
-    /// What the names of the rings start with
+    /// Prefix of the names of the rings
     #[arg(long, hide = true)]
     prefix: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
+enum Role {
     Sender,
     Receiver,
 }
@@ -75,26 +74,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether everything arrived as it was sent.
+/// Returns whether every message arrived intact.
 fn run(options: &Options) -> Result<bool> {
-    if let (Some(part), Some(prefix)) = (options.role, &options.prefix) {
-        return take_part(options, part, prefix).map(|()| true);
+    if let (Some(role), Some(prefix)) = (options.role, &options.prefix) {
+        return run_role(options, role, prefix).map(|()| true);
     }
     match (&options.input, &options.output) {
-        (Some(input), Some(output)) => file::conduct(options, input, output),
-        _ if options.kill || options.producers + options.consumers > 2 => crowd::conduct(options),
-        _ => Ok(stream::conduct(options)? & ping_pong::conduct(options)?),
+        (Some(input), Some(output)) => file::run(options, input, output),
+        _ if options.kill || options.producers + options.consumers > 2 => many::run(options),
+        _ => Ok(stream::run(options)? & ping_pong::run(options)?),
     }
 }
 
-fn take_part(options: &Options, part: Part, prefix: &str) -> Result<()> {
-    match (part, &options.input, &options.output) {
-        (Part::Sender, Some(input), _) => file::send(prefix, input),
-        (Part::Receiver, _, Some(output)) => file::receive(prefix, output),
-        _ if prefix.ends_with(ping_pong::SUFFIX) => ping_pong::play(options, part, prefix),
-        (Part::Sender, ..) if prefix.ends_with(crowd::SUFFIX) => crowd::produce(options, prefix),
-        (Part::Receiver, ..) if prefix.ends_with(crowd::SUFFIX) => crowd::consume(options, prefix),
-        (Part::Sender, ..) => stream::send(options, prefix),
-        (Part::Receiver, ..) => stream::receive(options, prefix),
+fn run_role(options: &Options, role: Role, prefix: &str) -> Result<()> {
+    match (role, &options.input, &options.output) {
+        (Role::Sender, Some(input), _) => file::send(prefix, input),
+        (Role::Receiver, _, Some(output)) => file::receive(prefix, output),
+        _ if prefix.ends_with(ping_pong::SUFFIX) => ping_pong::run_role(options, role, prefix),
+        (Role::Sender, ..) if prefix.ends_with(many::SUFFIX) => many::produce(options, prefix),
+        (Role::Receiver, ..) if prefix.ends_with(many::SUFFIX) => many::consume(options, prefix),
+        (Role::Sender, ..) => stream::send(options, prefix),
+        (Role::Receiver, ..) => stream::receive(options, prefix),
     }
 }

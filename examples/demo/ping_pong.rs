@@ -1,15 +1,15 @@
-//! One message there and one back, beside the bare exchange of two cache lines.
+//! Round trips of a message, compared with the exchange of two cache lines.
 //!
-//! How far apart two cores are changes while a program runs, on virtual machines most of all.
-//! So the subjects take turns in short slices, each slice is set against the floor slices
-//! before and after it, and the median of these ratios is shown.
+//! The distance of two cores changes while a program runs, most of all on virtual machines.
+//! Therefore the subjects take turns in short slices. Each slice is compared with the floor slices
+//! before and after it, and the output shows the median of these ratios.
 //!
-//! A ring moves on to its next slot with every message, so with slots of a line each it goes
-//! through as many lines as it has slots. What that alone costs shows the second floor.
+//! A ring advances to its next slot with every message, so its messages touch as many cache lines
+//! as it has slots. A second floor, over as many lines, shows the cost of that alone.
 
 use crate::floor::Floor;
-use crate::processes::{Names, Partner, Report, pin, prefix, reporter};
-use crate::{Options, Part, Result};
+use crate::processes::{Names, Report, Subprocess, pin, prefix, reporter};
+use crate::{Options, Result, Role};
 use bytemuck::Pod;
 use hdrhistogram::Histogram;
 use slipring::spsc::{Consumer, Producer, Ring};
@@ -25,7 +25,7 @@ const ROUNDS: u64 = 400;
 type Small = [u64; 1];
 type Line = [u64; 7];
 
-pub(crate) fn conduct(options: &Options) -> Result<bool> {
+pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut names = Names::default();
     let prefix = prefix(SUFFIX);
     let rings = RingOptions::new().capacity(options.capacity.max(2));
@@ -38,8 +38,8 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     for lines in [1, options.capacity] {
         Floor::open(&names.keep(floor(&prefix, lines)), lines)?;
     }
-    let receiver = Partner::start(options, Part::Receiver, &prefix, &mut names)?;
-    let mut sender = Partner::start(options, Part::Sender, &prefix, &mut names)?;
+    let receiver = Subprocess::start(options, Role::Receiver, &prefix, &mut names)?;
+    let mut sender = Subprocess::start(options, Role::Sender, &prefix, &mut names)?;
     while let Some(Report { numbers }) = sender.report()? {
         match numbers {
             [FLOOR, lines, picos, ..] => println!(
@@ -48,7 +48,7 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
             ),
             [bytes, picos, ratio, p50, p99, p999] => println!(
                 "round trip of {bytes} bytes: {:.1} ns, {:.3} of the two-line exchange; \
-                 one by one: p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns",
+                 single trips: p50 {p50} ns, p99 {p99} ns, p99.9 {p999} ns",
                 picos as f64 / 1000.0,
                 ratio as f64 / 1000.0,
             ),
@@ -59,34 +59,34 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     Ok(true)
 }
 
-/// In a report, where else the message size stands.
+/// Marks a report of a floor, in place of the message size.
 const FLOOR: u64 = 0;
 
-pub(crate) fn play(options: &Options, part: Part, prefix: &str) -> Result<()> {
-    pin(part)?;
-    let table = Table {
+pub(crate) fn run_role(options: &Options, role: Role, prefix: &str) -> Result<()> {
+    pin(role)?;
+    let subjects = Subjects {
         floor: Floor::open(&floor(prefix, 1), 1)?,
         moving: Floor::open(&floor(prefix, options.capacity), options.capacity)?,
-        small: Pair::open(part, prefix)?,
-        line: Pair::open(part, prefix)?,
+        small: Pair::open(role, prefix)?,
+        line: Pair::open(role, prefix)?,
     };
-    match part {
-        Part::Sender => serve(table, options, prefix),
-        Part::Receiver => echo(table),
+    match role {
+        Role::Sender => measure(subjects, options, prefix),
+        Role::Receiver => echo(subjects),
     }
 }
 
-/// What is played with.
-struct Table {
+/// The rings and floors of both processes.
+struct Subjects {
     floor: Floor,
     moving: Floor,
     small: Pair<Small>,
     line: Pair<Line>,
 }
 
-/// A slice of each in turn.
-fn serve(mut table: Table, options: &Options, prefix: &str) -> Result<()> {
-    let mut reports = reporter(Part::Sender, prefix)?;
+/// Measures a slice of each subject in turn.
+fn measure(mut subjects: Subjects, options: &Options, prefix: &str) -> Result<()> {
+    let mut reports = reporter(Role::Sender, prefix)?;
     let mut exchanges = 0;
     let mut exchange = |floor: &Floor| {
         let start = Instant::now();
@@ -96,14 +96,14 @@ fn serve(mut table: Table, options: &Options, prefix: &str) -> Result<()> {
         }
         per_trip(start)
     };
-    let mut floors = vec![exchange(&table.floor)];
+    let mut floors = vec![exchange(&subjects.floor)];
     let (mut smalls, mut lines, mut moving) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        smalls.push(table.small.slice([7])?);
-        floors.push(exchange(&table.floor));
-        lines.push(table.line.slice([7; 7])?);
-        floors.push(exchange(&table.floor));
-        moving.push(exchange(&table.moving));
+        smalls.push(subjects.small.slice([7])?);
+        floors.push(exchange(&subjects.floor));
+        lines.push(subjects.line.slice([7; 7])?);
+        floors.push(exchange(&subjects.floor));
+        moving.push(exchange(&subjects.moving));
     }
     let ratios = |slices: &[f64], offset: usize| {
         let around = |slice: usize| (floors[slice] + floors[slice + 1]) / 2.0;
@@ -115,8 +115,8 @@ fn serve(mut table: Table, options: &Options, prefix: &str) -> Result<()> {
     };
     let (small, line) = (ratios(&smalls, 0), ratios(&lines, 1));
     let results = [
-        (8, median(smalls), small, table.small.one_by_one([7])?),
-        (56, median(lines), line, table.line.one_by_one([7; 7])?),
+        (8, median(smalls), small, subjects.small.one_by_one([7])?),
+        (56, median(lines), line, subjects.line.one_by_one([7; 7])?),
     ];
     let thousandths = |value: f64| (value * 1000.0) as u64;
     for (lines, nanos) in [(1, median(floors)), (options.capacity, median(moving))] {
@@ -140,7 +140,7 @@ fn serve(mut table: Table, options: &Options, prefix: &str) -> Result<()> {
     Ok(())
 }
 
-fn echo(mut table: Table) -> Result<()> {
+fn echo(mut subjects: Subjects) -> Result<()> {
     let mut exchanges = 0;
     let mut exchange = |floor: &Floor| {
         for _ in 0..TRIPS {
@@ -148,24 +148,24 @@ fn echo(mut table: Table) -> Result<()> {
             floor.pong(exchanges);
         }
     };
-    exchange(&table.floor);
+    exchange(&subjects.floor);
     for _ in 0..ROUNDS {
-        table.small.echo()?;
-        exchange(&table.floor);
-        table.line.echo()?;
-        exchange(&table.floor);
-        exchange(&table.moving);
+        subjects.small.echo()?;
+        exchange(&subjects.floor);
+        subjects.line.echo()?;
+        exchange(&subjects.floor);
+        exchange(&subjects.moving);
     }
     for _ in 0..SINGLE_SLICES {
-        table.small.echo()?;
+        subjects.small.echo()?;
     }
     for _ in 0..SINGLE_SLICES {
-        table.line.echo()?;
+        subjects.line.echo()?;
     }
     Ok(())
 }
 
-/// Slices in which every round trip is timed by itself.
+/// Slices in which every round trip is timed separately.
 const SINGLE_SLICES: u64 = 100;
 
 struct Pair<T: Pod> {
@@ -174,13 +174,13 @@ struct Pair<T: Pod> {
 }
 
 impl<T: Pod + PartialEq + std::fmt::Debug> Pair<T> {
-    fn open(part: Part, prefix: &str) -> Result<Self> {
+    fn open(role: Role, prefix: &str) -> Result<Self> {
         let options = RingOptions::new().wait(WaitStrategy::Spin);
         let there = Ring::open_with(&there::<T>(prefix), &options)?;
         let back = Ring::open_with(&back::<T>(prefix), &options)?;
-        let (outward, inward) = match part {
-            Part::Sender => (there, back),
-            Part::Receiver => (back, there),
+        let (outward, inward) = match role {
+            Role::Sender => (there, back),
+            Role::Receiver => (back, there),
         };
         Ok(Self {
             producer: outward.producer()?,
@@ -188,22 +188,22 @@ impl<T: Pod + PartialEq + std::fmt::Debug> Pair<T> {
         })
     }
 
-    fn slice(&mut self, ball: T) -> Result<f64> {
+    fn slice(&mut self, message: T) -> Result<f64> {
         let mut returned = T::zeroed();
         let start = Instant::now();
         for _ in 0..TRIPS {
-            self.producer.push(&ball)?;
+            self.producer.push(&message)?;
             self.consumer.pop_into(&mut returned)?;
-            assert_eq!(returned, ball);
+            assert_eq!(returned, message);
         }
         Ok(per_trip(start))
     }
 
-    fn one_by_one(&mut self, ball: T) -> Result<Histogram<u64>> {
+    fn one_by_one(&mut self, message: T) -> Result<Histogram<u64>> {
         let mut trips = Histogram::new(3)?;
         for _ in 0..TRIPS * SINGLE_SLICES {
             let start = Instant::now();
-            self.producer.push(&ball)?;
+            self.producer.push(&message)?;
             self.consumer.pop()?;
             trips.record(start.elapsed().as_nanos() as u64)?;
         }
@@ -211,10 +211,10 @@ impl<T: Pod + PartialEq + std::fmt::Debug> Pair<T> {
     }
 
     fn echo(&mut self) -> Result<()> {
-        let mut ball = T::zeroed();
+        let mut message = T::zeroed();
         for _ in 0..TRIPS {
-            self.consumer.pop_into(&mut ball)?;
-            self.producer.push(&ball)?;
+            self.consumer.pop_into(&mut message)?;
+            self.producer.push(&message)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! Starting this program again, and hearing from it.
+//! Starts this program again, and receives its reports.
 
-use crate::{Options, Part, Result};
+use crate::{Options, Result, Role};
 use bytemuck::{Pod, Zeroable};
 use clap::ValueEnum;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -11,7 +11,7 @@ use std::env;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-/// Rings whose names go when the value does, also in a panic.
+/// Names that are unlinked when the value is dropped, also in a panic.
 #[derive(Default)]
 pub(crate) struct Names(Vec<String>);
 
@@ -25,7 +25,7 @@ impl Names {
 impl Drop for Names {
     fn drop(&mut self) {
         for name in &self.0 {
-            // Gone already, if it is a file of ours that was removed earlier.
+            // The name may already be unlinked.
             let _ = slipring::unlink(name);
         }
     }
@@ -35,33 +35,33 @@ pub(crate) fn prefix(suffix: &str) -> String {
     format!("/slipring-demo-{}{suffix}", std::process::id())
 }
 
-/// What one of the two others tells this process.
+/// A report of a subprocess to this process.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Report {
     pub(crate) numbers: [u64; 6],
 }
 
-/// One of the two others.
-pub(crate) struct Partner {
+/// A process that reports through a ring.
+pub(crate) struct Subprocess {
     child: Child,
     reports: Consumer<Report>,
 }
 
-impl Partner {
+impl Subprocess {
     pub(crate) fn start(
         options: &Options,
-        part: Part,
+        role: Role,
         prefix: &str,
         names: &mut Names,
     ) -> Result<Self> {
-        let name = names.keep(report_name(part, prefix));
+        let name = names.keep(report_name(role, prefix));
         let reports = Ring::<Report>::create(&name, 16)?.consumer()?;
         let mut command = Command::new(env::current_exe()?);
         command
             .args([
                 "--role",
-                part.to_possible_value().ok_or("no name")?.get_name(),
+                role.to_possible_value().ok_or("no name")?.get_name(),
             ])
             .args(["--prefix", prefix])
             .args(["--messages", &options.messages.to_string()])
@@ -78,14 +78,14 @@ impl Partner {
         Ok(Self { child, reports })
     }
 
-    /// The next report; `None` when there will be no more.
+    /// Waits for the next report. `None` means that no further reports follow.
     pub(crate) fn report(&mut self) -> Result<Option<Report>> {
         loop {
             match self.reports.pop_timeout(Duration::from_millis(200)) {
                 Ok(report) => return Ok(Some(report)),
                 Err(PopTimeoutError::Disconnected(_)) => return Ok(None),
                 Err(PopTimeoutError::TimedOut) => {
-                    // It may have ended before it could open the ring.
+                    // The process may have exited before it opened the ring.
                     if self.child.try_wait()?.is_some() && self.reports.is_empty() {
                         return Ok(None);
                     }
@@ -100,39 +100,39 @@ impl Partner {
         if status.success() {
             Ok(())
         } else {
-            Err(format!("a process ended with {status}").into())
+            Err(format!("a process exited with {status}").into())
         }
     }
 }
 
-impl Drop for Partner {
+impl Drop for Subprocess {
     fn drop(&mut self) {
-        // If all went well it has ended, and there is nothing left to kill or to wait for.
+        // After a successful run the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Where one of the two others reports.
-pub(crate) fn reporter(part: Part, prefix: &str) -> Result<Producer<Report>> {
-    Ok(Ring::open(&report_name(part, prefix))?.producer()?)
+/// Opens the ring for the reports of a process.
+pub(crate) fn reporter(role: Role, prefix: &str) -> Result<Producer<Report>> {
+    Ok(Ring::open(&report_name(role, prefix))?.producer()?)
 }
 
-fn report_name(part: Part, prefix: &str) -> String {
-    match part {
-        Part::Sender => format!("{prefix}-from-sender"),
-        Part::Receiver => format!("{prefix}-from-receiver"),
+fn report_name(role: Role, prefix: &str) -> String {
+    match role {
+        Role::Sender => format!("{prefix}-from-sender"),
+        Role::Receiver => format!("{prefix}-from-receiver"),
     }
 }
 
-/// Gives each of the two a processor of its own, where there are as many.
-pub(crate) fn pin(part: Part) -> Result<()> {
+/// Pins each of the two processes to a processor of its own, if two exist.
+pub(crate) fn pin(role: Role) -> Result<()> {
     let allowed = sched_getaffinity(Pid::from_raw(0))?;
     let mut processors = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu) == Ok(true));
     let (first, second) = (processors.next(), processors.next());
-    let chosen = match part {
-        Part::Sender => first,
-        Part::Receiver => second,
+    let chosen = match role {
+        Role::Sender => first,
+        Role::Receiver => second,
     };
     if let (Some(chosen), Some(_)) = (chosen, second) {
         let mut only = CpuSet::new();

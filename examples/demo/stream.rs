@@ -1,7 +1,7 @@
-//! Many messages one way, every byte of every one checked.
+//! Streams messages one way, and checks every byte.
 
-use crate::processes::{Names, Partner, Report, pin, prefix, reporter};
-use crate::{Options, Part, Result};
+use crate::processes::{Names, Report, Subprocess, pin, prefix, reporter};
+use crate::{Options, Result, Role};
 use indicatif::{ProgressBar, ProgressStyle};
 use slipring::error::{Disconnected, PopError};
 use slipring::spsc::Ring;
@@ -13,13 +13,13 @@ const STEP: u64 = 1 << 18;
 const PROGRESS: u64 = 0;
 const RESULT: u64 = 1;
 
-pub(crate) fn conduct(options: &Options) -> Result<bool> {
+pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut names = Names::default();
     let prefix = prefix("-stream");
     let name = names.keep(ring_name(&prefix));
     let _ring = Ring::<[u8]>::create(&name, options.capacity, options.bytes as usize)?;
-    let mut receiver = Partner::start(options, Part::Receiver, &prefix, &mut names)?;
-    let sender = Partner::start(options, Part::Sender, &prefix, &mut names)?;
+    let mut receiver = Subprocess::start(options, Role::Receiver, &prefix, &mut names)?;
+    let sender = Subprocess::start(options, Role::Sender, &prefix, &mut names)?;
 
     let style = "{bar:40} {human_pos} of {human_len} messages, {per_sec}, {eta} left";
     let bar = ProgressBar::new(options.messages).with_style(ProgressStyle::with_template(style)?);
@@ -35,7 +35,7 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
     receiver.finish()?;
 
     let [RESULT, lost, duplicated, disordered, damaged, nanos] = result.ok_or("no result")? else {
-        return Err("an unknown report".into());
+        return Err("unknown report".into());
     };
     let seconds = nanos as f64 / 1e9;
     println!(
@@ -52,7 +52,7 @@ pub(crate) fn conduct(options: &Options) -> Result<bool> {
 }
 
 pub(crate) fn send(options: &Options, prefix: &str) -> Result<()> {
-    pin(Part::Sender)?;
+    pin(Role::Sender)?;
     let mut producer = Ring::<[u8]>::open(&ring_name(prefix))?.producer()?;
     let mut message = vec![0; options.bytes as usize];
     for number in 0..options.messages {
@@ -63,10 +63,10 @@ pub(crate) fn send(options: &Options, prefix: &str) -> Result<()> {
 }
 
 pub(crate) fn receive(options: &Options, prefix: &str) -> Result<()> {
-    pin(Part::Receiver)?;
-    let mut reports = reporter(Part::Receiver, prefix)?;
+    pin(Role::Receiver)?;
+    let mut reports = reporter(Role::Receiver, prefix)?;
     let mut consumer = Ring::<[u8]>::open(&ring_name(prefix))?.consumer()?;
-    let mut seen = Seen::new(options.messages);
+    let mut received = Received::new(options.messages);
     let mut expected = vec![0; options.bytes as usize];
     let mut message = Vec::with_capacity(options.bytes as usize);
     let mut start = None;
@@ -79,21 +79,21 @@ pub(crate) fn receive(options: &Options, prefix: &str) -> Result<()> {
         start.get_or_insert_with(Instant::now);
         let number = number(&message);
         write(&mut expected, number);
-        seen.note(number, message == expected);
-        if seen.received % STEP == 0 {
-            // Only the bar misses it, if nobody looks.
+        received.note(number, message == expected);
+        if received.received % STEP == 0 {
+            // A lost report affects only the progress bar.
             let _ = reports.try_push(&Report {
-                numbers: [PROGRESS, seen.received, 0, 0, 0, 0],
+                numbers: [PROGRESS, received.received, 0, 0, 0, 0],
             });
         }
     }
     let nanos = start.map_or(0, |start: Instant| start.elapsed().as_nanos() as u64);
     let numbers = [
         RESULT,
-        seen.lost(),
-        seen.duplicated,
-        seen.disordered,
-        seen.damaged,
+        received.lost(),
+        received.duplicated,
+        received.disordered,
+        received.damaged,
         nanos,
     ];
     reports.push(&Report { numbers })?;
@@ -104,7 +104,7 @@ fn ring_name(prefix: &str) -> String {
     format!("{prefix}-ring")
 }
 
-/// The message of a number: the number, and then bytes that follow from it.
+/// Writes the message of a number: the number, and then bytes computed from it.
 pub(crate) fn write(message: &mut [u8], number: u64) {
     let (head, tail) = message.split_at_mut(8);
     head.copy_from_slice(&number.to_le_bytes());
@@ -117,8 +117,8 @@ pub(crate) fn number(message: &[u8]) -> u64 {
         .map_or(u64::MAX, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// Which messages came.
-struct Seen {
+/// The messages received so far.
+struct Received {
     bits: Vec<u64>,
     messages: u64,
     next: u64,
@@ -129,7 +129,7 @@ struct Seen {
     damaged: u64,
 }
 
-impl Seen {
+impl Received {
     fn new(messages: u64) -> Self {
         Self {
             bits: vec![0; messages.div_ceil(64) as usize],

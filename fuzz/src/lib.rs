@@ -1,4 +1,4 @@
-//! The trials of the tests, each by one call.
+//! The fuzz targets: the trials of the tests, one function each.
 
 #[path = "../../tests/kinds/mod.rs"]
 mod kinds;
@@ -11,27 +11,27 @@ mod tampering;
 #[path = "../../tests/trials/mod.rs"]
 mod trials;
 
-/// Any bytes as an object.
+/// Opens arbitrary bytes as an object.
 pub fn open(bytes: &[u8]) {
     trials::open::run(bytes);
 }
 
-/// Any operations, against a model.
+/// Runs arbitrary operations, and compares them with a model.
 pub fn ops(bytes: &[u8]) {
     trials::ops::run(bytes);
 }
 
-/// Any words stored by a peer.
+/// Lets a hostile peer store arbitrary words.
 pub fn hostile(bytes: &[u8]) {
     trials::hostile::run(bytes);
 }
 
-/// Any stream, cut into messages.
+/// Sends an arbitrary stream, cut into messages.
 pub fn stream(bytes: &[u8]) {
     trials::stream::run(bytes);
 }
 
-/// What to begin with: trial, name and bytes.
+/// The seeds of the corpus: target, name and bytes.
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     trials::seeds::all()
 }

@@ -1,9 +1,10 @@
-//! The conductor and those it starts: processes at the other ends, and threads for the subjects
-//! that don't leave a process. All are there before anything is measured; who has no turn sleeps.
+//! The main process and the members that it starts: processes for the other endpoints, and threads
+//! for the subjects that work within a process. All members start before the measurement. A member
+//! without a turn blocks.
 
-use crate::fabric::{Fabric, Side};
+use crate::instance::{Instance, Side};
 use crate::workload::Experiment;
-use common::{Board, Kind, Lane, Result, Task, run_on, run_on_any, share_with_forks};
+use bench_support::{Board, Kind, Lane, Result, Task, run_on, run_on_any, share_with_forks};
 use nix::libc::{SCHED_FIFO, SCHED_OTHER, c_int, sched_param, sched_setscheduler};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
@@ -11,50 +12,50 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, alarm, fork};
 use std::thread::{self, JoinHandle};
 
-/// No experiment lasts longer, whatever happened: the kernel ends the process then, also one that
-/// looks all the time with the highest priority.
+/// Seconds until the kernel kills a process that still runs an experiment, also one that spins
+/// with real-time priority.
 const WATCHDOG: u32 = 120;
 
-/// Messages of 64 KiB are handed over by value by some.
+/// The stack of a thread: some subjects pass messages of 64 KiB by value.
 const STACK: usize = 64 << 20;
 
 pub(crate) struct Crew {
     board: &'static Board,
     experiment: Experiment,
-    lanes: Vec<Option<Seat>>,
+    lanes: Vec<Option<MainLane>>,
     processes: Vec<Pid>,
     threads: Vec<JoinHandle<()>>,
-    places: Places,
-    /// Whether both sides run with the highest priority.
+    placement: Placement,
+    /// Whether both sides run with SCHED_FIFO.
     pub(crate) is_fifo: bool,
 }
 
-/// The conductor's end of a subject.
-struct Seat {
+/// The main process's lane of a subject.
+struct MainLane {
     kind: Kind,
     lane: Box<dyn Lane>,
 }
 
-/// A member's own part.
+/// The parameters of a member.
 struct Member {
     board: &'static Board,
     kind: Kind,
     side: Side,
-    places: Places,
+    placement: Placement,
     is_fifo: bool,
 }
 
-/// Where a member runs.
+/// The processors of a member.
 #[derive(Clone, Copy)]
-struct Places {
+struct Placement {
     own: usize,
     all: [usize; 2],
-    /// Whether the kernel may move it in a slice. In a probe it never may.
+    /// Whether the kernel may move the member during a slice. During a probe it may not.
     is_free: bool,
 }
 
-impl Places {
-    fn take(&self, task: Task) -> Result<()> {
+impl Placement {
+    fn apply(&self, task: Task) -> Result<()> {
         match task {
             Task::Slice { .. } if self.is_free => run_on_any(&self.all),
             _ if self.is_free => run_on(self.own),
@@ -64,16 +65,16 @@ impl Places {
 }
 
 impl Crew {
-    /// Starts everybody, those who send on one processor and those who receive on another. A
-    /// subject that has no fabric has no lane.
+    /// Starts all members, with the sending ones on one processor and the receiving ones on
+    /// another. A subject without an instance has no lane.
     pub(crate) fn start(
         experiment: &Experiment,
-        fabrics: &[Option<Fabric>],
+        instances: &[Option<Instance>],
         all @ [one, other]: [usize; 2],
     ) -> Result<Self> {
         let board: &Board = share_with_forks()?;
         let is_fifo = !experiment.is_crowded() && may_be_fifo();
-        let places = |own| Places {
+        let placement = |own| Placement {
             own,
             all,
             is_free: experiment.is_unplaced(),
@@ -84,7 +85,7 @@ impl Crew {
             lanes: Vec::new(),
             processes: Vec::new(),
             threads: Vec::new(),
-            places: places(one),
+            placement: placement(one),
             is_fifo,
         };
         alarm::set(WATCHDOG);
@@ -96,34 +97,34 @@ impl Crew {
             board,
             kind,
             side,
-            places: match side {
-                Side::Producer(_) => places(one),
-                Side::Consumer(_) => places(other),
+            placement: match side {
+                Side::Producer(_) => placement(one),
+                Side::Consumer(_) => placement(other),
             },
             is_fifo,
         };
         for &side in &others {
-            crew.fork(&member(Kind::Processes, side), fabrics)?;
+            crew.fork(&member(Kind::Processes, side), instances)?;
         }
         for &side in &others {
-            crew.spawn(member(Kind::Threads, side), fabrics)?;
+            crew.spawn(member(Kind::Threads, side), instances)?;
         }
-        // The others wait for the first producer's ends, and it for theirs.
-        for fabric in fabrics {
-            let seat = match fabric {
-                Some(Fabric::Apart(apart)) => Some(Seat {
+        // The other members wait for the lanes of the first producer, which waits for theirs.
+        for instance in instances {
+            let lane = match instance {
+                Some(Instance::Processes(in_processes)) => Some(MainLane {
                     kind: Kind::Processes,
-                    lane: apart.lane(Side::Producer(0))?,
+                    lane: in_processes.lane(Side::Producer(0))?,
                 }),
-                Some(Fabric::Together(together)) => Some(Seat {
+                Some(Instance::Threads(in_threads)) => Some(MainLane {
                     kind: Kind::Threads,
-                    lane: together.lane(Side::Producer(0))?,
+                    lane: in_threads.lane(Side::Producer(0))?,
                 }),
                 None => None,
             };
-            crew.lanes.push(seat);
+            crew.lanes.push(lane);
         }
-        board.await_all_here(2 * crew.others())?;
+        board.await_all_arrived(2 * crew.others())?;
         run_on(one)?;
         if is_fifo {
             schedule(SCHED_FIFO)?;
@@ -131,26 +132,28 @@ impl Crew {
         Ok(crew)
     }
 
-    /// Of each kind.
+    /// The number of members of each kind.
     fn others(&self) -> u64 {
         2 * self.experiment.each - 1
     }
 
-    fn fork(&mut self, member: &Member, fabrics: &[Option<Fabric>]) -> Result<()> {
-        // SAFETY: no other thread of this program is at work.
+    fn fork(&mut self, member: &Member, instances: &[Option<Instance>]) -> Result<()> {
+        // SAFETY: this program has no other running thread.
         match unsafe { fork()? } {
             ForkResult::Parent { child } => self.processes.push(child),
             ForkResult::Child => {
                 let end = member.live(|| {
                     set_pdeathsig(Signal::SIGKILL)?;
                     alarm::set(WATCHDOG);
-                    let open = |fabric: &Option<Fabric>| match fabric {
-                        Some(Fabric::Apart(apart)) => apart.lane(member.side).map(Some),
+                    let open = |instance: &Option<Instance>| match instance {
+                        Some(Instance::Processes(in_processes)) => {
+                            in_processes.lane(member.side).map(Some)
+                        }
                         _ => Ok(None),
                     };
-                    fabrics.iter().map(open).collect()
+                    instances.iter().map(open).collect()
                 });
-                // What the conductor has made is not the child's to drop.
+                // The child must not drop values of the main process.
                 // SAFETY: ends the process at once.
                 unsafe { nix::libc::_exit(end) }
             }
@@ -158,13 +161,13 @@ impl Crew {
         Ok(())
     }
 
-    fn spawn(&mut self, member: Member, fabrics: &[Option<Fabric>]) -> Result<()> {
-        let open = |fabric: &Option<Fabric>| match fabric {
-            Some(Fabric::Together(together)) => together.lane(member.side).map(Some),
+    fn spawn(&mut self, member: Member, instances: &[Option<Instance>]) -> Result<()> {
+        let open = |instance: &Option<Instance>| match instance {
+            Some(Instance::Threads(in_threads)) => in_threads.lane(member.side).map(Some),
             _ => Ok(None),
         };
         let lanes: Vec<Option<Box<dyn Lane + Send>>> =
-            fabrics.iter().map(open).collect::<Result<_>>()?;
+            instances.iter().map(open).collect::<Result<_>>()?;
         let live = move || {
             member.live(|| {
                 let lanes = lanes.into_iter();
@@ -182,17 +185,17 @@ impl Crew {
         Ok(self.lanes[lane].as_ref().ok_or("no such lane")?.kind)
     }
 
-    /// Nanoseconds of an exchange of two lines with who is at the other end of a lane.
+    /// Nanoseconds of an exchange of two lines with the peer of a lane.
     pub(crate) fn probe(&self, lane: usize) -> Result<f64> {
-        self.places.take(Task::Probe)?;
+        self.placement.apply(Task::Probe)?;
         self.board.begin(self.kind(lane)?, Task::Probe);
-        self.board.await_all_here(self.others())?;
+        self.board.await_all_arrived(self.others())?;
         let nanos = self.board.floor.probe();
-        self.board.await_all_done(self.others())?;
+        self.board.await_all_finished(self.others())?;
         Ok(nanos)
     }
 
-    /// Nanoseconds of a message, or of a round trip. With `note`, each is timed by itself.
+    /// Nanoseconds per message or round trip. With `note`, each round trip is timed.
     pub(crate) fn slice(
         &mut self,
         lane: usize,
@@ -201,32 +204,32 @@ impl Crew {
         note: Option<&mut dyn FnMut(u64)>,
     ) -> Result<f64> {
         let (board, others, each) = (self.board, self.others(), self.experiment.each);
-        let Some(seat) = &mut self.lanes[lane] else {
+        let Some(main_lane) = &mut self.lanes[lane] else {
             return Err("no such lane".into());
         };
         let task = Task::Slice { lane, messages };
-        self.places.take(task)?;
-        board.begin(seat.kind, task);
-        board.await_all_here(others)?;
+        self.placement.apply(task)?;
+        board.begin(main_lane.kind, task);
+        board.await_all_arrived(others)?;
         match note {
-            Some(note) => seat.lane.run_timed(board, messages, note)?,
-            None => seat.lane.run(board, messages)?,
+            Some(note) => main_lane.lane.run_timed(board, messages, note)?,
+            None => main_lane.lane.run(board, messages)?,
         }
-        board.await_all_done(others)?;
+        board.await_all_finished(others)?;
         if self.experiment.is_crowded() && board.sum() != sum {
-            return Err("messages were lost, changed or doubled".into());
+            return Err("messages are lost, changed or duplicated".into());
         }
         Ok(board.nanos() / (messages * each) as f64)
     }
 
-    /// Sends everybody home.
+    /// Ends all members.
     pub(crate) fn finish(mut self) -> Result<()> {
         if self.is_fifo {
             schedule(SCHED_OTHER)?;
         }
         for kind in [Kind::Processes, Kind::Threads] {
             self.board.begin(kind, Task::End);
-            self.board.await_all_done(self.others())?;
+            self.board.await_all_finished(self.others())?;
         }
         for child in self.processes.drain(..) {
             waitpid(child, None)?;
@@ -241,7 +244,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        // None of them is left if all went well.
+        // After a successful run all processes have already exited.
         for &child in &self.processes {
             let _ = kill(child, Signal::SIGKILL);
             let _ = waitpid(child, None);
@@ -250,12 +253,12 @@ impl Drop for Crew {
 }
 
 impl Member {
-    /// Does what it is told until it is sent home. Returns what a process ends with.
+    /// Runs tasks until the last one. Returns the exit code of a process.
     fn live(&self, open: impl FnOnce() -> Result<Vec<Option<Box<dyn Lane>>>>) -> i32 {
         match self.take_turns(open) {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("compare: {:?} of {:?}: {error}", self.side, self.kind);
+                eprintln!("compare: {:?} ({:?}): {error}", self.side, self.kind);
                 self.board.fail();
                 1
             }
@@ -263,26 +266,26 @@ impl Member {
     }
 
     fn take_turns(&self, open: impl FnOnce() -> Result<Vec<Option<Box<dyn Lane>>>>) -> Result<()> {
-        run_on(self.places.own)?;
+        run_on(self.placement.own)?;
         let mut lanes = open()?;
         if self.is_fifo {
             schedule(SCHED_FIFO)?;
         }
-        self.board.come();
+        self.board.arrive();
         let mut turn = 0;
         loop {
             let task = self.board.await_turn(self.kind, &mut turn);
-            self.places.take(task)?;
+            self.placement.apply(task)?;
             match task {
                 Task::End => break,
                 Task::Probe => {
-                    self.board.come();
+                    self.board.arrive();
                     if self.side == Side::Consumer(0) {
                         self.board.floor.answer_probe();
                     }
                 }
                 Task::Slice { lane, messages } => {
-                    self.board.come();
+                    self.board.arrive();
                     let lane = lanes[lane].as_mut().ok_or("no such lane")?;
                     lane.run(self.board, messages)?;
                 }
@@ -295,19 +298,19 @@ impl Member {
     }
 }
 
-/// How this thread is scheduled, from the next moment on.
+/// Sets the scheduling policy of this thread.
 fn schedule(policy: c_int) -> Result<()> {
     let priority = c_int::from(policy == SCHED_FIFO);
     let parameters = sched_param {
         sched_priority: priority,
     };
-    // SAFETY: the parameters live as long as the call takes.
+    // SAFETY: the parameters are valid during the call.
     let result = unsafe { sched_setscheduler(0, policy, &raw const parameters) };
     nix::errno::Errno::result(result)?;
     Ok(())
 }
 
-/// Whether this user may: tried and taken back.
+/// Whether this user may use SCHED_FIFO. Sets the policy and resets it.
 fn may_be_fifo() -> bool {
     schedule(SCHED_FIFO).is_ok() && schedule(SCHED_OTHER).is_ok()
 }

@@ -1,14 +1,13 @@
-//! How slipring's cost grows: over the ring's capacity, its seats, the size of a message, and how
-//! full it is.
+//! Measures slipring over capacity, number of seats, message size and fill.
 
-use crate::leftovers::Leftovers;
 use crate::measure::{Effort, measure_all};
 use crate::record::{Record, records};
 use crate::subjects::ours;
 use crate::table;
+use crate::temp_files::TempFiles;
 use crate::workload::{Experiment, Fill, Workload};
+use bench_support::Result;
 use clap::ValueEnum;
-use common::Result;
 use std::fs;
 use std::time::Duration;
 
@@ -24,13 +23,13 @@ const CAPACITIES: [usize; 10] = [
     1 << 22,
     1 << 24,
 ];
-/// Of a side: half of all.
+/// Seats per role.
 const SEATS: [u32; 7] = [1, 4, 16, 64, 256, 1024, 2048];
 const PAYLOADS: [u64; 9] = [8, 56, 256, 1024, 4096, 16384, 65536, 262_144, 1_048_576];
-/// Of the rings that large messages go through: the largest of them takes 4 GiB.
+/// Capacities of the rings for large messages. The largest ring takes 4 GiB.
 const DEPTHS: [usize; 2] = [64, 4096];
 
-/// One curve of a chart.
+/// The horizontal axis of a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Axis {
     Capacity,
@@ -42,12 +41,12 @@ pub(crate) enum Axis {
 impl Axis {
     pub(crate) const ALL: [Self; 4] = [Self::Capacity, Self::Seats, Self::Payload, Self::Fill];
 
-    /// The family of its records.
+    /// The family of this axis's records.
     pub(crate) fn family(self) -> String {
         format!("{self:?}")
     }
 
-    /// As short as curves of many points allow.
+    /// Short, because curves have many points.
     fn effort(self) -> Effort {
         Effort {
             slice: 25e6,
@@ -88,20 +87,21 @@ impl Axis {
     }
 }
 
-/// Measures these curves; each record is given away as soon as it is there.
+/// Measures these curves, and passes the records of each point to `keep`.
 pub(crate) fn measure_curves(
     axes: &[Axis],
     processors: [usize; 2],
     mut keep: impl FnMut(Vec<Record>) -> Result<()>,
 ) -> Result<()> {
-    let mut place = 0;
+    let mut index = 0;
     for axis in axes {
         for experiment in axis.experiments() {
-            let leftovers = Leftovers::of(place);
-            place += 1;
+            let temp_files = TempFiles::of(index);
+            index += 1;
             let subject = ours(&experiment)?;
             let effort = axis.effort();
-            let outcome = measure_all(&experiment, effort, processors, leftovers.tag(), [subject])?;
+            let outcome =
+                measure_all(&experiment, effort, processors, temp_files.tag(), [subject])?;
             let mut found = records(&outcome);
             for record in &mut found {
                 record.family = axis.family();
@@ -116,12 +116,12 @@ pub(crate) fn measure_curves(
     Ok(())
 }
 
-/// Where the memory of a ring outgrows something, in bytes.
+/// The sizes of the caches and the reach of the TLB, in bytes.
 pub(crate) fn limits() -> Vec<(&'static str, f64)> {
     let cache = |level| {
-        let place = "/sys/devices/system/cpu/cpu0/cache";
+        let directory = "/sys/devices/system/cpu/cpu0/cache";
         (0..8).find_map(|index| {
-            let read = |what| fs::read_to_string(format!("{place}/index{index}/{what}")).ok();
+            let read = |what| fs::read_to_string(format!("{directory}/index{index}/{what}")).ok();
             let is_it = read("level")?.trim() == level && read("type")?.trim() != "Instruction";
             let size = read("size")?
                 .trim()
@@ -132,7 +132,7 @@ pub(crate) fn limits() -> Vec<(&'static str, f64)> {
         })
     };
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    // As `TLB size : 2560 4K pages`.
+    // For example `TLB size : 2560 4K pages`.
     let entries = processors.lines().find_map(|line| {
         let pages = line.strip_prefix("TLB size")?.split_once(':')?.1;
         pages

@@ -1,23 +1,27 @@
-//! Charts of the curves: nanoseconds over capacity, seats or message size, both axes logarithmic, with
-//! a mark where the ring's memory outgrows a cache or what the processor knows of pages.
+//! Line charts of the curves: nanoseconds over capacity, seats or message size. Both axes are
+//! logarithmic. Vertical lines mark where the ring's memory exceeds a cache or the reach of the TLB.
 
 use crate::curves::{Axis, limits};
 use crate::record::Record;
-use crate::table::digits;
-use common::Result;
+use bench_support::Result;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
-const LEFT: f64 = 60.0;
-const TOP: f64 = 34.0;
-const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 260.0;
-const LEGEND: f64 = 170.0;
-const COLOURS: [&str; 6] = [
-    "#c0392b", "#4a7fb5", "#27774a", "#b9770e", "#7d3c98", "#5d6d7e",
+const SIZE: (u32, u32) = (790, 342);
+const LEGEND: u32 = 170;
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0xc0, 0x39, 0x2b),
+    RGBColor(0x4a, 0x7f, 0xb5),
+    RGBColor(0x27, 0x77, 0x4a),
+    RGBColor(0xb9, 0x77, 0x0e),
+    RGBColor(0x7d, 0x3c, 0x98),
+    RGBColor(0x5d, 0x6d, 0x7e),
 ];
+const GREY: RGBColor = RGBColor(0x77, 0x77, 0x77);
+const LIGHT_GREY: RGBColor = RGBColor(0xee, 0xee, 0xee);
 
 /// Draws the curves of the results into a directory.
 pub(crate) fn draw(results: &[Record], directory: &Path) -> Result<()> {
@@ -29,7 +33,7 @@ pub(crate) fn draw(results: &[Record], directory: &Path) -> Result<()> {
             let records = of_family().filter(|it| it.placement == placement);
             let name = format!("{}-{placement}.svg", family.to_lowercase());
             let chart = Chart::of(axis, records)?;
-            fs::write(directory.join(name), chart.svg(axis, placement)?)?;
+            chart.draw(&directory.join(name), axis, placement)?;
         }
     }
     Ok(())
@@ -38,40 +42,20 @@ pub(crate) fn draw(results: &[Record], directory: &Path) -> Result<()> {
 struct Chart {
     /// The points of each curve, by its name, from left to right.
     curves: BTreeMap<String, Vec<(f64, f64)>>,
-    /// Where the ring of a curve outgrows what.
+    /// The places where the ring of a curve exceeds a limit, and the limit's name.
     marks: Vec<(f64, String)>,
-    x: Scale,
-    y: Scale,
+    x: Range<f64>,
+    y: Range<f64>,
 }
 
-/// A logarithmic axis.
-struct Scale {
-    from: f64,
-    to: f64,
-    length: f64,
+/// The whole powers of `base` around the values.
+fn range(values: impl Iterator<Item = f64> + Clone, base: f64) -> Range<f64> {
+    let from = values.clone().fold(f64::MAX, f64::min).log(base).floor();
+    let to = values.fold(f64::MIN, f64::max).log(base).ceil();
+    base.powf(from)..base.powf(to.max(from + 1.0))
 }
 
-impl Scale {
-    fn of(values: impl Iterator<Item = f64> + Clone, base: f64, length: f64) -> Self {
-        let from = values.clone().fold(f64::MAX, f64::min).log(base).floor();
-        let to = values.fold(f64::MIN, f64::max).log(base).ceil();
-        Self {
-            from: base.powf(from),
-            to: base.powf(to.max(from + 1.0)),
-            length,
-        }
-    }
-
-    fn at(&self, value: f64) -> f64 {
-        (value / self.from).ln() / (self.to / self.from).ln() * self.length
-    }
-
-    fn has(&self, value: f64) -> bool {
-        (self.from..=self.to).contains(&value)
-    }
-}
-
-/// Bytes of a slot: the message and its word.
+/// Bytes of a slot: the message and its stamp.
 fn stride(record: &Record) -> f64 {
     (record.bytes + 8) as f64
 }
@@ -101,9 +85,9 @@ impl Chart {
                 }
             };
             if axis == Axis::Payload && !curves.contains_key(&curve) {
-                let outgrown =
+                let exceeded =
                     |(name, size)| (size / capacity as f64, format!("{name} ({capacity})"));
-                marks.extend(limits().into_iter().map(outgrown));
+                marks.extend(limits().into_iter().map(exceeded));
             }
             curves.entry(curve).or_default().push((x, ns));
         }
@@ -122,126 +106,78 @@ impl Chart {
             return Err("no points to draw".into());
         }
         Ok(Self {
-            x: Scale::of(points().map(|point| point.0), 2.0, WIDTH),
-            y: Scale::of(points().map(|point| point.1), 10.0, HEIGHT),
+            x: range(points().map(|point| point.0), 2.0),
+            y: range(points().map(|point| point.1), 10.0),
             curves,
             marks,
         })
     }
 
-    fn svg(&self, axis: Axis, placement: &str) -> Result<String> {
-        let (what, over) = match axis {
+    fn draw(&self, path: &Path, axis: Axis, placement: &str) -> Result<()> {
+        let (title, over) = match axis {
             Axis::Capacity | Axis::Fill => {
                 ("one way, ns", "memory of the slots, 64 to 16 M of them")
             }
             Axis::Seats => ("1 to 1 among many seats, 8 B, ns", "seats"),
             Axis::Payload => ("one way, ns", "bytes of a message"),
         };
-        let (width, height) = (LEFT + WIDTH + LEGEND, TOP + HEIGHT + 48.0);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-             font-family=\"sans-serif\" font-size=\"12\">\n\
-             <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
-             <text x=\"8\" y=\"18\" font-weight=\"bold\">{what}, {placement} cores</text>\n\
-             <text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{over}</text>\n",
-            LEFT + WIDTH / 2.0,
-            height - 8.0,
-        );
-        self.draw_grid(&mut svg)?;
-        self.draw_marks(&mut svg)?;
-        for (place, (name, points)) in self.curves.iter().enumerate() {
-            let colour = COLOURS[place % COLOURS.len()];
-            let path: Vec<String> = points
-                .iter()
-                .map(|&(x, y)| format!("{:.1},{:.1}", self.left(x), self.top(y)))
-                .collect();
-            let y = TOP + 12.0 + 18.0 * place as f64;
-            writeln!(
-                svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\
-                 <text x=\"{:.0}\" y=\"{y:.0}\" fill=\"{colour}\">{name}</text>",
-                path.join(" "),
-                LEFT + WIDTH + 14.0,
+        let root = SVGBackend::new(path, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let bold = ("sans-serif", 15).into_font().style(FontStyle::Bold);
+        let title = format!("{title}, {placement} cores");
+        root.draw_text(&title, &bold.into_text_style(&root), (8, 8))?;
+        let small = ("sans-serif", 12).into_font().color(&GREY);
+        let mut chart = ChartBuilder::on(&root)
+            .margin_top(34)
+            .margin_right(LEGEND)
+            .x_label_area_size(40)
+            .y_label_area_size(60)
+            .build_cartesian_2d(
+                self.x.clone().log_scale().base(2.0),
+                self.y.clone().log_scale(),
             )?;
-            for &(x, ns) in points {
-                writeln!(
-                    svg,
-                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\">\
-                     <title>{}: {} ns</title></circle>",
-                    self.left(x),
-                    self.top(ns),
-                    amount(x),
-                    digits(ns),
-                )?;
-            }
-        }
-        svg.push_str("</svg>\n");
-        Ok(svg)
-    }
-
-    fn left(&self, x: f64) -> f64 {
-        LEFT + self.x.at(x)
-    }
-
-    fn top(&self, y: f64) -> f64 {
-        TOP + HEIGHT - self.y.at(y)
-    }
-
-    fn draw_grid(&self, svg: &mut String) -> Result<()> {
-        let mut x = self.x.from;
-        while x <= self.x.to {
-            let left = self.left(x);
-            writeln!(
-                svg,
-                "<path d=\"M{left:.1} {TOP}v{HEIGHT}\" stroke=\"#eee\"/>\
-                 <text x=\"{left:.1}\" y=\"{:.0}\" fill=\"#777\" font-size=\"10\" \
-                 text-anchor=\"middle\">{}</text>",
-                TOP + HEIGHT + 14.0,
-                amount(x),
-            )?;
-            x *= 4.0;
-        }
-        let mut decade = self.y.from;
-        while decade <= self.y.to {
-            for value in [decade, 2.0 * decade, 5.0 * decade] {
-                if !self.y.has(value) {
-                    continue;
-                }
-                let top = self.top(value);
-                writeln!(
-                    svg,
-                    "<path d=\"M{LEFT} {top:.1}h{WIDTH}\" stroke=\"#eee\"/>\
-                     <text x=\"{:.0}\" y=\"{:.1}\" fill=\"#777\" font-size=\"10\" \
-                     text-anchor=\"end\">{value}</text>",
-                    LEFT - 6.0,
-                    top + 3.5,
-                )?;
-            }
-            decade *= 10.0;
-        }
-        Ok(())
-    }
-
-    fn draw_marks(&self, svg: &mut String) -> Result<()> {
-        for (place, (x, name)) in self.marks.iter().enumerate() {
-            if !self.x.has(*x) {
+        chart
+            .configure_mesh()
+            .bold_line_style(LIGHT_GREY)
+            .light_line_style(TRANSPARENT)
+            .x_labels(14)
+            .x_label_formatter(&|&value| amount(value))
+            .y_label_formatter(&|ns| ns.to_string())
+            .x_desc(over)
+            .axis_desc_style(("sans-serif", 15))
+            .label_style(small.clone())
+            .draw()?;
+        for (index, (x, name)) in self.marks.iter().enumerate() {
+            if !(self.x.start..=self.x.end).contains(x) {
                 continue;
             }
-            let left = self.left(*x);
-            writeln!(
-                svg,
-                "<path d=\"M{left:.1} {TOP}v{HEIGHT}\" stroke=\"#999\" stroke-dasharray=\"4 3\"/>\
-                 <text x=\"{:.1}\" y=\"{:.0}\" fill=\"#555\" font-size=\"10\">{name}</text>",
-                left + 3.0,
-                // Neighbours don't lie on each other.
-                TOP + 10.0 + 12.0 * (place % 3) as f64,
-            )?;
+            let line = [(*x, self.y.start), (*x, self.y.end)];
+            chart.draw_series(DashedLineSeries::new(line, 4, 3, GREY.stroke_width(1)))?;
+            // Labels of neighbours are at different heights.
+            let below = 2 + 12 * (index % 3) as i32;
+            let label = Text::new(name.clone(), (3, below), small.clone());
+            chart
+                .plotting_area()
+                .draw(&(EmptyElement::at((*x, self.y.end)) + label))?;
         }
-        Ok(())
+        for (index, (name, points)) in self.curves.iter().enumerate() {
+            let colour = COLOURS[index % COLOURS.len()];
+            chart.draw_series(LineSeries::new(
+                points.iter().copied(),
+                colour.stroke_width(2),
+            ))?;
+            let circles = points.iter();
+            chart.draw_series(circles.map(|&point| Circle::new(point, 3, colour.filled())))?;
+            let style = ("sans-serif", 15).into_font().color(&colour);
+            let style = style.pos(Pos::new(HPos::Left, VPos::Center));
+            let left = (SIZE.0 - LEGEND + 14) as i32;
+            root.draw_text(name, &style, (left, 46 + 18 * index as i32))?;
+        }
+        Ok(root.present()?)
     }
 }
 
-/// A power of two in few letters.
+/// A power of two in short form.
 fn amount(value: f64) -> String {
     match value {
         below if below < 1024.0 => format!("{below}"),

@@ -1,65 +1,65 @@
-//! slipring beside others that move messages, and beside the floors below all of them.
+//! Compares slipring with other message transports and with the floors that no transport can beat.
 //!
-//! How far apart two cores are changes while a program runs, on virtual machines most of all.
-//! So in every experiment all subjects take turns in short slices, an exchange of two cache lines
-//! before and after each says how far apart the cores were, and what is compared are slices of
-//! the same round. What is shown are medians with their quartiles, apart for near and far cores.
+//! The distance of two cores changes while a program runs, most of all on virtual machines.
+//! Therefore all subjects of an experiment take turns in short slices. An exchange of two cache
+//! lines before and after each slice measures the distance. Only slices of the same round are
+//! compared. The output shows medians and quartiles, separately for near and far cores.
 
-mod chart;
+mod bar_chart;
+mod channel;
 mod crew;
 mod curves;
-mod fabric;
-mod leftovers;
+mod instance;
 mod line_chart;
-mod link;
 mod measure;
+mod nightly;
 mod record;
-mod second;
 mod subjects;
 mod table;
+mod temp_files;
 mod workload;
 
+use bench_support::{Result, processors};
 use clap::Parser;
-use common::{Result, processors};
 use curves::{Axis, measure_curves};
-use leftovers::Leftovers;
 use measure::{Effort, measure};
+use nightly::NightlyProgram;
 use record::{Record, records};
-use second::Second;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use temp_files::TempFiles;
 use workload::{Experiment, Workload};
 
 #[derive(Parser)]
-#[command(about = "slipring beside others, and beside the floors")]
+#[command(about = "Compare slipring with other transports and with the hardware floors")]
 struct Options {
-    /// Less than a minute: that it works, and roughly how fast
+    /// Run for less than a minute, with rough results
     #[arg(long)]
     quick: bool,
-    /// Only these workloads; what other runs found out about others stays in the results
+    /// Run only these workloads; results of other workloads are kept
     #[arg(long, value_delimiter = ',')]
     only: Vec<Workload>,
-    /// Only these message sizes
+    /// Run only these message sizes
     #[arg(long, value_delimiter = ',')]
     bytes: Vec<u64>,
-    /// Only so many producers, and as many consumers
+    /// Run only these numbers of producers (and of consumers)
     #[arg(long, value_delimiter = ',')]
     each: Vec<u64>,
-    /// Only subjects whose names have one of these in them
+    /// Run only subjects with one of these in their names
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
-    /// How slipring's cost grows over capacity, seats, message size and fill, or as `--curves=fill` over
-    /// one of them; takes up to 4 GiB
+    /// Measure slipring over capacity, seats, message size and fill (up to 4 GiB of memory), or
+    /// over one of them, as in `--curves=fill`
     #[arg(long, num_args = 0.., require_equals = true, value_delimiter = ',')]
     curves: Option<Vec<Axis>>,
-    /// Measure nothing: draw the charts of the results that are there
+    /// Measure nothing, and draw the charts of existing results
     #[arg(long)]
     draw: bool,
-    /// How long each experiment goes on with new rounds, in seconds
+    /// Seconds for the rounds of each experiment
     #[arg(long)]
     seconds: Option<f64>,
-    /// Where results.json and the charts go
+    /// Directory for results.json and the charts
     #[arg(long, default_value = "target/compare")]
     output: PathBuf,
 }
@@ -75,9 +75,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    leftovers::remove_of_the_dead();
+    temp_files::remove_stale();
     let [one, other, ..] = processors()?[..] else {
-        return Err("two processors are needed".into());
+        return Err("processors: found fewer than 2, expected at least 2".into());
     };
     let mut effort = match options.quick {
         true => Effort::QUICK,
@@ -89,7 +89,7 @@ fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(&options.output)?;
     let mut results = earlier(&options.output)?;
     let mut keep = |found: Vec<Record>| -> Result<()> {
-        // A point of a curve may have the name of another's, or of a workload.
+        // A point of a curve may share its name with another curve's point, or with a workload.
         let key = |it: &Record| (it.family.clone(), it.workload.clone());
         results.retain(|old| found.iter().all(|new| key(old) != key(new)));
         results.extend(found);
@@ -104,15 +104,15 @@ fn run(options: &Options) -> Result<()> {
         measure_curves(axes, [one, other], keep)?;
         return draw(&results, &options.output);
     }
-    let second = Second::new([one, other], effort, &options.output);
+    let nightly = NightlyProgram::new([one, other], effort, &options.output);
     let experiments = experiments(options).filter(|_| !options.draw);
-    for (place, experiment) in experiments.enumerate() {
-        let leftovers = Leftovers::of(place);
+    for (index, experiment) in experiments.enumerate() {
+        let temp_files = TempFiles::of(index);
         let outcome = measure(
             &experiment,
             effort,
             [one, other],
-            leftovers.tag(),
+            temp_files.tag(),
             |subject| {
                 let has = |part: &String| subject.name.contains(part.as_str());
                 options.subject.is_empty() || options.subject.iter().any(has)
@@ -121,7 +121,7 @@ fn run(options: &Options) -> Result<()> {
         let outcome = outcome.map_err(|error| format!("{experiment}: {error}"))?;
         let mut found = records(&outcome);
         if !options.quick {
-            second.complete(&experiment, &mut found)?;
+            nightly.complete(&experiment, &mut found)?;
         }
         table::print(&found);
         keep(found)?;
@@ -130,7 +130,7 @@ fn run(options: &Options) -> Result<()> {
 }
 
 fn draw(results: &[Record], directory: &Path) -> Result<()> {
-    chart::draw(results, directory)?;
+    bar_chart::draw(results, directory)?;
     line_chart::draw(results, directory)
 }
 
@@ -145,7 +145,7 @@ fn experiments(options: &Options) -> impl Iterator<Item = Experiment> {
 
 const RESULTS: &str = "results.json";
 
-/// What is there from runs before.
+/// The results of earlier runs.
 fn earlier(output: &Path) -> Result<Vec<Record>> {
     match fs::read_to_string(output.join(RESULTS)) {
         Ok(text) => Ok(serde_json::from_str(&text)?),

@@ -1,19 +1,19 @@
-//! An experiment: everybody takes turns in short slices, round after round, and an exchange of two
-//! lines before and after each slice says how far apart the processors were meanwhile.
+//! Runs an experiment: all subjects take turns in short slices, round after round. An exchange of
+//! two cache lines before and after each slice measures the distance of the processors.
 
 use crate::crew::Crew;
 use crate::subjects::{Subject, subjects};
 use crate::workload::Experiment;
-use common::{Distance, Result};
+use bench_support::{Distance, Result};
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
-/// How much is measured.
+/// The amount of work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// What a slice is to last, in nanoseconds.
+    /// The intended length of a slice, in nanoseconds.
     pub(crate) slice: f64,
-    /// How long an experiment goes on with new rounds.
+    /// The time for the rounds of an experiment.
     pub(crate) time: Duration,
     pub(crate) rounds_at_least: u64,
 }
@@ -36,28 +36,28 @@ impl Effort {
 pub(crate) struct Slice {
     pub(crate) round: u64,
     pub(crate) distance: Distance,
-    /// Of an exchange of two lines around it, in nanoseconds.
+    /// Nanoseconds of an exchange of two lines, before and after the slice.
     pub(crate) floor: f64,
-    /// Of a message or a round trip.
+    /// Nanoseconds per message or round trip.
     pub(crate) nanos: f64,
 }
 
-/// What was found out about a subject.
-pub(crate) struct Course {
+/// The measurements of a subject.
+pub(crate) struct SubjectRun {
     pub(crate) subject: Subject,
     pub(crate) slices: Vec<Slice>,
-    /// Round trips one by one, for each distance.
+    /// The times of single round trips, for each distance.
     pub(crate) trips: [Histogram<u64>; 3],
     messages: u64,
 }
 
 pub(crate) struct Outcome {
     pub(crate) experiment: Experiment,
-    pub(crate) courses: Vec<Course>,
+    pub(crate) runs: Vec<SubjectRun>,
     pub(crate) is_fifo: bool,
 }
 
-/// Runs an experiment with those subjects that are wanted.
+/// Runs an experiment with the selected subjects.
 pub(crate) fn measure(
     experiment: &Experiment,
     effort: Effort,
@@ -77,33 +77,33 @@ pub(crate) fn measure_all(
     tag: &str,
     subjects: impl IntoIterator<Item = Subject>,
 ) -> Result<Outcome> {
-    let mut courses: Vec<Course> = subjects
+    let mut runs: Vec<SubjectRun> = subjects
         .into_iter()
-        .map(|subject| Course::new(subject, experiment))
+        .map(|subject| SubjectRun::new(subject, experiment))
         .collect::<Result<_>>()?;
-    let mut fabrics = Vec::new();
-    for (place, course) in courses.iter().enumerate() {
-        let subject = &course.subject;
-        let name = format!("{tag}{place}");
-        fabrics.push(match subject.lacks {
-            None => Some((subject.weave)(experiment, &name).map_err(|e| about(subject, &e))?),
+    let mut instances = Vec::new();
+    for (index, subject_run) in runs.iter().enumerate() {
+        let subject = &subject_run.subject;
+        let name = format!("{tag}{index}");
+        instances.push(match subject.unsupported {
+            None => Some((subject.create)(experiment, &name).map_err(|e| about(subject, &e))?),
             Some(_) => None,
         });
     }
-    let mut crew = Crew::start(experiment, &fabrics, processors)?;
-    let mut present: Vec<usize> = (0..courses.len())
-        .filter(|&lane| courses[lane].subject.lacks.is_none())
+    let mut crew = Crew::start(experiment, &instances, processors)?;
+    let mut present: Vec<usize> = (0..runs.len())
+        .filter(|&lane| runs[lane].subject.unsupported.is_none())
         .collect();
     for &lane in &present {
-        courses[lane].warm_up(&mut crew, lane, experiment, effort)?;
+        runs[lane].warm_up(&mut crew, lane, experiment, effort)?;
     }
     let start = Instant::now();
     let mut round = 0;
     while round < effort.rounds_at_least || start.elapsed() < effort.time {
         for &lane in &present {
-            courses[lane].turn(&mut crew, lane, experiment, effort, round)?;
+            runs[lane].turn(&mut crew, lane, experiment, effort, round)?;
         }
-        // Nobody always follows the same one.
+        // The order changes, so that no subject always follows the same one.
         present.rotate_left(1);
         if round % 2 == 0 {
             present.reverse();
@@ -114,7 +114,7 @@ pub(crate) fn measure_all(
     crew.finish()?;
     Ok(Outcome {
         experiment: *experiment,
-        courses,
+        runs,
         is_fifo,
     })
 }
@@ -123,7 +123,7 @@ fn about(subject: &Subject, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", subject.name)
 }
 
-impl Course {
+impl SubjectRun {
     fn new(subject: Subject, experiment: &Experiment) -> Result<Self> {
         let histogram = || Histogram::new(3);
         Ok(Self {
@@ -146,7 +146,7 @@ impl Course {
         Ok(nanos.map_err(|error| about(&self.subject, &error))?)
     }
 
-    /// As many messages as fill a slice, but not many more than the last time.
+    /// Sets the messages of the next slice, with a limited growth.
     fn adapt(&mut self, nanos: f64, experiment: &Experiment, effort: Effort) {
         let wanted = effort.slice / (nanos * experiment.each as f64);
         let wanted = (wanted as u64).clamp(1, 4 * self.messages);
@@ -160,7 +160,7 @@ impl Course {
         experiment: &Experiment,
         effort: Effort,
     ) -> Result<()> {
-        // In the first laps every page is new to one side or the other.
+        // In the first laps, page faults occur on both sides.
         let laps = 2 * experiment.capacity as u64;
         let start = Instant::now();
         let mut done = 0;
@@ -194,7 +194,7 @@ impl Course {
             nanos,
         });
         if experiment.workload.is_round_trip() {
-            // Longer than any watchdog lets a trip be.
+            // Longer than the watchdog allows.
             const LONGEST: u64 = 1_000_000_000_000;
             let mut trips = Histogram::<u64>::new_with_bounds(1, LONGEST, 3)?;
             let mut note = |nanos| trips.saturating_record(nanos);

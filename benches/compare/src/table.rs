@@ -1,8 +1,8 @@
-//! Tables for people.
+//! Tables for the terminal.
 
 use crate::record::Record;
 
-/// What was found in one experiment.
+/// Prints the results of one experiment.
 pub(crate) fn print(records: &[Record]) {
     for placement in ["near", "far"] {
         let (mut rows, absent): (Vec<&Record>, Vec<&Record>) = records
@@ -21,7 +21,7 @@ pub(crate) fn print(records: &[Record]) {
         println!(
             "\n{}; {placement} (two-line exchange {:.0} ns){}",
             first.workload,
-            common::median(exchanges),
+            bench_support::median(exchanges),
             match first.sched_fifo {
                 true => "; SCHED_FIFO",
                 false => "",
@@ -47,7 +47,7 @@ pub(crate) fn print(records: &[Record]) {
 }
 
 fn absence(row: &Record) -> String {
-    let reason = row.reason.as_deref().unwrap_or("no slice fell here");
+    let reason = row.reason.as_deref().unwrap_or("no slice at this distance");
     format!("{} ({reason})", row.subject)
 }
 
@@ -76,7 +76,7 @@ fn print_row(row: &Record, has_trips: bool) {
     println!();
 }
 
-/// Three that count.
+/// Formats a time with three significant digits.
 pub(crate) fn digits(ns: f64) -> String {
     match ns {
         0.0..10.0 => format!("{ns:.2}"),

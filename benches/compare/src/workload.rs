@@ -1,29 +1,28 @@
-//! What every subject is asked to do.
+//! The workloads.
 
+use bench_support::{BATCH, CAPACITY, Method};
 use clap::ValueEnum;
-use common::{BATCH, CAPACITY, Method};
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
-    /// A message there and the same one back, both sides looking all the time.
+    /// Round trips between two sides that spin.
     RoundTrip,
-    /// Messages one way, one after the other.
+    /// Messages one way, one by one.
     OneWay,
     /// Messages one way, 32 at a time.
     Batch,
-    /// Messages one way, written and read where they lie.
+    /// Messages one way, written and read in their slots.
     InPlace,
-    /// Messages from many to many, one after the other.
+    /// Messages from many producers to many consumers, one by one.
     Mpmc,
-    /// Messages from many to many, 32 at a time.
+    /// Messages from many producers to many consumers, 32 at a time.
     MpmcBatch,
-    /// A message there and the same one back, each side asleep until it comes.
+    /// Round trips between two sides that block until a message arrives.
     Wake,
 }
 
-/// Who is asked for more processes than this a side has no processor of its own for any of them: the
-/// kernel places them.
+/// The most processes per side that are pinned. The kernel places larger crews.
 const MOST_PLACED: u64 = 4;
 
 impl Workload {
@@ -76,7 +75,7 @@ impl Workload {
     }
 }
 
-/// How many messages stay in a ring that others go through.
+/// The number of messages that stay in the ring during a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fill {
     Empty,
@@ -103,13 +102,13 @@ impl fmt::Display for Fill {
 pub(crate) struct Experiment {
     pub(crate) workload: Workload,
     pub(crate) bytes: u64,
-    /// Producers, and as many consumers.
+    /// The number of producers, and also of consumers.
     pub(crate) each: u64,
-    /// Of a ring, where a subject can be told.
+    /// The capacity of the ring, for subjects that have this setting.
     pub(crate) capacity: usize,
-    /// For as many producers, and as many consumers, if not as many as a subject has by itself.
+    /// The seats per role, or the subject's default.
     pub(crate) seats: Option<u32>,
-    /// As full as it happens to be, if nothing is said.
+    /// The fill that the stream keeps, or none in particular.
     pub(crate) fill: Option<Fill>,
 }
 
@@ -125,23 +124,23 @@ impl Experiment {
         }
     }
 
-    /// Whether the kernel decides who runs where.
+    /// Whether the kernel places the processes.
     pub(crate) fn is_unplaced(&self) -> bool {
         self.each > MOST_PLACED
     }
 
-    /// Whether several share a processor.
+    /// Whether several processes share a processor.
     pub(crate) fn is_crowded(&self) -> bool {
         self.each > 1
     }
 
-    /// Whether it is about rings for many, also where there is but one of each.
+    /// Whether the experiment uses MPMC rings, also with one producer and one consumer.
     pub(crate) fn is_for_many(&self) -> bool {
         matches!(self.workload, Workload::Mpmc | Workload::MpmcBatch)
     }
 
-    /// What messages come in multiples of: of batches; and for one to one of what the bare copy
-    /// publishes.
+    /// The number of messages is a multiple of this: of a batch, and for one to one of the stride
+    /// of the bare copy.
     pub(crate) fn grain(&self) -> u64 {
         match self.is_crowded() {
             true => BATCH as u64,
@@ -150,7 +149,7 @@ impl Experiment {
     }
 }
 
-/// The name of the workload in the results.
+/// The name of the experiment in the results.
 impl fmt::Display for Experiment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { bytes, each, .. } = self;
@@ -161,12 +160,12 @@ impl fmt::Display for Experiment {
             Workload::InPlace => format!("one way in place, {bytes} B"),
             Workload::Mpmc => format!("{each} to {each}, {bytes} B"),
             Workload::MpmcBatch => format!("{each} to {each} in batches of 32, {bytes} B"),
-            Workload::Wake => format!("round trip of sleepers, {bytes} B"),
+            Workload::Wake => format!("round trip with wake-ups, {bytes} B"),
         };
         let name = match (self.capacity, self.seats) {
             (CAPACITY, None) => name,
             (capacity, None) => format!("{name}, capacity {capacity}"),
-            (_, Some(seats)) => format!("{name}, seats for {seats} a side"),
+            (_, Some(seats)) => format!("{name}, {seats} seats per role"),
         };
         match self.fill {
             Some(fill) => f.pad(&format!("{name}, {fill}")),

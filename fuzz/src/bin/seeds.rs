@@ -1,4 +1,4 @@
-//! Writes what the fuzzer begins with, from rings that are made for it.
+//! Writes the seeds of the corpus, from rings created for this purpose.
 
 use std::{fs, io, path::Path};
 

@@ -1,11 +1,10 @@
-//! The floor of the one-way workloads: messages copied into shared memory and out of it again, or
-//! made and read there, with as good as no protocol. Both sides tell each other how far they are
-//! only every so many messages.
+//! The floor of the one-way workloads: messages are copied into shared memory and out of it, or are
+//! built and read there. Each side publishes its position only once per stride of messages.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{
-    BATCH, Body, CAPACITY, Inlet, Line, Outlet, Patience, Result, Shared, share_with_forks,
+use bench_support::{
+    BATCH, Body, CAPACITY, CachePadded, Result, Shared, Sink, Source, SpinWait, share_with_forks,
 };
 use std::cell::UnsafeCell;
 use std::hint::black_box;
@@ -13,8 +12,8 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-/// Messages between two words to the other side: as many as are some part of a processor's own
-/// cache, and a part of every slice.
+/// Messages between two updates of a position: their bytes are a part of a private cache, and
+/// their number divides the messages of every slice.
 const fn stride<B>() -> u64 {
     const BYTES: usize = 16 << 10;
     match BYTES / size_of::<B>() {
@@ -26,24 +25,24 @@ const fn stride<B>() -> u64 {
 
 #[repr(C)]
 struct Memory<B> {
-    written: Line<AtomicU64>,
-    freed: Line<AtomicU64>,
+    written: CachePadded<AtomicU64>,
+    freed: CachePadded<AtomicU64>,
     slots: [UnsafeCell<B>; CAPACITY],
 }
 
-// SAFETY: a slot is touched only by the side whose turn it is, as the counts say.
+// SAFETY: the positions let only one side at a time access a slot.
 unsafe impl<B: Body> Sync for Memory<B> {}
 
-// SAFETY: integers in atomics and cells.
+// SAFETY: every field is an atomic or a cell of integers.
 unsafe impl<B: Body> Shared for Memory<B> {}
 
 pub(crate) struct Bare<B: Body>(&'static Memory<B>);
 
-impl<B: Body> Link<B> for Bare<B> {
-    type Outlet = Writer<B>;
-    type Inlet = Reader<B>;
+impl<B: Body> Channel<B> for Bare<B> {
+    type Sink = Writer<B>;
+    type Source = Reader<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::OneWay | Workload::Batch | Workload::InPlace => None,
             _ => Some("one way only"),
@@ -54,21 +53,21 @@ impl<B: Body> Link<B> for Bare<B> {
         Ok(Self(share_with_forks()?))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         Ok(Writer {
             memory: self.0,
             position: 0,
             until: CAPACITY as u64,
-            patience: setup.patience,
+            wait: setup.wait,
         })
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         Ok(Reader {
             memory: self.0,
             position: 0,
             until: 0,
-            patience: setup.patience,
+            wait: setup.wait,
         })
     }
 }
@@ -84,15 +83,15 @@ pub(crate) struct Writer<B: Body> {
     memory: &'static Memory<B>,
     position: u64,
     until: u64,
-    patience: Patience,
+    wait: SpinWait,
 }
 
 impl<B: Body> Writer<B> {
     #[inline(always)]
     fn next(&mut self) -> *mut B {
         if self.position == self.until {
-            let (freed, position) = (&self.memory.freed.0, self.position);
-            self.until = self.patience.until(|| {
+            let (freed, position) = (&self.memory.freed, self.position);
+            self.until = self.wait.until(|| {
                 let until = freed.load(Acquire) + CAPACITY as u64;
                 (until > position).then_some(until)
             });
@@ -104,15 +103,15 @@ impl<B: Body> Writer<B> {
     fn done(&mut self) {
         self.position += 1;
         if self.position.is_multiple_of(stride::<B>()) {
-            self.memory.written.0.store(self.position, Release);
+            self.memory.written.store(self.position, Release);
         }
     }
 }
 
-impl<B: Body> Outlet<B> for Writer<B> {
+impl<B: Body> Sink<B> for Writer<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
-        // As for who calls a library, the message is somewhere else first.
+        // As for a caller of a library, the message comes from other memory.
         let message = black_box(message);
         let place = self.next();
         // SAFETY: a free slot.
@@ -140,15 +139,15 @@ pub(crate) struct Reader<B: Body> {
     memory: &'static Memory<B>,
     position: u64,
     until: u64,
-    patience: Patience,
+    wait: SpinWait,
 }
 
 impl<B: Body> Reader<B> {
     #[inline(always)]
     fn next(&mut self) -> *const B {
         if self.position == self.until {
-            let (written, position) = (&self.memory.written.0, self.position);
-            self.until = self.patience.until(|| {
+            let (written, position) = (&self.memory.written, self.position);
+            self.until = self.wait.until(|| {
                 let until = written.load(Acquire);
                 (until > position).then_some(until)
             });
@@ -160,36 +159,36 @@ impl<B: Body> Reader<B> {
     fn done(&mut self) {
         self.position += 1;
         if self.position.is_multiple_of(stride::<B>()) {
-            self.memory.freed.0.store(self.position, Release);
+            self.memory.freed.store(self.position, Release);
         }
     }
 }
 
-impl<B: Body> Inlet<B> for Reader<B> {
+impl<B: Body> Source<B> for Reader<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let place = self.next();
         let mut message = MaybeUninit::<B>::uninit();
         // SAFETY: a full slot, and room for a message.
         unsafe { place.copy_to_nonoverlapping(message.as_mut_ptr(), 1) }
         // SAFETY: a message was copied there.
-        see(black_box(unsafe { message.assume_init_ref() }));
+        visit(black_box(unsafe { message.assume_init_ref() }));
         self.done();
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         for _ in 0..most {
-            self.receive_in_place(&mut see)?;
+            self.receive_in_place(&mut visit)?;
         }
         Ok(most)
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         // SAFETY: a full slot.
-        see(unsafe { &*self.next() });
+        visit(unsafe { &*self.next() });
         self.done();
         Ok(())
     }

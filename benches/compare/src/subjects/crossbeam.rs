@@ -1,13 +1,13 @@
 //! crossbeam's queues, between threads of one process.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{Body, CAPACITY, Result, Sink, Source, SpinWait};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
 
-fn lacks(experiment: &Experiment) -> Option<&'static str> {
+fn unsupported(experiment: &Experiment) -> Option<&'static str> {
     match experiment.workload {
         Workload::Batch | Workload::MpmcBatch => Some("no batches"),
         Workload::InPlace => Some("moves"),
@@ -17,14 +17,14 @@ fn lacks(experiment: &Experiment) -> Option<&'static str> {
 
 pub(crate) struct Queue<B>(Arc<ArrayQueue<B>>);
 
-impl<B: Body> Link<B> for Queue<B> {
-    type Outlet = Waiting<B>;
-    type Inlet = Waiting<B>;
+impl<B: Body> Channel<B> for Queue<B> {
+    type Sink = Waiting<B>;
+    type Source = Waiting<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Wake => Some("does not sleep"),
-            _ => lacks(experiment),
+            _ => unsupported(experiment),
         }
     }
 
@@ -32,18 +32,18 @@ impl<B: Body> Link<B> for Queue<B> {
         Ok(Self(Arc::new(ArrayQueue::new(CAPACITY))))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Waiting(self.0.clone(), setup.patience))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(Waiting(self.0.clone(), setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Waiting(self.0.clone(), setup.patience))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(Waiting(self.0.clone(), setup.wait))
     }
 }
 
-pub(crate) struct Waiting<B>(Arc<ArrayQueue<B>>, Patience);
+pub(crate) struct Waiting<B>(Arc<ArrayQueue<B>>, SpinWait);
 
-impl<B: Body> Outlet<B> for Waiting<B> {
+impl<B: Body> Sink<B> for Waiting<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.1.until(|| self.0.push(*message).ok());
@@ -51,23 +51,23 @@ impl<B: Body> Outlet<B> for Waiting<B> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<B> {
+impl<B: Body> Source<B> for Waiting<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(&self.1.until(|| self.0.pop()));
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        visit(&self.1.until(|| self.0.pop()));
         Ok(())
     }
 }
 
-/// It spins a little before it sleeps, whatever is asked of it.
-pub(crate) struct Channel<B>(Sender<B>, Receiver<B>);
+/// It always spins briefly before it sleeps; this cannot be configured.
+pub(crate) struct BoundedChannel<B>(Sender<B>, Receiver<B>);
 
-impl<B: Body> Link<B> for Channel<B> {
-    type Outlet = Foreign<Sender<B>>;
-    type Inlet = Foreign<Receiver<B>>;
+impl<B: Body> Channel<B> for BoundedChannel<B> {
+    type Sink = External<Sender<B>>;
+    type Source = External<Receiver<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
-        lacks(experiment)
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
+        unsupported(experiment)
     }
 
     fn new(_setup: &Setup) -> Result<Self> {
@@ -75,26 +75,26 @@ impl<B: Body> Link<B> for Channel<B> {
         Ok(Self(sender, receiver))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Foreign(self.0.clone()))
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
+        Ok(External(self.0.clone()))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Foreign(self.1.clone()))
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
+        Ok(External(self.1.clone()))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<Sender<B>> {
+impl<B: Body> Sink<B> for External<Sender<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(*message).map_err(|_| "the channel is closed")?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<Receiver<B>> {
+impl<B: Body> Source<B> for External<Receiver<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(&self.0.recv()?);
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        visit(&self.0.recv()?);
         Ok(())
     }
 }

@@ -1,8 +1,10 @@
-//! The floors of the round trips: the bare exchange of cache lines, and that of futex words by
-//! processes that sleep.
+//! The floors of the round trips: an exchange of cache lines, and an exchange of futex words
+//! between processes that sleep.
 
-use crate::fabric::{Apart, Side};
-use common::{Board, Floor, Lane, Line, Result, Shared, futex, now, share_with_forks};
+use crate::instance::{ProcessLanes, Side};
+use bench_support::{
+    Board, CachePadded, Floor, Lane, Result, Shared, futex, now, share_with_forks,
+};
 use nix::libc::{FUTEX_WAIT, FUTEX_WAKE};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -21,7 +23,7 @@ impl Exchange {
     }
 }
 
-impl Apart for Exchange {
+impl ProcessLanes for Exchange {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
         let Self(lines, floor) = *self;
         Ok(Box::new(Exchanging { lines, floor, side }))
@@ -59,7 +61,7 @@ impl Lane for Exchanging {
 
     fn run_timed(&mut self, board: &Board, messages: u64, note: &mut dyn FnMut(u64)) -> Result<()> {
         if let Lines::One = self.lines {
-            // The numbers of the other side go on from one exchange to the next.
+            // The peer's numbers continue across exchanges, so a single one cannot be timed.
             return self.run(board, messages);
         }
         board.start_clock();
@@ -71,14 +73,14 @@ impl Lane for Exchanging {
     }
 }
 
-/// One word there and one back.
+/// One word in each direction.
 #[repr(C)]
 pub(crate) struct Words {
-    there: Line<AtomicU32>,
-    back: Line<AtomicU32>,
+    there: CachePadded<AtomicU32>,
+    back: CachePadded<AtomicU32>,
 }
 
-// SAFETY: all of it is atomic, and zero is a value.
+// SAFETY: every field is atomic, and all zeroes are a valid value.
 unsafe impl Shared for Words {}
 
 pub(crate) struct Futex(&'static Words);
@@ -89,7 +91,7 @@ impl Futex {
     }
 }
 
-impl Apart for Futex {
+impl ProcessLanes for Futex {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
         Ok(Box::new(Sleeping {
             words: self.0,
@@ -120,9 +122,9 @@ impl Sleeping {
     }
 
     fn trip(&self) {
-        let number = self.words.back.0.load(Relaxed).wrapping_add(1);
-        Self::wake(&self.words.there.0, number);
-        Self::sleep_until(&self.words.back.0, number);
+        let number = self.words.back.load(Relaxed).wrapping_add(1);
+        Self::wake(&self.words.there, number);
+        Self::sleep_until(&self.words.back, number);
     }
 }
 
@@ -135,9 +137,9 @@ impl Lane for Sleeping {
             return Ok(());
         }
         for _ in 0..messages {
-            let number = self.words.back.0.load(Relaxed).wrapping_add(1);
-            Self::sleep_until(&self.words.there.0, number);
-            Self::wake(&self.words.back.0, number);
+            let number = self.words.back.load(Relaxed).wrapping_add(1);
+            Self::sleep_until(&self.words.there, number);
+            Self::wake(&self.words.back, number);
         }
         Ok(())
     }

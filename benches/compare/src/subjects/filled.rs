@@ -1,28 +1,29 @@
-//! A stream through a ring that stays as full as an experiment wants it. The ends tell each other
-//! how far they are, and who would leave the band waits for the other.
+//! A stream that keeps the fill of a ring within a band. Both sides publish their positions, and a
+//! side that would leave the band waits for its peer.
 
-use crate::fabric::{Apart, Side};
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
+use crate::instance::{ProcessLanes, Side};
 use crate::workload::{Experiment, Fill};
-use common::{
-    Board, Body, Inlet, Lane, Line, Outlet, Patience, Result, Shared, share_with_forks, sum_of_all,
+use bench_support::{
+    Board, Body, CachePadded, Lane, Result, Shared, Sink, Source, SpinWait, share_with_forks,
+    sum_of_all,
 };
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-/// Messages that it may be fuller or emptier by, and those between two words to the other side:
-/// many enough for these to cost little, few enough to be nothing beside a large ring.
+/// The width of the band on each side, in messages, and the updates of a position per width. The
+/// width is large enough to make updates cheap, and small compared with a large ring.
 const WIDTH: u64 = 64;
 const WORDS_PER_WIDTH: u64 = 4;
 
-/// The fill of a ring: between slices just so, in them within bounds.
+/// The fill of a ring: exactly `fill` between slices, and within bounds during a slice.
 #[derive(Clone, Copy)]
 struct Band {
     fill: u64,
-    /// Of nothing nobody takes more, so that nobody waits for this.
+    /// Zero means that the consumer does not wait for it.
     least: u64,
-    /// Nor for this, where it is all that the ring holds.
+    /// The ring's capacity means that the producer does not wait for it.
     most: u64,
     capacity: u64,
     step: u64,
@@ -46,14 +47,14 @@ impl Band {
     }
 }
 
-/// How far both are, said after every step.
+/// The positions of both sides, updated after every step.
 #[repr(C)]
 struct Progress {
-    sent: Line<AtomicU64>,
-    received: Line<AtomicU64>,
+    sent: CachePadded<AtomicU64>,
+    received: CachePadded<AtomicU64>,
 }
 
-// SAFETY: all of it is atomic, and zero is a value.
+// SAFETY: every field is atomic, and all zeroes are a valid value.
 unsafe impl Shared for Progress {}
 
 pub(crate) struct Filled<B, L> {
@@ -64,14 +65,14 @@ pub(crate) struct Filled<B, L> {
     body: PhantomData<B>,
 }
 
-impl<B: Body, L: Link<B>> Filled<B, L> {
+impl<B: Body, L: Channel<B>> Filled<B, L> {
     pub(crate) fn new(experiment: &Experiment, name: &str) -> Result<Self> {
         let setup = Setup {
             experiment: *experiment,
             name: name.to_owned(),
-            patience: Patience::ALONE,
+            wait: SpinWait::DEDICATED,
         };
-        let fill = experiment.fill.ok_or("as full as it happens to be")?;
+        let fill = experiment.fill.ok_or("the experiment sets no fill")?;
         Ok(Self {
             ring: L::new(&setup)?,
             setup,
@@ -82,43 +83,43 @@ impl<B: Body, L: Link<B>> Filled<B, L> {
     }
 }
 
-impl<B: Body, L: Link<B>> Apart for Filled<B, L> {
+impl<B: Body, L: Channel<B>> ProcessLanes for Filled<B, L> {
     fn lane(&self, side: Side) -> Result<Box<dyn Lane>> {
-        let (band, progress, patience) = (self.band, self.progress, self.setup.patience);
+        let (band, progress, wait) = (self.band, self.progress, self.setup.wait);
         if let Side::Consumer(_) = side {
-            return Ok(Box::new(Emptying::<B, L::Inlet> {
-                inlet: self.ring.inlet(&self.setup)?,
+            return Ok(Box::new(Emptying::<B, L::Source> {
+                source: self.ring.source(&self.setup)?,
                 received: 0,
                 band,
                 progress,
-                patience,
+                wait,
                 body: PhantomData,
             }));
         }
-        let mut outlet = self.ring.outlet(&self.setup)?;
-        (0..band.fill).try_for_each(|number| outlet.send_numbered(number))?;
-        progress.sent.0.store(band.fill, Release);
-        Ok(Box::new(Filling::<B, L::Outlet> {
-            outlet,
+        let mut sink = self.ring.sink(&self.setup)?;
+        (0..band.fill).try_for_each(|number| sink.send_numbered(number))?;
+        progress.sent.store(band.fill, Release);
+        Ok(Box::new(Filling::<B, L::Sink> {
+            sink,
             sent: band.fill,
             band,
             progress,
-            patience,
+            wait,
             body: PhantomData,
         }))
     }
 }
 
 struct Filling<B, O> {
-    outlet: O,
+    sink: O,
     sent: u64,
     band: Band,
     progress: &'static Progress,
-    patience: Patience,
+    wait: SpinWait,
     body: PhantomData<B>,
 }
 
-impl<B: Body, O: Outlet<B>> Lane for Filling<B, O> {
+impl<B: Body, O: Sink<B>> Lane for Filling<B, O> {
     #[inline(never)]
     fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
         let Self { band, progress, .. } = *self;
@@ -127,29 +128,29 @@ impl<B: Body, O: Outlet<B>> Lane for Filling<B, O> {
         while self.sent < end {
             let until = end.min(self.sent + band.step);
             if band.most < band.capacity {
-                self.patience.until(|| {
-                    let received = progress.received.0.load(Acquire);
+                self.wait.until(|| {
+                    let received = progress.received.load(Acquire);
                     (until <= received + band.most).then_some(())
                 });
             }
-            (self.sent..until).try_for_each(|number| self.outlet.send_numbered(number))?;
+            (self.sent..until).try_for_each(|number| self.sink.send_numbered(number))?;
             self.sent = until;
-            progress.sent.0.store(until, Release);
+            progress.sent.store(until, Release);
         }
         Ok(())
     }
 }
 
 struct Emptying<B, I> {
-    inlet: I,
+    source: I,
     received: u64,
     band: Band,
     progress: &'static Progress,
-    patience: Patience,
+    wait: SpinWait,
     body: PhantomData<B>,
 }
 
-impl<B: Body, I: Inlet<B>> Lane for Emptying<B, I> {
+impl<B: Body, I: Source<B>> Lane for Emptying<B, I> {
     #[inline(never)]
     fn run(&mut self, board: &Board, messages: u64) -> Result<()> {
         let Self { band, progress, .. } = *self;
@@ -158,26 +159,26 @@ impl<B: Body, I: Inlet<B>> Lane for Emptying<B, I> {
         while self.received < end {
             let until = end.min(self.received + band.step);
             if band.least > 0 {
-                self.patience.until(|| {
-                    let sent = progress.sent.0.load(Acquire);
+                self.wait.until(|| {
+                    let sent = progress.sent.load(Acquire);
                     (until + band.least <= sent).then_some(())
                 });
             }
             for _ in self.received..until {
-                self.inlet.receive(|message| {
+                self.source.receive(|message| {
                     is_disordered |= message.number() != next;
                     next = message.number().wrapping_add(1);
                     sum = sum.wrapping_add(message.sum());
                 })?;
             }
             self.received = until;
-            progress.received.0.store(until, Release);
+            progress.received.store(until, Release);
         }
         board.stop_clock(0);
         let wanted = sum_of_all::<B>(end).wrapping_sub(sum_of_all::<B>(start));
         match !is_disordered && next == end && sum == wanted {
             true => Ok(()),
-            false => Err("messages were lost, changed or out of order".into()),
+            false => Err("messages are lost, changed or out of order".into()),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! iceoryx2: publish and subscribe, made to wait for a slow subscriber; for sleepers together with
-//! its events, since subscribers don't sleep by themselves.
+//! iceoryx2: publish and subscribe, configured to wait for a slow subscriber. The wake-up workload
+//! also uses its events, because subscribers cannot block.
 
 use super::keep_trying;
-use crate::leftovers;
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
+use crate::temp_files;
 use crate::workload::{Experiment, Workload};
-use common::{Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{Body, CAPACITY, Result, Sink, Source, SpinWait};
 use iceoryx2::config::Config;
 use iceoryx2::node::{Node, NodeBuilder};
 use iceoryx2::port::backpressure_strategy::BackpressureStrategy;
@@ -21,7 +21,7 @@ pub(crate) struct Iceoryx {
     name: String,
 }
 
-/// Samples that a side may hold beside those that are on the way.
+/// Samples that a side may hold, besides those in transit.
 const IN_HAND: usize = 2;
 
 impl Iceoryx {
@@ -35,7 +35,7 @@ impl Iceoryx {
     fn node(&self) -> Result<Node<ipc::Service>> {
         let mut config = Config::global_config().clone();
         config.global.prefix = self.name.as_str().try_into()?;
-        let root = format!("{}/{}", leftovers::DIRECTORY, self.name);
+        let root = format!("{}/{}", temp_files::DIRECTORY, self.name);
         config.global.set_root_path(&root.as_str().try_into()?);
         Ok(NodeBuilder::new()
             .config(&config)
@@ -91,11 +91,11 @@ impl Iceoryx {
     }
 }
 
-impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
-    type Outlet = Sending<B>;
-    type Inlet = Receiving<B>;
+impl<B: Body + ZeroCopySend> Channel<B> for Iceoryx {
+    type Sink = Sending<B>;
+    type Source = Receiving<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::Mpmc | Workload::MpmcBatch => Some("every subscriber gets every message"),
@@ -107,25 +107,25 @@ impl<B: Body + ZeroCopySend> Link<B> for Iceoryx {
         Ok(Self::named(setup))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         self.sending()
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         Ok(Receiving {
             subscribed: self.subscribed()?,
-            patience: setup.patience,
+            wait: setup.wait,
         })
     }
 }
 
-/// A publisher, and the node that it was opened by.
+/// A publisher and its node.
 pub(crate) struct Sending<B: Body + ZeroCopySend> {
     publisher: Publisher<ipc::Service, B, ()>,
     node: Node<ipc::Service>,
 }
 
-impl<B: Body + ZeroCopySend> Outlet<B> for Sending<B> {
+impl<B: Body + ZeroCopySend> Sink<B> for Sending<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let sample = self.publisher.loan_uninit()?;
@@ -139,7 +139,7 @@ impl<B: Body + ZeroCopySend> Outlet<B> for Sending<B> {
         let place = sample.payload_mut().as_mut_ptr();
         // SAFETY: room for a message.
         unsafe { B::fill(place, number) }
-        // SAFETY: it was filled.
+        // SAFETY: the sample is filled.
         unsafe { sample.assume_init() }.send()?;
         Ok(())
     }
@@ -152,40 +152,40 @@ struct Subscribed<B: Body + ZeroCopySend> {
 
 pub(crate) struct Receiving<B: Body + ZeroCopySend> {
     subscribed: Subscribed<B>,
-    patience: Patience,
+    wait: SpinWait,
 }
 
-impl<B: Body + ZeroCopySend> Inlet<B> for Receiving<B> {
+impl<B: Body + ZeroCopySend> Source<B> for Receiving<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let subscriber = &self.subscribed.subscriber;
-        let sample = self.patience.until(|| subscriber.receive().transpose())?;
-        see(sample.payload());
+        let sample = self.wait.until(|| subscriber.receive().transpose())?;
+        visit(sample.payload());
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
-/// Every message is followed by an event, for which the other side sleeps.
+/// An event follows every message and wakes the peer.
 pub(crate) struct Waking(Iceoryx);
 
-impl<B: Body + ZeroCopySend> Link<B> for Waking {
-    type Outlet = Notifying<B>;
-    type Inlet = Listening<B>;
+impl<B: Body + ZeroCopySend> Channel<B> for Waking {
+    type Sink = Notifying<B>;
+    type Source = Listening<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
-        (experiment.workload != Workload::Wake).then_some("for sleepers only")
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
+        (experiment.workload != Workload::Wake).then_some("wake-ups only")
     }
 
     fn new(setup: &Setup) -> Result<Self> {
         Ok(Self(Iceoryx::named(setup)))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         let sending = self.0.sending()?;
         let events = Iceoryx::events(&sending.node)?;
         Ok(Notifying {
@@ -194,7 +194,7 @@ impl<B: Body + ZeroCopySend> Link<B> for Waking {
         })
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         let subscribed = self.0.subscribed()?;
         let events = Iceoryx::events(&subscribed.node)?;
         Ok(Listening {
@@ -209,11 +209,11 @@ pub(crate) struct Notifying<B: Body + ZeroCopySend> {
     sending: Sending<B>,
 }
 
-impl<B: Body + ZeroCopySend> Outlet<B> for Notifying<B> {
+impl<B: Body + ZeroCopySend> Sink<B> for Notifying<B> {
     fn send(&mut self, message: &B) -> Result<()> {
         self.sending.send(message)?;
         match self.notifier.notify()? {
-            0 => Err("nobody listens".into()),
+            0 => Err("notify: found no listener, expected one".into()),
             _ => Ok(()),
         }
     }
@@ -224,14 +224,14 @@ pub(crate) struct Listening<B: Body + ZeroCopySend> {
     subscribed: Subscribed<B>,
 }
 
-impl<B: Body + ZeroCopySend> Inlet<B> for Listening<B> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body + ZeroCopySend> Source<B> for Listening<B> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         loop {
             if let Some(sample) = self.subscribed.subscriber.receive()? {
-                see(sample.payload());
+                visit(sample.payload());
                 return Ok(());
             }
-            // Events stay until they are waited for: also one that came before the sleep ends it.
+            // Events are queued: an earlier event ends the wait at once.
             self.listener.blocking_wait(|_| ())?;
         }
     }

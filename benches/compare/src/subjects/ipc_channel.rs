@@ -1,23 +1,23 @@
-//! ipc-channel: a message is a datagram of the kernel's.
+//! ipc-channel: a message is a datagram in the kernel.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
+use bench_support::{Body, Result, Sink, Source};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use common::{Body, Inlet, Outlet, Result};
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
 use std::cell::Cell;
 
-/// Both ends are descriptors, which every process inherits.
+/// Both sides are descriptors, which every process inherits.
 pub(crate) struct IpcChannel {
     sender: Cell<Option<IpcBytesSender>>,
     receiver: Cell<Option<IpcBytesReceiver>>,
 }
 
-impl<B: Body> Link<B> for IpcChannel {
-    type Outlet = Foreign<IpcBytesSender>;
-    type Inlet = Foreign<IpcBytesReceiver>;
+impl<B: Body> Channel<B> for IpcChannel {
+    type Sink = External<IpcBytesSender>;
+    type Source = External<IpcBytesReceiver>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::InPlace => Some("copies"),
@@ -34,25 +34,25 @@ impl<B: Body> Link<B> for IpcChannel {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Foreign(self.sender.take().ok_or("taken")?))
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
+        Ok(External(self.sender.take().ok_or("taken")?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Foreign(self.receiver.take().ok_or("taken")?))
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
+        Ok(External(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<IpcBytesSender> {
+impl<B: Body> Sink<B> for External<IpcBytesSender> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(bytes_of(message))?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<IpcBytesReceiver> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for External<IpcBytesReceiver> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let message = self.0.recv().map_err(|error| format!("{error:?}"))?;
-        see(&pod_read_unaligned(&message));
+        visit(&pod_read_unaligned(&message));
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
-//! ipmpsc: messages go through bincode, here as bytes, which is the quickest that it has.
+//! ipmpsc: it encodes messages with bincode, here as bytes, which is its fastest encoding.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
+use bench_support::{Body, CAPACITY, Result, Sink, Source};
 use bytemuck::{bytes_of, pod_read_unaligned};
-use common::{Body, CAPACITY, Inlet, Outlet, Result};
 use ipmpsc::{Receiver, Sender, SharedRingBuffer};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -14,14 +14,14 @@ pub(crate) struct Ipmpsc {
     _buffer: SharedRingBuffer,
 }
 
-/// What it writes beside each message.
+/// Bytes that it adds to each message.
 const AROUND: usize = 12;
 
-impl<B: Body> Link<B> for Ipmpsc {
-    type Outlet = Foreign<Sender>;
-    type Inlet = Foreign<Receiver>;
+impl<B: Body> Channel<B> for Ipmpsc {
+    type Sink = External<Sender>;
+    type Source = External<Receiver>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch => Some("no batches"),
             Workload::InPlace => Some("messages are not aligned"),
@@ -40,33 +40,33 @@ impl<B: Body> Link<B> for Ipmpsc {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Foreign(Sender::new(SharedRingBuffer::open(&self.path)?)))
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
+        Ok(External(Sender::new(SharedRingBuffer::open(&self.path)?)))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Foreign(Receiver::new(SharedRingBuffer::open(&self.path)?)))
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
+        Ok(External(Receiver::new(SharedRingBuffer::open(&self.path)?)))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<Sender> {
+impl<B: Body> Sink<B> for External<Sender> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.0.send(&Bytes(bytes_of(message)))?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<Receiver> {
+impl<B: Body> Source<B> for External<Receiver> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut context = self.0.zero_copy_context();
         let message: Bytes<'_> = context.recv()?;
-        see(&pod_read_unaligned(message.0));
+        visit(&pod_read_unaligned(message.0));
         Ok(())
     }
 }
 
-/// Bytes that are copied at once, and not one by one.
+/// Bytes that serde copies at once instead of one by one.
 struct Bytes<'a>(&'a [u8]);
 
 impl Serialize for Bytes<'_> {

@@ -1,9 +1,9 @@
-//! What the system has: pipes, Unix sockets, POSIX message queues. All of them sleep in the kernel.
+//! Transports of the kernel: pipes, Unix sockets and POSIX message queues. All of them block.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source};
 use bytemuck::{bytes_of, bytes_of_mut, cast_slice};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sys::stat::Mode;
@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-/// A stream of bytes, with a message's worth of them read and written at a time.
+/// A stream of bytes, read and written in units of whole messages.
 pub(crate) struct Stream<S> {
     stream: S,
     messages: Vec<u8>,
@@ -27,7 +27,7 @@ impl<S> Stream<S> {
     }
 }
 
-impl<B: Body, S: Write> Outlet<B> for Stream<S> {
+impl<B: Body, S: Write> Sink<B> for Stream<S> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(self.stream.write_all(bytes_of(message))?)
     }
@@ -38,22 +38,22 @@ impl<B: Body, S: Write> Outlet<B> for Stream<S> {
     }
 }
 
-impl<B: Body, S: Read> Inlet<B> for Stream<S> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body, S: Read> Source<B> for Stream<S> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = B::zeroed();
         self.stream.read_exact(bytes_of_mut(&mut message))?;
-        see(&message);
+        visit(&message);
         Ok(())
     }
 
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let each = size_of::<B>();
         let mut read = self.stream.read(&mut self.messages[..most * each])?;
         let rest = read.next_multiple_of(each);
         self.stream.read_exact(&mut self.messages[read..rest])?;
         read = rest;
         for message in self.messages[..read].chunks_exact(each) {
-            see(&bytemuck::pod_read_unaligned(message));
+            visit(&bytemuck::pod_read_unaligned(message));
         }
         Ok(read / each)
     }
@@ -64,14 +64,14 @@ pub(crate) struct Pipe {
     writer: OwnedFd,
 }
 
-/// The most that a pipe takes without privileges.
+/// The largest pipe without privileges.
 const LARGEST_PIPE: usize = 1 << 20;
 
-impl<B: Body> Link<B> for Pipe {
-    type Outlet = Stream<File>;
-    type Inlet = Stream<File>;
+impl<B: Body> Channel<B> for Pipe {
+    type Sink = Stream<File>;
+    type Source = Stream<File>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::InPlace => Some("copies"),
             Workload::MpmcBatch if experiment.is_crowded() => Some("readers would share messages"),
@@ -86,22 +86,22 @@ impl<B: Body> Link<B> for Pipe {
         Ok(Self { reader, writer })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Stream::new::<B>(File::from(self.writer.try_clone()?)))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Stream::new::<B>(File::from(self.reader.try_clone()?)))
     }
 }
 
 pub(crate) struct Socket(UnixStream, UnixStream);
 
-impl<B: Body> Link<B> for Socket {
-    type Outlet = Stream<UnixStream>;
-    type Inlet = Stream<UnixStream>;
+impl<B: Body> Channel<B> for Socket {
+    type Sink = Stream<UnixStream>;
+    type Source = Stream<UnixStream>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::InPlace => Some("copies"),
             _ if experiment.is_for_many() => Some("readers would share messages"),
@@ -114,26 +114,26 @@ impl<B: Body> Link<B> for Socket {
         Ok(Self(one, other))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         Ok(Stream::new::<B>(self.0.try_clone()?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         Ok(Stream::new::<B>(self.1.try_clone()?))
     }
 }
 
-/// With as many messages as a user may have in one without asking.
+/// A queue with the most messages that a user without privileges may have.
 pub(crate) struct MessageQueue(String);
 
 const MESSAGES: i64 = 10;
 const LARGEST_MESSAGE: u64 = 8192;
 
-impl<B: Body> Link<B> for MessageQueue {
-    type Outlet = Foreign<MqdT>;
-    type Inlet = Foreign<MqdT>;
+impl<B: Body> Channel<B> for MessageQueue {
+    type Sink = External<MqdT>;
+    type Source = External<MqdT>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Batch | Workload::MpmcBatch => Some("no batches"),
             Workload::InPlace => Some("copies"),
@@ -150,35 +150,35 @@ impl<B: Body> Link<B> for MessageQueue {
         Ok(Self(name))
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         let (flags, mode) = (MQ_OFlag::O_WRONLY, Mode::empty());
-        Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
+        Ok(External(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
         let (flags, mode) = (MQ_OFlag::O_RDONLY, Mode::empty());
-        Ok(Foreign(mq_open(self.0.as_str(), flags, mode, None)?))
+        Ok(External(mq_open(self.0.as_str(), flags, mode, None)?))
     }
 }
 
 impl Drop for MessageQueue {
     fn drop(&mut self) {
-        // Nothing to be done about it in a benchmark that ends.
+        // The benchmark ends, so an error has no consequence.
         let _ = mq_unlink(self.0.as_str());
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<MqdT> {
+impl<B: Body> Sink<B> for External<MqdT> {
     fn send(&mut self, message: &B) -> Result<()> {
         Ok(mq_send(&self.0, bytes_of(message), 0)?)
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<MqdT> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for External<MqdT> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = B::zeroed();
         mq_receive(&self.0, bytes_of_mut(&mut message), &mut 0)?;
-        see(&message);
+        visit(&message);
         Ok(())
     }
 }

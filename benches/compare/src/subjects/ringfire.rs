@@ -1,9 +1,9 @@
-//! ringfire, with back-pressure: without it a slow reader loses messages.
+//! ringfire with back-pressure. Without it, a slow reader loses messages.
 
 use super::keep_trying;
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use ringfire::{
     CleanupMode, ConsumerStartMode, FlowControl, FutexWait, RingConsumer, RingProducer,
     RingProducerBuilder, WaitStrategy,
@@ -13,11 +13,11 @@ pub(crate) struct Ringfire {
     path: String,
 }
 
-impl<B: Body> Link<B> for Ringfire {
-    type Outlet = Foreign<RingProducer<B>>;
-    type Inlet = Reader<B>;
+impl<B: Body> Channel<B> for Ringfire {
+    type Sink = External<RingProducer<B>>;
+    type Source = Reader<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Mpmc | Workload::MpmcBatch => Some("many to many loses messages"),
             Workload::InPlace => Some("copies"),
@@ -31,15 +31,15 @@ impl<B: Body> Link<B> for Ringfire {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
         let producer = RingProducerBuilder::new(CAPACITY as u64)
             .cleanup_mode(CleanupMode::UnlinkOnDrop)
             .flow_control(FlowControl::LosslessBackpressure)
             .build(&self.path)?;
-        Ok(Foreign(producer))
+        Ok(External(producer))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         let attach = || {
             RingConsumer::builder()
                 .start_mode(ConsumerStartMode::Oldest)
@@ -47,14 +47,14 @@ impl<B: Body> Link<B> for Ringfire {
         };
         Ok(Reader {
             consumer: keep_trying(attach)?,
-            patience: setup.patience,
+            wait: setup.wait,
             sleep: setup.sleeps().then(|| FutexWait::new(0, None)),
             messages: vec![B::zeroed(); BATCH],
         })
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<RingProducer<B>> {
+impl<B: Body> Sink<B> for External<RingProducer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.0.push(message);
@@ -71,31 +71,31 @@ impl<B: Body> Outlet<B> for Foreign<RingProducer<B>> {
 
 pub(crate) struct Reader<B: Body> {
     consumer: RingConsumer<B>,
-    patience: Patience,
+    wait: SpinWait,
     sleep: Option<FutexWait>,
     messages: Vec<B>,
 }
 
-impl<B: Body> Inlet<B> for Reader<B> {
+impl<B: Body> Source<B> for Reader<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         if let Some(sleep) = &mut self.sleep {
             sleep.reset();
-            see(&self.consumer.recv_blocking(sleep));
+            visit(&self.consumer.recv_blocking(sleep));
         } else {
-            see(&self.patience.until(|| self.consumer.try_recv()));
+            visit(&self.wait.until(|| self.consumer.try_recv()));
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, visit: impl FnMut(&B)) -> Result<usize> {
         let messages = &mut self.messages[..most];
-        let received = self.patience.until(|| {
+        let received = self.wait.until(|| {
             let received = self.consumer.recv_batch(messages);
             (received > 0).then_some(received)
         });
-        messages[..received].iter().for_each(see);
+        messages[..received].iter().for_each(visit);
         Ok(received)
     }
 }

@@ -1,8 +1,8 @@
 //! rtrb, between two threads of one process.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::cell::Cell;
 
@@ -11,11 +11,11 @@ pub(crate) struct Rtrb<B> {
     consumer: Cell<Option<Consumer<B>>>,
 }
 
-impl<B: Body> Link<B> for Rtrb<B> {
-    type Outlet = Waiting<Producer<B>>;
-    type Inlet = Waiting<Consumer<B>>;
+impl<B: Body> Channel<B> for Rtrb<B> {
+    type Sink = Waiting<Producer<B>>;
+    type Source = Waiting<Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::Wake => Some("does not sleep"),
             _ => experiment.is_for_many().then_some("one to one"),
@@ -30,24 +30,18 @@ impl<B: Body> Link<B> for Rtrb<B> {
         })
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Waiting(
-            self.producer.take().ok_or("taken")?,
-            setup.patience,
-        ))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(Waiting(self.producer.take().ok_or("taken")?, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Waiting(
-            self.consumer.take().ok_or("taken")?,
-            setup.patience,
-        ))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(Waiting(self.consumer.take().ok_or("taken")?, setup.wait))
     }
 }
 
-pub(crate) struct Waiting<E>(E, Patience);
+pub(crate) struct Waiting<E>(E, SpinWait);
 
-impl<B: Body> Outlet<B> for Waiting<Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let end = &mut self.0;
@@ -74,7 +68,7 @@ impl<B: Body> Outlet<B> for Waiting<Producer<B>> {
             let place = chunk.as_mut_slices().0[0].as_mut_ptr();
             // SAFETY: room for a message.
             unsafe { B::fill(place, number) }
-            // SAFETY: it was filled.
+            // SAFETY: the slot is filled.
             unsafe { chunk.commit_all() };
             Some(())
         });
@@ -82,26 +76,26 @@ impl<B: Body> Outlet<B> for Waiting<Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &mut self.0;
-        see(&self.1.until(|| end.pop().ok()));
+        visit(&self.1.until(|| end.pop().ok()));
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let end = &mut self.0;
         self.1.until(|| {
-            // What it remembers does for a whole batch, or else it looks.
+            // The cached count of slots is enough unless it is zero.
             let ready = match end.cached_slots() {
                 0 => end.slots(),
                 cached => cached,
             };
             let chunk = end.read_chunk(ready.min(most)).ok()?;
             let (first, second) = chunk.as_slices();
-            first.iter().chain(second).for_each(&mut see);
+            first.iter().chain(second).for_each(&mut visit);
             let received = chunk.len();
             chunk.commit_all();
             (received > 0).then_some(Ok(received))
@@ -109,11 +103,11 @@ impl<B: Body> Inlet<B> for Waiting<Consumer<B>> {
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &mut self.0;
         self.1.until(|| end.read_chunk(1).ok().map(drop));
         let chunk = end.read_chunk(1)?;
-        see(&chunk.as_slices().0[0]);
+        visit(&chunk.as_slices().0[0]);
         chunk.commit_all();
         Ok(())
     }

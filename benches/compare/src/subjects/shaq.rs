@@ -1,15 +1,15 @@
 //! shaq 3.0: one to one, and many to many.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use shaq::{mpmc, spsc};
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions, remove_file};
 
 const NO_SLEEP: &str = "does not sleep";
 
-/// Its users bring the file; nobody needs its name any more.
+/// Creates the file of a queue, and unlinks its name at once.
 pub(super) fn file(setup: &Setup) -> Result<File> {
     let path = format!("/dev/shm/{}", setup.name);
     let file = OpenOptions::new()
@@ -23,47 +23,47 @@ pub(super) fn file(setup: &Setup) -> Result<File> {
 
 pub(crate) struct OneToOne(File);
 
-impl<B: Body> Link<B> for OneToOne {
-    type Outlet = Waiting<spsc::Producer<B>>;
-    type Inlet = Waiting<spsc::Consumer<B>>;
+impl<B: Body> Channel<B> for OneToOne {
+    type Sink = Waiting<spsc::Producer<B>>;
+    type Source = Waiting<spsc::Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         (experiment.workload == Workload::Wake).then_some(NO_SLEEP)
     }
 
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = spsc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
-        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        // SAFETY: no other caller initialises this file.
+        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: the one producer, of the type that the queue was made for.
-        let end = unsafe { spsc::Producer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        let end = unsafe { spsc::Producer::join(&self.0) }.map_err(describe)?;
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: the one consumer, of the type that the queue was made for.
-        let end = unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        let end = unsafe { spsc::Consumer::join(&self.0) }.map_err(describe)?;
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-pub(super) fn told(error: impl Debug) -> String {
+pub(super) fn describe(error: impl Debug) -> String {
     format!("{error:?}")
 }
 
-/// An end, and how it looks again.
-pub(crate) struct Waiting<E>(pub(super) E, pub(super) Patience);
+/// An endpoint and its way to wait.
+pub(crate) struct Waiting<E>(pub(super) E, pub(super) SpinWait);
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
-    /// Room for one message, which nobody sees before the next commit.
+    /// Reserves room for one message, which is invisible until the next commit.
     #[inline(always)]
     fn reserve(&mut self) -> *mut B {
-        // SAFETY: whoever calls fills it before it commits.
+        // SAFETY: the caller fills it before it commits.
         if let Some(place) = unsafe { self.0.reserve() } {
             return place.as_ptr();
         }
@@ -75,7 +75,7 @@ impl<B: Body> Waiting<spsc::Producer<B>> {
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<spsc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let place = self.reserve();
@@ -91,7 +91,7 @@ impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
             let place = match unsafe_reserve(&mut self.0) {
                 Some(place) => place,
                 None => {
-                    // The consumer must see what is there before it makes room.
+                    // The consumer must see the existing messages before it can make room.
                     self.0.commit();
                     self.reserve()
                 }
@@ -115,7 +115,7 @@ impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
 
 #[inline(always)]
 fn unsafe_reserve<B: Body>(producer: &mut spsc::Producer<B>) -> Option<*mut B> {
-    // SAFETY: whoever calls fills it before it commits.
+    // SAFETY: the caller fills it before it commits.
     unsafe { producer.reserve() }.map(|place| place.as_ptr())
 }
 
@@ -130,28 +130,28 @@ impl<B: Body> Waiting<spsc::Consumer<B>> {
                 end.try_read_ptr()
             }),
         };
-        // SAFETY: a message, this end's until it is finalised.
+        // SAFETY: this endpoint owns the message until it is finalised.
         unsafe { place.as_ref() }
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        see(self.next());
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        visit(self.next());
         self.0.finalize();
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
-        see(self.next());
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
+        visit(self.next());
         let mut received = 1;
         while received < most {
             let Some(message) = self.0.try_read() else {
                 break;
             };
-            see(message);
+            visit(message);
             received += 1;
         }
         self.0.finalize();
@@ -159,50 +159,50 @@ impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
 pub(crate) struct ManyToMany(File);
 
-/// Why many to many doesn't take part, if it doesn't.
+/// The reason why a many-to-many experiment is not run, or `None`.
 pub(super) fn turns(experiment: &Experiment) -> Option<&'static str> {
-    // Both consumers of two to two were found waiting for each other's turn, without yielding.
-    let reason = "a time slice for each turn where several share a processor";
+    // With 2 consumers, each waits for the other's turn without yielding.
+    let reason = "takes a time slice per turn if processes share a processor";
     experiment.is_crowded().then_some(reason)
 }
 
-impl<B: Body> Link<B> for ManyToMany {
-    type Outlet = Waiting<mpmc::Producer<B>>;
-    type Inlet = Waiting<mpmc::Consumer<B>>;
+impl<B: Body> Channel<B> for ManyToMany {
+    type Sink = Waiting<mpmc::Producer<B>>;
+    type Source = Waiting<mpmc::Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         turns(experiment)
     }
 
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = mpmc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
-        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        // SAFETY: no other caller initialises this file.
+        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(describe)?;
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(describe)?;
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<mpmc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let end = &self.0;
@@ -217,7 +217,7 @@ impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
         let attempt = || unsafe { end.reserve_write_batch(BATCH) };
         let mut batch = self.1.until(attempt);
         for place in 0..BATCH {
-            // SAFETY: one of those that were reserved.
+            // SAFETY: one of the reserved slots.
             let slot = unsafe { batch.as_mut_ptr(place) };
             // SAFETY: room for a message.
             unsafe { B::fill(slot, first + place as u64) }
@@ -226,21 +226,21 @@ impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<mpmc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<mpmc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &self.0;
-        see(&self.1.until(|| end.try_read()));
+        visit(&self.1.until(|| end.try_read()));
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let end = &self.0;
         let batch = self.1.until(|| end.reserve_read_batch(most));
         for place in 0..batch.len() {
-            // SAFETY: one of those that were taken.
-            see(unsafe { batch.as_ref(place) });
+            // SAFETY: one of the claimed slots.
+            visit(unsafe { batch.as_ref(place) });
         }
         Ok(batch.len())
     }

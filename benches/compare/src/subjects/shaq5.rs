@@ -1,10 +1,10 @@
-//! shaq 5.1: one to one, asleep or not, and many to many. It gives no access to single places, but
-//! to batches, also of one message.
+//! shaq 5.1: one to one, blocking or spinning, and many to many. It offers only batches, also of
+//! one message.
 
-use super::shaq::{Waiting, file, told, turns};
-use crate::link::{Foreign, Link, Setup};
+use super::shaq::{Waiting, describe, file, turns};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::Experiment;
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source};
 use shaq5::{mpmc, spsc};
 use std::fs::File;
 use std::mem::forget;
@@ -20,42 +20,42 @@ impl OneToOne {
     fn new<B: Body>(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = spsc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
-        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        // SAFETY: no other caller initialises this file.
+        unsafe { spsc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
     fn producer<B: Body>(&self) -> Result<spsc::Producer<B>> {
         // SAFETY: the one producer, of the type that the queue was made for.
-        Ok(unsafe { spsc::Producer::join(&self.0) }.map_err(told)?)
+        Ok(unsafe { spsc::Producer::join(&self.0) }.map_err(describe)?)
     }
 
     fn consumer<B: Body>(&self) -> Result<spsc::Consumer<B>> {
         // SAFETY: the one consumer, of the type that the queue was made for.
-        Ok(unsafe { spsc::Consumer::join(&self.0) }.map_err(told)?)
+        Ok(unsafe { spsc::Consumer::join(&self.0) }.map_err(describe)?)
     }
 }
 
-impl<B: Body> Link<B> for OneToOne {
-    type Outlet = Waiting<spsc::Producer<B>>;
-    type Inlet = Waiting<spsc::Consumer<B>>;
+impl<B: Body> Channel<B> for OneToOne {
+    type Sink = Waiting<spsc::Producer<B>>;
+    type Source = Waiting<spsc::Consumer<B>>;
 
     fn new(setup: &Setup) -> Result<Self> {
         Self::new::<B>(setup)
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Waiting(self.producer()?, setup.patience))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(Waiting(self.producer()?, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Waiting(self.consumer()?, setup.patience))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(Waiting(self.consumer()?, setup.wait))
     }
 }
 
 impl<B: Body> Waiting<spsc::Producer<B>> {
-    /// Sends as many as there is room for of those that are left, together. A batch is not looked
-    /// at again once it has found no room.
+    /// Sends as many of the remaining messages as fit, in one batch. A batch that finds no room
+    /// does not try again.
     #[inline(always)]
     fn send_all(&mut self, messages: usize, mut fill: impl FnMut(*mut B)) {
         let mut left = messages;
@@ -71,7 +71,7 @@ impl<B: Body> Waiting<spsc::Producer<B>> {
                 left -= 1;
             }
             if left == before {
-                // Else it would store what the consumer reads, with nothing to say.
+                // An empty batch would needlessly store to a line that the consumer reads.
                 forget(batch);
             }
             (left == 0).then_some(())
@@ -79,7 +79,7 @@ impl<B: Body> Waiting<spsc::Producer<B>> {
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<spsc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.send_all(1, |place| {
@@ -110,96 +110,96 @@ impl<B: Body> Outlet<B> for Waiting<spsc::Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<spsc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<spsc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &mut self.0;
-        let mut see = Some(see);
+        let mut visit = Some(visit);
         self.1.until(|| {
             let batch = end.try_reserve_read_batch(ONE)?;
-            see.take()?(&batch[0]);
+            visit.take()?(&batch[0]);
             Some(())
         });
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let most = NonZeroUsize::new(most).ok_or("none to receive")?;
         let end = &mut self.0;
         Ok(self.1.until(|| {
             let batch = end.try_reserve_read_batch(most)?;
-            batch.iter().for_each(&mut see);
+            batch.iter().for_each(&mut visit);
             Some(batch.len())
         }))
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
-/// Its consumers look 2048 times before they sleep; nobody can tell them otherwise.
+/// Its consumers always check 2048 times before they sleep.
 pub(crate) struct Waking(OneToOne);
 
-impl<B: Body> Link<B> for Waking {
-    type Outlet = Waiting<spsc::Producer<B>>;
-    type Inlet = Foreign<spsc::Consumer<B>>;
+impl<B: Body> Channel<B> for Waking {
+    type Sink = Waiting<spsc::Producer<B>>;
+    type Source = External<spsc::Consumer<B>>;
 
     fn new(setup: &Setup) -> Result<Self> {
         Ok(Self(OneToOne::new::<B>(setup)?))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        self.0.outlet(setup)
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        self.0.sink(setup)
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Foreign(self.0.consumer()?))
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
+        Ok(External(self.0.consumer()?))
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<spsc::Consumer<B>> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for External<spsc::Consumer<B>> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let batch = self.0.reserve_read_batch_timeout(ONE, Duration::MAX)?;
-        see(&batch[0]);
+        visit(&batch[0]);
         Ok(())
     }
 }
 
 pub(crate) struct ManyToMany(File);
 
-impl<B: Body> Link<B> for ManyToMany {
-    type Outlet = Waiting<mpmc::Producer<B>>;
-    type Inlet = Waiting<mpmc::Consumer<B>>;
+impl<B: Body> Channel<B> for ManyToMany {
+    type Sink = Waiting<mpmc::Producer<B>>;
+    type Source = Waiting<mpmc::Consumer<B>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         turns(experiment)
     }
 
     fn new(setup: &Setup) -> Result<Self> {
         let file = file(setup)?;
         let size = mpmc::minimum_file_size::<B>(CAPACITY);
-        // SAFETY: the only one that initialises this file.
-        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(told)?;
+        // SAFETY: no other caller initialises this file.
+        unsafe { mpmc::Producer::<B>::create(&file, size) }.map_err(describe)?;
         Ok(Self(file))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        let end = unsafe { mpmc::Producer::join(&self.0) }.map_err(describe)?;
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: of the type that the queue was made for.
-        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(told)?;
-        Ok(Waiting(end, setup.patience))
+        let end = unsafe { mpmc::Consumer::join(&self.0) }.map_err(describe)?;
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
+impl<B: Body> Sink<B> for Waiting<mpmc::Producer<B>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let end = &self.0;
@@ -214,7 +214,7 @@ impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
         let attempt = || unsafe { end.try_reserve_write_batch(MANY) };
         let mut batch = self.1.until(attempt);
         for place in 0..BATCH {
-            // SAFETY: one of those that were reserved.
+            // SAFETY: one of the reserved slots.
             let slot = unsafe { batch.as_mut(place) };
             // SAFETY: room for a message.
             unsafe { B::fill(slot.as_mut_ptr(), first + place as u64) }
@@ -223,20 +223,20 @@ impl<B: Body> Outlet<B> for Waiting<mpmc::Producer<B>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<mpmc::Consumer<B>> {
+impl<B: Body> Source<B> for Waiting<mpmc::Consumer<B>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let end = &self.0;
-        see(&self.1.until(|| end.try_read()));
+        visit(&self.1.until(|| end.try_read()));
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, visit: impl FnMut(&B)) -> Result<usize> {
         let most = NonZeroUsize::new(most).ok_or("none to receive")?;
         let end = &self.0;
         let batch = self.1.until(|| end.try_reserve_read_batch(most));
-        batch.iter().for_each(see);
+        batch.iter().for_each(visit);
         Ok(batch.len())
     }
 }

@@ -1,10 +1,10 @@
-//! shmem-ipc. Its rings are of elements that follow each other, so a message of several words is
-//! several elements. Where both sides look all the time, its ring is used without its event
-//! descriptors, which it offers for that.
+//! shmem-ipc. Its rings hold elements in sequence, so a message of several words is several
+//! elements. Where both sides spin, its ring is used without the event descriptors, which its API
+//! allows.
 
-use crate::link::{Foreign, Link, Setup};
+use crate::channel::{Channel, External, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result};
+use bench_support::{BATCH, Body, CAPACITY, Result, Sink, Source, SpinWait};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use shmem_ipc::{ringbuf, sharedring};
 use std::cell::Cell;
@@ -12,25 +12,25 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::slice;
 
-/// Mapped by both processes, for as long as they live.
+/// A ring that both processes map until they exit.
 pub(crate) struct Ring {
     base: NonNull<u8>,
     len: usize,
 }
 
-/// Before the first element.
+/// Bytes before the first element.
 const HEADER: usize = 64;
 
-impl<B: Body> Link<B> for Ring {
-    type Outlet = Waiting<ringbuf::Sender<u64>>;
-    type Inlet = Waiting<ringbuf::Receiver<u64>>;
+impl<B: Body> Channel<B> for Ring {
+    type Sink = Waiting<ringbuf::Sender<u64>>;
+    type Source = Waiting<ringbuf::Receiver<u64>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         experiment.is_for_many().then_some("one to one")
     }
 
     fn new(_setup: &Setup) -> Result<Self> {
-        // A whole number of messages, so that none is cut in two by the end.
+        // A whole number of messages, so that none wraps around the end.
         let len = HEADER + CAPACITY * size_of::<B>();
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
@@ -43,38 +43,38 @@ impl<B: Body> Link<B> for Ring {
         })
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        // SAFETY: mapped for good, and zero at first.
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        // SAFETY: mapped until the process ends, and initially zero.
         let end = unsafe { ringbuf::Sender::attach(self.base.as_ptr(), self.len)? };
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
         // SAFETY: as above.
         let end = unsafe { ringbuf::Receiver::attach(self.base.as_ptr(), self.len)? };
-        Ok(Waiting(end, setup.patience))
+        Ok(Waiting(end, setup.wait))
     }
 }
 
-pub(crate) struct Waiting<E>(E, Patience);
+pub(crate) struct Waiting<E>(E, SpinWait);
 
 impl Waiting<ringbuf::Sender<u64>> {
-    /// Sends up to `most` messages, of which `fill` makes one after the other, and says how many.
+    /// Sends up to `most` messages, which `fill` builds one by one, and returns how many.
     #[inline(always)]
     fn send_some<B: Body>(&mut self, most: usize, mut fill: impl FnMut(*mut B)) -> Result<usize> {
         let words = size_of::<B>() / 8;
         let end = &mut self.0;
         self.1.until(|| {
             let mut sent = 0;
-            let told = end.send(|place, free| {
+            let result = end.send(|place, free| {
                 sent = most.min(free / words);
                 for message in 0..sent {
-                    // SAFETY: one of the places that are free.
+                    // SAFETY: one of the free places.
                     fill(unsafe { place.cast::<B>().add(message) });
                 }
                 sent * words
             });
-            match told {
+            match result {
                 Ok(_) if sent > 0 => Some(Ok(sent)),
                 Ok(_) => None,
                 Err(error) => Some(Err(error.into())),
@@ -83,7 +83,7 @@ impl Waiting<ringbuf::Sender<u64>> {
     }
 }
 
-impl<B: Body> Outlet<B> for Waiting<ringbuf::Sender<u64>> {
+impl<B: Body> Sink<B> for Waiting<ringbuf::Sender<u64>> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         self.send_some(1, |place: *mut B| {
@@ -117,32 +117,32 @@ impl<B: Body> Outlet<B> for Waiting<ringbuf::Sender<u64>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Waiting<ringbuf::Receiver<u64>> {
+impl<B: Body> Source<B> for Waiting<ringbuf::Receiver<u64>> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        let mut see = Some(see);
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        let mut visit = Some(visit);
         self.receive_batch(1, |message: &B| {
-            if let Some(see) = see.take() {
-                see(message);
+            if let Some(visit) = visit.take() {
+                visit(message);
             }
         })?;
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         let words = size_of::<B>() / 8;
         let end = &mut self.0;
         self.1.until(|| {
             let mut received = 0;
-            let told = end.recv(|place, full| {
+            let result = end.recv(|place, full| {
                 received = most.min(full / words);
-                // SAFETY: so many messages lie there, and are this end's until it returns.
+                // SAFETY: the ring holds that many messages, owned by this side until it returns.
                 let messages = unsafe { slice::from_raw_parts(place.cast::<B>(), received) };
-                messages.iter().for_each(&mut see);
+                messages.iter().for_each(&mut visit);
                 received * words
             });
-            match told {
+            match result {
                 Ok(_) if received > 0 => Some(Ok(received)),
                 Ok(_) => None,
                 Err(error) => Some(Err(error.into())),
@@ -151,24 +151,24 @@ impl<B: Body> Inlet<B> for Waiting<ringbuf::Receiver<u64>> {
     }
 
     #[inline(always)]
-    fn receive_in_place(&mut self, see: impl FnOnce(&B)) -> Result<()> {
-        self.receive(see)
+    fn receive_in_place(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
+        self.receive(visit)
     }
 }
 
-/// With its event descriptors, both ends of which every process inherits.
+/// The ring with its event descriptors. Every process inherits both sides.
 pub(crate) struct Waking {
     sender: Cell<Option<sharedring::Sender<u64>>>,
     receiver: Cell<Option<sharedring::Receiver<u64>>>,
 }
 
-impl<B: Body> Link<B> for Waking {
-    type Outlet = Foreign<sharedring::Sender<u64>>;
-    type Inlet = Foreign<sharedring::Receiver<u64>>;
+impl<B: Body> Channel<B> for Waking {
+    type Sink = External<sharedring::Sender<u64>>;
+    type Source = External<sharedring::Receiver<u64>>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         let fits = experiment.workload == Workload::Wake && experiment.bytes == 8;
-        (!fits).then_some("for sleepers only")
+        (!fits).then_some("wake-ups only")
     }
 
     fn new(_setup: &Setup) -> Result<Self> {
@@ -186,16 +186,16 @@ impl<B: Body> Link<B> for Waking {
         })
     }
 
-    fn outlet(&self, _setup: &Setup) -> Result<Self::Outlet> {
-        Ok(Foreign(self.sender.take().ok_or("taken")?))
+    fn sink(&self, _setup: &Setup) -> Result<Self::Sink> {
+        Ok(External(self.sender.take().ok_or("taken")?))
     }
 
-    fn inlet(&self, _setup: &Setup) -> Result<Self::Inlet> {
-        Ok(Foreign(self.receiver.take().ok_or("taken")?))
+    fn source(&self, _setup: &Setup) -> Result<Self::Source> {
+        Ok(External(self.receiver.take().ok_or("taken")?))
     }
 }
 
-impl<B: Body> Outlet<B> for Foreign<sharedring::Sender<u64>> {
+impl<B: Body> Sink<B> for External<sharedring::Sender<u64>> {
     fn send(&mut self, message: &B) -> Result<()> {
         self.0.block_until_writable()?;
         self.0.send_raw(|place, _| {
@@ -207,12 +207,12 @@ impl<B: Body> Outlet<B> for Foreign<sharedring::Sender<u64>> {
     }
 }
 
-impl<B: Body> Inlet<B> for Foreign<sharedring::Receiver<u64>> {
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+impl<B: Body> Source<B> for External<sharedring::Receiver<u64>> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         self.0.block_until_readable()?;
         self.0.receive_raw(|place, _| {
             // SAFETY: one element at least, which a message of 8 bytes is.
-            see(unsafe { &*place.cast::<B>() });
+            visit(unsafe { &*place.cast::<B>() });
             1
         })?;
         Ok(())

@@ -1,23 +1,19 @@
-//! slipring, as its users have it: rings by name, able to block.
+//! slipring in its usual form: named rings with handles that can block.
 
-#[path = "../../../ends/mod.rs"]
-mod ends;
-
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::Experiment;
-use common::{Body, Patience, Result};
-use ends::{Receiving, Sending};
+use bench_support::{Body, Result, SlipringSink, SlipringSource, SpinWait};
 use slipring::{Fences, Mpmc, Options, Protocol, Ring, Spsc, WaitStrategy};
 use std::marker::PhantomData;
 
-/// What keeps its wake-ups from being lost.
+/// The fences that prevent lost wake-ups.
 pub(crate) trait Fencing: 'static {
     const FENCES: Option<Fences>;
 }
 
-/// Whatever the library takes.
+/// The library's default.
 pub(crate) struct Default;
-/// A fence on both sides.
+/// Fences on both sides.
 pub(crate) struct Symmetric;
 
 impl Fencing for Default {
@@ -43,7 +39,7 @@ fn options(setup: &Setup) -> Options {
             yields: 0,
         },
         (_, true) => WaitStrategy::Sleep {
-            spins: Patience::SPINS,
+            spins: SpinWait::SPINS,
             yields: u32::MAX,
         },
         _ => WaitStrategy::Spin,
@@ -51,11 +47,11 @@ fn options(setup: &Setup) -> Options {
     Options::new().wait(wait).prefault(true)
 }
 
-impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
-    type Outlet = Sending<B, P>;
-    type Inlet = Receiving<B, P>;
+impl<B: Body, P: Protocol, F: Fencing> Channel<B> for Slipring<P, F> {
+    type Sink = SlipringSink<B, P>;
+    type Source = SlipringSource<B, P>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         let is_single = std::any::TypeId::of::<P>() == std::any::TypeId::of::<Spsc>();
         (is_single && experiment.is_for_many()).then_some("one to one")
     }
@@ -76,11 +72,11 @@ impl<B: Body, P: Protocol, F: Fencing> Link<B> for Slipring<P, F> {
         })
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Sending::open(&self.name, &options(setup))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        SlipringSink::open(&self.name, &options(setup))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Receiving::open(&self.name, &options(setup))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        SlipringSource::open(&self.name, &options(setup))
     }
 }

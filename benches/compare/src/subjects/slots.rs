@@ -1,10 +1,11 @@
-//! The floor of a ring whose slots have words of their own: copies into slots and out of them, each announced and
-//! given back with one store, and nothing else. No handle that can be refused, no hint for who comes after a dead one,
-//! nobody who sleeps, nothing that can close.
+//! The floor of a ring with stamps in its slots: copies into slots and out of them, each published
+//! or released with one store. It has no handles, no hints for a successor, no sleep and no close.
 
-use crate::link::{Link, Setup};
+use crate::channel::{Channel, Setup};
 use crate::workload::{Experiment, Workload};
-use common::{BATCH, Body, CAPACITY, Inlet, Outlet, Patience, Result, Shared, share_with_forks};
+use bench_support::{
+    BATCH, Body, CAPACITY, Result, Shared, Sink, Source, SpinWait, share_with_forks,
+};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
 use std::mem::MaybeUninit;
@@ -13,7 +14,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 #[repr(C)]
 struct Slot<B> {
-    /// Twice the lap when it is free, one more when it is full.
+    /// Twice the lap when the slot is free, plus one when it is full.
     word: AtomicU64,
     payload: UnsafeCell<B>,
 }
@@ -21,19 +22,19 @@ struct Slot<B> {
 #[repr(C, align(4096))]
 struct Memory<B>([Slot<B>; CAPACITY]);
 
-// SAFETY: a payload is touched only by the side whose turn it is, as the word says.
+// SAFETY: the word lets only one side at a time access a payload.
 unsafe impl<B: Body> Sync for Memory<B> {}
 
-// SAFETY: integers in atomics and cells.
+// SAFETY: every field is an atomic or a cell of integers.
 unsafe impl<B: Body> Shared for Memory<B> {}
 
 pub(crate) struct Slots<B: Body>(&'static Memory<B>);
 
-impl<B: Body> Link<B> for Slots<B> {
-    type Outlet = End<B>;
-    type Inlet = End<B>;
+impl<B: Body> Channel<B> for Slots<B> {
+    type Sink = End<B>;
+    type Source = End<B>;
 
-    fn lacks(experiment: &Experiment) -> Option<&'static str> {
+    fn unsupported(experiment: &Experiment) -> Option<&'static str> {
         match experiment.workload {
             Workload::RoundTrip | Workload::OneWay | Workload::Batch => None,
             _ => Some("copies, one to one"),
@@ -44,37 +45,37 @@ impl<B: Body> Link<B> for Slots<B> {
         Ok(Self(share_with_forks()?))
     }
 
-    fn outlet(&self, setup: &Setup) -> Result<Self::Outlet> {
-        Ok(End::new(self.0, setup.patience))
+    fn sink(&self, setup: &Setup) -> Result<Self::Sink> {
+        Ok(End::new(self.0, setup.wait))
     }
 
-    fn inlet(&self, setup: &Setup) -> Result<Self::Inlet> {
-        Ok(End::new(self.0, setup.patience))
+    fn source(&self, setup: &Setup) -> Result<Self::Source> {
+        Ok(End::new(self.0, setup.wait))
     }
 }
 
-/// Of either side: they differ in the word that they wait for.
+/// An endpoint of either side. The sides differ in the word that they wait for.
 pub(crate) struct End<B: Body> {
     memory: &'static Memory<B>,
     position: u64,
-    patience: Patience,
+    wait: SpinWait,
 }
 
 impl<B: Body> End<B> {
-    fn new(memory: &'static Memory<B>, patience: Patience) -> Self {
+    fn new(memory: &'static Memory<B>, wait: SpinWait) -> Self {
         Self {
             memory,
             position: 0,
-            patience,
+            wait,
         }
     }
 
-    /// Waits until the next slot's word is so far in its lap, lets `copy` copy, and says that it has.
+    /// Waits until the next slot's word reaches `turn` of its lap, copies, and advances the word.
     #[inline(always)]
     fn next<R>(&mut self, turn: u64, copy: impl FnOnce(*mut u64) -> R) -> R {
         let slot = &self.memory.0[self.position as usize % CAPACITY];
         let word = 2 * (self.position / CAPACITY as u64) + turn;
-        self.patience
+        self.wait
             .until(|| (slot.word.load(Acquire) == word).then_some(()));
         let copied = copy(slot.payload.get().cast());
         slot.word.store(word + 1, Release);
@@ -83,7 +84,8 @@ impl<B: Body> End<B> {
     }
 }
 
-/// Word by word, as the library does: a copy in vectors reads other pieces than were written.
+/// Copies word by word, as the library does. Vector copies would read in other units than were
+/// written.
 ///
 /// # Safety
 ///
@@ -95,14 +97,14 @@ unsafe fn copy<B: Body>(from: *const u64, to: *mut u64) {
         let from = unsafe { from.add(place) };
         // SAFETY: as above.
         let to = unsafe { to.add(place) };
-        // SAFETY: the caller says so.
+        // SAFETY: guaranteed by the caller.
         let word = unsafe { from.read_volatile() };
-        // SAFETY: the caller says so.
+        // SAFETY: guaranteed by the caller.
         unsafe { to.write_volatile(word) }
     }
 }
 
-impl<B: Body> Outlet<B> for End<B> {
+impl<B: Body> Sink<B> for End<B> {
     #[inline(always)]
     fn send(&mut self, message: &B) -> Result<()> {
         let message = black_box(message);
@@ -125,23 +127,23 @@ impl<B: Body> Outlet<B> for End<B> {
     }
 }
 
-impl<B: Body> Inlet<B> for End<B> {
+impl<B: Body> Source<B> for End<B> {
     #[inline(always)]
-    fn receive(&mut self, see: impl FnOnce(&B)) -> Result<()> {
+    fn receive(&mut self, visit: impl FnOnce(&B)) -> Result<()> {
         let mut message = MaybeUninit::<B>::uninit();
         self.next(1, |place| {
             // SAFETY: a full slot, and room for a message.
             unsafe { copy::<B>(place, message.as_mut_ptr().cast()) }
         });
         // SAFETY: a message was copied there.
-        see(unsafe { message.assume_init_ref() });
+        visit(unsafe { message.assume_init_ref() });
         Ok(())
     }
 
     #[inline(always)]
-    fn receive_batch(&mut self, most: usize, mut see: impl FnMut(&B)) -> Result<usize> {
+    fn receive_batch(&mut self, most: usize, mut visit: impl FnMut(&B)) -> Result<usize> {
         for _ in 0..most {
-            self.receive(&mut see)?;
+            self.receive(&mut visit)?;
         }
         Ok(most)
     }
