@@ -107,7 +107,7 @@ pub mod spsc;
 pub use self::sync::steps;
 #[cfg(not(any(loom, shuttle)))]
 pub use self::{
-    api::{Claim, Consumer, Iter, Producer, ReadGuard, Ring, TryIter},
+    api::{Claim, ClaimChunk, Consumer, Iter, Producer, ReadChunk, ReadGuard, Ring, TryIter},
     backing::{Backing, HugePages, unlink},
     message::Message,
     observer::{Observer, Occupancy, Peek, Seat, Segment, Snapshot, Waiting},

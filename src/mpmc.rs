@@ -82,8 +82,14 @@ pub type Consumer<M> = api::Consumer<M, Mpmc>;
 /// A slot being written in place.
 pub type Claim<'p, M> = api::Claim<'p, M, Mpmc>;
 
+/// Several slots being written in place.
+pub type ClaimChunk<'p, T> = api::ClaimChunk<'p, T, Mpmc>;
+
 /// A message being read in place.
 pub type ReadGuard<'c, M> = api::ReadGuard<'c, M, Mpmc>;
+
+/// Several messages being read in place.
+pub type ReadChunk<'c, T> = api::ReadChunk<'c, T, Mpmc>;
 
 /// Messages as they come.
 pub type Iter<'c, M> = api::Iter<'c, M, Mpmc>;

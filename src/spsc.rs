@@ -58,8 +58,14 @@ pub type Consumer<M> = api::Consumer<M, Spsc>;
 /// A slot being written in place.
 pub type Claim<'p, M> = api::Claim<'p, M, Spsc>;
 
+/// Several slots being written in place.
+pub type ClaimChunk<'p, T> = api::ClaimChunk<'p, T, Spsc>;
+
 /// A message being read in place.
 pub type ReadGuard<'c, M> = api::ReadGuard<'c, M, Spsc>;
+
+/// Several messages being read in place.
+pub type ReadChunk<'c, T> = api::ReadChunk<'c, T, Spsc>;
 
 /// Messages as they come.
 pub type Iter<'c, M> = api::Iter<'c, M, Spsc>;

@@ -1,6 +1,6 @@
 //! The handle that pops.
 
-use super::{Iter, ReadGuard, TryIter};
+use super::{Iter, ReadChunk, ReadGuard, TryIter};
 use crate::endpoint::{PopEndpoint, WaitLimit, retry_until_done};
 use crate::error::{AttachError, Forked, PopError, PopTimeoutError, TryPopError};
 use crate::message::Message;
@@ -11,6 +11,7 @@ use crate::ring::closing::position;
 use crate::ring::within;
 use crate::role::Peer;
 use crate::sync::Relaxed;
+use bytemuck::Pod;
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
@@ -536,6 +537,75 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// Closes the ring [for good](super::Ring::close).
     pub fn close(&self) {
         self.pop.endpoint().open_ring().close();
+    }
+}
+
+impl<T: Pod, P: Protocol> Consumer<T, P> {
+    /// Reads up to `max` messages in place, at least one, as many as are ready in a row. Never
+    /// blocks. For rings of values.
+    ///
+    /// A tombstone ends the chunk. In an MPMC ring the messages after it, up to `max`, are claimed
+    /// as well then, and are the next ones of this handle.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-read-chunk-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 8)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let chunk = consumer.try_read_chunk(8)?;
+    /// assert_eq!(chunk.iter().sum::<u64>(), 6);
+    /// drop(chunk);
+    /// assert!(consumer.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_pop`](Self::try_pop).
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub fn try_read_chunk(&mut self, max: usize) -> Result<ReadChunk<'_, T, P>, TryPopError> {
+        assert!(max > 0, "a chunk of no messages");
+        self.pop.claim(WaitLimit::None, max)?;
+        Ok(ReadChunk::new(&mut self.pop, max))
+    }
+
+    /// [Reads](Self::try_read_chunk) messages in place. Blocks until one is ready.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub fn read_chunk(&mut self, max: usize) -> Result<ReadChunk<'_, T, P>, PopError> {
+        assert!(max > 0, "a chunk of no messages");
+        retry_until_done(|| self.pop.claim(WaitLimit::Forever, max))?;
+        Ok(ReadChunk::new(&mut self.pop, max))
+    }
+
+    /// [Reads](Self::try_read_chunk) messages in place. Blocks until one is ready, at most for
+    /// `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop_timeout`](Self::pop_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub fn read_chunk_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<ReadChunk<'_, T, P>, PopTimeoutError> {
+        assert!(max > 0, "a chunk of no messages");
+        self.pop.claim(WaitLimit::For(timeout), max)?;
+        Ok(ReadChunk::new(&mut self.pop, max))
     }
 }
 

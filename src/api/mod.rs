@@ -1,6 +1,7 @@
 //! What users see: rings and their handles, whatever the kind. Each type delegates to its engine.
 
 mod backing;
+mod chunk;
 mod claim;
 mod consumer;
 mod guard;
@@ -8,6 +9,7 @@ mod iter;
 mod producer;
 mod ring;
 
+pub use self::chunk::{ClaimChunk, ReadChunk};
 pub use self::claim::Claim;
 pub use self::consumer::Consumer;
 pub use self::guard::ReadGuard;

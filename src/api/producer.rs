@@ -1,6 +1,6 @@
 //! The handle that pushes.
 
-use super::Claim;
+use super::{Claim, ClaimChunk};
 use crate::endpoint::{PushEndpoint, WaitLimit, retry_until_done};
 use crate::error::{
     AttachError, Forked, PushError, PushSliceError, PushTimeoutError, TryPushError,
@@ -11,6 +11,7 @@ use crate::protocol::Protocol;
 use crate::ring::within;
 use crate::role::Peer;
 use crate::sync::Relaxed;
+use bytemuck::Pod;
 use core::borrow::Borrow;
 use core::cell::Cell;
 use core::fmt;
@@ -364,6 +365,74 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     /// Closes the ring [for good](super::Ring::close).
     pub fn close(&self) {
         self.push.endpoint().open_ring().close();
+    }
+}
+
+impl<T: Pod, P: Protocol> Producer<T, P> {
+    /// Claims up to `max` free slots in a row, at least one, to write messages in place. Never
+    /// blocks. For rings of values.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-claim-chunk-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 8)?;
+    /// # slipring::unlink(name)?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let mut chunk = producer.try_claim_chunk(4)?;
+    /// let len = chunk.len();
+    /// for index in 0..len {
+    ///     chunk.write(index, &(index as u64));
+    /// }
+    /// chunk.commit(len);
+    /// assert_eq!(consumer.pop()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_push`](Self::try_push).
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub fn try_claim_chunk(&mut self, max: usize) -> Result<ClaimChunk<'_, T, P>, TryPushError> {
+        assert!(max > 0, "a chunk of no slots");
+        self.push.claim(WaitLimit::None, max)?;
+        Ok(ClaimChunk::new(&mut self.push, max))
+    }
+
+    /// [Claims](Self::try_claim_chunk) slots in a row. Blocks until one is free.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push).
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub fn claim_chunk(&mut self, max: usize) -> Result<ClaimChunk<'_, T, P>, PushError> {
+        assert!(max > 0, "a chunk of no slots");
+        retry_until_done(|| self.push.claim(WaitLimit::Forever, max))?;
+        Ok(ClaimChunk::new(&mut self.push, max))
+    }
+
+    /// [Claims](Self::try_claim_chunk) slots in a row. Blocks until one is free, at most for
+    /// `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push_timeout`](Self::push_timeout).
+    ///
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    pub fn claim_chunk_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<ClaimChunk<'_, T, P>, PushTimeoutError> {
+        assert!(max > 0, "a chunk of no slots");
+        self.push.claim(WaitLimit::For(timeout), max)?;
+        Ok(ClaimChunk::new(&mut self.push, max))
     }
 }
 

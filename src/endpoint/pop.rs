@@ -300,6 +300,36 @@ impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
             .payload()
     }
 
+    /// The number of messages that are ready, from the next claimed one on, at most `max`.
+    pub(crate) fn ready(&self, max: usize) -> usize {
+        let words = self.endpoint.words().pop_words();
+        let max = max.min(self.reader.claimed(&words) as usize);
+        let start = self.reader.claim_start();
+        let is_ready = |index: usize| {
+            let position = start.wrapping_add(index as u64);
+            let stamp = words.slots.at(position).stamp();
+            stamp.ahead_of(position) == 1 && M::can_have(stamp.len(), self.message_size)
+        };
+        (0..max).take_while(|&index| is_ready(index)).count()
+    }
+
+    /// The payload of a claimed message, counted from the next one.
+    #[inline(always)]
+    pub(crate) fn payload_at(&self, index: usize) -> Bytes {
+        let position = self.reader.claim_start().wrapping_add(index as u64);
+        let words = self.endpoint.words().pop_words();
+        words.slots.at(position).payload()
+    }
+
+    /// Releases the slots of the first claimed messages.
+    pub(crate) fn release_first(&mut self, count: usize) {
+        let words = self.endpoint.words().pop_words();
+        for _ in 0..count {
+            self.reader.release(&words);
+        }
+        self.announce();
+    }
+
     /// Releases the slot of the next claimed message.
     #[inline(always)]
     pub(crate) fn release(&mut self) {

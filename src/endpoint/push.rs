@@ -224,6 +224,29 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
             .payload()
     }
 
+    /// The number of claimed slots, at most `max`.
+    pub(crate) fn claimed(&mut self, max: usize) -> usize {
+        let words = self.endpoint.words().push_words();
+        self.writer.claimed(&words, max as u64) as usize
+    }
+
+    /// The payload of a claimed slot, counted from the next one.
+    #[inline(always)]
+    pub(crate) fn payload_at(&self, index: usize) -> Bytes {
+        let position = self.writer.claim_start().wrapping_add(index as u64);
+        let words = self.endpoint.words().push_words();
+        words.slots.at(position).payload()
+    }
+
+    /// Publishes values in the first claimed slots.
+    pub(crate) fn commit_first(&mut self, count: usize) {
+        let words = self.endpoint.words().push_words();
+        for _ in 0..count {
+            self.writer.publish(&words, self.message_size);
+        }
+        self.announce();
+    }
+
     /// Publishes the message in the next claimed slot, `len` bytes long.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: u32) {

@@ -82,6 +82,13 @@ pub trait PushSide: Sized + Debug {
     /// slot and says how long it is. Says how many.
     fn push_claimed(&mut self, words: &Words<'_>, fill: impl FnMut(Bytes) -> Option<u32>) -> u64;
 
+    /// The number of claimed slots, at most `max`. An endpoint that has the index to itself claims
+    /// more first, if they are free.
+    fn claimed(&mut self, words: &Words<'_>, max: u64) -> u64;
+
+    /// The position of the next claimed slot.
+    fn claim_start(&self) -> u64;
+
     /// The next of the claimed slots.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
@@ -136,6 +143,12 @@ pub trait PopSide: Sized + Debug {
     /// Gives slots that were taken back, one after the other, as long as `keep` takes the message.
     /// Says how many.
     fn pop_claimed(&mut self, words: &Words<'_>, keep: impl FnMut(Bytes, u32) -> bool) -> u64;
+
+    /// The number of positions that are claimed, of which not all need hold a message.
+    fn claimed(&self, words: &Words<'_>) -> u64;
+
+    /// The position of the next claimed slot.
+    fn claim_start(&self) -> u64;
 
     /// The next of the slots that were taken.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;

@@ -67,6 +67,10 @@ impl Claimed {
         }
     }
 
+    fn len(&self) -> u64 {
+        self.until - self.position
+    }
+
     #[inline(always)]
     fn is_empty(&self) -> bool {
         self.position == self.until
@@ -299,6 +303,15 @@ impl PushSide for Writer {
         })
     }
 
+    fn claimed(&mut self, _words: &Words<'_>, max: u64) -> u64 {
+        self.claimed.len().min(max)
+    }
+
+    #[inline(always)]
+    fn claim_start(&self) -> u64 {
+        self.claimed.position
+    }
+
     #[inline(always)]
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
         words.slots.at(self.claimed.position)
@@ -436,6 +449,15 @@ impl PopSide for Reader {
             }
             is_kept
         })
+    }
+
+    fn claimed(&self, _words: &Words<'_>) -> u64 {
+        self.claimed.len()
+    }
+
+    #[inline(always)]
+    fn claim_start(&self) -> u64 {
+        self.claimed.position
     }
 
     #[inline(always)]

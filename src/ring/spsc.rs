@@ -183,6 +183,26 @@ impl PushSide for Writer {
         at.position.wrapping_sub(start)
     }
 
+    /// The consumer releases in order, so one free slot answers for all before it.
+    fn claimed(&mut self, words: &Words<'_>, max: u64) -> u64 {
+        let free = self.free_until.wrapping_sub(self.position);
+        let mut wanted = max.min(words.slots.capacity());
+        while wanted > free {
+            let last = self.position.wrapping_add(wanted - 1);
+            if words.slots.at(last).stamp().ahead_of(last) == 0 {
+                self.free_until = last.wrapping_add(1);
+                return wanted;
+            }
+            wanted = free + (wanted - free) / 2;
+        }
+        free.min(max)
+    }
+
+    #[inline(always)]
+    fn claim_start(&self) -> u64 {
+        self.position
+    }
+
     #[inline(always)]
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
         words.slots.at(self.position)
@@ -357,6 +377,15 @@ impl PopSide for Reader {
             }
         }
         at.position.wrapping_sub(start)
+    }
+
+    fn claimed(&self, words: &Words<'_>) -> u64 {
+        words.slots.capacity()
+    }
+
+    #[inline(always)]
+    fn claim_start(&self) -> u64 {
+        self.position
     }
 
     #[inline(always)]
