@@ -1,15 +1,22 @@
 //! The trials of the tests, each by one call.
 
-#[path = "../../tests/kinds/mod.rs"]
-mod kinds;
-#[path = "../../tests/naming/mod.rs"]
-mod naming;
-#[path = "../../tests/numbers/mod.rs"]
-mod numbers;
-#[path = "../../tests/tampering/mod.rs"]
-mod tampering;
-#[path = "../../tests/trials/mod.rs"]
-mod trials;
+use support::trials;
+
+/// The parts of the tests' support that trials need.
+mod support {
+    #[path = "../../../tests/support/backings.rs"]
+    pub(crate) mod backings;
+    #[path = "../../../tests/support/kinds.rs"]
+    pub(crate) mod kinds;
+    #[path = "../../../tests/support/names.rs"]
+    pub(crate) mod names;
+    #[path = "../../../tests/support/numbers.rs"]
+    pub(crate) mod numbers;
+    #[path = "../../../tests/support/tampering.rs"]
+    pub(crate) mod tampering;
+    #[path = "../../../tests/support/trials/mod.rs"]
+    pub(crate) mod trials;
+}
 
 /// Any bytes as an object.
 pub fn open(bytes: &[u8]) {

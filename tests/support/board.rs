@@ -64,7 +64,7 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn of(name: &str) -> Self {
         const PAGE: usize = 4096;
-        let path = super::places::path(name);
+        let path = super::backings::path(name);
         let file = OpenOptions::new()
             .read(true)
             .write(true)

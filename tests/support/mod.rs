@@ -4,13 +4,30 @@
 #![allow(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "each test program uses a part of it"
 )]
 
+#[macro_use]
+pub(crate) mod error_text;
+#[macro_use]
+pub(crate) mod kinds;
+
+pub(crate) mod backings;
 mod board;
+pub(crate) mod holders;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod kill_points;
+pub(crate) mod leftovers;
+pub(crate) mod names;
+pub(crate) mod numbers;
+pub(crate) mod own_process;
 mod peer;
-#[path = "../places/mod.rs"]
-pub(crate) mod places;
+pub(crate) mod seccomp;
+pub(crate) mod storm;
+pub(crate) mod tampering;
+pub(crate) mod time_limit;
+pub(crate) mod trials;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
@@ -51,12 +68,12 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn new(label: &str) -> Self {
-        Self::made(label, WATCH, places::name)
+        Self::made(label, WATCH, backings::name)
     }
 
     /// For a test that takes `times` as long as others may.
     pub(crate) fn lasting(label: &str, times: u32) -> Self {
-        Self::made(label, WATCH * times, places::name)
+        Self::made(label, WATCH * times, backings::name)
     }
 
     /// For what is not a ring, and where rings are by default.
@@ -91,7 +108,7 @@ impl Name {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        places::path(&self.text)
+        backings::path(&self.text)
     }
 }
 

@@ -6,10 +6,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid, gettid};
 use std::any::Any;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{env, fs};
 
@@ -54,6 +56,7 @@ impl Role {
 }
 
 /// Executes this program again, as one of its role functions.
+#[track_caller]
 pub(crate) fn start(role: &str, arguments: &[&dyn Display]) -> Peer {
     start_under(&[], role, arguments)
 }
@@ -65,6 +68,7 @@ pub(crate) struct Peer {
     role: String,
 }
 
+#[track_caller]
 pub(crate) fn start_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
     let runner = env::var(RUNNER).unwrap_or_default();
     let program = env::current_exe().unwrap();
@@ -74,6 +78,7 @@ pub(crate) fn start_under(wrapper: &[&str], role: &str, arguments: &[&dyn Displa
 }
 
 /// As `start`, of the build for another processor if there is one.
+#[track_caller]
 pub(crate) fn start_foreign(role: &str, arguments: &[&dyn Display]) -> Peer {
     match env::var(FOREIGN) {
         Ok(program) => {
@@ -84,12 +89,14 @@ pub(crate) fn start_foreign(role: &str, arguments: &[&dyn Display]) -> Peer {
     }
 }
 
+#[track_caller]
 fn start_as(words: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
+    let test = path_from(Location::caller(), role);
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     command
-        .args([role, "--exact", "--ignored", "--nocapture"])
+        .args([&*test, "--exact", "--ignored", "--nocapture"])
         .arg("--test-threads=1")
         .env(ROLE, role)
         .env(ARGUMENTS, arguments.join("\n"))
@@ -104,6 +111,17 @@ fn start_as(words: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
         child: command.spawn().unwrap(),
         role: role.into(),
     }
+}
+
+/// The path by which the test program knows a function that is called `name` in the file of
+/// `caller`: the file's module comes first.
+pub(super) fn path_from(caller: &Location<'_>, name: &str) -> String {
+    let file = Path::new(caller.file()).with_extension("");
+    let names: Vec<_> = file.iter().filter_map(OsStr::to_str).collect();
+    let tests = names.iter().rposition(|name| *name == "tests").unwrap();
+    // Below the folder of the test program.
+    let modules = names[tests..].iter().skip(2).copied();
+    modules.chain([name]).collect::<Vec<_>>().join("::")
 }
 
 fn die_with(parent: Pid) -> io::Result<()> {
