@@ -2,7 +2,7 @@
 //! step.
 
 use crate::support::time_limit::bounded;
-use crate::support::trials::ops;
+use crate::trials::ops;
 use proptest::prelude::*;
 
 fn steps() -> impl Strategy<Value = Vec<u8>> {

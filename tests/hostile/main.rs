@@ -3,6 +3,8 @@
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/trials/mod.rs"]
+mod trials;
 
 mod bad_peers;
 mod corrupt_words;

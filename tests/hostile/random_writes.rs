@@ -3,7 +3,7 @@
 
 use crate::support::names::Name;
 use crate::support::time_limit::bounded;
-use crate::support::trials;
+use crate::trials;
 use proptest::prelude::*;
 use proptest::sample::select;
 use slipring::spsc::Ring;

@@ -27,7 +27,6 @@ pub(crate) mod seccomp;
 pub(crate) mod storm;
 pub(crate) mod tampering;
 pub(crate) mod time_limit;
-pub(crate) mod trials;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
