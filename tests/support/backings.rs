@@ -1,4 +1,4 @@
-//! The places that a ring can live in and that have names, for tests that run over each.
+//! The backings that have names, for tests that run with each of them.
 
 use slipring::spsc::Ring;
 use std::cell::Cell;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "not every test file goes elsewhere")]
+#[allow(dead_code, reason = "each test program uses some of this file")]
 pub(crate) enum Place {
     SharedMemory,
     File,
@@ -20,21 +20,21 @@ thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::SharedMemory) };
 }
 
-/// Runs `body` with all new names leading to one kind of place.
-#[allow(dead_code, reason = "not every test file goes elsewhere")]
+/// Runs `body` while all new names of this thread select one backing.
+#[allow(dead_code, reason = "each test program uses some of this file")]
 pub(crate) fn within(place: Place, body: impl FnOnce()) {
-    struct Back;
-    impl Drop for Back {
+    struct Reset;
+    impl Drop for Reset {
         fn drop(&mut self) {
             PLACE.set(Place::SharedMemory);
         }
     }
     PLACE.set(place);
-    let _back = Back;
+    let _reset = Reset;
     body();
 }
 
-/// A name that nothing else has, made of `text` if it can be.
+/// A name in the thread's backing. It contains `text`, unless it is a System V key.
 pub(crate) fn name(text: &str) -> String {
     match PLACE.get() {
         Place::SharedMemory => format!("/{text}"),
@@ -49,31 +49,33 @@ pub(crate) fn name(text: &str) -> String {
     }
 }
 
-/// Where the bytes that have a name are to be seen as a file.
+/// The path at which the object with a name is a file.
 pub(crate) fn path(name: &str) -> PathBuf {
     match name.strip_prefix("file:") {
         Some(path) => path.into(),
         None => {
-            assert!(name.starts_with('/'), "{name} is no file");
+            assert!(name.starts_with('/'), "{name} has no path");
             PathBuf::from(format!("/dev/shm{name}"))
         }
     }
 }
 
-/// A directory in which rings can be: on a disk, if that can be had.
+/// A directory for rings in files: on a disk if possible.
 pub(crate) fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
-        // Cargo tells only tests where.
-        let beside = option_env!("CARGO_TARGET_TMPDIR").unwrap_or("/var/tmp");
-        let candidates = [beside, "/var/tmp", "/tmp", "/dev/shm"];
-        let can_have_one = |directory: &&str| {
+        // Cargo sets this variable for integration tests only.
+        let target = option_env!("CARGO_TARGET_TMPDIR").unwrap_or("/var/tmp");
+        let candidates = [target, "/var/tmp", "/tmp", "/dev/shm"];
+        let is_usable = |directory: &&str| {
             let name = format!("file:{directory}/slipring-test-{}-probe", process::id());
             let made = Ring::<u64>::create(&name, 2).is_ok();
             let _ = slipring::unlink(&name);
             made
         };
-        let found = candidates.into_iter().find(can_have_one);
-        found.expect("a directory for rings").into()
+        let found = candidates.into_iter().find(is_usable);
+        found
+            .expect("no directory in which a ring can be created")
+            .into()
     })
 }

@@ -1,4 +1,4 @@
-//! What an error tells: its variant, its fields and its text.
+//! Checks of an error: its variant, its fields and its text.
 
 use core::fmt::Display;
 
@@ -6,7 +6,7 @@ pub(crate) fn reads(error: impl Display, text: &str) {
     assert_eq!(error.to_string(), text);
 }
 
-/// Checks a variant, its fields and its text.
+/// Asserts the variant, the fields and the text of an error.
 macro_rules! is {
     ($error:expr, $pattern:pat if $condition:expr, $($text:tt)+) => {{
         let error = $error;

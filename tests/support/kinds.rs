@@ -1,4 +1,4 @@
-//! One test for the rings of either kind.
+//! Tests that run for both kinds of ring.
 
 use slipring::{Mpmc, Options, Protocol};
 use std::any::TypeId;
@@ -7,7 +7,7 @@ use std::any::TypeId;
 ///
 /// Functions under `memory_and_files` run with rings in files as well, those under `all_backings`
 /// with rings in files and in System V segments as well.
-#[allow(unused_macros, reason = "fuzz targets use other parts of this file")]
+#[allow(unused_macros, reason = "each test program uses some of this file")]
 macro_rules! for_each_kind {
     ($($test:ident)+) => {
         mod spsc {
@@ -44,13 +44,13 @@ macro_rules! for_each_kind {
     };
 }
 
-#[allow(dead_code, reason = "not every test file has to ask")]
+#[allow(dead_code, reason = "each test program uses some of these functions")]
 pub(crate) fn is_mpmc<P: Protocol>() -> bool {
     TypeId::of::<P>() == TypeId::of::<Mpmc>()
 }
 
-/// What gives rings of either kind one seat for each role.
-#[allow(dead_code, reason = "not every test file takes all seats")]
+/// Options that give a ring of either kind one seat for each role.
+#[allow(dead_code, reason = "each test program uses some of these functions")]
 pub(crate) fn one_of_each<P: Protocol>() -> Options {
     match is_mpmc::<P>() {
         true => Options::new().producers(1).consumers(1),
@@ -58,8 +58,8 @@ pub(crate) fn one_of_each<P: Protocol>() -> Options {
     }
 }
 
-/// The kind as one process tells it to another.
-#[allow(dead_code, reason = "not every test file has other processes")]
+/// The name of a kind, as an argument of a role.
+#[allow(dead_code, reason = "each test program uses some of this file")]
 pub(crate) fn kind<P: Protocol>() -> &'static str {
     match is_mpmc::<P>() {
         true => "mpmc",
@@ -67,8 +67,8 @@ pub(crate) fn kind<P: Protocol>() -> &'static str {
     }
 }
 
-/// Calls a function that is generic over the kind for the one of this name.
-#[allow(unused_macros, reason = "not every test file has other processes")]
+/// Calls a function that is generic over the kind, for the kind with a name.
+#[allow(unused_macros, reason = "each test program uses some of this file")]
 macro_rules! call_for_kind {
     ($kind:expr, $function:ident($($argument:expr),*)) => {
         match $kind {

@@ -1,17 +1,18 @@
-//! What a process holds for rings, and which objects it left: to be the same before and after.
+//! The resources that a process holds for rings, and the objects that it has left behind. A test
+//! compares them before and after.
 
 use crate::support::backings::directory;
 use std::fs;
 use std::path::Path;
 use std::process;
 
-/// Everything that could be left behind.
+/// Everything that could leak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remains {
     descriptors: usize,
-    /// Of files: the rest of the address space is the allocator's business.
+    /// Mappings of files only: the allocator may change the others.
     mappings: usize,
-    /// Objects that bear a name of this process's tests.
+    /// The names of objects that this process's tests created.
     objects: Vec<String>,
 }
 

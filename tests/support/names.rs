@@ -1,4 +1,4 @@
-//! Ring names for tests: unique, and gone when the test is over, also after a panic.
+//! Unique ring names, which are removed when the test ends or panics.
 
 use super::backings;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -10,7 +10,7 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// A name that no other test has.
+/// A name that no other test uses.
 #[derive(Debug)]
 pub(crate) struct Name(String);
 
@@ -18,29 +18,29 @@ impl Name {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        // Pids are used again, and a test that was killed leaves its names behind.
+        // Process IDs are reused, and a test that was killed leaves its names behind.
         let born = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
         let text = format!("slipring-test-{}-{born:x}-{count}", process::id());
         Self(backings::name(&text))
     }
 
-    /// Where the ring's bytes are to be seen as a file.
-    #[allow(dead_code, reason = "not every test file looks at the bytes")]
+    /// The path at which the ring's object is a file.
+    #[allow(dead_code, reason = "each test program uses some of these functions")]
     pub(crate) fn path(&self) -> PathBuf {
         backings::path(&self.0)
     }
 
-    /// The ring's bytes, as another process would get at them.
-    #[allow(dead_code, reason = "not every test file looks at the bytes")]
+    /// The ring's object, opened without the library.
+    #[allow(dead_code, reason = "each test program uses some of these functions")]
     pub(crate) fn file(&self) -> File {
         let mut options = OpenOptions::new();
         options.read(true).write(true).open(self.path()).unwrap()
     }
 }
 
-/// The bytes of a ring's object from `start` on, locked as a process that holds seats locks them,
-/// until the value is dropped.
-#[allow(dead_code, reason = "not every test file holds seats by hand")]
+/// Locks `len` bytes of a ring's object from `start` on, as a process that holds seats does, until
+/// the value is dropped.
+#[allow(dead_code, reason = "each test program uses some of these functions")]
 pub(crate) fn locked(name: &Name, start: i64, len: i64) -> File {
     let file = name.file();
     let lock = libc::flock {
@@ -64,7 +64,7 @@ impl Deref for Name {
 
 impl Drop for Name {
     fn drop(&mut self) {
-        // Whatever has the name by now; a test may have put something else there.
+        // The test may have put another object under the name. It is removed as well.
         let _ = slipring::unlink(&self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Messages of either encoding that numbers stand for.
+//! Messages of both encodings that are made from numbers.
 
 use core::mem;
 use slipring::Message;
@@ -6,15 +6,16 @@ use slipring::spsc::Producer;
 use std::borrow::Borrow;
 use std::fmt::Debug;
 
-/// A message that a number stands for.
+/// A message that is made from a number.
 pub(crate) trait Numbered:
     Message<Owned: Debug + PartialEq + Default + Borrow<Self>>
 {
     const LONGEST: usize;
     fn of(number: u64) -> Self::Owned;
-    /// The message as it lies in a slot.
+    /// The bytes of the message in a slot.
     fn bytes(number: u64) -> Vec<u8>;
-    /// Claims a slot, writes the message in place, and commits if it is to.
+    /// Claims a slot, writes the message in place, and ends the claim in the given way. Returns
+    /// `false` if there is no free slot.
     fn write(producer: &mut Producer<Self>, number: u64, end: ClaimEnd) -> bool;
 }
 

@@ -1,12 +1,13 @@
-//! Tests that have a process to themselves.
+//! Tests that run in a process of their own.
 
 use super::peer::path_from;
 use std::env;
 use std::panic::Location;
 use std::process::Command;
 
-/// Runs `body`, which looks at or changes something that all tests share, in a process of its
-/// own: this test's, started again.
+/// Runs `body` in a process of its own, by executing this test program again with one test. This is
+/// for tests that read or change state of the whole process. The test `test` must be in the same
+/// file as the caller.
 #[track_caller]
 pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     const ALONE: &str = "SLIPRING_TEST_ALONE";
@@ -19,6 +20,9 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
         .env(ALONE, "1")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success() && told.contains("1 passed"), "{told}");
+    let output = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(
+        ran.status.success() && output.contains("1 passed"),
+        "{output}"
+    );
 }
