@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Shared words in which processes record their progress, so that it is known after they are killed.
-/// They stay mapped until the process exits.
+/// Shared words in which processes record their progress. They outlast the process that wrote them,
+/// and stay mapped until the process exits.
 pub(crate) struct Board {
     words: &'static [AtomicU64],
 }

@@ -336,8 +336,8 @@ pub(crate) fn state_of(process: u32, thread: u32) -> Option<char> {
     after_name.chars().next()
 }
 
-/// Whether a thread is blocked in the system call that the library blocks in: a wait on a futex that
-/// processes share.
+/// Whether a thread is blocked in the system call that the library blocks in: a wait on a shared
+/// futex.
 pub(crate) fn is_asleep(process: u32, thread: u32) -> bool {
     /// The call's number on x86-64 and on aarch64. Under emulation the kernel's number is not
     /// that of this program's processor.

@@ -1,4 +1,4 @@
-//! A ring looked at from outside of the library: who says what, and where it stands.
+//! A ring's object, read without the library: participants, intents and positions.
 
 use crate::support::backings;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -17,20 +17,20 @@ const ACTIVE: u32 = 1;
 const SEALED: u64 = 1 << 63;
 
 impl Entry {
-    /// The positions that it says it claims.
+    /// The positions of its intent.
     pub(crate) fn claim(&self) -> Option<Range<u64>> {
         let start = self.intent.checked_sub(1)?;
         Some(start..start + u64::from(self.count))
     }
 }
 
-/// The bytes of a ring, read from its object.
+/// The bytes of a ring's object.
 pub(crate) struct Bytes {
     file: File,
     participants: u32,
 }
 
-/// What a participant's entry says.
+/// A participant's entry.
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "some of it is only printed")]
 pub(crate) struct Entry {
@@ -75,10 +75,13 @@ impl Bytes {
         let at = ENTRIES + u64::from(seat) * ENTRY;
         self.file.read_exact_at(&mut bytes, at).unwrap();
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        // It stands in one ring at most.
-        let stages = self.stages(self.long(0x2b8)).into_iter();
-        let mut intents = stages.map(|stage| (self.long(stage + at + 0x20), stage + at + 0x28));
-        let (intent, count_at) = intents.find(|said| said.0 != 0).unwrap_or((0, at + 0x28));
+        // An intent is set in one segment at most.
+        let segments = self.segments(self.long(0x2b8)).into_iter();
+        let mut intents =
+            segments.map(|segment| (self.long(segment + at + 0x20), segment + at + 0x28));
+        let (intent, count_at) = intents
+            .find(|intent| intent.0 != 0)
+            .unwrap_or((0, at + 0x28));
         Entry {
             tenancy: word(0),
             role: word(4),
@@ -92,15 +95,15 @@ impl Bytes {
         (0..self.participants).map(|seat| self.entry(seat))
     }
 
-    /// The seat of a process, and what it says.
+    /// The seat of a process, and its entry.
     pub(crate) fn entry_of(&self, pid: u32) -> Option<(u32, Entry)> {
         (0..)
             .zip(self.entries())
             .find(|(_, entry)| entry.pid == pid && entry.tenancy & 3 == ACTIVE)
     }
 
-    /// Says in the entry of a seat what is claimed.
-    pub(crate) fn say(&self, seat: u32, claim: &Range<u64>) {
+    /// Sets the intent in the entry of a seat.
+    pub(crate) fn set_intent(&self, seat: u32, claim: &Range<u64>) {
         let at = ENTRIES + u64::from(seat) * ENTRY;
         let count = (claim.end - claim.start) as u32;
         let after = claim.start + 1;
@@ -112,7 +115,7 @@ impl Bytes {
             .unwrap();
     }
 
-    /// Takes the right to recover, unless somebody has it for long.
+    /// Acquires the recovery lock. Returns `None` if another process holds it for long.
     pub(crate) fn take_recovery(&self) -> Option<RecoveryLock> {
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = OpenOptions::new()
@@ -128,16 +131,16 @@ impl Bytes {
         taken.then(|| RecoveryLock(file))
     }
 
-    /// Of each ring of the object.
+    /// The tail and the head of each segment.
     pub(crate) fn tails_and_heads(&self) -> Vec<(u64, u64)> {
-        let stages = self.stages(0).into_iter();
-        stages
+        let segments = self.segments(0).into_iter();
+        segments
             .map(|at| (self.long(at + 0x80) & !SEALED, self.long(at + 0x100)))
             .collect()
     }
 
-    /// Where the rings lie that follow each other, from one on.
-    fn stages(&self, first: u64) -> Vec<u64> {
+    /// The offsets of the segments, from `first` on.
+    fn segments(&self, first: u64) -> Vec<u64> {
         let next = |at: &u64| Some(self.long(at + 0x328)).filter(|&next| next != 0);
         iter::successors(Some(first), next).collect()
     }
@@ -148,7 +151,7 @@ impl Bytes {
         query.l_type != F_UNLCK as i16
     }
 
-    /// All that there is to see of a ring that is stuck.
+    /// Describes a ring that is stuck.
     pub(crate) fn dump(&self) -> String {
         let mut text = String::new();
         let indices = self.tails_and_heads();
@@ -186,11 +189,12 @@ impl Bytes {
     }
 }
 
-/// The right to recover.
+/// The recovery lock, held.
 pub(crate) struct RecoveryLock(File);
 
 impl Drop for RecoveryLock {
-    /// Not by closing alone: children that were forked meanwhile have the file too.
+    /// Unlocks explicitly: a child that was forked meanwhile has the same open file, so closing it
+    /// here would not release the lock.
     fn drop(&mut self) {
         let unlock = recovery_lock(F_UNLCK);
         fcntl(&self.0, FcntlArg::F_OFD_SETLK(&unlock)).unwrap();

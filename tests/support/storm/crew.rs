@@ -1,4 +1,5 @@
-//! What the participants do, each in a process of its own, until they are told to leave or killed.
+//! The work of the participants, each in a process of its own, until they are ordered to leave or are
+//! killed.
 
 use super::log::{Deed, Fate, Id, Life, Log, Note, Orders, Pen, message};
 use super::{Round, Taking, growers};
@@ -13,11 +14,11 @@ use std::time::{Duration, Instant};
 
 /// The most messages in one operation.
 pub(crate) const BATCH: usize = 8;
-/// How long who is slow dawdles with something in its hands: at times less than a signal takes
-/// to come, at times more.
+/// The times for which a slow participant keeps a claim or guard open: one is shorter than a signal
+/// takes to arrive, the other longer.
 const DAWDLE: Duration = Duration::from_micros(3);
 const SLUMBER: Duration = Duration::from_micros(60);
-/// The waits that are not for ever.
+/// The time-out of the operations that have one.
 const SHORTLY: Duration = Duration::from_millis(3);
 
 /// A participant, as its process sees it.
@@ -28,7 +29,7 @@ pub(crate) struct Member<'r> {
     pub(crate) life: Life<'r>,
 }
 
-/// How one participant goes about it.
+/// The habits of one participant.
 pub(super) struct Manner {
     pub(super) dice: Dice,
     in_batches: bool,
@@ -52,7 +53,7 @@ impl Manner {
     }
 }
 
-/// Takes a seat as soon as there is one.
+/// Claims a seat as soon as one is free.
 pub(super) fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
     let start = Instant::now();
     loop {
@@ -82,7 +83,7 @@ impl Member<'_> {
         }
     }
 
-    pub(crate) fn push_until_told<const N: usize>(&self) {
+    pub(crate) fn push_until_ordered<const N: usize>(&self) {
         let mut producer = attach(|| self.open::<N>().producer());
         self.life.set_seated(1);
         let mut manner = self.manner();
@@ -109,7 +110,7 @@ impl Member<'_> {
         self.life.end(Fate::Left);
     }
 
-    pub(crate) fn take_until_told<const N: usize>(&self) {
+    pub(crate) fn take_until_ordered<const N: usize>(&self) {
         let mut consumer = attach(|| self.open::<N>().consumer());
         self.life.set_seated(1);
         let mut pen = Pen::new(self.life);
@@ -118,7 +119,7 @@ impl Member<'_> {
             match self.round.taking {
                 Taking::Guards => match guard(&mut consumer, &mut manner.dice) {
                     Some(guard) if manner.dice.below(5000) == 0 => {
-                        // Comes again, to this consumer or, if it leaves, to another.
+                        // The message is redelivered, to this consumer or, if it detaches, to another.
                         guard.put_back();
                         if manner.dice.below(2) == 0 {
                             break;
@@ -141,22 +142,22 @@ impl Member<'_> {
         self.life.end(Fate::Left);
     }
 
-    pub(super) fn grow_until_told<const N: usize>(&self) {
+    pub(super) fn grow_until_ordered<const N: usize>(&self) {
         let ring = self.open::<N>();
         self.life.set_seated(1);
         let mut dice = self.life.dice(self.round.seed);
-        let is_told = || self.log.is_ordered(Orders::ProducersLeave);
-        while !is_told() {
+        let is_ordered = || self.log.is_ordered(Orders::ProducersLeave);
+        while !is_ordered() {
             self.life.step();
             if growers::grow(&ring, &mut dice) {
                 self.log.count(Deed::Grew);
             }
-            growers::pause(is_told);
+            growers::pause(is_ordered);
         }
         self.life.end(Fate::Left);
     }
 
-    /// Takes what is left, until nobody is there who could still bring something.
+    /// Pops the remaining messages, until no producer is left.
     pub(crate) fn drain<const N: usize>(&self) {
         let mut consumer = attach(|| self.open::<N>().consumer());
         self.life.set_seated(1);
@@ -243,7 +244,7 @@ fn guard<'c, const N: usize>(
     }
 }
 
-/// Pushes messages in one of the ways; returns how many of them, from the first on.
+/// Pushes messages in one of the ways. Returns how many were pushed, from the first on.
 fn push<const N: usize>(
     producer: &mut Producer<[u64; N]>,
     messages: &[[u64; N]],

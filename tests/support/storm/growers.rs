@@ -1,4 +1,4 @@
-//! Who has the ring grow, and shrink, all the time.
+//! Processes that make the ring grow and shrink repeatedly.
 
 use crate::support::Dice;
 use slipring::error::GrowError;
@@ -6,18 +6,18 @@ use slipring::{Message, Protocol, Ring};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Between two times, of each grower.
+/// The pause between two attempts of one grower.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
-/// How long it takes to grow, or longer.
+/// An upper bound of the time that growing takes.
 pub(crate) const GROWTH: Duration = Duration::from_millis(1);
-/// The largest ring, as a power of two; the least is of two messages.
+/// The largest capacity, as a power of two. The smallest is two.
 const LARGEST: u64 = 12;
 
-/// Has the ring grow to any capacity, unless it can't now. Says whether it has.
+/// Makes the ring grow to a random capacity. Returns `false` if that is not possible now.
 pub(crate) fn grow<M: Message + ?Sized, P: Protocol>(ring: &Ring<M, P>, dice: &mut Dice) -> bool {
     match ring.grow(1 << (1 + dice.below(LARGEST))) {
         Ok(()) => true,
-        // Others were stopped at it, or the consumers.
+        // Another grower, or a consumer, is stopped.
         Err(GrowError::Growing { .. } | GrowError::Recovering(_) | GrowError::Undrained { .. }) => {
             false
         }
@@ -25,7 +25,7 @@ pub(crate) fn grow<M: Message + ?Sized, P: Protocol>(ring: &Ring<M, P>, dice: &m
     }
 }
 
-/// Lets time pass until the next time, or until it is told to leave.
+/// Waits until the next attempt is due, or until the process is ordered to leave.
 pub(crate) fn pause(is_told: impl Fn() -> bool) {
     let end = Instant::now() + PAUSE;
     while Instant::now() < end && !is_told() {

@@ -1,4 +1,4 @@
-//! Who starts the participants, kills them, stops them, and watches whether messages flow.
+//! The process that starts the participants, kills them, stops them, and checks that messages flow.
 
 use super::bytes::Bytes;
 use super::crew::Member;
@@ -14,21 +14,22 @@ use slipring::mpmc::Ring;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Of each role.
+/// The number of participants of each role.
 const CREW: usize = 4;
-/// One is at it, the other waits for it.
+/// The number of growers: one grows the ring while the other waits for it.
 const GROWERS: usize = 2;
-/// Between two kills.
+/// The bounds of the time between two kills.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(5);
-/// Between a sign of life and the kill: about an operation.
+/// The longest time between observed progress and the kill: about one operation.
 const REST: Duration = Duration::from_micros(3);
 /// The longest that a participant is stopped.
 pub(super) const STOP: Duration = Duration::from_millis(20);
-/// How long may nothing flow, and nobody get its seat, before it counts as stuck.
+/// The time without a popped message, or without a seat for a new participant, after which the storm
+/// counts as stuck.
 const STUCK: Duration = Duration::from_secs(20);
 
-/// What a participant is to be.
+/// The part of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Producer,
@@ -36,7 +37,7 @@ pub(super) enum Part {
     Grower,
 }
 
-/// A process and the life that it lives.
+/// A participant's process, and the index of its record in the log.
 pub(super) struct Place {
     pub(super) part: Part,
     life: usize,
@@ -46,7 +47,7 @@ pub(super) struct Place {
     seen: u64,
 }
 
-/// A storm that rages.
+/// A storm in progress.
 pub(crate) struct Storm<'r, const N: usize> {
     round: &'r Round,
     name: &'r str,
@@ -60,9 +61,9 @@ pub(crate) struct Storm<'r, const N: usize> {
 }
 
 impl<const N: usize> Storm<'_, N> {
-    /// A while without kills, then the kills, then the account.
+    /// Runs for a while without kills, then with kills, and settles the account.
     pub(crate) fn run(round: &Round, name: &str, kills: u64, calm: Duration) -> Report {
-        // Who is killed needs no core.
+        // Killed participants must not dump core.
         let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
         let calm = Storm::<N>::rage(round, name, 0, calm);
         let mut report = Storm::<N>::rage(round, name, kills, Duration::ZERO);
@@ -105,7 +106,7 @@ impl<const N: usize> Storm<'_, N> {
             if stop == 0 {
                 storm.stop_one();
             }
-            // Rivals are looked for in the first ring.
+            // Rivals are searched in the first segment only.
             if stop == 1 && !round.grows && storm.kill_a_rival() {
                 continue;
             }
@@ -129,9 +130,9 @@ impl<const N: usize> Storm<'_, N> {
             life,
         };
         let child = fork_child(|| match part {
-            Part::Producer => member.push_until_told::<N>(),
-            Part::Consumer => member.take_until_told::<N>(),
-            Part::Grower => member.grow_until_told::<N>(),
+            Part::Producer => member.push_until_ordered::<N>(),
+            Part::Consumer => member.take_until_ordered::<N>(),
+            Part::Grower => member.grow_until_ordered::<N>(),
         });
         Place {
             part,
@@ -143,7 +144,7 @@ impl<const N: usize> Storm<'_, N> {
         }
     }
 
-    /// Lets time pass, and notices what happens meanwhile.
+    /// Observes the participants for a while.
     fn watch(&mut self, time: Duration) {
         let end = Instant::now() + time;
         loop {
@@ -183,11 +184,11 @@ impl<const N: usize> Storm<'_, N> {
                 let part = place.part;
                 self.places[index] = self.bear(part);
             } else if is_late {
-                self.give_up("a newcomer has no seat");
+                self.give_up("a new participant has no seat");
             }
         }
         if now - self.flowed > STUCK {
-            self.give_up("nothing flows");
+            self.give_up("no message is popped");
         }
     }
 
@@ -225,7 +226,7 @@ impl<const N: usize> Storm<'_, N> {
         }
     }
 
-    /// Waits for a moment just after a sign of life, or not.
+    /// Waits for a moment just after the victim has made progress, in two of three cases.
     fn lie_in_wait(&mut self, victim: usize) {
         let life = self.log.life(self.places[victim].life);
         let turn = self.dice.below(3);
@@ -255,7 +256,7 @@ impl<const N: usize> Storm<'_, N> {
         let is_sample = self.dice.below(4) == 0 || place.stopped_until.is_some();
         if is_sample {
             signal(pid, Signal::SIGSTOP);
-            stands_still(pid);
+            wait_until_stopped(pid);
         }
         let standing = || match self.bytes.entry_of(pid) {
             Some((_, entry)) => entry.claim().is_some(),
@@ -265,7 +266,7 @@ impl<const N: usize> Storm<'_, N> {
         let ended = self.places[index].child.kill_and_reap();
         let is_standing = match stood_still {
             Some(is_standing) => is_standing,
-            // Others may have recovered it already.
+            // Other participants may have recovered it already.
             None => standing(),
         };
         let part = self.places[index].part;
@@ -285,7 +286,7 @@ impl<const N: usize> Storm<'_, N> {
         self.places[index] = self.bear(part);
     }
 
-    /// Lets everybody leave, takes what they left, and settles the account.
+    /// Orders all participants to leave, pops the remaining messages, and settles the account.
     fn end(&mut self, ring: &Ring<[u64; N]>) {
         for (orders, part) in [
             (Orders::ProducersLeave, Part::Producer),
@@ -309,7 +310,7 @@ impl<const N: usize> Storm<'_, N> {
                     }
                 }
                 if start.elapsed() > STUCK {
-                    self.give_up("somebody does not leave");
+                    self.give_up("a participant does not leave");
                 }
                 thread::sleep(Duration::from_micros(300));
             }
@@ -318,7 +319,7 @@ impl<const N: usize> Storm<'_, N> {
         let recovery = ring.recover().unwrap();
         assert_eq!((recovery.undecided, recovery.waiting), (0, 0));
         for (tail, head) in self.bytes.tails_and_heads() {
-            assert_eq!(tail, head, "it was drained");
+            assert_eq!(tail, head, "the ring is not drained");
         }
         assert!(self.bytes.entries().all(|entry| entry.claim().is_none()));
         self.report.counters = ring.counters();
@@ -345,7 +346,7 @@ impl<const N: usize> Storm<'_, N> {
                     return;
                 }
                 None if start.elapsed() > STUCK => {
-                    self.give_up("the last one does not come to an end")
+                    self.give_up("the last consumer does not finish")
                 }
                 None => thread::sleep(Duration::from_micros(300)),
             }
@@ -360,8 +361,8 @@ impl Place {
     }
 }
 
-pub(super) fn stands_still(pid: u32) {
-    until("it stands still", || {
+pub(super) fn wait_until_stopped(pid: u32) {
+    until("the process has stopped", || {
         matches!(state_of(pid, pid), Some('T' | 'Z'))
     });
 }

@@ -1,5 +1,5 @@
-//! What the participants note, in memory that outlives them: each message before anything is
-//! done about it.
+//! The log of the participants, in memory that outlasts them. A participant logs each message before
+//! it acts on it.
 
 use crate::support::Dice;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -10,24 +10,25 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-/// Lives that one storm has room for.
+/// The most lives that the log of one storm has room for. A life is the run of one participant.
 pub(crate) const MOST_LIVES: usize = 1 << 14;
-/// Words of a life: a line to itself, so that nobody waits for another's notes.
+/// Words of a life: whole cache lines, so that participants do not contend for one.
 const LIFE: usize = 16;
 const LIVES_AT: usize = 16;
-/// Counts of what participants did besides.
+/// The index of the counts of other actions.
 const DEEDS_AT: usize = 2;
 const CHUNKS_AT: usize = LIVES_AT + MOST_LIVES * LIFE;
-/// Words that a consumer gets at once to write its notes into. The first says whose they are.
+/// Words that a consumer allocates at once for its notes. The first word is the consumer's life,
+/// plus 1.
 const CHUNK: usize = 512;
 const CHUNKS: usize = 1 << 19;
 
-/// The message had been in a dead consumer's hands before.
+/// The message had been claimed by a dead consumer before.
 const REDELIVERED: u64 = 1 << 63;
-/// The message was not whole.
+/// The words of the message did not match.
 const TORN: u64 = 1 << 62;
 
-/// Who pushed a message, and its number among the pusher's own.
+/// The life that pushed a message, and the number of the message within that life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Id {
     pub(crate) life: usize,
@@ -63,14 +64,14 @@ fn word(bits: u64, index: usize) -> u64 {
     }
 }
 
-/// The id of a message, unless it is not whole.
+/// The ID of a message. `None` if the message is torn.
 fn read<const N: usize>(message: &[u64; N]) -> Option<Id> {
     let bits = message[0] & ((1 << 40) - 1);
     let is_whole = (0..N).all(|index| message[index] == word(bits, index));
     is_whole.then(|| Id::from_bits(bits))
 }
 
-/// One taken message.
+/// The record of one popped message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     pub(crate) id: Id,
@@ -91,7 +92,7 @@ impl Note {
     fn bits(self) -> u64 {
         let marks = [(self.is_redelivered, REDELIVERED), (self.is_torn, TORN)];
         let marks = marks.map(|(is_so, mark)| if is_so { mark } else { 0 });
-        // Not zero, which is no note.
+        // Zero means that there is no note.
         (self.id.bits() + 1) | marks[0] | marks[1]
     }
 
@@ -105,33 +106,33 @@ impl Note {
     }
 }
 
-/// How a life ended.
+/// The end of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Killed = 1,
     Left = 2,
 }
 
-/// What a participant does besides pushing or popping.
+/// An action of a participant other than a push or pop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Returned,
-    /// As forked children count themselves, and those of them whose handle was refused.
+    /// Forked children count themselves, and then count those whose handle was refused.
     Forked,
     Refused,
     Executed,
-    /// Had the ring grow.
+    /// Made the ring grow.
     Grew,
 }
 
-/// Until when the participants go on.
+/// The order on which the participants leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Orders {
     ProducersLeave = 1,
     AllLeave = 2,
 }
 
-/// Notes in anonymous memory, shared with forked children. Pages are there once they are used.
+/// The log, in anonymous memory that forked children share. Pages are allocated on first use.
 pub(crate) struct Log {
     words: &'static [AtomicU64],
 }
@@ -146,13 +147,14 @@ impl Log {
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe { mmap_anonymous(None, size, access, flags) }.unwrap();
         let words = base.cast::<AtomicU64>().as_ptr();
-        // SAFETY: mapped until the value is dropped, of zeroes, accessed only as atomics.
+        // SAFETY: the memory is zeroed, stays mapped until the value is dropped, and is accessed
+        // only as atomics.
         let words = unsafe { slice::from_raw_parts(words, Self::WORDS) };
         Self { words }
     }
 
-    /// No fence goes with a note, which would stand in for one that the ring lacks. What a
-    /// process has stored is seen even if it is killed at once.
+    /// Stores without a fence: a fence here could hide one that the ring lacks. The store is visible
+    /// even if the process is killed immediately afterwards.
     fn set(&self, at: usize, value: u64) {
         self.words[at].store(value, Release);
     }
@@ -186,13 +188,13 @@ impl Log {
         }
     }
 
-    /// What each life noted, in its order.
+    /// The notes of each life, in the order in which it wrote them.
     pub(crate) fn notes(&self, lives: usize) -> Vec<Vec<Note>> {
         let mut notes = vec![Vec::new(); lives];
         let used = self.get(1) as usize;
         for chunk in 0..used {
             let words = &self.words[CHUNKS_AT + chunk * CHUNK..][..CHUNK];
-            // Who was killed just here took a chunk and did not say so.
+            // The consumer was killed after it allocated the chunk and before it stored its life.
             let Some(life) = words[0].load(Acquire).checked_sub(1) else {
                 continue;
             };
@@ -206,12 +208,12 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         let base = NonNull::from(self.words).cast();
-        // SAFETY: the mapping is the value's own, and no life borrows it any more.
+        // SAFETY: this value owns the mapping, and no life borrows it here.
         unsafe { munmap(base, Self::WORDS * 8) }.unwrap();
     }
 }
 
-/// The words of one participant.
+/// The record of one participant.
 #[derive(Clone, Copy)]
 pub(crate) struct Life<'l> {
     log: &'l Log,
@@ -234,15 +236,15 @@ macro_rules! words {
 
 impl Life<'_> {
     words! {
-        /// Whether it has got its seat.
+        /// Whether it has claimed a seat.
         is_seated set_seated 0;
-        /// Operations, for who wants to know whether it does anything.
+        /// The number of operations, by which the killer observes progress.
         progress set_progress 1;
-        /// Messages of which the push had begun.
+        /// The number of messages whose push has begun.
         begun set_begun 2;
-        /// Messages of which the push had returned.
+        /// The number of messages whose push has returned.
         done set_done 3;
-        /// The most messages that the pop may take that is under way.
+        /// The most messages that the current pop may return.
         open set_open 4;
         fate_word set_fate_word 5;
     }
@@ -259,13 +261,13 @@ impl Life<'_> {
         self.fate_word() == Fate::Killed as u64
     }
 
-    /// The randomness of a life: its own.
+    /// The random numbers of a life.
     pub(crate) fn dice(&self, seed: u64) -> Dice {
         Dice::new(seed << 32 | self.index as u64)
     }
 }
 
-/// Where a consumer writes its notes.
+/// The position in the log at which a consumer writes its notes.
 pub(crate) struct Pen<'l> {
     life: Life<'l>,
     next: usize,

@@ -1,4 +1,5 @@
-//! A storm of kills over an MPMC ring, and the account of it.
+//! A kill storm: participants of an MPMC ring are killed at random moments, and every message is
+//! accounted for afterwards.
 
 mod bytes;
 mod crew;
@@ -18,32 +19,32 @@ pub(crate) use self::verdict::Report;
 /// How consumers take messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taking {
-    /// In place; noted before the slot is given back.
+    /// In place. The consumer logs the message before it releases the slot.
     Guards,
-    /// Copied out; noted after the slot was given back.
+    /// By copy. The consumer logs the message after it has released the slot.
     Pops,
 }
 
-/// One kind of ring, of load and of violence.
+/// The parameters of a storm: the ring, the load, and what happens to the participants.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
     pub(crate) label: &'static str,
     pub(crate) seed: u64,
     pub(crate) taking: Taking,
-    /// Words of a message.
+    /// The number of words in a message.
     pub(crate) words: usize,
     pub(crate) capacity: usize,
     pub(crate) wait: WaitStrategy,
     pub(crate) fences: Fences,
     pub(crate) interval: Duration,
-    /// Of each role.
+    /// The number of seats of each role.
     pub(crate) seats: u32,
     pub(crate) first_position: u64,
-    /// Whether participants are stopped now and then.
+    /// Whether participants are stopped at random moments.
     pub(crate) stops: bool,
-    /// Whether participants leave and come back, fork, and execute other programs.
+    /// Whether participants detach and attach again, fork, and execute other programs.
     pub(crate) is_restless: bool,
-    /// Whether the ring grows and shrinks all the time.
+    /// Whether the ring grows and shrinks during the storm.
     pub(crate) grows: bool,
 }
 
@@ -81,7 +82,7 @@ impl Round {
     }
 }
 
-/// Kills `kills` participants of a ring of its own, and says how it went.
+/// Creates a ring, kills `kills` participants of it, and returns the report.
 pub(crate) fn storm(round: &Round, ring: &str, kills: u64, calm: Duration) -> Report {
     match round.words {
         1 => Storm::<1>::run(round, ring, kills, calm),

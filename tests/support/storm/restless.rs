@@ -1,5 +1,5 @@
-//! What participants do besides pushing and popping: they leave and come back, they fork, and they
-//! execute other programs, with something of the ring in their hands or not.
+//! The other actions of participants: they detach and attach again, they fork, and they execute
+//! other programs, with or without an open claim or guard.
 
 use super::Taking;
 use super::crew::{Member, attach};
@@ -11,9 +11,9 @@ use slipring::mpmc::{Consumer, Producer};
 use std::thread;
 use std::time::Duration;
 
-/// One turn in so many.
+/// A participant takes such an action once in so many turns, on average.
 const SELDOM: u64 = 10_000;
-/// How long a forked child stays, at most: to be there when its parent is killed.
+/// The longest time that a forked child lives: long enough to outlive a parent that is killed.
 const CHILDHOOD: Duration = Duration::from_millis(20);
 
 impl Member<'_> {
@@ -21,7 +21,7 @@ impl Member<'_> {
         self.round.is_restless && dice.below(SELDOM) == 0
     }
 
-    /// `message` is one that need not come.
+    /// `message` is one that may be lost.
     pub(super) fn move_producer<const N: usize>(
         &self,
         mut producer: Producer<[u64; N]>,
@@ -80,7 +80,8 @@ impl Member<'_> {
         }
     }
 
-    /// A child that has the handle, may not use it, and may outlive its parent.
+    /// Forks a child that inherits the handle, must not be able to use it, and may outlive its
+    /// parent.
     fn fork(&self, dice: &mut Dice, is_refused: impl FnOnce() -> bool) {
         let stay = CHILDHOOD.mul_f64(dice.below(100) as f64 / 100.0);
         fork_orphan(|| {
@@ -92,7 +93,7 @@ impl Member<'_> {
         });
     }
 
-    /// Becomes another program: to the others, dies.
+    /// Executes another program. To the other participants this is a death.
     fn execute(&self) -> ! {
         self.log.count(Deed::Executed);
         self.life.end(Fate::Killed);

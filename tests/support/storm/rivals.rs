@@ -1,26 +1,27 @@
-//! The death that is hardest to judge: of one of two who say that they claim the same position,
-//! while the other is stopped. The position is the living one's, and only that it lives tells.
+//! The death that is hardest for recovery: two participants have set an intent for the same position,
+//! one of them is dead, and the other is stopped. The position belongs to the live one, and only
+//! liveness distinguishes the two.
 //!
-//! A kill between saying so and losing the claim is too rare to wait for. So the storm finishes
-//! the last store of some of its victims.
+//! A kill between the store of the intent and the lost claim is too rare to wait for. The storm
+//! therefore stores the intent on behalf of some of its victims.
 
-use super::killer::{STOP, Storm, signal, stands_still, up_to};
+use super::killer::{STOP, Storm, signal, up_to, wait_until_stopped};
 use nix::sys::signal::Signal;
 use std::time::Instant;
 
 impl<const N: usize> Storm<'_, N> {
-    /// Stops somebody who has claimed something, and kills a rival; or else nobody.
+    /// Stops a participant that has a claim, and kills a rival of it. Returns whether one was killed.
     pub(super) fn kill_a_rival(&mut self) -> bool {
-        let living = self.dice.below(self.places.len() as u64) as usize;
-        let place = &self.places[living];
+        let live = self.dice.below(self.places.len() as u64) as usize;
+        let place = &self.places[live];
         if place.stopped_until.is_some() {
             return false;
         }
         signal(place.child.pid(), Signal::SIGSTOP);
-        stands_still(place.child.pid());
-        let claim = self.claim_of(living);
+        wait_until_stopped(place.child.pid());
+        let claim = self.claim_of(live);
         let time = up_to(&mut self.dice, STOP);
-        let place = &mut self.places[living];
+        let place = &mut self.places[live];
         place.stopped_until = Some(Instant::now() + time);
         let Some((_, Some(claim))) = claim else {
             place.resume();
@@ -28,25 +29,26 @@ impl<const N: usize> Storm<'_, N> {
         };
         let part = place.part;
         let peers: Vec<_> = (0..self.places.len())
-            .filter(|&index| index != living && self.places[index].part == part)
+            .filter(|&index| index != live && self.places[index].part == part)
             .collect();
         let victim = peers[self.dice.below(peers.len() as u64) as usize];
-        // Nobody else recovers, or takes the seat, before the store is made.
+        // The recovery lock keeps other processes from recovering, and from taking the seat, before the
+        // intent is stored.
         let Some(_lock) = self.bytes.take_recovery() else {
             return false;
         };
         signal(self.places[victim].child.pid(), Signal::SIGSTOP);
-        stands_still(self.places[victim].child.pid());
-        let said = self.claim_of(victim);
+        wait_until_stopped(self.places[victim].child.pid());
+        let intent = self.claim_of(victim);
         self.kill_one(victim);
-        if let Some((seat, None)) = said {
-            self.bytes.say(seat, &claim);
+        if let Some((seat, None)) = intent {
+            self.bytes.set_intent(seat, &claim);
             self.report.rivals += 1;
         }
         true
     }
 
-    /// The seat of a participant, and what it says that it claims.
+    /// The seat of a participant, and the positions of its intent.
     fn claim_of(&self, index: usize) -> Option<(u32, Option<std::ops::Range<u64>>)> {
         let (seat, entry) = self.bytes.entry_of(self.places[index].child.pid())?;
         Some((seat, entry.claim()))

@@ -1,4 +1,4 @@
-//! The account of a storm: each message that was pushed is there, once, or it is known why not.
+//! The account of a storm: each pushed message was popped once, or the log explains why not.
 
 use super::log::{Deed, Log, Note};
 use super::{Round, Taking};
@@ -8,32 +8,33 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How a storm went.
+/// The result of a storm.
 #[derive(Clone, Default)]
 pub(crate) struct Report {
     pub(crate) kills: u64,
-    /// Participants that left by themselves.
+    /// Participants that detached without being killed.
     pub(crate) departures: u64,
     pub(crate) stops: u64,
-    /// Participants that came back, forked, and executed another program.
+    /// Participants that attached again, forked, and executed another program.
     pub(crate) returns: u64,
     pub(crate) forks: u64,
     pub(crate) executions: u64,
-    /// Times that the ring was made to grow.
+    /// The number of times that the ring grew.
     pub(crate) growths: u64,
-    /// Forked children that were not refused, as they must be.
+    /// Forked children whose use of an inherited handle was not refused: must be 0.
     pub(crate) strayed: u64,
-    /// Kills of who had an intent standing, as far as was seen.
+    /// Kills of participants whose intent was set, as far as was observed.
     pub(crate) mid_operation: u64,
-    /// Kills of who stood still while it was looked at, and how many of them had one.
+    /// Kills of participants that were stopped for the observation, and how many of those had an
+    /// intent set.
     pub(crate) samples: u64,
     pub(crate) samples_mid_operation: u64,
-    /// Kills of one of two who said that they claim the same position.
+    /// Kills of one of two participants whose intents contained the same position.
     pub(crate) rivals: u64,
-    /// Kills of who had not got its seat yet.
+    /// Kills of participants that had no seat yet.
     pub(crate) unseated: u64,
     pub(crate) time: Duration,
-    /// The longest time in which nobody took a message; and without kills.
+    /// The longest time in which no message was popped, with kills and without.
     pub(crate) stall: Duration,
     pub(crate) calm_stall: Duration,
     pub(crate) counters: Counters,
@@ -41,22 +42,23 @@ pub(crate) struct Report {
     pub(crate) lost: u64,
     pub(crate) redelivered: u64,
     pub(crate) in_doubt: u64,
-    /// The most that the notes of the killed allow to be in doubt.
+    /// The most messages that may be in doubt, according to the logs of killed participants.
     pub(crate) doubtful: u64,
     pub(crate) duplicated: u64,
     pub(crate) torn: u64,
     pub(crate) disordered: u64,
-    /// Messages that nobody pushed, or that came without those pushed with them before.
+    /// Messages that no producer pushed, or that were popped although an earlier message of the same
+    /// push was not.
     pub(crate) forged: u64,
 }
 
-/// What became of one message.
+/// The notes about one message.
 #[derive(Clone, Copy, Default)]
 struct Taken {
     times: u8,
-    /// Times that a note was a killed consumer's last.
+    /// The number of notes that were the last note of a killed consumer.
     last_notes: u8,
-    /// Times that it was marked as redelivered.
+    /// The number of notes that are marked as redelivered.
     marked: u8,
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report
     }
 }
 
-/// The last children may be on their way yet.
+/// Counts forked children. The last ones may still be running.
 fn settle_children(log: &Log, report: &mut Report) {
     const A_WHILE: Duration = Duration::from_secs(5);
     let start = Instant::now();
@@ -116,8 +118,8 @@ fn settle_producer(round: &Round, done: usize, taken: &[Taken], report: &mut Rep
         Taking::Guards => report.lost += missing,
         Taking::Pops => report.in_doubt += missing,
     }
-    // Of what a push had begun, the messages before one that came came as well; unless who took
-    // them died with them.
+    // If a message of an unfinished push was popped, so were the messages before it, unless the
+    // consumer that popped them was killed with them.
     if round.taking == Taking::Guards {
         let gaps = begun
             .windows(2)
@@ -130,8 +132,8 @@ fn settle_producer(round: &Round, done: usize, taken: &[Taken], report: &mut Rep
         if again == 0 {
             continue;
         }
-        // All but one of the notes are of consumers that were killed before they gave it back;
-        // and all but the first say that somebody else had had it.
+        // All but one of the notes must be of consumers that were killed before they released the
+        // slot, and all but the first note must be marked as redelivered.
         let is_excused = round.taking == Taking::Guards
             && message.last_notes >= again
             && message.marked >= again;
@@ -143,8 +145,8 @@ fn settle_producer(round: &Round, done: usize, taken: &[Taken], report: &mut Rep
     }
 }
 
-/// How many notes of one consumer are out of the order of their producer, and are not marked as
-/// redelivered if they could be.
+/// The number of notes of one consumer that are out of the order of their producer. Notes that are
+/// marked as redelivered do not count, where consumers can mark them.
 fn disorder(taking: Taking, notes: &[Note]) -> u64 {
     let mut latest = HashMap::new();
     let mut disordered = 0;
@@ -160,7 +162,7 @@ fn disorder(taking: Taking, notes: &[Note]) -> u64 {
 }
 
 impl Report {
-    /// Two storms as one.
+    /// Adds the result of another storm.
     pub(crate) fn add(&mut self, other: &Self) {
         for (sum, part) in [
             (&mut self.kills, other.kills),
@@ -197,7 +199,7 @@ impl Report {
         self.calm_stall = self.calm_stall.max(other.calm_stall);
     }
 
-    /// What must hold after every storm.
+    /// Asserts what must hold after every storm.
     pub(crate) fn check(&self, round: &Round) {
         assert!(self.messages > self.kills, "{self}");
         assert_eq!(self.strayed, 0, "{self}");
@@ -207,7 +209,7 @@ impl Report {
         assert_eq!(self.torn, 0, "{self}");
         assert_eq!(self.forged, 0, "{self}");
         assert!(self.in_doubt <= self.doubtful, "{self}");
-        // A pop does not say whether its message was redelivered.
+        // A pop does not return whether its message was redelivered.
         let unmarked = match round.taking {
             Taking::Guards => 0,
             Taking::Pops => self.counters.redelivered,
@@ -227,13 +229,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  {} came back, {} forked, {} executed another program; it grew {} times",
+            "  {} attached again, {} forked, {} executed another program; {} growths",
             self.returns, self.forks, self.executions, self.growths
         )?;
         writeln!(
             f,
-            "  with an intent standing: {:.1} % at least; {:.1} % of {} that stood still; {} in \
-             rivalry for it",
+            "  killed with an intent set: at least {:.1} %; of the {2} that were stopped {1:.1} %; {3} had \
+             a rival",
             percent(self.mid_operation, self.kills),
             percent(self.samples_mid_operation, self.samples),
             self.samples,
