@@ -1,18 +1,18 @@
-//! Numbered messages, and how survivors ask for what they are owed.
+//! Numbered messages, and the time limits of survivors.
 
 use slipring::WaitStrategy;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// In what time survivors must have gone on: far more than an interval, so that a machine under
-/// load does not fail, and far less than for ever.
+/// The time within which survivors must make progress: much longer than a liveness interval, so that
+/// a machine under load does not fail.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
-/// How soon survivors find out by themselves that somebody is dead.
+/// The liveness interval, after which survivors detect a death by themselves.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(2);
 
-/// The interval of a ring on which a child is to fall asleep: stepped, it takes thousands of
-/// times as long to get there as it should.
+/// The liveness interval of a ring on which a child blocks. A child that is single-stepped takes
+/// thousands of times as long to get there.
 pub(crate) const NAP: Duration = Duration::from_secs(10);
 
 pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
@@ -32,14 +32,14 @@ pub(crate) fn read(seen: Message) -> u64 {
     seen[0]
 }
 
-/// Tries again and again, as who may not block, until there is an answer or it is late.
+/// Repeats a non-blocking attempt until it succeeds. Panics after [`SOON`].
 pub(crate) fn soon<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(answer) = attempt() {
-            return answer;
+        if let Some(result) = attempt() {
+            return result;
         }
-        assert!(start.elapsed() < SOON, "in vain for {SOON:?}: {what}");
+        assert!(start.elapsed() < SOON, "timed out after {SOON:?}: {what}");
         thread::yield_now();
     }
 }

@@ -1,4 +1,4 @@
-//! The operations of an MPMC ring, and what stands before each.
+//! The operations of an MPMC ring, and the dead participants that each of them finds.
 
 use super::Drill;
 use super::deeds::Deed;
@@ -8,7 +8,7 @@ use super::watched::Watched;
 use super::ways::Way;
 use slipring::Delivery;
 
-/// The seats of each role, if nothing else is said.
+/// The default number of seats of each role.
 const SEATS: u32 = 3;
 
 macro_rules! drill {
@@ -64,7 +64,11 @@ pub(crate) const RECOVERING: &[Drill] = &[
     drill!("recover a batch", Deed::Recover, Batch),
     drill!("recover a guard and a claim", Deed::Recover, Guard, Claim),
     drill!("recover, at-most-once", Deed::Recover; AtMostOnce, SEATS, Guards),
-    drill!("try_push in vain finds a guard", Deed::PushInVain, Guard),
+    drill!(
+        "try_push to a full ring finds a guard",
+        Deed::PushToFull,
+        Guard
+    ),
     drill!("producer() finds a claim", Deed::Push(Way::Attach), Claim),
 ];
 
@@ -72,10 +76,10 @@ pub(crate) const INHERITING: &[Drill] = &[
     drill!("try_pop past a claim", Deed::Adopt, Claim),
     drill!("try_pop adopts a guard", Deed::Adopt, Guard),
     drill!("try_pop adopts a batch of guards", Deed::Adopt, Guards),
-    drill!("only consumer() and try_pop", Deed::ComeAndPop; AtLeastOnce, 1, Rest),
+    drill!("only consumer() and try_pop", Deed::AttachAndPop; AtLeastOnce, 1, Rest),
 ];
 
-// Long ones that do nothing which no other does: for the whole enumeration.
+// Long operations without steps of their own. They run in the full enumeration only.
 
 pub(crate) const MORE_RECOVERING: &[Drill] = &[
     drill!("recover a claim", Deed::Recover, Claim),
@@ -88,14 +92,14 @@ pub(crate) const ATTACHING: &[Drill] = &[
     drill!("consumer()", Deed::Pop(Way::Attach)),
     drill!("consumer() finds a guard", Deed::Pop(Way::Attach), Guard),
     drill!("only consumer()", Deed::Pop(Way::Attach); AtLeastOnce, 1, Guards),
-    drill!("only consumer() and try_pop, one guard", Deed::ComeAndPop; AtLeastOnce, 1, Guard),
+    drill!("only consumer() and try_pop, one guard", Deed::AttachAndPop; AtLeastOnce, 1, Guard),
     drill!("only consumer(), at-most-once", Deed::Pop(Way::Attach); AtMostOnce, 1, Guards),
 ];
 
 macro_rules! watched {
     ($name:literal, $way:ident) => {
         Drill {
-            name: concat!("mpmc ", $name, ", somebody sleeps"),
+            name: concat!("mpmc ", $name, ", a consumer sleeps"),
             set_up: || Box::new(Watched::new(Way::$way)),
         }
     };

@@ -1,4 +1,4 @@
-//! What the child of an MPMC ring does that no child of an SPSC ring does.
+//! Operations of a child that exist for MPMC rings only.
 
 use super::account::{Message, message, read};
 use super::tracee::mark;
@@ -6,15 +6,15 @@ use super::ways::Way;
 use slipring::error::TryPushError;
 use slipring::mpmc::Ring;
 
-/// What the child does.
+/// The operation of the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Push(Way),
     Pop(Way),
     Recover,
-    PushInVain,
+    PushToFull,
     Adopt,
-    ComeAndPop,
+    AttachAndPop,
 }
 
 impl Deed {
@@ -23,7 +23,7 @@ impl Deed {
     }
 }
 
-/// Recovers by hand.
+/// Recovers explicitly.
 pub(super) fn recover(ring: &Ring<Message>) {
     mark();
     let recovered = ring.recover();
@@ -31,8 +31,8 @@ pub(super) fn recover(ring: &Ring<Message>) {
     recovered.unwrap();
 }
 
-/// Finds the ring full, and what the dead have left.
-pub(super) fn push_in_vain(ring: &Ring<Message>) {
+/// Finds the ring full, and recovers what dead participants have left.
+pub(super) fn push_to_full(ring: &Ring<Message>) {
     let mut producer = ring.producer().unwrap();
     mark();
     let refused = producer.try_push(&message(0));
@@ -40,7 +40,7 @@ pub(super) fn push_in_vain(ring: &Ring<Message>) {
     assert_eq!(refused, Err(TryPushError::Full));
 }
 
-/// Pops what a dead consumer had taken, or what lies behind a dead producer's claim.
+/// Pops a message that a dead consumer had claimed, or the message after a dead producer's claim.
 pub(super) fn adopt(ring: &Ring<Message>, first: u64) {
     let mut consumer = ring.consumer().unwrap();
     mark();
@@ -53,8 +53,8 @@ pub(super) fn adopt(ring: &Ring<Message>, first: u64) {
     assert_eq!(read(popped), first);
 }
 
-/// Comes, pops and stays.
-pub(super) fn come_and_pop(ring: &Ring<Message>, first: u64) {
+/// Attaches and pops, without detaching.
+pub(super) fn attach_and_pop(ring: &Ring<Message>, first: u64) {
     mark();
     let mut consumer = ring.consumer().unwrap();
     let popped = consumer.try_pop();

@@ -1,4 +1,4 @@
-//! Participants that are dead already when the one dies that the test is about.
+//! Participants that are dead before the child of the test is killed.
 
 use super::account::message;
 use super::deeds::Deed;
@@ -11,22 +11,22 @@ use crate::support::{fork_child, kill_process};
 use slipring::Delivery;
 use std::process;
 
-/// What somebody was killed in.
+/// The point at which such a participant was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Doomed {
-    /// A claim.
+    /// In a claim.
     Claim,
-    /// A batch of two, of which the first was published.
+    /// In a push of two messages, of which the first was published.
     Batch,
-    /// A guard.
+    /// In a guard.
     Guard,
-    /// A batch of two, of which none was given back.
+    /// In a pop of two messages, of which no slot was released.
     Guards,
-    /// A batch of two, of which the first was given back.
+    /// In a pop of two messages, of which the first slot was released.
     Rest,
 }
 
-/// A way to die in the middle of a batch, found once.
+/// The recorded path to the middle of a batch, and the number of instructions up to there.
 pub(super) struct Ambush {
     path: Path,
     steps: usize,
@@ -37,7 +37,7 @@ impl Doomed {
         matches!(self, Self::Claim | Self::Batch)
     }
 
-    /// How many messages, from the first on, are owed to nobody any more.
+    /// The number of messages, from the first on, that must not be delivered again.
     pub(super) fn takes(self, delivery: Delivery) -> usize {
         match (self, delivery) {
             (Self::Claim | Self::Batch, _) => 0,
@@ -48,7 +48,7 @@ impl Doomed {
         }
     }
 
-    /// Comes, and is killed.
+    /// Attaches, and is killed.
     pub(super) fn die(self, crowd: &mut Crowd) {
         match self {
             Self::Claim => {
@@ -72,7 +72,7 @@ impl Doomed {
             }
             Self::Batch | Self::Guards | Self::Rest => {
                 let Ambush { path, steps } =
-                    crowd.ambush.take().unwrap_or_else(|| self.lie_in_wait());
+                    crowd.ambush.take().unwrap_or_else(|| self.find_ambush());
                 let first = crowd.memory.tail();
                 let tracee = Tracee::lead(|| self.act(crowd));
                 path.kill(tracee, crowd, Point::After(steps));
@@ -98,18 +98,18 @@ impl Doomed {
         }
     }
 
-    /// Whether a batch is where it is to be killed.
+    /// Whether a batch has reached the point at which it is killed.
     fn is_amid(self, memory: &Memory, start: u64) -> bool {
         let (index, slots) = match self {
             Self::Batch => (memory.tail(), [Slot::Full, Slot::Free]),
-            Self::Rest => (memory.head(), [Slot::GivenBack, Slot::Full]),
+            Self::Rest => (memory.head(), [Slot::Released, Slot::Full]),
             _ => (memory.head(), [Slot::Full, Slot::Full]),
         };
         let found = [memory.slot(start), memory.slot(start + 1)];
         index == start + BATCH as u64 && found == slots
     }
 
-    fn lie_in_wait(self) -> Ambush {
+    fn find_ambush(self) -> Ambush {
         let mut crowd = Crowd::new(Plan {
             deed: match self {
                 Self::Batch => Deed::Push(Way::Batch),

@@ -1,27 +1,27 @@
-//! What makes a ring grow, and what brings its ends from one ring to the next.
+//! The operations that make a ring grow, and those that move handles from one segment to the next.
 
 use super::Drill;
 use super::growth::Growth;
 use super::ways::Way;
 use slipring::{Mpmc, Spsc};
 
-/// What the child does.
+/// The operation of the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Grow,
-    /// As the second one, before anybody has come to the end of the first ring.
+    /// Grows the ring a second time, before any participant has left the first segment.
     GrowAgain,
-    /// While somebody closes the ring.
+    /// Grows the ring while another process closes it.
     GrowClosed,
-    /// Beginning in the old ring.
+    /// Begins in the old segment.
     Push(Way),
     Pop(Way),
-    /// In a ring that grows when the child has died, or was stopped.
+    /// Runs in a ring that grows after the child was killed or stopped.
     PushInOld(Way),
     PopInOld(Way),
-    /// Recovers what was left in the old ring.
+    /// Recovers what dead participants left in the old segment.
     Recover,
-    /// Adopts it from the new one.
+    /// Adopts it from the new segment.
     Adopt,
 }
 
@@ -70,7 +70,7 @@ drills! { pub(crate) RECOVERING:
     Mpmc "try_pop adopts from the old ring" Deed::Adopt;
 }
 
-// Long ones that do little which no other does: around their stores only, with the whole of the others.
+// Long operations with few steps of their own. The full enumeration kills them only around stores.
 
 drills! { pub(crate) MORE_GROWING:
     Spsc "grow again" Deed::GrowAgain;
@@ -105,7 +105,7 @@ drills! { pub(crate) MORE_POPPING:
     Mpmc "consumer() of two rings" Deed::Pop(Way::Attach);
 }
 
-// Those whose child goes on, when it was stopped, whatever it finds then.
+// Operations whose child continues after a stop, whatever state it then finds.
 
 drills! { pub(crate) PAUSED:
     Spsc "grow" Deed::Grow;

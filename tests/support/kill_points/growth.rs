@@ -1,4 +1,4 @@
-//! What is left of a ring when somebody dies, or is stopped, while it grows.
+//! The state of a ring after a participant died, or was stopped, while the ring grew.
 
 use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::growing::Deed;
@@ -15,21 +15,21 @@ use slipring::{Consumer, Mpmc, Options, Producer, Protocol, Ring, Spsc};
 use std::ops::Range;
 use std::process;
 
-/// Of the first ring, and of those that follow.
+/// The capacity of the first segment, and of those that follow.
 const CAPACITY: usize = 4;
 const SMALL: usize = 2;
 const NEXT: usize = 8;
 const LAST: usize = 16;
 const SEATS: u32 = 3;
 
-/// What is different about the kinds.
+/// The differences between the kinds of ring.
 pub(super) trait Kind: Protocol + Sized {
     const IS_SHARED: bool;
 
-    /// Recovers by hand, where there is something to be recovered.
+    /// Recovers explicitly, if rings of this kind have something to recover.
     fn recover(ring: &Ring<Message, Self>);
 
-    /// All seats but those of the survivors can be taken.
+    /// Asserts that all seats but those of the survivors can be claimed.
     fn fill_seats(ring: &Ring<Message, Self>);
 }
 
@@ -53,7 +53,7 @@ impl Kind for Mpmc {
     }
 }
 
-/// The ring, another one for each child, and the survivors. Messages are numbered as they are pushed.
+/// The ring and the survivors. Each child gets a new ring. Messages are numbered in push order.
 pub(super) struct Growth<P: Protocol> {
     name: Name,
     deed: Deed,
@@ -63,9 +63,9 @@ pub(super) struct Growth<P: Protocol> {
     consumer: Option<Consumer<Message, P>>,
     /// The number of the survivors' next message.
     next: u64,
-    /// What the child pushes.
+    /// The messages that the child pushes.
     of_child: Range<u64>,
-    /// What the survivors popped, in order.
+    /// The messages that the survivors popped, in order.
     seen: Vec<u64>,
     was_stopped: bool,
 }
@@ -105,7 +105,7 @@ impl<P: Kind> Growth<P> {
         Ring::create_with(name, &options).unwrap()
     }
 
-    /// The ring as the child sees it.
+    /// Opens the ring in the child.
     fn open(&self) -> Ring<Message, P> {
         Ring::open_with(&self.name, &Options::new().wait(ASLEEP_AT_ONCE)).unwrap()
     }
@@ -128,12 +128,12 @@ impl<P: Kind> Growth<P> {
         popped.is_ok()
     }
 
-    /// The first message that the child finds.
+    /// The number of the first message that the child finds.
     fn first(&self) -> u64 {
         u64::from(P::IS_SHARED && !self.sleeps() && matches!(self.deed, Deed::Pop(_)))
     }
 
-    /// The messages that the child takes for good.
+    /// The messages that the child pops and releases.
     fn popped(&self) -> Range<u64> {
         match self.deed {
             Deed::Pop(way) | Deed::PopInOld(way) => self.first()..self.first() + way.moves(),
@@ -142,7 +142,7 @@ impl<P: Kind> Growth<P> {
         }
     }
 
-    /// The messages that may come out of order, since somebody had them in his hands.
+    /// The messages that may be popped out of order, since a killed process had claimed them.
     fn late(&self) -> Range<u64> {
         match self.deed {
             _ if !P::IS_SHARED => 0..0,
@@ -152,7 +152,7 @@ impl<P: Kind> Growth<P> {
         }
     }
 
-    /// Somebody dies in the old ring who has something to push there, and something that it popped.
+    /// Kills a process in the old segment that has a claim and a guard there.
     fn doom(&self) {
         let mut child = fork_child(|| {
             let ring = self.open();
@@ -165,7 +165,7 @@ impl<P: Kind> Growth<P> {
         child.reap();
     }
 
-    /// Survivors have both ends, as soon as they can.
+    /// Claims the survivors' seats, as soon as they are free.
     fn come(&mut self) {
         let ring = &self.ring;
         self.producer
@@ -174,14 +174,14 @@ impl<P: Kind> Growth<P> {
             .get_or_insert_with(|| soon("a consumer's seat", || free(ring.consumer())));
     }
 
-    /// The ring grows while the child is in the old one, dead or stopped.
+    /// Grows the ring while the child, dead or stopped, is in the old segment.
     fn grow_behind(&self) {
         if let Deed::PushInOld(_) | Deed::PopInOld(_) = self.deed {
             self.ring.grow(NEXT).unwrap();
         }
     }
 
-    /// Pushes one more message, and pops all before it, and what comes late.
+    /// Pushes one more message, and pops all messages before it and those that come late.
     fn drain(&mut self, can_block: bool) {
         let last = self.next;
         self.next += 1;
@@ -206,7 +206,7 @@ impl<P: Kind> Growth<P> {
         while self.pop() {}
     }
 
-    /// Closes the ring, and pops what is left.
+    /// Closes the ring, and pops the remaining messages.
     fn close(&mut self) {
         self.ring.close();
         loop {
@@ -222,7 +222,7 @@ impl<P: Kind> Growth<P> {
         while self.pop() {}
     }
 
-    /// For everybody, whoever comes.
+    /// Asserts that the ring is closed for every participant, including new ones.
     fn is_closed(&mut self) {
         assert!(self.ring.is_closed());
         assert!(matches!(self.ring.grow(LAST), Err(GrowError::Closed)));
@@ -236,7 +236,8 @@ impl<P: Kind> Growth<P> {
         }
     }
 
-    /// Everything that was pushed has come, once, in order, as far as it was not the child's to push or pop.
+    /// Asserts that every message was popped once and in order, except those that the child pushed or
+    /// popped.
     fn verify(&self, death: Death) {
         let Self { seen, of_child, .. } = self;
         let (popped, late) = (self.popped(), self.late());
@@ -275,7 +276,8 @@ impl<P: Kind> Growth<P> {
         }
     }
 
-    /// The ring grows again, is whole, and all before it is gone.
+    /// Asserts that the ring can grow again, that all its slots work, and that no older segment is
+    /// left.
     fn laps(&mut self) {
         self.ring.grow(LAST).unwrap();
         assert_eq!(self.ring.capacity(), LAST);
@@ -293,7 +295,7 @@ impl<P: Kind> Growth<P> {
             }
             assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
         }
-        let last = *self.memory.stages().last().unwrap();
+        let last = *self.memory.segments().last().unwrap();
         assert_eq!(self.memory.oldest_and_kept(), (last, last));
     }
 }
@@ -403,7 +405,7 @@ impl<P: Kind> Scene for Growth<P> {
         self.ring.grow(NEXT).unwrap();
         match self.deed {
             Deed::Pop(_) => self.push(1),
-            // There is no room for its end.
+            // An SPSC ring needs a free slot for the end marker.
             _ if !P::IS_SHARED => assert!(self.pop()),
             _ => {}
         }
@@ -414,9 +416,9 @@ impl<P: Kind> Scene for Growth<P> {
         if self.deed == Deed::GrowClosed {
             return self.ring.close();
         }
-        let said = self.memory.recoverer_and_grower();
-        // Who has just taken a lock has not said so yet.
-        let is_named = |pid| pid == stopped || said.0 == pid || said.1 == pid;
+        let stored = self.memory.recoverer_and_grower();
+        // A process that has just acquired a lock may not have stored its pid yet.
+        let is_named = |pid| pid == stopped || stored.0 == pid || stored.1 == pid;
         self.grow_behind();
         let is_growing = matches!(self.deed, Deed::Grow | Deed::GrowAgain);
         if self.producer.is_some() {
@@ -424,7 +426,7 @@ impl<P: Kind> Scene for Growth<P> {
         }
         if self.consumer.is_some() {
             while self.pop() {}
-            // Nothing is waited for but a place that the child has claimed to push there.
+            // Pops wait only for a slot that the child has claimed for a push.
             if self.of_child.is_empty() {
                 let popped = self.popped();
                 let taken = (popped.end - popped.start) as usize;
@@ -456,7 +458,7 @@ impl<P: Kind> Scene for Growth<P> {
     }
 
     fn settle(&mut self, death: Death, means: usize) {
-        // The interval is longer than anybody waits: only those recover who do so at once.
+        // The interval is longer than any wait. Only the means that recover immediately can be used.
         let means = match self.sleeps() {
             true => 2 + means % 2,
             false => means % 4,

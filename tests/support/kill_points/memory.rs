@@ -1,4 +1,4 @@
-//! A ring's bytes, looked at from outside of the library while nobody stores into them.
+//! The bytes of a ring, read without the library while no process writes them.
 
 use crate::support::Name;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -11,22 +11,22 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// The length that marks a slot which was given up by a dead producer.
+/// The length that marks a tombstone.
 const TOMBSTONE: u32 = u32::MAX;
-/// Where a ring says where the next one lies.
-const SUCCESSOR: u64 = 0x328;
+/// The offset, in a segment, of the offset of the next segment.
+const NEXT_SEGMENT: u64 = 0x328;
 
-/// What the word of a slot says with regard to a position.
+/// The state of a slot with regard to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
     Free,
     Full,
     Tombstone,
-    GivenBack,
+    Released,
     Other(u32),
 }
 
-/// What a participant's entry says that it is about to claim, or has claimed.
+/// A participant's intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Intent {
     pub(crate) index: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Intent {
     pub(crate) count: u32,
 }
 
-/// A ring's bytes.
+/// The bytes of a ring.
 pub(crate) struct Memory {
     file: File,
     words: NonNull<AtomicU64>,
@@ -69,7 +69,8 @@ impl Memory {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: mapped as long as `self` lives, aligned to a page, accessed only as atomics.
+        // SAFETY: the mapping lives as long as `self`, is aligned to a page, and is accessed only as
+        // atomics.
         unsafe { slice::from_raw_parts(self.words.as_ptr(), self.len) }
     }
 
@@ -99,12 +100,12 @@ impl Memory {
             (0, _) => Slot::Free,
             (1, TOMBSTONE) => Slot::Tombstone,
             (1, _) => Slot::Full,
-            (ahead, _) if u64::from(ahead) == self.capacity => Slot::GivenBack,
+            (ahead, _) if u64::from(ahead) == self.capacity => Slot::Released,
             (ahead, _) => Slot::Other(ahead),
         }
     }
 
-    /// The entries of an MPMC ring that speak of a position.
+    /// The intents that are set in an MPMC ring.
     pub(crate) fn intents(&self) -> impl Iterator<Item = Intent> {
         (0..self.participants).filter_map(|index| {
             let entry = 0x400 + 128 * index;
@@ -117,42 +118,43 @@ impl Memory {
         })
     }
 
-    /// Copies all of the object, however long it has become, and tells whether it had changed since the last time.
+    /// Copies the object at its present size. Returns whether it has changed since the last copy.
     pub(crate) fn note(&self, copy: &mut Vec<u8>) -> bool {
         let mut now = vec![0; self.file.metadata().unwrap().len() as usize];
         self.file.read_exact_at(&mut now, 0).unwrap();
         mem::replace(copy, now) != *copy
     }
 
-    /// Where the rings lie that follow each other in the object.
-    pub(crate) fn stages(&self) -> Vec<u64> {
-        let mut stages = vec![0];
+    /// The offsets of the segments in the object.
+    pub(crate) fn segments(&self) -> Vec<u64> {
+        let mut segments = vec![0];
         loop {
             let mut word = [0; 8];
-            let at = stages.last().unwrap() + SUCCESSOR;
+            let at = segments.last().unwrap() + NEXT_SEGMENT;
             self.file.read_exact_at(&mut word, at).unwrap();
             match u64::from_le_bytes(word) {
-                0 => return stages,
-                next => stages.push(next),
+                0 => return segments,
+                next => segments.push(next),
             }
         }
     }
 
-    /// Whether each of them says that it is closed.
+    /// Whether all segments are closed.
     pub(crate) fn are_all_closed(&self) -> bool {
-        self.stages().into_iter().all(|stage| {
+        self.segments().into_iter().all(|segment| {
             let mut word = [0; 4];
-            self.file.read_exact_at(&mut word, stage + 0x280).unwrap();
+            self.file.read_exact_at(&mut word, segment + 0x280).unwrap();
             u32::from_le_bytes(word) & 1 != 0
         })
     }
 
-    /// Where the oldest rings lie that are not retired, and whose memory was not given back.
+    /// The offsets of the oldest segment that is not retired, and of the oldest that is not
+    /// reclaimed.
     pub(crate) fn oldest_and_kept(&self) -> (u64, u64) {
         (self.word(0x2b8), self.word(0x2c0))
     }
 
-    /// Who said last that it recovers, and that it makes the ring grow.
+    /// The last process that stored its pid for a recovery, and the last for growing the ring.
     pub(crate) fn recoverer_and_grower(&self) -> (u32, u32) {
         (self.half(0x290), self.half(0x294))
     }
@@ -160,7 +162,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: mapped in `of`, and nobody has kept a reference.
+        // SAFETY: `of` mapped it, and no reference to it is left.
         unsafe { munmap(self.words.cast(), self.len * 8) }.unwrap();
     }
 }

@@ -1,6 +1,7 @@
-//! Killing a child after each instruction of an operation, and settling accounts after each.
+//! Kill points: a child is killed after each instruction of an operation, and after each kill the
+//! survivors must account for every message.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, reason = "each test program uses some of these modules")]
 
 mod account;
 pub(crate) mod crowd;
@@ -27,18 +28,18 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process;
 use std::time::{Duration, Instant};
 
-/// One operation, what stands before it, and what has to be true whenever it is killed.
+/// One operation, the state before it, and the conditions that must hold after a kill.
 pub(crate) trait Scene {
-    /// Brings the ring into the state that the operation meets.
+    /// Brings the ring into the state in which the operation begins.
     fn prepare(&mut self);
 
-    /// What the child does: it calls [`mark`](tracee::mark) before the operation and after it.
+    /// The body of the child. It calls [`mark`](tracee::mark) before and after the operation.
     fn act(&self);
 
-    /// What happens while the child stands before the operation.
+    /// Runs while the child is stopped before the operation.
     fn meanwhile(&mut self) {}
 
-    /// Whether the child falls asleep in the operation.
+    /// Whether the child blocks in the operation.
     fn sleeps(&self) -> bool {
         false
     }
@@ -46,13 +47,13 @@ pub(crate) trait Scene {
     /// Wakes the child.
     fn wake(&mut self) {}
 
-    /// What the others can do while the child is stopped in the operation.
+    /// Checks what the survivors can do while the child is stopped in the operation.
     fn meet(&mut self, _stopped: u32) {}
 
-    /// The ring's bytes.
+    /// The bytes of the ring.
     fn memory(&self) -> &Memory;
 
-    /// Lets the survivors go on, and settles the account. `means` chooses one of their
+    /// Lets the survivors continue, and accounts for every message. `means` chooses one of their
     /// [`MEANS`].
     fn settle(&mut self, death: Death, means: usize);
 }
@@ -62,53 +63,55 @@ pub(crate) trait Scene {
 pub(crate) struct Death {
     /// Whether the operation had returned.
     pub(crate) has_returned: bool,
-    /// Whether it stood elsewhere than whoever went before it: where the kernel or the clock
-    /// answered otherwise.
+    /// Whether it had left the path of the first child, because the kernel or the clock returned
+    /// another result.
     pub(crate) is_astray: bool,
 }
 
-/// An operation to be killed everywhere.
+/// An operation that is killed at many points.
 pub(crate) struct Drill {
     pub(crate) name: &'static str,
     pub(crate) set_up: fn() -> Box<dyn Scene>,
 }
 
-/// Which points to kill at.
+/// The points to kill at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Points {
-    /// Each; where much is at stake, with all of the survivors' means.
+    /// Every instruction; around stores and in short operations with all of the survivors' means.
     All,
-    /// Around each store, and some others.
+    /// Around each store, and some random others.
     Some,
 }
 
-/// How many ways the survivors have to go on: blocked, trying, as newcomers, by recovering.
+/// The number of ways in which the survivors can continue: with blocking calls, with non-blocking
+/// calls, as new participants, or with an explicit recovery.
 pub(crate) const MEANS: usize = 4;
 
-/// How often a scene is used before it gives way to a new one: by then its name has lived for a
-/// fraction of its watchdog's patience.
+/// The number of kills for which a scene is used. A new scene has a new name, which keeps the
+/// watchdog of the name from expiring.
 const KILLS_PER_SCENE: usize = 256;
 
-/// What the kills of one operation met.
+/// Statistics of the kills of one operation.
 #[derive(Default)]
 pub(crate) struct Tally {
     kills: usize,
     strays: usize,
-    /// Kills while an intent stood, by the state of what it stood for.
+    /// Kills while an intent was set, and those in which it covered a free slot below the tail, or a
+    /// full slot below the head.
     intents: usize,
     holes: usize,
     orphans: usize,
 }
 
 impl Tally {
-    fn look(&mut self, memory: &Memory, death: Death) {
+    fn count(&mut self, memory: &Memory, death: Death) {
         self.kills += 1;
         self.strays += usize::from(death.is_astray);
         let (tail, head) = (memory.tail(), memory.head());
-        let mut stood = false;
+        let mut is_set = false;
         let (mut is_hole, mut is_orphan) = (false, false);
         for intent in memory.intents() {
-            stood = true;
+            is_set = true;
             let is_producer = intent.index < PRODUCERS as usize;
             for position in intent.first..intent.first + u64::from(intent.count) {
                 let slot = memory.slot(position);
@@ -116,14 +119,14 @@ impl Tally {
                 is_orphan |= !is_producer && position < head && slot == Slot::Full;
             }
         }
-        self.intents += usize::from(stood);
+        self.intents += usize::from(is_set);
         self.holes += usize::from(is_hole);
         self.orphans += usize::from(is_orphan);
     }
 }
 
 impl Drill {
-    /// Kills the operation, and prints how often.
+    /// Kills the operation at the chosen points, and prints statistics.
     pub(crate) fn run(&self, points: Points) {
         let start = Instant::now();
         let mut scene = (self.set_up)();
@@ -137,7 +140,7 @@ impl Drill {
             }
             let tracee = begin(scene.as_mut());
             let death = path.kill(tracee, scene.as_mut(), point);
-            tally.look(scene.memory(), death);
+            tally.count(scene.memory(), death);
             let dead = Instant::now();
             self.settle(scene.as_mut(), death, point, means, &path);
             slowest = slowest.max(dead.elapsed());
@@ -159,7 +162,8 @@ impl Drill {
         );
     }
 
-    /// Stops the operation at up to `most` points that are spread over it, one after the other, and lets it go on.
+    /// Stops the operation at up to `most` points that are spread over it, one at a time, and
+    /// resumes it.
     pub(crate) fn pause(&self, most: usize) {
         let start = Instant::now();
         let mut scene = (self.set_up)();
@@ -167,7 +171,7 @@ impl Drill {
         self.settle(scene.as_mut(), death, Point::After(path.len()), 0, &path);
         let points: Vec<_> = path.around_stores().into_iter().collect();
         let stride = points.len().div_ceil(most);
-        // Another part of them each time.
+        // Each run chooses other points.
         let first = process::id() as usize % stride;
         let chosen = points.into_iter().skip(first).step_by(stride);
         let mut pauses = 0;
@@ -207,7 +211,7 @@ impl Drill {
     }
 }
 
-/// Where this program lies, so that an address can be looked up in it.
+/// The address at which this program is loaded, so that an address can be looked up in it.
 fn base() -> u64 {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let start = maps.split('-').next().unwrap();

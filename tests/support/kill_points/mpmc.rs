@@ -1,4 +1,4 @@
-//! What a killed participant of an MPMC ring leaves.
+//! The state that a killed participant of an MPMC ring leaves.
 
 use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::deeds::{self, Deed};
@@ -11,7 +11,7 @@ use slipring::error::{AttachError, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, ReadGuard, Ring};
 use slipring::{Counters, Delivery, Options, Recovery};
 
-/// What the child does, and what it meets.
+/// The operation of the child, and the dead participants that it finds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) deed: Deed,
@@ -23,34 +23,34 @@ pub(crate) struct Plan {
 pub(super) const CAPACITY: usize = 4;
 pub(super) const PRODUCERS: u32 = 3;
 
-/// Survivors, and the account of their ring. A message's number is its position.
+/// The survivors, and the account of their ring. The number of a message is its position.
 pub(crate) struct Crowd {
     pub(super) name: Name,
     pub(super) memory: Memory,
     pub(super) plan: Plan,
     ring: Ring<Message>,
     producer: Producer<Message>,
-    /// Nobody, if there is one seat only.
+    /// `None` if there is only one seat.
     consumer: Option<Consumer<Message>>,
-    /// The first position that is not settled.
+    /// The first position that is not accounted for.
     base: u64,
-    /// Whose push has returned, and whose pop has not.
+    /// The messages whose push has returned, and whose pop has not.
     owed: Vec<u64>,
     counted: Counters,
     pub(super) ambush: Option<Ambush>,
 }
 
-/// What a ring's bytes say of the messages that were not popped when somebody was killed.
+/// The state of the positions that were not accounted for when the child was killed.
 #[derive(Debug, Default)]
 struct Left {
-    /// To come in their order.
+    /// Messages that must be popped in order.
     plain: Vec<u64>,
-    /// Taken and not given back.
+    /// Messages that were claimed by a consumer and not released.
     orphans: Vec<u64>,
-    /// Claimed and not published.
+    /// Positions that were claimed by a producer and not published.
     holes: u64,
     tombstones: u64,
-    given_back: u64,
+    released: u64,
 }
 
 impl Crowd {
@@ -84,12 +84,12 @@ impl Crowd {
         }
     }
 
-    /// The ring as a child sees it.
+    /// Opens the ring in a child.
     pub(super) fn open(&self) -> Ring<Message> {
         Ring::open_with(&self.name, &Options::new().wait(ASLEEP_AT_ONCE)).unwrap()
     }
 
-    /// A survivor pushes where there is room.
+    /// Pushes a message from a survivor. There must be a free slot.
     fn push(&mut self) -> u64 {
         let number = self.memory.tail();
         self.producer.try_push(&message(number)).unwrap();
@@ -97,32 +97,32 @@ impl Crowd {
         number
     }
 
-    /// Messages that are there before the operation.
+    /// The number of messages in the ring before the operation.
     pub(super) fn before(&self) -> usize {
         match self.plan.deed {
-            Deed::Push(Way::Blocked) | Deed::PushInVain => CAPACITY,
+            Deed::Push(Way::Blocked) | Deed::PushToFull => CAPACITY,
             Deed::Pop(Way::Blocked) => 0,
             Deed::Adopt if self.plan.doomed == [Doomed::Claim] => 0,
             Deed::Push(_) => 1,
-            Deed::Adopt | Deed::ComeAndPop if self.plan.doomed == [Doomed::Guard] => 1,
+            Deed::Adopt | Deed::AttachAndPop if self.plan.doomed == [Doomed::Guard] => 1,
             Deed::Recover if self.plan.doomed == [Doomed::Batch] => 1,
-            Deed::Pop(_) | Deed::Recover | Deed::Adopt | Deed::ComeAndPop => 2,
+            Deed::Pop(_) | Deed::Recover | Deed::Adopt | Deed::AttachAndPop => 2,
         }
     }
 
-    /// 1 if the first message that a child finds is not the first that there was.
+    /// 1 if the first message in the ring is not the one that a child pops first, otherwise 0.
     fn is_first_gone(&self) -> u64 {
         let first = self.plan.doomed.first();
         u64::from(matches!(first, Some(Doomed::Claim | Doomed::Rest)))
     }
 
-    /// How many messages the operation pushes, and how many it pops.
+    /// The number of messages that the operation pushes, and that it pops.
     fn moves(&self) -> (u64, u64) {
         match self.plan.deed {
             Deed::Push(way) => (way.moves(), 0),
             Deed::Pop(way) => (0, way.moves()),
-            Deed::Recover | Deed::PushInVain => (0, 0),
-            Deed::Adopt | Deed::ComeAndPop => (0, 1),
+            Deed::Recover | Deed::PushToFull => (0, 0),
+            Deed::Adopt | Deed::AttachAndPop => (0, 1),
         }
     }
 
@@ -135,15 +135,16 @@ impl Crowd {
                 Slot::Full => left.orphans.push(position),
                 Slot::Free => left.holes += 1,
                 Slot::Tombstone => left.tombstones += 1,
-                Slot::GivenBack => left.given_back += 1,
-                Slot::Other(ahead) if ahead == CAPACITY as u32 + 1 => left.given_back += 1,
+                Slot::Released => left.released += 1,
+                Slot::Other(ahead) if ahead == CAPACITY as u32 + 1 => left.released += 1,
                 Slot::Other(ahead) => panic!("position {position} is {ahead} ahead"),
             }
         }
         left
     }
 
-    /// What was promised to who pushed is there, or was taken by the dead.
+    /// Asserts that every message whose push returned is in the ring, or was popped by a dead
+    /// process.
     fn compare(&self, left: &Left, death: Death) {
         let (pushes, pops) = self.moves();
         let is_there = |number: &u64| {
@@ -163,7 +164,7 @@ impl Crowd {
         }
     }
 
-    /// Pops all that is left, by one of the survivors' means.
+    /// Pops the remaining messages, by one of the survivors' means.
     fn drain(&mut self, left: &Left, means: usize) {
         let mut plain = left.plain.clone();
         let mut orphans = match self.plan.delivery {
@@ -171,7 +172,7 @@ impl Crowd {
             Delivery::AtMostOnce => Vec::new(),
         };
         if means % 2 == 1 {
-            // As many more as there is room for.
+            // Fill the ring first.
             while self.memory.slot(self.memory.tail()) == Slot::Free {
                 plain.push(self.push());
             }
@@ -180,7 +181,7 @@ impl Crowd {
             self.ring.recover().unwrap();
         }
         if means % 4 == 2 {
-            // Newcomers find every seat free, whatever was left in it.
+            // New participants find every seat free, whatever its last holder left.
             let newcomers = (1..PRODUCERS).map(|_| self.ring.producer().unwrap());
             drop(newcomers.collect::<Vec<_>>());
         }
@@ -202,7 +203,7 @@ impl Crowd {
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     }
 
-    /// The ring is whole: it takes as many messages as it has slots, twice, and gives them back.
+    /// Asserts that all slots work: two full laps of messages are pushed and popped.
     fn laps(&mut self) {
         let mut fresh = None;
         if self.consumer.is_none() {
@@ -223,7 +224,7 @@ impl Crowd {
         }
     }
 
-    /// What was recovered was counted, but for what the dead had recovered.
+    /// Asserts that the counters include every recovery, except those that a dead process had made.
     fn check_counters(&self, left: &Left) {
         let now = self.ring.counters();
         let (orphans, dropped) = match self.plan.delivery {
@@ -231,7 +232,7 @@ impl Crowd {
             Delivery::AtMostOnce => (0, left.orphans.len() as u64),
         };
         let doomed = 2 * self.plan.doomed.len() as u64;
-        // Of a claim, the tombstone may have been popped by who is dead now.
+        // The tombstone of a claim may have been skipped by a process that is dead now.
         let popped = u64::from(self.plan.doomed == [Doomed::Claim]);
         let holes = left.holes..=left.holes + left.tombstones.max(popped);
         let counted = now.tombstones - self.counted.tombstones;
@@ -266,9 +267,9 @@ impl Scene for Crowd {
             }
             Deed::Pop(way) => ways::pop(&ring, way, self.base),
             Deed::Recover => deeds::recover(&ring),
-            Deed::PushInVain => deeds::push_in_vain(&ring),
+            Deed::PushToFull => deeds::push_to_full(&ring),
             Deed::Adopt => deeds::adopt(&ring, self.base + self.is_first_gone()),
-            Deed::ComeAndPop => deeds::come_and_pop(&ring, self.base + self.is_first_gone()),
+            Deed::AttachAndPop => deeds::attach_and_pop(&ring, self.base + self.is_first_gone()),
         }
     }
 
@@ -301,7 +302,7 @@ impl Scene for Crowd {
     }
 
     fn settle(&mut self, death: Death, means: usize) {
-        // The interval is longer than anybody waits: only those recover who do so at once.
+        // The interval is longer than any wait. Only the means that recover immediately can be used.
         let means = match self.plan.deed.sleeps() {
             true => 2 + means % 2,
             false => means,
@@ -317,7 +318,7 @@ impl Scene for Crowd {
     }
 }
 
-/// The next message, and whether it comes again.
+/// Pops the next message. Returns its number, and whether it is redelivered.
 fn take(consumer: &mut Consumer<Message>, can_block: bool) -> (u64, bool) {
     let look = |guard: &ReadGuard<'_, Message>| (read(guard.get()), guard.is_redelivered());
     match can_block {
@@ -326,8 +327,8 @@ fn take(consumer: &mut Consumer<Message>, can_block: bool) -> (u64, bool) {
     }
 }
 
-/// Every seat that the survivors do not hold can be taken, and no more; and nothing is left to
-/// be recovered.
+/// Asserts that every seat that the survivors do not hold can be claimed, and that nothing is left to
+/// recover.
 pub(super) fn fill_seats(ring: &Ring<Message>, producers: usize, consumers: usize) {
     fn is_full(refused: Option<AttachError>) -> bool {
         matches!(refused, Some(AttachError::NoSeat { .. }))

@@ -1,4 +1,4 @@
-//! The way of a child through an operation.
+//! The path of a child through an operation: its sequence of instructions.
 
 use super::memory::Memory;
 use super::tracee::{Moved, Next, Tracee};
@@ -7,29 +7,29 @@ use crate::support::Dice;
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
 
-/// An operation as it goes when nobody kills it.
+/// The path of an operation that is not killed.
 pub(super) struct Path {
-    /// Where each of its instructions lies, and the mark after it.
+    /// The address of each instruction, and of the mark after the last one.
     pub(super) instructions: Vec<u64>,
-    /// For each, the last one before it at the same place.
+    /// For each instruction, the index of the last one before it at the same address.
     before: Vec<Option<usize>>,
-    /// For each, whether it fills a stretch of the stack, whose rounds count as one: thousands
-    /// would be killed there that are like each other, and unlike any in the protocol.
+    /// For each instruction, whether it fills a range of the stack. Its rounds count as one: they
+    /// would add thousands of equal kill points that have nothing to do with the protocol.
     fills_stack: Vec<bool>,
-    /// After how many instructions the ring's bytes had changed.
+    /// The numbers of instructions after which the ring's bytes had changed.
     pub(super) changes: Vec<usize>,
-    /// In which instructions it slept.
+    /// The instructions in which the child slept.
     sleeps: Vec<usize>,
 }
 
 impl Path {
-    /// Steps a child through the whole operation, and kills it then.
+    /// Steps a child through the whole operation, and kills it afterwards.
     /// `notice` sees the ring after each instruction.
     pub(super) fn of(
         scene: &mut dyn Scene,
         notice: &mut dyn FnMut(usize, &Memory),
     ) -> (Self, Death) {
-        /// More instructions than any operation has.
+        /// A bound above the length of every operation.
         const MOST: usize = 200_000;
         let mut tracee = begin(scene);
         let mut path = Self {
@@ -44,7 +44,7 @@ impl Path {
         scene.memory().note(&mut copy);
         loop {
             let done = path.instructions.len();
-            assert!(done < MOST, "it goes on and on");
+            assert!(done < MOST, "the operation does not end");
             let Next { at, is_mark, past } = tracee.next(&mut known);
             path.instructions.push(at);
             path.before.push(seen.insert(at, done));
@@ -60,14 +60,22 @@ impl Path {
                 Some(next) => tracee.run_to(next, None),
                 None => tracee.step(may_sleep.then_some(&mut asleep)),
             };
-            assert_eq!(moved, Moved::Stands, "it ran away");
+            assert_eq!(
+                moved,
+                Moved::Stands,
+                "the child did not stop at the next instruction"
+            );
             path.fills_stack.push(past.is_some());
             if scene.memory().note(&mut copy) {
                 path.changes.push(done + 1);
             }
             notice(done + 1, scene.memory());
         }
-        assert_eq!(scene.sleeps(), !path.sleeps.is_empty(), "did it sleep?");
+        assert_eq!(
+            scene.sleeps(),
+            !path.sleeps.is_empty(),
+            "the child slept, or did not, against expectation"
+        );
         let death = Death {
             has_returned: true,
             is_astray: false,
@@ -90,7 +98,7 @@ impl Path {
         let at = (moved == Moved::Stands).then(|| tracee.at());
         let end = self.instructions[self.len()];
         let death = Death {
-            // A mark is passed by running into it.
+            // The child runs into the mark to pass it.
             has_returned: moved == Moved::Ended || at == Some(end) || at == Some(end + 1),
             is_astray: at.is_some_and(|at| at != self.instructions[steps]),
         };
@@ -98,16 +106,17 @@ impl Path {
         death
     }
 
-    /// Runs a child along the path, has it stand at a point while the others go on, and lets it go on to its end.
+    /// Runs a child along the path, stops it at a point while the others continue, and then lets it
+    /// run to its end.
     pub(super) fn pause(&self, mut tracee: Tracee, scene: &mut dyn Scene, steps: usize) {
         self.lead(&mut tracee, scene, steps);
         scene.meet(tracee.pid());
         tracee.finish();
     }
 
-    /// Runs a child along the path, as far as it goes so.
+    /// Runs a child along the path, until it reaches a point or leaves the path.
     fn lead(&self, tracee: &mut Tracee, scene: &mut dyn Scene, steps: usize) -> Moved {
-        /// Instructions that are stepped sooner than run over.
+        /// Up to so many instructions, stepping is faster than a breakpoint.
         const FEW: usize = 4;
         let mut moved = Moved::Stands;
         let mut done = 0;
@@ -115,7 +124,7 @@ impl Path {
         while moved == Moved::Stands && done < steps {
             let leap = self.leap(done, steps);
             let next = if leap - done < FEW { done + 1 } else { leap };
-            // It may sleep elsewhere than it did before, and more than once.
+            // It may sleep in other instructions than the first child did, and more than once.
             let may_sleep = scene.sleeps();
             let mut asleep = || {
                 if !mem::replace(&mut is_awake, true) {
@@ -132,26 +141,27 @@ impl Path {
         moved
     }
 
-    /// The furthest instruction, from one on and up to another, that is met there for the first
-    /// time: where a child can be run to.
+    /// The last instruction in a range whose address does not occur earlier in that range. A
+    /// breakpoint there stops a child at that instruction.
     fn leap(&self, from: usize, to: usize) -> usize {
         let is_new = |&at: &usize| self.before[at].is_none_or(|before| before < from);
         (from + 1..=to).rev().find(is_new).unwrap_or(from + 1)
     }
 
-    /// Just before each store, and just after.
+    /// The points directly before and after each store.
     pub(super) fn around_stores(&self) -> BTreeSet<usize> {
         self.changes.iter().flat_map(|&at| [at - 1, at]).collect()
     }
 
-    /// Where to kill, and with which means.
+    /// The points to kill at, each with the survivors' means.
     pub(super) fn points(&self, points: Points) -> Vec<(Point, usize)> {
         let asleep = self.sleeps.iter().map(|&at| Point::Asleep(at));
         match points {
             Points::All => {
-                /// An operation of fewer instructions is killed everywhere with all means.
+                /// A shorter operation is killed at every instruction with all means.
                 const SHORT: usize = 1000;
-                /// Instructions before and after a store that are, in any operation.
+                /// So many instructions before and after a store are killed with all means in every
+                /// operation.
                 const NEAR: usize = 3;
                 let is_near = |at| self.changes.iter().any(|&store| store.abs_diff(at) <= NEAR);
                 let everywhere = |at| self.len() < SHORT || is_near(at);
@@ -165,7 +175,7 @@ impl Path {
                     .collect()
             }
             Points::Some => {
-                /// Beside the stores.
+                /// The number of random points.
                 const OTHERS: usize = 12;
                 let mut chosen = self.around_stores();
                 let mut dice = Dice::new(u64::from(std::process::id()));
@@ -178,12 +188,12 @@ impl Path {
     }
 }
 
-/// A moment of an operation.
+/// A point in an operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Point {
-    /// After so many instructions.
+    /// After a number of instructions.
     After(usize),
-    /// Asleep in the instruction after so many.
+    /// Asleep in the instruction after that number.
     Asleep(usize),
 }
 

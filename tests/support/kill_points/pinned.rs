@@ -1,12 +1,12 @@
-//! Where the tracer and its children run.
+//! The processor of a tracer and its children.
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-/// A processor of one's own, as far as there are any: who traces and who is traced take turns,
-/// which is quickest on a single one.
+/// Pins a tracer to a processor of its own, if one is free. Tracer and tracee run alternately, which
+/// is fastest on one processor.
 pub(crate) struct Pinned {
     before: CpuSet,
     cpu: Option<usize>,

@@ -1,4 +1,4 @@
-//! What a killed end of an SPSC ring leaves.
+//! The state that a killed producer or consumer of an SPSC ring leaves.
 
 use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::memory::{Memory, Slot};
@@ -39,16 +39,17 @@ pub(crate) const POPPING: &[Drill] = &[
 ];
 
 const CAPACITY: usize = 4;
-/// Messages that are in the ring before the operation: a batch still fits, and is there.
+/// The number of messages in the ring before the operation. A batch can be popped, and another one
+/// fits.
 const BEFORE: u64 = 2;
 
-/// The ring, and the account of it.
+/// The ring, and the account of its messages.
 struct Ground {
     name: Name,
     way: Way,
     ring: Ring<Message>,
     memory: Memory,
-    /// The position, and so the number, of the next message.
+    /// The position of the next message, which is its number.
     next: u64,
 }
 
@@ -75,18 +76,18 @@ impl Ground {
         }
     }
 
-    /// The ring as the child sees it.
+    /// Opens the ring in the child.
     fn open(&self) -> Ring<Message> {
         Ring::open_with(&self.name, &Options::new().wait(ASLEEP_AT_ONCE)).unwrap()
     }
 
-    /// Whether the survivor is told in time that the child is gone; one that had not come yet is
-    /// not missed.
+    /// Whether the survivor must detect the death in time. It need not if the child may have no seat
+    /// yet, or blocks, as the liveness interval is long then.
     fn can_hear_of_death(&self) -> bool {
         !matches!(self.way, Way::Attach | Way::Blocked)
     }
 
-    /// Which of some positions hold a message.
+    /// The positions in a range that hold a message.
     fn full(&self, first: u64, count: u64) -> Vec<u64> {
         let positions = first..first + count;
         positions
@@ -106,7 +107,7 @@ impl Ground {
         })
     }
 
-    /// The ring is whole: it takes as many messages as it has slots, twice, and gives them back.
+    /// Asserts that all slots work: two full laps of messages are pushed and popped.
     fn laps(&mut self, producer: &mut Producer<Message>, consumer: &mut Consumer<Message>) {
         for _ in 0..2 {
             let first = self.next;
@@ -131,7 +132,7 @@ fn free<H>(taken: Result<H, AttachError>) -> Option<H> {
     }
 }
 
-/// The child is the producer; the consumer survives.
+/// The child is the producer. The consumer survives.
 struct PusherDies {
     ground: Ground,
     consumer: Consumer<Message>,
@@ -149,7 +150,7 @@ impl PusherDies {
         }
     }
 
-    /// How many messages the child pushes before the operation, and in it.
+    /// The number of messages that the child pushes before the operation, and in it.
     fn planned(&self) -> (u64, u64) {
         let before = match self.ground.way {
             Way::Attach => 0,
@@ -222,11 +223,11 @@ impl Scene for PusherDies {
     }
 }
 
-/// The child is the consumer; the producer survives.
+/// The child is the consumer. The producer survives.
 struct PopperDies {
     ground: Ground,
     producer: Producer<Message>,
-    /// The first message that the child finds.
+    /// The number of the first message that the child finds.
     first: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A forked child that is led by ptrace, one instruction at a time.
+//! A forked child that is traced with ptrace, one instruction at a time.
 
 use crate::support::{PATIENCE, fork_child, is_asleep};
 use nix::errno::Errno;
@@ -12,46 +12,46 @@ use std::mem;
 use std::thread;
 use std::time::Instant;
 
-/// What stops a traced process, and kills any other: `int3`.
+/// `int3`, which stops a traced process and kills any other.
 const MARK: u8 = 0xcc;
 
-/// Stops the traced child for its tracer.
+/// Stops the traced child.
 #[inline(always)]
 pub(crate) fn mark() {
     // SAFETY: a trap changes no register and no memory.
     unsafe { asm!("int3", options(nostack, preserves_flags)) }
 }
 
-/// A child that stands still whenever its tracer, the thread that made it, does not move it.
-/// Killed when dropped.
+/// A traced child. It runs only when its tracer, the thread that forked it, resumes it. It is killed
+/// when the value is dropped.
 pub(crate) struct Tracee {
     pid: Pid,
     is_reaped: bool,
 }
 
-/// What became of a child that was set going.
+/// The state of a child after it was resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moved {
-    /// It did its instruction, or met a mark.
+    /// It has executed its instruction, or reached a mark, and is stopped.
     Stands,
     /// It sleeps on a shared futex, in the middle of an instruction.
     Sleeps,
-    /// It ran to its end.
+    /// It has exited.
     Ended,
 }
 
-/// An instruction that a child stands before.
+/// The next instruction of a stopped child.
 pub(crate) struct Next {
     pub(crate) at: u64,
     pub(crate) is_mark: bool,
-    /// If it fills a stretch of the stack, the instruction after it.
+    /// If it fills a range of the stack, the address of the instruction after it.
     pub(crate) past: Option<u64>,
 }
 
-/// What is to be done about a child that sleeps.
+/// A function that is called while the child sleeps.
 pub(crate) type Asleep<'w> = &'w mut dyn FnMut();
 
-/// Whether a child may be traced here.
+/// Whether this process may trace a child.
 pub(crate) fn is_allowed() -> bool {
     let mut child = fork_child(|| {
         if ptrace::traceme().is_ok() {
@@ -78,7 +78,11 @@ impl Tracee {
         };
         mem::forget(child);
         let moved = tracee.watch(None);
-        assert_eq!(moved, Moved::Stands, "it came to no beginning");
+        assert_eq!(
+            moved,
+            Moved::Stands,
+            "the child did not reach its first mark"
+        );
         ptrace::setoptions(tracee.pid, Options::PTRACE_O_EXITKILL).unwrap();
         tracee
     }
@@ -87,14 +91,14 @@ impl Tracee {
         self.pid.as_raw() as u32
     }
 
-    /// Where its next instruction lies.
+    /// The address of its next instruction.
     pub(crate) fn at(&self) -> u64 {
         ptrace::getregs(self.pid).unwrap().rip
     }
 
-    /// What its next instruction is. The code is looked up only if it is not `known` from before.
+    /// Its next instruction. The code is read only if the address is not in `known`.
     pub(crate) fn next(&self, known: &mut HashMap<u64, u32>) -> Next {
-        /// How far above the stack pointer the stack still is.
+        /// The range above the stack pointer that counts as stack.
         const STACK: u64 = 1 << 20;
         let registers = ptrace::getregs(self.pid).unwrap();
         let at = registers.rip;
@@ -113,19 +117,19 @@ impl Tracee {
         }
     }
 
-    /// Lets it do one instruction. If it may fall asleep there, `asleep` is called when it has.
+    /// Executes one instruction. If the child may sleep there, `asleep` is called once it does.
     pub(crate) fn step(&mut self, asleep: Option<Asleep<'_>>) -> Moved {
         ptrace::step(self.pid, None).unwrap();
         self.watch(asleep)
     }
 
-    /// Lets it do one instruction, in which it should fall asleep, and leaves it so.
+    /// Executes one instruction, in which the child should fall asleep, and leaves it asleep.
     pub(crate) fn step_into_sleep(&mut self) -> Moved {
         ptrace::step(self.pid, None).unwrap();
-        self.look(Some(WaitPidFlag::WNOHANG))
+        self.wait(Some(WaitPidFlag::WNOHANG))
     }
 
-    /// Lets it run until it comes to an instruction, or to any other end.
+    /// Runs the child until it reaches an address, or stops for another reason.
     pub(crate) fn run_to(&mut self, address: u64, asleep: Option<Asleep<'_>>) -> Moved {
         let original = self.word(address);
         self.set_word(address, original & !0xff | i64::from(MARK));
@@ -142,7 +146,7 @@ impl Tracee {
         moved
     }
 
-    /// Lets it run past its marks to its end, which must be a good one.
+    /// Runs the child past its marks to its exit, which must be successful.
     pub(crate) fn finish(mut self) {
         while !self.is_reaped {
             ptrace::cont(self.pid, None).unwrap();
@@ -152,18 +156,18 @@ impl Tracee {
 
     fn watch(&mut self, asleep: Option<Asleep<'_>>) -> Moved {
         let how = asleep.is_some().then_some(WaitPidFlag::WNOHANG);
-        match (self.look(how), asleep) {
+        match (self.wait(how), asleep) {
             (Moved::Sleeps, Some(asleep)) => {
                 asleep();
-                self.look(None)
+                self.wait(None)
             }
             (moved, _) => moved,
         }
     }
 
-    /// Waits until it stands or has ended; or, if not to wait for that, until it sleeps.
-    fn look(&mut self, how: Option<WaitPidFlag>) -> Moved {
-        /// Looks before one that costs more.
+    /// Waits until the child has stopped or exited or, with `WNOHANG`, until it sleeps.
+    fn wait(&mut self, how: Option<WaitPidFlag>) -> Moved {
+        /// The number of polls before the first one that reads `/proc`.
         const QUICK: u32 = 5;
         let start = Instant::now();
         let mut looks = 0;
@@ -188,19 +192,19 @@ impl Tracee {
             }
             assert!(
                 start.elapsed() < PATIENCE / 4,
-                "it neither stands nor sleeps"
+                "the child neither stops nor sleeps"
             );
         }
     }
 
-    /// Kills it; when that returns the kernel has freed what it held.
+    /// Kills the child. When this returns, the kernel has released its locks.
     pub(crate) fn kill(self) {}
 
     fn word(&self, address: u64) -> i64 {
         ptrace::read(self.pid, address as AddressType).unwrap()
     }
 
-    /// Changes the child's own copy of a word of its code.
+    /// Changes a word of the child's private copy of the code.
     fn set_word(&self, address: u64, word: i64) {
         ptrace::write(self.pid, address as AddressType, word).unwrap();
     }

@@ -1,4 +1,5 @@
-//! A producer that is killed while a consumer sleeps, and so is the first to be refused.
+//! A producer that is killed while a consumer sleeps. The consumer is then the first that finds the
+//! ring empty.
 
 use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, SOON, message, read};
 use super::memory::Memory;
@@ -12,7 +13,7 @@ use slipring::mpmc::{Producer, Ring};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-/// A producer and a consumer that survive; the consumer pops, and sleeps, in a thread.
+/// A producer and a consumer that survive. The consumer pops, and sleeps, in a thread.
 pub(crate) struct Watched {
     way: Way,
     ring: Ring<Message>,

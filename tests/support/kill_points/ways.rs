@@ -1,28 +1,28 @@
-//! What a child does between its two marks.
+//! The operations that a child executes between its two marks.
 
 use super::account::{Message, read};
 use super::tracee::mark;
 use slipring::{Protocol, Ring};
 use std::hint::black_box;
 
-/// The ways to use an end of a ring, from coming to leaving.
+/// The ways to use a handle, from attaching to detaching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Attach,
     One,
     Batch,
     InPlace,
-    /// A claim that is dropped, a message that is put back; then the handle is dropped.
+    /// A claim is dropped, or a message is put back, and then the handle is dropped.
     Dropped,
     Blocked,
     Detach,
 }
 
-/// Messages of a batch.
+/// The number of messages in a batch.
 pub(crate) const BATCH: usize = 2;
 
 impl Way {
-    /// How many messages are pushed or popped.
+    /// The number of messages that are pushed or popped.
     pub(crate) fn moves(self) -> u64 {
         match self {
             Self::Attach | Self::Dropped | Self::Detach => 0,
@@ -32,7 +32,7 @@ impl Way {
     }
 }
 
-/// Pushes, after messages that are there before.
+/// Pushes `new`, after it has pushed `before`.
 pub(crate) fn push<P: Protocol>(
     ring: &Ring<Message, P>,
     way: Way,
@@ -92,7 +92,7 @@ pub(crate) fn push<P: Protocol>(
     }
 }
 
-/// Pops, and finds `first`.
+/// Pops. The first message must be `first`.
 pub(crate) fn pop<P: Protocol>(ring: &Ring<Message, P>, way: Way, first: u64) {
     if way == Way::Attach {
         mark();
