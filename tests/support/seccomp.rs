@@ -5,8 +5,8 @@ use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, sock_filter, sock_fprog};
 use std::thread;
 
-/// Runs `body` in a thread of its own, in which `calls` fail with `errno`. Skips it, and prints why,
-/// where seccomp filters are not available.
+/// Runs `body` in a thread of its own, in which `calls` fail with `errno`. Skips it, and prints
+/// why, where seccomp filters are not available.
 pub(crate) fn refusing(calls: &[c_long], errno: Errno, body: impl FnOnce() + Send) {
     thread::scope(|scope| {
         let confined = scope.spawn(|| {

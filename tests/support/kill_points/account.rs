@@ -4,8 +4,8 @@ use slipring::WaitStrategy;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time within which survivors must make progress: much longer than a liveness interval, so that
-/// a machine under load does not fail.
+/// The time within which survivors must make progress: much longer than a liveness interval, so
+/// that a machine under load does not fail.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 /// The liveness interval, after which survivors detect a death by themselves.

@@ -236,8 +236,8 @@ impl<P: Kind> Growth<P> {
         }
     }
 
-    /// Asserts that every message was popped once and in order, except those that the child pushed or
-    /// popped.
+    /// Asserts that every message was popped once and in order, except those that the child pushed
+    /// or popped.
     fn verify(&self, death: Death) {
         let Self { seen, of_child, .. } = self;
         let (popped, late) = (self.popped(), self.late());
@@ -458,7 +458,8 @@ impl<P: Kind> Scene for Growth<P> {
     }
 
     fn settle(&mut self, death: Death, means: usize) {
-        // The interval is longer than any wait. Only the means that recover immediately can be used.
+        // The interval is longer than any wait. Only the means that recover immediately can be
+        // used.
         let means = match self.sleeps() {
             true => 2 + means % 2,
             false => means % 4,

@@ -69,8 +69,8 @@ impl Memory {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping lives as long as `self`, is aligned to a page, and is accessed only as
-        // atomics.
+        // SAFETY: the mapping lives as long as `self`, is aligned to a page, and is accessed only
+        // as atomics.
         unsafe { slice::from_raw_parts(self.words.as_ptr(), self.len) }
     }
 

@@ -96,8 +96,8 @@ const KILLS_PER_SCENE: usize = 256;
 pub(crate) struct Tally {
     kills: usize,
     strays: usize,
-    /// Kills while an intent was set, and those in which it covered a free slot below the tail, or a
-    /// full slot below the head.
+    /// Kills while an intent was set, and those in which it covered a free slot below the tail, or
+    /// a full slot below the head.
     intents: usize,
     holes: usize,
     orphans: usize,

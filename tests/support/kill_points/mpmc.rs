@@ -302,7 +302,8 @@ impl Scene for Crowd {
     }
 
     fn settle(&mut self, death: Death, means: usize) {
-        // The interval is longer than any wait. Only the means that recover immediately can be used.
+        // The interval is longer than any wait. Only the means that recover immediately can be
+        // used.
         let means = match self.plan.deed.sleeps() {
             true => 2 + means % 2,
             false => means,
@@ -327,8 +328,8 @@ fn take(consumer: &mut Consumer<Message>, can_block: bool) -> (u64, bool) {
     }
 }
 
-/// Asserts that every seat that the survivors do not hold can be claimed, and that nothing is left to
-/// recover.
+/// Asserts that every seat that the survivors do not hold can be claimed, and that nothing is left
+/// to recover.
 pub(super) fn fill_seats(ring: &Ring<Message>, producers: usize, consumers: usize) {
     fn is_full(refused: Option<AttachError>) -> bool {
         matches!(refused, Some(AttachError::NoSeat { .. }))

@@ -5,8 +5,8 @@ use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-/// Pins a tracer to a processor of its own, if one is free. Tracer and tracee run alternately, which
-/// is fastest on one processor.
+/// Pins a tracer to a processor of its own, if one is free. Tracer and tracee run alternately,
+/// which is fastest on one processor.
 pub(crate) struct Pinned {
     before: CpuSet,
     cpu: Option<usize>,

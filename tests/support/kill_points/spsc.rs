@@ -81,8 +81,8 @@ impl Ground {
         Ring::open_with(&self.name, &Options::new().wait(ASLEEP_AT_ONCE)).unwrap()
     }
 
-    /// Whether the survivor must detect the death in time. It need not if the child may have no seat
-    /// yet, or blocks, as the liveness interval is long then.
+    /// Whether the survivor must detect the death in time. It need not if the child may have no
+    /// seat yet, or blocks, as the liveness interval is long then.
     fn can_hear_of_death(&self) -> bool {
         !matches!(self.way, Way::Attach | Way::Blocked)
     }

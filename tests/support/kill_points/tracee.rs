@@ -22,8 +22,8 @@ pub(crate) fn mark() {
     unsafe { asm!("int3", options(nostack, preserves_flags)) }
 }
 
-/// A traced child. It runs only when its tracer, the thread that forked it, resumes it. It is killed
-/// when the value is dropped.
+/// A traced child. It runs only when its tracer, the thread that forked it, resumes it. It is
+/// killed when the value is dropped.
 pub(crate) struct Tracee {
     pid: Pid,
     is_reaped: bool,

@@ -1,5 +1,5 @@
-//! The work of the participants, each in a process of its own, until they are ordered to leave or are
-//! killed.
+//! The work of the participants, each in a process of its own, until they are ordered to leave or
+//! are killed.
 
 use super::log::{Deed, Fate, Id, Life, Log, Note, Orders, Pen, message};
 use super::{Round, Taking, growers};
@@ -119,7 +119,8 @@ impl Member<'_> {
             match self.round.taking {
                 Taking::Guards => match guard(&mut consumer, &mut manner.dice) {
                     Some(guard) if manner.dice.below(5000) == 0 => {
-                        // The message is redelivered, to this consumer or, if it detaches, to another.
+                        // The message is redelivered, to this consumer or, if it detaches, to
+                        // another.
                         guard.put_back();
                         if manner.dice.below(2) == 0 {
                             break;

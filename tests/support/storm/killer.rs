@@ -25,8 +25,8 @@ const LONGEST: Duration = Duration::from_millis(5);
 const REST: Duration = Duration::from_micros(3);
 /// The longest that a participant is stopped.
 pub(super) const STOP: Duration = Duration::from_millis(20);
-/// The time without a popped message, or without a seat for a new participant, after which the storm
-/// counts as stuck.
+/// The time without a popped message, or without a seat for a new participant, after which the
+/// storm counts as stuck.
 const STUCK: Duration = Duration::from_secs(20);
 
 /// The part of a participant.

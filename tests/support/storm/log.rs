@@ -1,5 +1,5 @@
-//! The log of the participants, in memory that outlasts them. A participant logs each message before
-//! it acts on it.
+//! The log of the participants, in memory that outlasts them. A participant logs each message
+//! before it acts on it.
 
 use crate::support::Dice;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -153,8 +153,8 @@ impl Log {
         Self { words }
     }
 
-    /// Stores without a fence: a fence here could hide one that the ring lacks. The store is visible
-    /// even if the process is killed immediately afterwards.
+    /// Stores without a fence: a fence here could hide one that the ring lacks. The store is
+    /// visible even if the process is killed immediately afterwards.
     fn set(&self, at: usize, value: u64) {
         self.words[at].store(value, Release);
     }

@@ -1,6 +1,6 @@
-//! The death that is hardest for recovery: two participants have set an intent for the same position,
-//! one of them is dead, and the other is stopped. The position belongs to the live one, and only
-//! liveness distinguishes the two.
+//! The death that is hardest for recovery: two participants have set an intent for the same
+//! position, one of them is dead, and the other is stopped. The position belongs to the live one,
+//! and only liveness distinguishes the two.
 //!
 //! A kill between the store of the intent and the lost claim is too rare to wait for. The storm
 //! therefore stores the intent on behalf of some of its victims.
@@ -10,7 +10,8 @@ use nix::sys::signal::Signal;
 use std::time::Instant;
 
 impl<const N: usize> Storm<'_, N> {
-    /// Stops a participant that has a claim, and kills a rival of it. Returns whether one was killed.
+    /// Stops a participant that has a claim, and kills a rival of it. Returns whether one was
+    /// killed.
     pub(super) fn kill_a_rival(&mut self) -> bool {
         let live = self.dice.below(self.places.len() as u64) as usize;
         let place = &self.places[live];
@@ -32,8 +33,8 @@ impl<const N: usize> Storm<'_, N> {
             .filter(|&index| index != live && self.places[index].part == part)
             .collect();
         let victim = peers[self.dice.below(peers.len() as u64) as usize];
-        // The recovery lock keeps other processes from recovering, and from taking the seat, before the
-        // intent is stored.
+        // The recovery lock keeps other processes from recovering, and from taking the seat, before
+        // the intent is stored.
         let Some(_lock) = self.bytes.take_recovery() else {
             return false;
         };

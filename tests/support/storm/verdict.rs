@@ -47,8 +47,8 @@ pub(crate) struct Report {
     pub(crate) duplicated: u64,
     pub(crate) torn: u64,
     pub(crate) disordered: u64,
-    /// Messages that no producer pushed, or that were popped although an earlier message of the same
-    /// push was not.
+    /// Messages that no producer pushed, or that were popped although an earlier message of the
+    /// same push was not.
     pub(crate) forged: u64,
 }
 

@@ -1,6 +1,6 @@
-//! What bytes decide.
+//! Choices that are decoded from bytes.
 
-/// One choice after the other, as bytes have it; when they are used up, the first of everything.
+/// A sequence of choices. After the last byte, every choice is the first of its options.
 pub(crate) struct Choices<'b>(&'b [u8]);
 
 impl<'b> Choices<'b> {
@@ -24,7 +24,7 @@ impl<'b> Choices<'b> {
         first
     }
 
-    /// A number below one that fits in a byte.
+    /// A number below a bound that fits in a byte.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::from(self.byte()) % bound
     }
@@ -33,7 +33,7 @@ impl<'b> Choices<'b> {
         all[self.below(all.len())]
     }
 
-    /// Small, any, a power of two, or just below the largest.
+    /// A number that is small, arbitrary, a power of two, or slightly below the maximum.
     pub(crate) fn word(&mut self) -> u64 {
         match self.below(4) {
             0 => self.below(20) as u64,
@@ -43,7 +43,7 @@ impl<'b> Choices<'b> {
         }
     }
 
-    /// A first position for a ring: near where something turns over.
+    /// A first position for a ring, near a value at which an integer or stamp wraps.
     pub(crate) fn first_position(&mut self) -> u64 {
         let turn = self.one_of(&[0, 1 << 31, 1 << 32, 1 << 63]);
         u64::wrapping_sub(turn, self.below(70) as u64)

@@ -1,4 +1,4 @@
-//! Several producers and consumers, who come, go and die, against a line in which places are taken.
+//! Several producers and consumers of an MPMC ring, which attach, detach and die, against a model.
 
 use super::choices::Choices;
 use super::deaths::{Pin, pinned};
@@ -15,9 +15,10 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::{self, AssertUnwindSafe};
 
-/// Handles of each role that come and go. One more of each stays.
+/// Handles of each role that attach and detach. One more of each role stays attached.
 const HANDLES: usize = 3;
-/// One seat more of each, so that soon one has to be taken that a dead one held something from.
+/// One more seat of each role. With so few, a handle soon gets the seat of a dead participant that
+/// had a claim or guard.
 const SEATS: u32 = HANDLES as u32 + 2;
 
 const TAIL: u64 = 0x080;
@@ -27,7 +28,7 @@ const ENTRIES: u64 = 0x400;
 const SLOTS: u64 = 0x1000;
 const STRIDE: u64 = 16;
 
-/// More than any operation takes on a ring so small.
+/// A bound above the steps of every operation on so small a ring.
 const STEPS: u64 = 5000;
 
 #[derive(Clone, Copy, Debug)]
@@ -45,16 +46,16 @@ enum GuardEnd {
     Panic,
 }
 
-/// Where in an operation a kill strikes.
+/// The point of an operation at which a participant is killed.
 #[derive(Clone, Copy, Debug)]
 enum Death {
     /// Between operations, or with a claim or a guard open.
     Now,
-    /// After the intent to claim so many was said, and before they were claimed.
+    /// After the intent for a number of positions was set, and before they were claimed.
     Before(u64),
-    /// After the last thing was done, and before the intent was taken back.
+    /// After the operation was complete, and before the intent was cleared.
     After,
-    /// After so many were claimed, and some of them done.
+    /// After a number of positions were claimed, and some of them completed.
     Within(u64, u64),
 }
 
@@ -66,7 +67,7 @@ enum Step {
     Pop(usize),
     PopVec(usize, usize),
     Read(usize, GuardEnd),
-    /// Comes, as one that may die, or leaves.
+    /// Attaches, possibly as a participant that may die, or detaches.
     Producer(usize, bool),
     Consumer(usize, bool),
     ProducerDies(usize, Death),
@@ -128,7 +129,7 @@ pub(super) fn they_agree(choices: &mut Choices<'_>) {
     }
 }
 
-/// What a place in the line holds.
+/// The content of a position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
     Claimed,
@@ -136,22 +137,24 @@ enum Place {
     Tombstone,
 }
 
-/// What the ring ought to hold. Positions are counted from 0.
+/// The expected state of the ring. Positions are counted from 0.
 #[derive(Default)]
 struct Model {
     capacity: u64,
-    /// What nobody has taken.
+    /// The positions from the head on.
     line: VecDeque<Place>,
     head: u64,
-    /// What was taken and not given back: the message, and whether it is marked.
+    /// The positions that consumers claimed and did not release: the message, and whether it is
+    /// marked as redelivered.
     taken: BTreeMap<u64, (u64, bool)>,
-    /// Which of them each consumer holds, and which nobody.
+    /// The one that each consumer holds, and those that no consumer holds.
     held: [Option<u64>; HANDLES],
     orphans: Vec<u64>,
-    /// How many of the orphans a consumer got together with a dead one's seat.
+    /// The number of orphans that each consumer adopted together with a dead consumer's seat.
     inherited: [usize; HANDLES],
     claimed: [Option<u64>; HANDLES],
-    /// What dead producers had claimed, and dead consumers taken of an at-most-once ring, before a recovery.
+    /// The positions that dead producers had claimed, and those that dead consumers of an
+    /// at-most-once ring had claimed, until the next recovery.
     unsettled: (Vec<u64>, Vec<u64>),
     next: u64,
     tombstones: u64,
@@ -164,7 +167,7 @@ impl Model {
         self.head + self.line.len() as u64
     }
 
-    /// Free slots from the tail on.
+    /// The number of free slots from the tail on.
     fn room(&self) -> u64 {
         let is_free = |position: &u64| match position.checked_sub(self.capacity) {
             Some(before) => before < self.head && !self.taken.contains_key(&before),
@@ -177,7 +180,7 @@ impl Model {
         &mut self.line[(position - self.head) as usize]
     }
 
-    /// The position that a producer fills next, if there is one.
+    /// The position that a producer fills next, if its slot is free.
     fn claim(&mut self, producer: usize) -> Option<u64> {
         if self.claimed[producer].is_none() && self.room() > 0 {
             self.claimed[producer] = Some(self.tail());
@@ -198,16 +201,16 @@ impl Model {
 
     fn abandon(&mut self, producer: usize) {
         if let Some(position) = self.claimed[producer].take() {
-            self.bury(position);
+            self.add_tombstone(position);
         }
     }
 
-    fn bury(&mut self, position: u64) {
+    fn add_tombstone(&mut self, position: u64) {
         *self.place(position) = Place::Tombstone;
         self.tombstones += 1;
     }
 
-    /// Takes the next message of the line, past tombstones.
+    /// Claims the next message, past tombstones.
     fn take(&mut self, consumer: usize) -> Option<(u64, bool)> {
         while self.held[consumer].is_none() {
             match *self.line.front()? {
@@ -224,7 +227,7 @@ impl Model {
         self.held[consumer].map(|position| self.taken[&position])
     }
 
-    /// Who holds nothing looks at the line first, and passes over tombstones.
+    /// Skips tombstones at the head, unless the consumer holds a message or has adopted one.
     fn pass_over(&mut self, consumer: usize) {
         if self.held[consumer].is_none() && self.inherited[consumer] == 0 {
             while self.line.front() == Some(&Place::Tombstone) {
@@ -234,7 +237,7 @@ impl Model {
         }
     }
 
-    /// What a consumer has got: what it holds, what somebody left behind, or the next of the line.
+    /// The message that a consumer popped: the one that it holds, an orphan, or the next one.
     fn get(&mut self, consumer: usize, number: u64) -> (u64, bool) {
         let mut orphans = self.orphans.iter().copied();
         let orphan = orphans.find(|position| self.taken[position].0 == number);
@@ -249,7 +252,7 @@ impl Model {
                 }
                 (number, true)
             }
-            _ => self.take(consumer).expect("a message that is there"),
+            _ => self.take(consumer).expect("no message for the consumer"),
         }
     }
 
@@ -273,22 +276,24 @@ impl Model {
         self.dropped += 1;
     }
 
-    /// What a recovery does for those who died since the last one.
+    /// Recovers the participants that died since the last recovery.
     fn settle(&mut self) {
         let (claimed, taken) = mem::take(&mut self.unsettled);
-        claimed.into_iter().for_each(|position| self.bury(position));
+        claimed
+            .into_iter()
+            .for_each(|position| self.add_tombstone(position));
         taken
             .into_iter()
             .for_each(|position| self.drop_taken(position));
     }
 }
 
-/// A handle, the seat that it has, and what holds the seat's lock if it may die.
+/// A handle, its seat, and the page that holds the seat lock if the handle may die.
 struct Seated<H> {
     handle: H,
     seat: u64,
     pin: Option<Pin>,
-    /// The last position that it was done with.
+    /// The last position that it completed.
     last: Option<u64>,
 }
 
@@ -300,11 +305,11 @@ struct Both {
     producers: [Option<Seated<Producer<u64>>>; HANDLES],
     consumers: [Option<Seated<Consumer<u64>>>; HANDLES],
     model: Model,
-    /// Whether anybody died; and no seat can be had before somebody lets go of what he holds, which takes a
-    /// second to find out.
+    /// Whether a participant has died since the last recovery, and whether no seat is free until a
+    /// participant releases what it holds. An attempt to claim a seat then takes a second.
     has_died: bool,
     is_crowded: bool,
-    /// Handles of the dead, whose destructors must not run before all is over.
+    /// Handles of dead participants. Their destructors must not run before the end of the trial.
     dead: (Vec<Producer<u64>>, Vec<Consumer<u64>>),
     _others: (Producer<u64>, Consumer<u64>),
     name: Name,
@@ -315,7 +320,7 @@ impl Both {
         let name = Name::new();
         let options = Options::new().capacity(capacity).first_position(first);
         let options = options.producers(SEATS).consumers(SEATS);
-        // Nothing comes about by an interval that ends.
+        // No liveness interval ends during the trial.
         let options = options.liveness_interval(Duration::MAX).delivery(delivery);
         let ring = Ring::create_with(&name, &options).unwrap();
         Self {
@@ -397,7 +402,7 @@ impl Both {
         }
     }
 
-    /// Orphans that nobody has got yet.
+    /// Orphans that no consumer has adopted yet.
     fn waiting(&self) -> u64 {
         let inherited: usize = self.model.inherited.iter().sum();
         (self.model.orphans.len() - inherited) as u64
@@ -407,8 +412,8 @@ impl Both {
         self.long(ORPHANS & !7) >> 32 & 1 == 1
     }
 
-    /// Finds out whether somebody has recovered, in an operation that left `tombstones` and dropped `dropped`
-    /// besides: all is recovered or nothing.
+    /// Finds out from the counters whether an operation, which itself left `tombstones` and dropped
+    /// `dropped` messages, has recovered the dead participants: all of them or none.
     fn settle(&mut self, tombstones: usize, dropped: usize) {
         let counters = self.ring.counters();
         let model = &mut self.model;
@@ -432,7 +437,7 @@ impl Both {
         }
         let before = self.tenancies();
         let (came, pin) = match is_mortal {
-            // If nobody is refused, which tells only an attempt.
+            // Without a free seat, only the attempt itself shows whether it is refused.
             true => match self.is_seat_free(role) {
                 true => {
                     let (came, pin) = pinned(&self.name, || take(&self.ring));
@@ -463,7 +468,7 @@ impl Both {
         }
     }
 
-    /// Whether there is a seat of which nobody's intent stands: not of the living, and not of the dead.
+    /// Whether a free seat has no intent set, neither of a live participant nor of a dead one.
     fn is_seat_free(&self, role: Role) -> bool {
         let seats = match role {
             Role::Producer => 0..u64::from(SEATS),
@@ -674,7 +679,7 @@ impl Both {
                     GuardEnd::Panic => {
                         let unwinding = move || {
                             let _guard = guard;
-                            // Unlike `panic!`, this prints nothing.
+                            // Unlike `panic!`, this prints no message.
                             panic::resume_unwind(Box::new("on purpose"))
                         };
                         panic::catch_unwind(AssertUnwindSafe(unwinding)).unwrap_err();
@@ -708,7 +713,7 @@ impl Both {
         }
     }
 
-    /// Nothing is there for a consumer, or nobody has told of it yet.
+    /// Asserts that a consumer finds no message, or none that has been announced to it.
     fn must_be_empty(&mut self, handle: usize) {
         assert_eq!(self.model.take(handle), None);
         assert_eq!(self.model.inherited[handle], 0);

@@ -1,5 +1,5 @@
-//! Deaths without processes: what a kill leaves of a handle is its words in the ring and a lock that is
-//! free.
+//! Simulated deaths within one process: a killed participant leaves its words in the ring, and its
+//! seat lock is free.
 
 use crate::support::names::Name;
 use nix::libc;
@@ -11,7 +11,7 @@ pub(super) struct Pin {
     at: usize,
 }
 
-/// Takes a seat by `take`, and finds what holds its lock.
+/// Claims a seat with `take`, and finds the page that holds its lock.
 pub(super) fn pinned<R>(name: &Name, take: impl FnOnce() -> R) -> (R, Pin) {
     let before = pins(name);
     let taken = take();
@@ -22,7 +22,7 @@ pub(super) fn pinned<R>(name: &Name, take: impl FnOnce() -> R) -> (R, Pin) {
     (taken, Pin { at })
 }
 
-/// All pages that hold locks of a ring: shared, and not to be accessed.
+/// The addresses of all pages that hold locks of a ring: shared mappings without access.
 fn pins(name: &Name) -> Vec<usize> {
     let inode = fs::metadata(name.path()).unwrap().ino().to_string();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -37,11 +37,12 @@ fn pins(name: &Name) -> Vec<usize> {
 }
 
 impl Pin {
-    /// Has the kernel free the lock, as it does when it tears a process down. The address stays taken, so that the
-    /// handle, which is to be kept until all is over, unmaps nothing of anybody else's.
+    /// Makes the kernel release the lock, as it does when a process dies. The address range stays
+    /// mapped, so that the handle, which must be kept until the end of the trial, does not unmap
+    /// another mapping.
     pub(super) fn tear_out(self) {
         let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a page that belongs to the lock alone, and that nobody accesses.
+        // SAFETY: the page belongs to the lock alone, and is never accessed.
         let page = unsafe {
             libc::mmap(
                 self.at as *mut libc::c_void,

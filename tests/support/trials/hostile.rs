@@ -1,5 +1,5 @@
-//! A peer that writes anything anywhere, between operations and during them: no panic, no endless loop, no
-//! answer that is not documented.
+//! A hostile peer that writes any word anywhere, between operations and during them. There must be
+//! no panic, no endless loop, and no undocumented result.
 
 use super::choices::Choices;
 use super::within_steps;
@@ -23,13 +23,14 @@ const NOT_FULL: u64 = 0x200;
 const STATUS: u64 = 0x280;
 const ENTRIES: u64 = 0x400;
 
-/// Messages of the ring are at most so long.
+/// The maximum message size of the ring.
 const LONGEST: usize = 8;
-/// More than any operation takes on a ring so small, unless it does not end.
+/// A bound above the steps of every operation on so small a ring. More steps mean an endless loop.
 const STEPS: u64 = 2000;
-/// Nobody waits longer for what a forger may have wake him.
+/// The time-out of blocking calls, which a forged word may keep from waking.
 const SOON: Duration = Duration::from_micros(1);
-/// To find no seat for which an intent is not forged takes a second.
+/// The most attempts to attach that may be refused. An attempt takes a second if every free seat
+/// has a forged intent.
 const REFUSALS: u32 = 1;
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -66,7 +67,7 @@ fn only_documented_errors<P: Recovers>(choices: &mut Choices<'_>) {
     }
 }
 
-/// A word that somebody stores.
+/// A store of the hostile peer.
 #[derive(Clone, Copy, Debug)]
 struct Store {
     at: u64,
@@ -90,7 +91,7 @@ impl Store {
     }
 }
 
-/// A message that stores a word into the ring when it is looked at, in the middle of a batch.
+/// A message that stores a word into the ring when it is borrowed, in the middle of a batch.
 struct Trap<'f> {
     store: Cell<Option<Store>>,
     file: &'f File,
@@ -105,22 +106,22 @@ impl Borrow<[u8]> for Trap<'_> {
     }
 }
 
-/// Handles of one ring, two of each kind if it has seats for them, and what they have found out.
-/// The first ones work; they change places with the second ones now and then.
+/// Handles of one ring, two of each role if it has seats for them, and whether each has found the
+/// ring corrupt. The first ones are used. They are swapped with the second ones at random.
 struct Victims<P: Protocol> {
     ring: Ring<[u8], P>,
     file: File,
     observer: Observer,
     producers: [Found<Producer<[u8], P>>; 2],
     consumers: [Found<Consumer<[u8], P>>; 2],
-    /// How often no seat was to be had.
+    /// The number of times that no seat was free.
     refusals: u32,
 }
 
-/// A handle, if there is one, and whether it found the ring corrupt.
+/// A handle, if there is one, and whether it has found the ring corrupt.
 type Found<H> = Option<(H, bool)>;
 
-/// Rings of either kind, which recover if they can.
+/// The recovery of a ring of either kind, if it has one.
 trait Recovers: Protocol + Sized {
     fn recover(ring: &Ring<[u8], Self>);
 }
@@ -132,7 +133,7 @@ impl Recovers for Spsc {
 impl Recovers for Mpmc {
     fn recover(ring: &Ring<[u8], Self>) {
         let recovery = match ring.recover() {
-            // Of the rings that are said to follow.
+            // Recovery may find that a segment is corrupt which the object claims to have.
             Err(RecoverError::Corrupt(_)) => return,
             recovered => recovered.unwrap(),
         };
@@ -142,9 +143,13 @@ impl Recovers for Mpmc {
     }
 }
 
-/// Notes whether a result says corrupt; once one did, all must.
+/// Records whether a handle returned the error that the ring is corrupt. After the first one, every
+/// operation must return it.
 fn note(gave_up: &mut bool, corrupt: bool) {
-    assert!(corrupt || !*gave_up, "a corrupt ring is used again");
+    assert!(
+        corrupt || !*gave_up,
+        "a handle uses a ring that it has found corrupt"
+    );
     *gave_up |= corrupt;
 }
 
@@ -155,7 +160,8 @@ impl<P: Recovers> Victims<P> {
             6..=8 => self.push(choices),
             9..=11 => self.pop(choices),
             12 => self.come_or_go(choices),
-            // Who finds a seat taken asks for a second whether it is being left.
+            // A participant that finds a seat taken checks for a second whether it is being
+            // released.
             13 if is_mpmc::<P>() => {
                 self.producers.swap(0, 1);
                 self.consumers.swap(0, 1);
@@ -165,7 +171,7 @@ impl<P: Recovers> Victims<P> {
         }
     }
 
-    /// Where a word is stored, and which: into the header, seats or slots.
+    /// Chooses a word, and its offset in the header, the entries or the slots.
     fn store(&self, choices: &mut Choices<'_>) -> Store {
         let seats = if is_mpmc::<P>() { u64::from(SEATS) } else { 1 };
         match choices.below(5) {
@@ -339,7 +345,7 @@ impl<P: Recovers> Victims<P> {
         assert!(matches!(asked, None | Some(Ok(_))));
         let snapshot = match self.observer.snapshot() {
             Ok(snapshot) => snapshot,
-            // Words that say that the ring has grown.
+            // The words of a ring that has grown.
             Err(ObserveError::Corrupt(_) | ObserveError::Truncated { .. }) => return,
             Err(error) => panic!("{error}"),
         };

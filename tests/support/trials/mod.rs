@@ -1,7 +1,7 @@
-//! Trials that bytes decide: what a fuzzer makes up, and what `cargo test` draws at random, go through the
-//! same functions.
+//! Trials whose steps are decoded from bytes. A fuzzer and the random inputs of `cargo test` run
+//! the same functions.
 
-#![allow(dead_code, reason = "each test file makes some of the trials")]
+#![allow(dead_code, reason = "each test program runs some of the trials")]
 
 pub(crate) mod choices;
 mod crowd;
@@ -12,7 +12,8 @@ mod pair;
 pub(crate) mod seeds;
 pub(crate) mod stream;
 
-/// Operations, comings, goings and deaths, on a ring and on a model: they agree after every step.
+/// Operations, attaching, detaching and deaths, on a ring and on a model, which must agree after
+/// every step.
 pub(crate) mod ops {
     use super::choices::Choices;
     use super::{crowd, pair};
@@ -27,13 +28,16 @@ pub(crate) mod ops {
     }
 }
 
-/// Runs `body`, which must get along with `most` looks at slots and intents. Only a fuzzer's build counts
-/// them.
+/// Runs `body`, which may read slots and intents at most `most` times. Only a fuzzer's build counts
+/// these steps.
 pub(crate) fn within_steps<R>(most: u64, what: &str, body: impl FnOnce() -> R) -> R {
     let before = steps();
     let result = body();
     let taken = steps() - before;
-    assert!(taken <= most, "{what} took {taken} steps, and not {most}");
+    assert!(
+        taken <= most,
+        "{what}: found {taken} steps, expected at most {most}"
+    );
     result
 }
 

@@ -1,4 +1,5 @@
-//! Any bytes as an object, wherever a ring can be: opened or refused, and if opened, used.
+//! Any bytes as an object, in every backing. Opening succeeds or is refused. A ring that opens is
+//! used.
 
 use super::choices::Choices;
 use super::within_steps;
@@ -15,7 +16,7 @@ use std::os::unix::fs::FileExt;
 
 const PAGE: u64 = 4096;
 
-/// Capacities of the rings that segments are made for, and how large these are.
+/// The capacities of rings in System V segments, and the sizes of the segments.
 const SEGMENTS: [(usize, u64); 3] = [(2, 2 * PAGE), (512, 3 * PAGE), (1024, 5 * PAGE)];
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -53,7 +54,7 @@ pub(crate) fn run(bytes: &[u8]) {
             let name = Name::new();
             let (capacity, size) = SEGMENTS[(size / PAGE) as usize % SEGMENTS.len()];
             drop(spsc::Ring::<u64>::create(&name, capacity).unwrap());
-            // What is half made is waited for.
+            // Opening waits for an object that is being created.
             if content.get(..8).is_some_and(|magic| magic != [0; 8]) {
                 fill_segment(&name, content);
             }
@@ -70,15 +71,15 @@ fn fill(file: &File, content: &[u8], size: u64) {
 fn fill_segment(name: &str, content: &[u8]) {
     let key = name.strip_prefix("sysv:0x").unwrap();
     let key = u32::from_str_radix(key, 16).unwrap() as i32;
-    // SAFETY: takes numbers.
+    // SAFETY: the call takes numbers only.
     let id = unsafe { libc::shmget(key, 0, 0) };
-    // SAFETY: an address that the kernel chooses.
+    // SAFETY: the kernel chooses the address.
     let at = unsafe { libc::shmat(id, std::ptr::null(), 0) }.cast::<u8>();
     assert_ne!(at as isize, -1);
     let len = content.len().min(2 * PAGE as usize);
-    // SAFETY: the smallest ring has two pages, and only this process has it.
+    // SAFETY: the smallest ring has two pages, and no other process has attached the segment.
     unsafe { at.copy_from_nonoverlapping(content.as_ptr(), len) };
-    // SAFETY: what was attached above.
+    // SAFETY: the segment was attached above.
     unsafe { libc::shmdt(at.cast()) };
 }
 
@@ -91,13 +92,13 @@ fn judge(name: &str, size: u64) {
     match within_steps(most, "recover", || slipring::recover(name)) {
         Ok(recovery) => assert!(recovery.settled <= size / 128),
         Err(RecoverError::Open(error)) => check(&error),
-        // Of the rings that are said to follow.
+        // Recovery may find that a segment is corrupt which the object claims to have.
         Err(RecoverError::Corrupt(_)) => {}
         Err(error) => panic!("{error}"),
     }
 }
 
-/// Looks at the object as who takes no part, and says how many steps whoever does may need.
+/// Reads the object as an observer, and returns how many steps a participant may need.
 fn steps_for(name: &str, size: u64) -> u64 {
     let observer = match Observer::open(name) {
         Ok(observer) => observer,
@@ -108,7 +109,7 @@ fn steps_for(name: &str, size: u64) -> u64 {
     };
     let snapshot = match observer.snapshot() {
         Ok(snapshot) => snapshot,
-        // What would be the ring that follows makes no sense. As many seats and slots as there is room for.
+        // The next segment is invalid. Assume as many seats and slots as fit into the object.
         Err(ObserveError::Corrupt(_) | ObserveError::Truncated { .. }) => {
             return steps(size / 128, size / 8);
         }
@@ -133,7 +134,7 @@ fn steps_for(name: &str, size: u64) -> u64 {
 }
 
 fn steps(seats: u64, capacity: u64) -> u64 {
-    // To recover: each against each of the seats, and what each may have claimed.
+    // A recovery compares each seat with each other seat, and visits all positions of each intent.
     let recovery = seats * (seats + 2 * capacity.min(4096) + 8);
     1000 + 8 * capacity + 4 * recovery
 }
@@ -154,7 +155,7 @@ fn judge_as<M: Message + ?Sized, P: Protocol>(name: &str, messages: &[M::Owned],
     let refuse = |error| match error {
         AttachError::Corrupt(_) => {}
         AttachError::Undecided { .. } if is_mpmc::<P>() => {}
-        // There are no more semaphores than the first ring had seats.
+        // The number of semaphores is that of the seats of the first segment.
         AttachError::System(_) if is_sysv => {}
         error => panic!("{error}"),
     };

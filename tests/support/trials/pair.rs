@@ -1,8 +1,8 @@
-//! One producer and one consumer, who come, go and die, against a `VecDeque`.
+//! One producer and one consumer, which attach, detach and die, against a `VecDeque`.
 #![allow(
     clippy::forget_non_drop,
     clippy::drop_non_drop,
-    reason = "that a claim has no destructor is not for users to know"
+    reason = "whether a claim has a destructor is not part of the API"
 )]
 
 use super::choices::Choices;
@@ -27,7 +27,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process;
 
 const SLOTS: u64 = 0x1000;
-/// More than any operation takes on a ring so small.
+/// A bound above the steps of every operation on so small a ring.
 const STEPS: u64 = 2000;
 
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +51,10 @@ enum Step {
     TryPopVec(usize),
     TryIter(usize),
     Read(GuardEnd),
-    /// Comes, as one that may die, or leaves.
+    /// Attaches, possibly as a participant that may die, or detaches.
     Producer(bool),
     Consumer(bool),
-    /// In the middle of a batch, of which so many are through and not told of yet.
+    /// In the middle of a batch, of which a number of messages are complete and not yet in a hint.
     ProducerDies(usize),
     ConsumerDies(usize),
     Reopen,
@@ -108,16 +108,16 @@ pub(super) fn they_agree<M: Numbered + ?Sized>(choices: &mut Choices<'_>) {
     }
 }
 
-/// What is known of an end.
+/// The expected last holder of a seat.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Stay {
+enum Holder {
     NeverTaken,
     Taken,
     Left,
     Died,
 }
 
-/// A ring and what it ought to hold.
+/// A ring and its expected content.
 struct Both<M: Numbered + ?Sized> {
     name: Name,
     file: File,
@@ -127,17 +127,18 @@ struct Both<M: Numbered + ?Sized> {
     ring: Ring<M>,
     producer: Option<Producer<M>>,
     consumer: Option<Consumer<M>>,
-    /// The seats of the two.
+    /// The pages that hold the seat locks of the two handles, if these may die.
     pins: [Option<Pin>; 2],
-    /// Handles of the dead, whose destructors must not run before all is over.
+    /// Handles of dead participants. Their destructors must not run before the end of the trial.
     dead: (Vec<Producer<M>>, Vec<Consumer<M>>),
     model: VecDeque<u64>,
     next: u64,
-    producer_stay: Stay,
-    consumer_stay: Stay,
-    /// What the ring's hints don't tell of, as nobody lived to store them.
-    untold_pushes: u64,
-    untold_pops: u64,
+    producer_holder: Holder,
+    consumer_holder: Holder,
+    /// The messages that the ring's hints do not include, as a participant died before it stored
+    /// them.
+    unhinted_pushes: u64,
+    unhinted_pops: u64,
     closed: bool,
 }
 
@@ -149,7 +150,7 @@ impl<M: Numbered + ?Sized> Both<M> {
             spins: 0,
             yields: 0,
         });
-        // Who waits for the dead hears of it soon.
+        // A handle that waits for a dead peer detects the death soon.
         let options = options.liveness_interval(Duration::from_micros(50));
         let ring = Ring::create_with(&name, &options).unwrap();
         Self {
@@ -165,26 +166,27 @@ impl<M: Numbered + ?Sized> Both<M> {
             dead: (Vec::new(), Vec::new()),
             model: VecDeque::new(),
             next: 0,
-            producer_stay: Stay::NeverTaken,
-            consumer_stay: Stay::NeverTaken,
-            untold_pushes: 0,
-            untold_pops: 0,
+            producer_holder: Holder::NeverTaken,
+            consumer_holder: Holder::NeverTaken,
+            unhinted_pushes: 0,
+            unhinted_pops: 0,
             closed: false,
         }
     }
 
-    fn gone(&self, stay: Stay) -> Option<Disconnected> {
+    fn gone(&self, stay: Holder) -> Option<Disconnected> {
         match stay {
             _ if self.closed => Some(Disconnected::Closed),
-            Stay::Left => Some(Disconnected::Left),
-            Stay::Died => Some(Disconnected::Died { pid: process::id() }),
+            Holder::Left => Some(Disconnected::Left),
+            Holder::Died => Some(Disconnected::Died { pid: process::id() }),
             _ => None,
         }
     }
 
-    /// What a try to push came to, if there was room for `fitting`. A death is heard of when an interval is over.
+    /// Checks the result of a non-blocking push with `fitting` free slots. A death is detected at
+    /// the end of a liveness interval.
     fn check_push(&self, pushed: Result<usize, TryPushError>, fitting: usize) {
-        let gone = self.gone(self.consumer_stay);
+        let gone = self.gone(self.consumer_holder);
         match pushed {
             Ok(pushed) => assert_eq!(pushed, fitting),
             Err(TryPushError::Full) => {
@@ -197,9 +199,9 @@ impl<M: Numbered + ?Sized> Both<M> {
         }
     }
 
-    /// What a try to pop up to `most` came to.
+    /// Checks the result of a non-blocking pop of up to `most` messages.
     fn check_pop(&self, popped: Result<usize, TryPopError>, most: usize) {
-        let gone = self.gone(self.producer_stay);
+        let gone = self.gone(self.producer_holder);
         let is_refused = most > 0 && self.model.is_empty();
         match popped {
             Ok(popped) => {
@@ -226,7 +228,8 @@ impl<M: Numbered + ?Sized> Both<M> {
         }
     }
 
-    /// Dies after it has published `many` messages more and told nobody.
+    /// Kills the producer after it has published `many` more messages and before it stored the
+    /// hint.
     fn producer_dies(&mut self, many: usize) {
         let Some(pin) = self.pins[0].take() else {
             return;
@@ -244,14 +247,14 @@ impl<M: Numbered + ?Sized> Both<M> {
             self.stamp(position, position.wrapping_add(1), message.len());
             self.model.push_back(self.next);
             self.next += 1;
-            self.untold_pushes += 1;
+            self.unhinted_pushes += 1;
         }
         pin.tear_out();
         self.dead.0.extend(self.producer.take());
-        self.producer_stay = Stay::Died;
+        self.producer_holder = Holder::Died;
     }
 
-    /// Dies after it has given `many` messages more back and told nobody.
+    /// Kills the consumer after it has released `many` more slots and before it stored the hint.
     fn consumer_dies(&mut self, many: usize) {
         let Some(pin) = self.pins[1].take() else {
             return;
@@ -261,11 +264,11 @@ impl<M: Numbered + ?Sized> Both<M> {
             let position = self.first.wrapping_add(popped);
             self.stamp(position, position.wrapping_add(self.capacity), 0);
             self.model.pop_front();
-            self.untold_pops += 1;
+            self.unhinted_pops += 1;
         }
         pin.tear_out();
         self.dead.1.extend(self.consumer.take());
-        self.consumer_stay = Stay::Died;
+        self.consumer_holder = Holder::Died;
     }
 
     fn slot(&self, position: u64) -> u64 {
@@ -285,7 +288,7 @@ impl<M: Numbered + ?Sized> Both<M> {
 
     fn pushed(&mut self, many: usize) {
         if many > 0 {
-            self.untold_pushes = 0;
+            self.unhinted_pushes = 0;
         }
         self.model.extend(self.next..self.next + many as u64);
         self.next += many as u64;
@@ -294,7 +297,7 @@ impl<M: Numbered + ?Sized> Both<M> {
     fn popped(&mut self, most: usize) -> Vec<M::Owned> {
         let many = most.min(self.model.len());
         if many > 0 {
-            self.untold_pops = 0;
+            self.unhinted_pops = 0;
         }
         self.model.drain(..many).map(M::of).collect()
     }
@@ -303,7 +306,7 @@ impl<M: Numbered + ?Sized> Both<M> {
         let Some(mut producer) = self.producer.take() else {
             return;
         };
-        let gone = self.gone(self.consumer_stay);
+        let gone = self.gone(self.consumer_holder);
         let room = if self.closed {
             0
         } else {
@@ -361,7 +364,7 @@ impl<M: Numbered + ?Sized> Both<M> {
         let Some(mut consumer) = self.consumer.take() else {
             return;
         };
-        let gone = self.gone(self.producer_stay);
+        let gone = self.gone(self.producer_holder);
         let front = self.model.front().copied().map(M::of);
         match step {
             Step::TryPop => {
@@ -411,7 +414,7 @@ impl<M: Numbered + ?Sized> Both<M> {
                         GuardEnd::PutBack => guard.put_back(),
                         GuardEnd::Forget => mem::forget(guard),
                         GuardEnd::Panic => {
-                            // Unlike `panic!`, this prints nothing.
+                            // Unlike `panic!`, this prints no message.
                             let unwinding = move || {
                                 let _guard = guard;
                                 panic::resume_unwind(Box::new("on purpose"))
@@ -431,26 +434,26 @@ impl<M: Numbered + ?Sized> Both<M> {
             Step::Producer(is_mortal) => {
                 if self.producer.take().is_some() {
                     self.pins[0] = None;
-                    self.producer_stay = Stay::Left;
+                    self.producer_holder = Holder::Left;
                     return;
                 }
                 let (producer, pin) = self.come(is_mortal, || self.ring.producer().unwrap());
                 self.producer = Some(producer);
-                self.untold_pushes = 0;
+                self.unhinted_pushes = 0;
                 self.pins[0] = pin;
-                self.producer_stay = Stay::Taken;
+                self.producer_holder = Holder::Taken;
             }
             Step::Consumer(is_mortal) => {
                 if self.consumer.take().is_some() {
                     self.pins[1] = None;
-                    self.consumer_stay = Stay::Left;
+                    self.consumer_holder = Holder::Left;
                     return;
                 }
                 let (consumer, pin) = self.come(is_mortal, || self.ring.consumer().unwrap());
                 self.consumer = Some(consumer);
-                self.untold_pops = 0;
+                self.unhinted_pops = 0;
                 self.pins[1] = pin;
-                self.consumer_stay = Stay::Taken;
+                self.consumer_holder = Holder::Taken;
             }
             Step::ProducerDies(many) => self.producer_dies(many),
             Step::ConsumerDies(many) => self.consumer_dies(many),
@@ -482,7 +485,7 @@ impl<M: Numbered + ?Sized> Both<M> {
     fn agree(&mut self) {
         let (len, capacity) = (self.model.len(), self.ring.capacity());
         let (empty, full) = (len == 0, len == capacity);
-        let (all_pushes, all_pops) = (self.untold_pushes == 0, self.untold_pops == 0);
+        let (all_pushes, all_pops) = (self.unhinted_pushes == 0, self.unhinted_pops == 0);
         let ring = &self.ring;
         if all_pushes && all_pops {
             assert_eq!(
@@ -491,26 +494,26 @@ impl<M: Numbered + ?Sized> Both<M> {
             );
         }
         assert_eq!(ring.is_closed(), self.closed);
-        let peer = |stay: Stay| match stay {
+        let peer = |stay: Holder| match stay {
             _ if self.closed => Peer::Closed,
-            Stay::NeverTaken => Peer::NeverCame,
-            Stay::Taken => Peer::Present { pid: process::id() },
-            Stay::Left => Peer::Left,
-            Stay::Died => Peer::Died { pid: process::id() },
+            Holder::NeverTaken => Peer::NeverCame,
+            Holder::Taken => Peer::Present { pid: process::id() },
+            Holder::Left => Peer::Left,
+            Holder::Died => Peer::Died { pid: process::id() },
         };
         if let Some(end) = &mut self.producer {
             assert_eq!(end.is_full(), full);
             if all_pops {
                 assert_eq!((end.len(), end.is_empty()), (len, empty));
             }
-            assert_eq!(end.peer(), Ok(peer(self.consumer_stay)));
+            assert_eq!(end.peer(), Ok(peer(self.consumer_holder)));
         }
         if let Some(end) = &mut self.consumer {
             assert_eq!(end.is_empty(), empty);
             if all_pushes {
                 assert_eq!((end.len(), end.is_full()), (len, full));
             }
-            assert_eq!(end.peer(), Ok(peer(self.producer_stay)));
+            assert_eq!(end.peer(), Ok(peer(self.producer_holder)));
         }
     }
 }

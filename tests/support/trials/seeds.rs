@@ -1,18 +1,18 @@
-//! What trials begin with: objects that real rings have left, and short stories.
+//! The seeds of trials: objects of real rings, and short sequences of steps.
 
 use crate::support::names::Name;
 use slipring::{Options, Protocol, Ring, mpmc, spsc};
 use std::fs;
 
-/// Where the bytes of an object are put, as the trial of opening has it.
+/// The backing of an object, as the trial of opening encodes it.
 const PLACES: [&str; 4] = ["posix", "memfd", "file", "sysv"];
 
-/// For each trial, what to begin with, by name.
+/// The seeds of each trial: trial, name and bytes.
 pub(crate) fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     let mut seeds = Vec::new();
     for (kind, image) in images() {
         for (place, name) in PLACES.iter().enumerate() {
-            // Each kind in shared memory, and each place once.
+            // Each kind in shared memory, and each other backing once.
             if place == 0 || kind == "mpmc-values" {
                 let pages = image.len().div_ceil(4096) as u8;
                 let used = image
@@ -31,7 +31,7 @@ pub(crate) fn all() -> Vec<(&'static str, String, Vec<u8>)> {
     seeds
 }
 
-/// Objects of rings that are in use, of either kind and with either encoding.
+/// Objects of rings in use, of both kinds and both encodings.
 pub(crate) fn images() -> Vec<(&'static str, Vec<u8>)> {
     let small = Options::new().capacity(4);
     let crowd = small.clone().producers(2).consumers(2);
@@ -68,7 +68,7 @@ fn strings<P: Protocol>(options: &Options) -> Vec<u8> {
     image(&name)
 }
 
-/// With a message that is being read and a slot that is being written.
+/// The ring has an open guard and an open claim.
 fn claimed(options: &Options) -> Vec<u8> {
     let name = Name::new();
     let ring = mpmc::Ring::<u64>::create_with(&name, options).unwrap();
@@ -79,9 +79,9 @@ fn claimed(options: &Options) -> Vec<u8> {
     image(&name)
 }
 
-/// What the bytes mean the trials' own decoders say; each tells them apart by a remainder.
+/// Sequences of steps. The decoders of the trials define the meaning of the bytes, by remainders.
 const STORIES: &[(&str, &[u8])] = &[
-    // Both come; pushes and pops by one and by many; both leave.
+    // Both sides attach, push and pop single messages and batches, and detach.
     (
         "ops/values",
         &[
@@ -94,14 +94,14 @@ const STORIES: &[(&str, &[u8])] = &[
             1, 2, 1, 9, 22, 0, 25, 0, 9, 0, 9, 1, 19, 0, 19, 1, 19, 2, 19, 3, 18, 2,
         ],
     ),
-    // The producer dies in a batch, twice, and the consumer goes on.
+    // The producer dies in a batch, twice, and the consumer continues.
     (
         "ops/deaths",
         &[
             0, 1, 2, 3, 22, 1, 25, 1, 6, 3, 28, 2, 16, 9, 22, 1, 28, 3, 29, 2, 25, 1, 11,
         ],
     ),
-    // Three of each, claims and guards left open, deaths of each kind, recovery.
+    // Three of each role, open claims and guards, each kind of death, and a recovery.
     (
         "ops/crowd",
         &[

@@ -1,4 +1,4 @@
-//! A stream that is cut into messages, goes through a ring, and is put together again.
+//! A byte stream that is cut into messages, sent through a ring, and reassembled.
 
 #[path = "../../../src/bin/slipring/framing.rs"]
 mod framing;
@@ -14,7 +14,7 @@ const LONGEST: [usize; 7] = [1, 2, 3, 8, 64, 1000, 70_000];
 const CAPACITY: usize = 4;
 
 thread_local! {
-    /// The ends of a ring for each length: to make one takes longer than to use it.
+    /// The handles of a ring for each message size. Rings are kept, as creating one is slow.
     static RINGS: RefCell<BTreeMap<usize, Ends>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -25,7 +25,7 @@ fn ends(longest: usize) -> Ends {
     (ring.producer().unwrap(), ring.consumer().unwrap())
 }
 
-/// Input that comes a few bytes at a time.
+/// Input that returns a few bytes per read.
 struct Trickle<'b> {
     input: &'b [u8],
     most: usize,
@@ -52,7 +52,7 @@ pub(crate) fn run(bytes: &[u8]) {
     );
     assert_eq!(error.map(|error| error.kind()), fault);
     match framing {
-        // Cut anywhere.
+        // The cuts are arbitrary.
         Framing::Bytes => assert_eq!(messages.concat(), input),
         _ => assert_eq!(messages, expected),
     }
@@ -64,7 +64,7 @@ pub(crate) fn run(bytes: &[u8]) {
     assert_eq!(output, sent);
 }
 
-/// What the messages are, and what is wrong with what follows the last of them.
+/// The expected messages, and the fault in the input after the last of them.
 fn expectation(
     framing: Framing,
     longest: usize,
@@ -111,12 +111,12 @@ fn cut(mut cutter: Cutter<Trickle<'_>>, longest: usize) -> (Vec<Vec<u8>>, Option
             Err(error) => return (messages, Some(error)),
         }
         assert!(message.len() <= longest);
-        // Whatever a length says, no more is set aside than for a message.
+        // A length field must not make the cutter allocate more than one message.
         assert!(message.capacity() <= 2 * longest + 64);
     }
 }
 
-/// Sends and receives as the tool does, and puts together what comes out.
+/// Sends and receives as the tool does, and reassembles the output.
 fn pass_through(messages: &[Vec<u8>], framing: Framing, longest: usize) -> Vec<u8> {
     RINGS.with_borrow_mut(|rings| {
         let (producer, consumer) = rings.entry(longest).or_insert_with(|| ends(longest));
