@@ -1,8 +1,8 @@
 //! The state of a ring after a participant died, or was stopped, while the ring grew.
 
-use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
-use super::growing::Deed;
+use super::growing::Operation;
 use super::memory::Memory;
+use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::mpmc::fill_seats;
 use super::tracee::mark;
 use super::ways::{self, Way};
@@ -56,7 +56,7 @@ impl Kind for Mpmc {
 /// The ring and the survivors. Each child gets a new ring. Messages are numbered in push order.
 pub(super) struct Growth<P: Protocol> {
     name: Name,
-    deed: Deed,
+    operation: Operation,
     ring: Ring<Message, P>,
     memory: Memory,
     producer: Option<Producer<Message, P>>,
@@ -71,11 +71,11 @@ pub(super) struct Growth<P: Protocol> {
 }
 
 impl<P: Kind> Growth<P> {
-    pub(super) fn new(deed: Deed) -> Self {
+    pub(super) fn new(operation: Operation) -> Self {
         let name = Name::new("step");
-        let ring = Self::create(&name, deed);
+        let ring = Self::create(&name, operation);
         Self {
-            deed,
+            operation,
             memory: Memory::of(&name),
             ring,
             producer: None,
@@ -88,9 +88,9 @@ impl<P: Kind> Growth<P> {
         }
     }
 
-    fn create(name: &Name, deed: Deed) -> Ring<Message, P> {
-        let interval = match deed {
-            Deed::Push(Way::Blocked) | Deed::Pop(Way::Blocked) => NAP,
+    fn create(name: &Name, operation: Operation) -> Ring<Message, P> {
+        let interval = match operation {
+            Operation::Push(Way::Blocked) | Operation::Pop(Way::Blocked) => NAP,
             _ => INTERVAL,
         };
         let options = Options::new()
@@ -130,30 +130,32 @@ impl<P: Kind> Growth<P> {
 
     /// The number of the first message that the child finds.
     fn first(&self) -> u64 {
-        u64::from(P::IS_SHARED && !self.sleeps() && matches!(self.deed, Deed::Pop(_)))
+        u64::from(P::IS_SHARED && !self.sleeps() && matches!(self.operation, Operation::Pop(_)))
     }
 
     /// The messages that the child pops and releases.
     fn popped(&self) -> Range<u64> {
-        match self.deed {
-            Deed::Pop(way) | Deed::PopInOld(way) => self.first()..self.first() + way.moves(),
-            Deed::Adopt => 0..1,
+        match self.operation {
+            Operation::Pop(way) | Operation::PopInOld(way) => {
+                self.first()..self.first() + way.moves()
+            }
+            Operation::Adopt => 0..1,
             _ => 0..0,
         }
     }
 
     /// The messages that may be popped out of order, since a killed process had claimed them.
     fn late(&self) -> Range<u64> {
-        match self.deed {
+        match self.operation {
             _ if !P::IS_SHARED => 0..0,
-            Deed::Pop(Way::Dropped) => self.first()..self.first() + 1,
-            Deed::Recover => 0..1,
+            Operation::Pop(Way::Dropped) => self.first()..self.first() + 1,
+            Operation::Recover => 0..1,
             _ => self.popped(),
         }
     }
 
     /// Kills a process in the old segment that has a claim and a guard there.
-    fn doom(&self) {
+    fn kill_holder(&self) {
         let mut child = fork_child(|| {
             let ring = self.open();
             let mut producer = ring.producer().unwrap();
@@ -176,7 +178,7 @@ impl<P: Kind> Growth<P> {
 
     /// Grows the ring while the child, dead or stopped, is in the old segment.
     fn grow_behind(&self) {
-        if let Deed::PushInOld(_) | Deed::PopInOld(_) = self.deed {
+        if let Operation::PushInOld(_) | Operation::PopInOld(_) = self.operation {
             self.ring.grow(NEXT).unwrap();
         }
     }
@@ -312,59 +314,62 @@ impl<P: Kind> Scene for Growth<P> {
     fn prepare(&mut self) {
         (self.producer, self.consumer) = (None, None);
         slipring::unlink(&self.name).unwrap();
-        self.ring = Self::create(&self.name, self.deed);
+        self.ring = Self::create(&self.name, self.operation);
         self.memory = Memory::of(&self.name);
         (self.next, self.was_stopped) = (0, false);
         self.seen.clear();
         self.come();
-        match self.deed {
-            Deed::Grow | Deed::GrowClosed => self.push(2),
-            Deed::GrowAgain => {
+        match self.operation {
+            Operation::Grow | Operation::GrowClosed => self.push(2),
+            Operation::GrowAgain => {
                 self.push(2);
                 self.ring.grow(SMALL).unwrap();
                 self.push(1);
             }
-            Deed::Push(Way::Blocked) => self.push(CAPACITY as u64),
-            Deed::Push(_) | Deed::PushInOld(_) | Deed::Recover | Deed::Adopt => self.push(1),
-            Deed::PopInOld(_) => self.push(2),
-            Deed::Pop(_) => {}
+            Operation::Push(Way::Blocked) => self.push(CAPACITY as u64),
+            Operation::Push(_)
+            | Operation::PushInOld(_)
+            | Operation::Recover
+            | Operation::Adopt => self.push(1),
+            Operation::PopInOld(_) => self.push(2),
+            Operation::Pop(_) => {}
         }
-        let moves = match self.deed {
-            Deed::Push(way) | Deed::PushInOld(way) => way.moves(),
+        let moves = match self.operation {
+            Operation::Push(way) | Operation::PushInOld(way) => way.moves(),
             _ => 0,
         };
         self.of_child = self.next..self.next + moves;
         self.next += moves;
-        match self.deed {
-            Deed::Push(_) | Deed::PushInOld(_) if !P::IS_SHARED => self.producer = None,
-            Deed::Pop(_) | Deed::PopInOld(_) if !P::IS_SHARED => self.consumer = None,
+        match self.operation {
+            Operation::Push(_) | Operation::PushInOld(_) if !P::IS_SHARED => self.producer = None,
+            Operation::Pop(_) | Operation::PopInOld(_) if !P::IS_SHARED => self.consumer = None,
             _ => {}
         }
     }
 
     fn act(&self) {
         let ring = self.open();
-        match self.deed {
-            Deed::Grow | Deed::GrowAgain | Deed::GrowClosed => {
+        match self.operation {
+            Operation::Grow | Operation::GrowAgain | Operation::GrowClosed => {
                 mark();
                 let grown = ring.grow(NEXT);
                 mark();
                 match grown {
-                    Err(GrowError::Closed) if self.deed == Deed::GrowClosed => {}
+                    Err(GrowError::Closed) if self.operation == Operation::GrowClosed => {}
                     other => other.unwrap(),
                 }
             }
-            Deed::Push(way) | Deed::PushInOld(way) => {
+            Operation::Push(way) | Operation::PushInOld(way) => {
                 let first = self.of_child.start;
                 ways::push(&ring, way, &[], &[message(first), message(first + 1)]);
             }
-            Deed::Pop(way) | Deed::PopInOld(way) => ways::pop(&ring, way, self.first()),
-            Deed::Recover => {
+            Operation::Pop(way) | Operation::PopInOld(way) => ways::pop(&ring, way, self.first()),
+            Operation::Recover => {
                 mark();
                 P::recover(&ring);
                 mark();
             }
-            Deed::Adopt => {
+            Operation::Adopt => {
                 let mut consumer = ring.consumer().unwrap();
                 mark();
                 while consumer.try_pop().is_err() {}
@@ -374,20 +379,20 @@ impl<P: Kind> Scene for Growth<P> {
     }
 
     fn meanwhile(&mut self) {
-        match self.deed {
-            Deed::Grow | Deed::GrowAgain | Deed::GrowClosed => {}
-            Deed::PushInOld(_) | Deed::PopInOld(_) => {}
+        match self.operation {
+            Operation::Grow | Operation::GrowAgain | Operation::GrowClosed => {}
+            Operation::PushInOld(_) | Operation::PopInOld(_) => {}
             _ if self.sleeps() => {}
-            Deed::Push(_) => self.ring.grow(NEXT).unwrap(),
-            Deed::Pop(_) => {
+            Operation::Push(_) => self.ring.grow(NEXT).unwrap(),
+            Operation::Pop(_) => {
                 self.ring.grow(NEXT).unwrap();
                 self.push(3);
                 assert!(self.consumer.is_none() || self.pop());
             }
-            Deed::Recover | Deed::Adopt => {
-                self.doom();
+            Operation::Recover | Operation::Adopt => {
+                self.kill_holder();
                 self.ring.grow(NEXT).unwrap();
-                if self.deed == Deed::Recover {
+                if self.operation == Operation::Recover {
                     self.push(1);
                 }
             }
@@ -396,15 +401,15 @@ impl<P: Kind> Scene for Growth<P> {
 
     fn sleeps(&self) -> bool {
         matches!(
-            self.deed,
-            Deed::Push(Way::Blocked) | Deed::Pop(Way::Blocked)
+            self.operation,
+            Operation::Push(Way::Blocked) | Operation::Pop(Way::Blocked)
         )
     }
 
     fn wake(&mut self) {
         self.ring.grow(NEXT).unwrap();
-        match self.deed {
-            Deed::Pop(_) => self.push(1),
+        match self.operation {
+            Operation::Pop(_) => self.push(1),
             // An SPSC ring needs a free slot for the end marker.
             _ if !P::IS_SHARED => assert!(self.pop()),
             _ => {}
@@ -413,14 +418,14 @@ impl<P: Kind> Scene for Growth<P> {
 
     fn meet(&mut self, stopped: u32) {
         self.was_stopped = true;
-        if self.deed == Deed::GrowClosed {
+        if self.operation == Operation::GrowClosed {
             return self.ring.close();
         }
         let stored = self.memory.recoverer_and_grower();
         // A process that has just acquired a lock may not have stored its pid yet.
         let is_named = |pid| pid == stopped || stored.0 == pid || stored.1 == pid;
         self.grow_behind();
-        let is_growing = matches!(self.deed, Deed::Grow | Deed::GrowAgain);
+        let is_growing = matches!(self.operation, Operation::Grow | Operation::GrowAgain);
         if self.producer.is_some() {
             self.push(1);
         }
@@ -464,7 +469,7 @@ impl<P: Kind> Scene for Growth<P> {
             true => 2 + means % 2,
             false => means % 4,
         };
-        if self.was_stopped && self.deed == Deed::GrowClosed {
+        if self.was_stopped && self.operation == Operation::GrowClosed {
             assert!(self.memory.are_all_closed());
             self.close();
             self.verify(death);

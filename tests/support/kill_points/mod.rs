@@ -3,14 +3,14 @@
 
 #![allow(dead_code, reason = "each test program uses some of these modules")]
 
-mod account;
 pub(crate) mod crowd;
-mod deeds;
-mod doomed;
+mod dead;
 pub(crate) mod growing;
 mod growth;
 mod memory;
+mod messages;
 mod mpmc;
+mod operations;
 mod path;
 mod pinned;
 pub(crate) mod spsc;

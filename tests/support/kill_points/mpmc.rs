@@ -1,9 +1,9 @@
 //! The state that a killed participant of an MPMC ring leaves.
 
-use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
-use super::deeds::{self, Deed};
-use super::doomed::{Ambush, Doomed};
+use super::dead::{DeadParticipant, RecordedDeath};
 use super::memory::{Memory, Slot};
+use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
+use super::operations::{self, Operation};
 use super::ways::{self, Way};
 use super::{Death, Scene};
 use crate::support::Name;
@@ -14,8 +14,8 @@ use slipring::{Counters, Delivery, Options, Recovery};
 /// The operation of the child, and the dead participants that it finds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    pub(crate) deed: Deed,
-    pub(crate) doomed: &'static [Doomed],
+    pub(crate) operation: Operation,
+    pub(crate) dead: &'static [DeadParticipant],
     pub(crate) delivery: Delivery,
     pub(crate) consumers: u32,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Crowd {
     /// The messages whose push has returned, and whose pop has not.
     owed: Vec<u64>,
     counted: Counters,
-    pub(super) ambush: Option<Ambush>,
+    pub(super) recorded: Option<RecordedDeath>,
 }
 
 /// The state of the positions that were not accounted for when the child was killed.
@@ -56,7 +56,7 @@ struct Left {
 impl Crowd {
     pub(crate) fn new(plan: Plan) -> Self {
         let name = Name::new("step");
-        let interval = match plan.deed.sleeps() {
+        let interval = match plan.operation.sleeps() {
             true => NAP,
             false => INTERVAL,
         };
@@ -76,7 +76,7 @@ impl Crowd {
             base: memory.tail(),
             owed: Vec::new(),
             counted: ring.counters(),
-            ambush: None,
+            recorded: None,
             plan,
             memory,
             ring,
@@ -99,30 +99,39 @@ impl Crowd {
 
     /// The number of messages in the ring before the operation.
     pub(super) fn before(&self) -> usize {
-        match self.plan.deed {
-            Deed::Push(Way::Blocked) | Deed::PushToFull => CAPACITY,
-            Deed::Pop(Way::Blocked) => 0,
-            Deed::Adopt if self.plan.doomed == [Doomed::Claim] => 0,
-            Deed::Push(_) => 1,
-            Deed::Adopt | Deed::AttachAndPop if self.plan.doomed == [Doomed::Guard] => 1,
-            Deed::Recover if self.plan.doomed == [Doomed::Batch] => 1,
-            Deed::Pop(_) | Deed::Recover | Deed::Adopt | Deed::AttachAndPop => 2,
+        match self.plan.operation {
+            Operation::Push(Way::Blocked) | Operation::PushToFull => CAPACITY,
+            Operation::Pop(Way::Blocked) => 0,
+            Operation::Adopt if self.plan.dead == [DeadParticipant::Claim] => 0,
+            Operation::Push(_) => 1,
+            Operation::Adopt | Operation::AttachAndPop
+                if self.plan.dead == [DeadParticipant::Guard] =>
+            {
+                1
+            }
+            Operation::Recover if self.plan.dead == [DeadParticipant::Batch] => 1,
+            Operation::Pop(_) | Operation::Recover | Operation::Adopt | Operation::AttachAndPop => {
+                2
+            }
         }
     }
 
     /// 1 if the first message in the ring is not the one that a child pops first, otherwise 0.
     fn is_first_gone(&self) -> u64 {
-        let first = self.plan.doomed.first();
-        u64::from(matches!(first, Some(Doomed::Claim | Doomed::Rest)))
+        let first = self.plan.dead.first();
+        u64::from(matches!(
+            first,
+            Some(DeadParticipant::Claim | DeadParticipant::Rest)
+        ))
     }
 
     /// The number of messages that the operation pushes, and that it pops.
     fn moves(&self) -> (u64, u64) {
-        match self.plan.deed {
-            Deed::Push(way) => (way.moves(), 0),
-            Deed::Pop(way) => (0, way.moves()),
-            Deed::Recover | Deed::PushToFull => (0, 0),
-            Deed::Adopt | Deed::AttachAndPop => (0, 1),
+        match self.plan.operation {
+            Operation::Push(way) => (way.moves(), 0),
+            Operation::Pop(way) => (0, way.moves()),
+            Operation::Recover | Operation::PushToFull => (0, 0),
+            Operation::Adopt | Operation::AttachAndPop => (0, 1),
         }
     }
 
@@ -156,8 +165,8 @@ impl Crowd {
         if death.has_returned {
             assert_eq!(missing, pops, "of {:?} in {left:?}", self.owed);
             let new = left.plain.iter().filter(|new| !self.owed.contains(new));
-            let of_doomed = match self.plan.doomed {
-                [Doomed::Batch, ..] => 1,
+            let of_doomed = match self.plan.dead {
+                [DeadParticipant::Batch, ..] => 1,
                 _ => 0,
             };
             assert_eq!(new.count() as u64, pushes + of_doomed, "{left:?}");
@@ -231,17 +240,17 @@ impl Crowd {
             Delivery::AtLeastOnce => (left.orphans.len() as u64, 0),
             Delivery::AtMostOnce => (0, left.orphans.len() as u64),
         };
-        let doomed = 2 * self.plan.doomed.len() as u64;
+        let dead = 2 * self.plan.dead.len() as u64;
         // The tombstone of a claim may have been skipped by a process that is dead now.
-        let popped = u64::from(self.plan.doomed == [Doomed::Claim]);
+        let popped = u64::from(self.plan.dead == [DeadParticipant::Claim]);
         let holes = left.holes..=left.holes + left.tombstones.max(popped);
         let counted = now.tombstones - self.counted.tombstones;
         assert!(holes.contains(&counted), "{counted} of {left:?}");
         let counted = now.redelivered - self.counted.redelivered;
-        let range = orphans..=orphans + doomed;
+        let range = orphans..=orphans + dead;
         assert!(range.contains(&counted), "{counted} of {left:?}");
         let counted = now.dropped - self.counted.dropped;
-        let range = dropped..=dropped + doomed;
+        let range = dropped..=dropped + dead;
         assert!(range.contains(&counted), "{counted} of {left:?}");
     }
 }
@@ -260,35 +269,37 @@ impl Scene for Crowd {
 
     fn act(&self) {
         let ring = self.open();
-        match self.plan.deed {
-            Deed::Push(way) => {
+        match self.plan.operation {
+            Operation::Push(way) => {
                 let first = self.memory.tail();
                 ways::push(&ring, way, &[], &[message(first), message(first + 1)]);
             }
-            Deed::Pop(way) => ways::pop(&ring, way, self.base),
-            Deed::Recover => deeds::recover(&ring),
-            Deed::PushToFull => deeds::push_to_full(&ring),
-            Deed::Adopt => deeds::adopt(&ring, self.base + self.is_first_gone()),
-            Deed::AttachAndPop => deeds::attach_and_pop(&ring, self.base + self.is_first_gone()),
+            Operation::Pop(way) => ways::pop(&ring, way, self.base),
+            Operation::Recover => operations::recover(&ring),
+            Operation::PushToFull => operations::push_to_full(&ring),
+            Operation::Adopt => operations::adopt(&ring, self.base + self.is_first_gone()),
+            Operation::AttachAndPop => {
+                operations::attach_and_pop(&ring, self.base + self.is_first_gone())
+            }
         }
     }
 
     fn meanwhile(&mut self) {
-        for doomed in self.plan.doomed {
-            doomed.die(self);
-            self.owed.drain(..doomed.takes(self.plan.delivery));
-            if doomed.leaves_a_hole() {
+        for dead in self.plan.dead {
+            dead.die(self);
+            self.owed.drain(..dead.takes(self.plan.delivery));
+            if dead.leaves_a_hole() {
                 self.push();
             }
         }
     }
 
     fn sleeps(&self) -> bool {
-        self.plan.deed.sleeps()
+        self.plan.operation.sleeps()
     }
 
     fn wake(&mut self) {
-        if let Deed::Pop(_) = self.plan.deed {
+        if let Operation::Pop(_) = self.plan.operation {
             self.push();
         } else {
             let consumer = self.consumer.as_mut().unwrap();
@@ -304,7 +315,7 @@ impl Scene for Crowd {
     fn settle(&mut self, death: Death, means: usize) {
         // The interval is longer than any wait. Only the means that recover immediately can be
         // used.
-        let means = match self.plan.deed.sleeps() {
+        let means = match self.plan.operation.sleeps() {
             true => 2 + means % 2,
             false => means,
         };

@@ -1,7 +1,7 @@
 //! The state that a killed producer or consumer of an SPSC ring leaves.
 
-use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::memory::{Memory, Slot};
+use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::ways::{self, Way};
 use super::{Death, Drill, Scene};
 use crate::support::Name;
@@ -83,7 +83,7 @@ impl Ground {
 
     /// Whether the survivor must detect the death in time. It need not if the child may have no
     /// seat yet, or blocks, as the liveness interval is long then.
-    fn can_hear_of_death(&self) -> bool {
+    fn must_detect_death(&self) -> bool {
         !matches!(self.way, Way::Attach | Way::Blocked)
     }
 
@@ -211,7 +211,7 @@ impl Scene for PusherDies {
             assert_eq!(self.pop(can_block), number);
         }
         self.ground.next = owed.last().map_or(first + self.popped, |last| last + 1);
-        if can_block && self.ground.can_hear_of_death() {
+        if can_block && self.ground.must_detect_death() {
             let end = self.consumer.pop_timeout(SOON);
             assert!(
                 matches!(end, Err(PopTimeoutError::Disconnected(_))),
@@ -288,7 +288,7 @@ impl Scene for PopperDies {
             owed.iter().copied().eq(rest.clone()),
             "{owed:?} of {rest:?}"
         );
-        if can_block && self.ground.can_hear_of_death() {
+        if can_block && self.ground.must_detect_death() {
             for _ in owed.len()..CAPACITY {
                 self.push();
             }

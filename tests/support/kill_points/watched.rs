@@ -1,8 +1,8 @@
 //! A producer that is killed while a consumer sleeps. The consumer is then the first that finds the
 //! ring empty.
 
-use super::account::{ASLEEP_AT_ONCE, INTERVAL, Message, SOON, message, read};
 use super::memory::Memory;
+use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, SOON, message, read};
 use super::mpmc::{CAPACITY, PRODUCERS, fill_seats};
 use super::ways::{self, Way};
 use super::{Death, Scene};

@@ -1,6 +1,6 @@
 //! The operations that a child executes between its two marks.
 
-use super::account::{Message, read};
+use super::messages::{Message, read};
 use super::tracee::mark;
 use slipring::{Protocol, Ring};
 use std::hint::black_box;

@@ -1,8 +1,8 @@
 //! The process that starts the participants, kills them, stops them, and checks that messages flow.
 
-use super::bytes::Bytes;
-use super::crew::Member;
 use super::log::{Fate, Log, Orders};
+use super::members::Member;
+use super::ring_bytes::Bytes;
 use super::verdict::Report;
 use super::{Round, growers, verdict};
 use crate::support::{Dice, Forked, fork_child, state_of, until};
@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The number of participants of each role.
-const CREW: usize = 4;
+const PER_ROLE: usize = 4;
 /// The number of growers: one grows the ring while the other waits for it.
 const GROWERS: usize = 2;
 /// The bounds of the time between two kills.
@@ -38,7 +38,7 @@ pub(super) enum Part {
 }
 
 /// A participant's process, and the index of its record in the log.
-pub(super) struct Place {
+pub(super) struct Participant {
     pub(super) part: Part,
     life: usize,
     pub(super) child: Forked,
@@ -55,7 +55,7 @@ pub(crate) struct Storm<'r, const N: usize> {
     pub(super) bytes: Bytes,
     pub(super) dice: Dice,
     lives: usize,
-    pub(super) places: Vec<Place>,
+    pub(super) participants: Vec<Participant>,
     flowed: Instant,
     pub(super) report: Report,
 }
@@ -81,27 +81,27 @@ impl<const N: usize> Storm<'_, N> {
             bytes: Bytes::of(name),
             dice: Dice::new(round.seed),
             lives: 0,
-            places: Vec::new(),
+            participants: Vec::new(),
             flowed: Instant::now(),
             report: Report::default(),
         };
-        for _ in 0..CREW {
+        for _ in 0..PER_ROLE {
             for part in [Part::Producer, Part::Consumer] {
-                let place = storm.bear(part);
-                storm.places.push(place);
+                let participant = storm.spawn(part);
+                storm.participants.push(participant);
             }
         }
         if round.grows {
             for _ in 0..GROWERS {
-                let place = storm.bear(Part::Grower);
-                storm.places.push(place);
+                let participant = storm.spawn(Part::Grower);
+                storm.participants.push(participant);
             }
         }
         let start = Instant::now();
-        storm.watch(least);
+        storm.observe_for(least);
         while storm.report.kills < kills {
             let pause = SHORTEST + up_to(&mut storm.dice, LONGEST - SHORTEST);
-            storm.watch(pause);
+            storm.observe_for(pause);
             let stop = if round.stops { storm.dice.below(4) } else { 4 };
             if stop == 0 {
                 storm.stop_one();
@@ -110,8 +110,8 @@ impl<const N: usize> Storm<'_, N> {
             if stop == 1 && !round.grows && storm.kill_a_rival() {
                 continue;
             }
-            let victim = storm.dice.below(storm.places.len() as u64) as usize;
-            storm.lie_in_wait(victim);
+            let victim = storm.dice.below(storm.participants.len() as u64) as usize;
+            storm.await_progress(victim);
             storm.kill_one(victim);
         }
         storm.report.time = start.elapsed();
@@ -119,7 +119,7 @@ impl<const N: usize> Storm<'_, N> {
         storm.report
     }
 
-    fn bear(&mut self, part: Part) -> Place {
+    fn spawn(&mut self, part: Part) -> Participant {
         let index = self.lives;
         self.lives += 1;
         let life = self.log.life(index);
@@ -134,7 +134,7 @@ impl<const N: usize> Storm<'_, N> {
             Part::Consumer => member.take_until_ordered::<N>(),
             Part::Grower => member.grow_until_ordered::<N>(),
         });
-        Place {
+        Participant {
             part,
             life: index,
             child,
@@ -145,10 +145,10 @@ impl<const N: usize> Storm<'_, N> {
     }
 
     /// Observes the participants for a while.
-    fn watch(&mut self, time: Duration) {
+    fn observe_for(&mut self, time: Duration) {
         let end = Instant::now() + time;
         loop {
-            self.look();
+            self.observe();
             let now = Instant::now();
             if now >= end {
                 return;
@@ -157,49 +157,49 @@ impl<const N: usize> Storm<'_, N> {
         }
     }
 
-    fn look(&mut self) {
+    fn observe(&mut self) {
         let now = Instant::now();
-        for index in 0..self.places.len() {
-            let place = &mut self.places[index];
-            if place.stopped_until.is_some_and(|until| now >= until) {
-                place.resume();
+        for index in 0..self.participants.len() {
+            let participant = &mut self.participants[index];
+            if participant.stopped_until.is_some_and(|until| now >= until) {
+                participant.resume();
             }
-            let life = self.log.life(place.life);
+            let life = self.log.life(participant.life);
             let progress = life.progress();
-            if place.part == Part::Consumer && progress != place.seen {
+            if participant.part == Part::Consumer && progress != participant.seen {
                 self.report.stall = self.report.stall.max(now - self.flowed);
                 self.flowed = now;
             }
-            place.seen = progress;
-            let is_late = life.is_seated() == 0 && now - place.born > STUCK;
-            if let Some(ended) = place.child.has_ended() {
+            participant.seen = progress;
+            let is_late = life.is_seated() == 0 && now - participant.born > STUCK;
+            if let Some(ended) = participant.child.has_ended() {
                 assert_eq!(
                     ended,
-                    WaitStatus::Exited(Pid::from_raw(place.child.pid() as i32), 0),
+                    WaitStatus::Exited(Pid::from_raw(participant.child.pid() as i32), 0),
                     "{:?} {}",
-                    place.part,
-                    place.life
+                    participant.part,
+                    participant.life
                 );
                 self.report.departures += 1;
-                let part = place.part;
-                self.places[index] = self.bear(part);
+                let part = participant.part;
+                self.participants[index] = self.spawn(part);
             } else if is_late {
-                self.give_up("a new participant has no seat");
+                self.fail_stuck("a new participant has no seat");
             }
         }
         if now - self.flowed > STUCK {
-            self.give_up("no message is popped");
+            self.fail_stuck("no message is popped");
         }
     }
 
-    fn give_up(&self, why: &str) -> ! {
-        let mut crew = String::new();
-        for place in &self.places {
-            let (pid, life) = (place.child.pid(), self.log.life(place.life));
-            crew += &format!(
+    fn fail_stuck(&self, why: &str) -> ! {
+        let mut state = String::new();
+        for participant in &self.participants {
+            let (pid, life) = (participant.child.pid(), self.log.life(participant.life));
+            state += &format!(
                 "{:?} {}: process {pid} ({:?}), seated {}, progress {}, pushed {} of {}\n",
-                place.part,
-                place.life,
+                participant.part,
+                participant.life,
                 state_of(pid, pid),
                 life.is_seated(),
                 life.progress(),
@@ -208,7 +208,7 @@ impl<const N: usize> Storm<'_, N> {
             );
         }
         panic!(
-            "{}: stuck after {} kills: {why}\n{crew}{}",
+            "{}: stuck after {} kills: {why}\n{state}{}",
             self.round.label,
             self.report.kills,
             self.bytes.dump()
@@ -216,24 +216,27 @@ impl<const N: usize> Storm<'_, N> {
     }
 
     fn stop_one(&mut self) {
-        let index = self.dice.below(self.places.len() as u64) as usize;
+        let index = self.dice.below(self.participants.len() as u64) as usize;
         let time = up_to(&mut self.dice, STOP);
-        let place = &mut self.places[index];
-        if place.stopped_until.is_none() {
-            signal(place.child.pid(), Signal::SIGSTOP);
-            place.stopped_until = Some(Instant::now() + time);
+        let participant = &mut self.participants[index];
+        if participant.stopped_until.is_none() {
+            signal(participant.child.pid(), Signal::SIGSTOP);
+            participant.stopped_until = Some(Instant::now() + time);
             self.report.stops += 1;
         }
     }
 
     /// Waits for a moment just after the victim has made progress, in two of three cases.
-    fn lie_in_wait(&mut self, victim: usize) {
-        let life = self.log.life(self.places[victim].life);
+    fn await_progress(&mut self, victim: usize) {
+        let life = self.log.life(self.participants[victim].life);
         let turn = self.dice.below(3);
         if turn == 0 {
             return;
         }
-        let (before, is_grower) = (life.progress(), self.places[victim].part == Part::Grower);
+        let (before, is_grower) = (
+            life.progress(),
+            self.participants[victim].part == Part::Grower,
+        );
         let (patience, rest) = match is_grower {
             true => (growers::PAUSE, growers::GROWTH),
             false => (SHORTEST, REST),
@@ -251,39 +254,39 @@ impl<const N: usize> Storm<'_, N> {
     }
 
     pub(super) fn kill_one(&mut self, index: usize) {
-        let place = &self.places[index];
-        let (pid, life) = (place.child.pid(), self.log.life(place.life));
-        let is_sample = self.dice.below(4) == 0 || place.stopped_until.is_some();
+        let participant = &self.participants[index];
+        let (pid, life) = (participant.child.pid(), self.log.life(participant.life));
+        let is_sample = self.dice.below(4) == 0 || participant.stopped_until.is_some();
         if is_sample {
             signal(pid, Signal::SIGSTOP);
             wait_until_stopped(pid);
         }
-        let standing = || match self.bytes.entry_of(pid) {
+        let has_intent = || match self.bytes.entry_of(pid) {
             Some((_, entry)) => entry.claim().is_some(),
             None => false,
         };
-        let stood_still = is_sample.then(standing);
-        let ended = self.places[index].child.kill_and_reap();
-        let is_standing = match stood_still {
-            Some(is_standing) => is_standing,
+        let had_intent = is_sample.then(has_intent);
+        let ended = self.participants[index].child.kill_and_reap();
+        let is_set = match had_intent {
+            Some(is_set) => is_set,
             // Other participants may have recovered it already.
-            None => standing(),
+            None => has_intent(),
         };
-        let part = self.places[index].part;
+        let part = self.participants[index].part;
         if matches!(ended, WaitStatus::Signaled(_, Signal::SIGKILL, _)) {
             life.end(Fate::Killed);
             self.report.kills += 1;
-            self.report.mid_operation += u64::from(is_standing);
+            self.report.mid_operation += u64::from(is_set);
             self.report.unseated += u64::from(life.is_seated() == 0);
             if is_sample {
                 self.report.samples += 1;
-                self.report.samples_mid_operation += u64::from(is_standing);
+                self.report.samples_mid_operation += u64::from(is_set);
             }
         } else {
             assert!(matches!(ended, WaitStatus::Exited(_, 0)), "{ended:?}");
             self.report.departures += 1;
         }
-        self.places[index] = self.bear(part);
+        self.participants[index] = self.spawn(part);
     }
 
     /// Orders all participants to leave, pops the remaining messages, and settles the account.
@@ -294,23 +297,25 @@ impl<const N: usize> Storm<'_, N> {
         ] {
             self.log.order(orders);
             let start = Instant::now();
-            let is_awaited = |place: &Place| place.part == part || place.part == Part::Grower;
-            while self.places.iter().any(is_awaited) {
+            let is_awaited = |participant: &Participant| {
+                participant.part == part || participant.part == Part::Grower
+            };
+            while self.participants.iter().any(is_awaited) {
                 let mut index = 0;
-                while let Some(place) = self.places.get_mut(index) {
-                    if place.stopped_until.is_some() {
-                        place.resume();
+                while let Some(participant) = self.participants.get_mut(index) {
+                    if participant.stopped_until.is_some() {
+                        participant.resume();
                     }
-                    match place.child.has_ended() {
+                    match participant.child.has_ended() {
                         Some(ended) => {
                             assert!(matches!(ended, WaitStatus::Exited(_, 0)), "{ended:?}");
-                            self.places.remove(index);
+                            self.participants.remove(index);
                         }
                         None => index += 1,
                     }
                 }
                 if start.elapsed() > STUCK {
-                    self.give_up("a participant does not leave");
+                    self.fail_stuck("a participant does not leave");
                 }
                 thread::sleep(Duration::from_micros(300));
             }
@@ -346,7 +351,7 @@ impl<const N: usize> Storm<'_, N> {
                     return;
                 }
                 None if start.elapsed() > STUCK => {
-                    self.give_up("the last consumer does not finish")
+                    self.fail_stuck("the last consumer does not finish")
                 }
                 None => thread::sleep(Duration::from_micros(300)),
             }
@@ -354,7 +359,7 @@ impl<const N: usize> Storm<'_, N> {
     }
 }
 
-impl Place {
+impl Participant {
     pub(super) fn resume(&mut self) {
         signal(self.child.pid(), Signal::SIGCONT);
         self.stopped_until = None;

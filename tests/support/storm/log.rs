@@ -11,13 +11,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// The most lives that the log of one storm has room for. A life is the run of one participant.
-pub(crate) const MOST_LIVES: usize = 1 << 14;
+pub(crate) const MAX_LIVES: usize = 1 << 14;
 /// Words of a life: whole cache lines, so that participants do not contend for one.
 const LIFE: usize = 16;
 const LIVES_AT: usize = 16;
 /// The index of the counts of other actions.
-const DEEDS_AT: usize = 2;
-const CHUNKS_AT: usize = LIVES_AT + MOST_LIVES * LIFE;
+const ACTIONS_AT: usize = 2;
+const CHUNKS_AT: usize = LIVES_AT + MAX_LIVES * LIFE;
 /// Words that a consumer allocates at once for its notes. The first word is the consumer's life,
 /// plus 1.
 const CHUNK: usize = 512;
@@ -115,7 +115,7 @@ pub(crate) enum Fate {
 
 /// An action of a participant other than a push or pop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Action {
     Returned,
     /// Forked children count themselves, and then count those whose handle was refused.
     Forked,
@@ -171,16 +171,16 @@ impl Log {
         self.words[0].load(Relaxed) >= orders as u64
     }
 
-    pub(crate) fn count(&self, deed: Deed) {
-        self.words[DEEDS_AT + deed as usize].fetch_add(1, SeqCst);
+    pub(crate) fn count(&self, deed: Action) {
+        self.words[ACTIONS_AT + deed as usize].fetch_add(1, SeqCst);
     }
 
-    pub(crate) fn counted(&self, deed: Deed) -> u64 {
-        self.get(DEEDS_AT + deed as usize)
+    pub(crate) fn counted(&self, deed: Action) -> u64 {
+        self.get(ACTIONS_AT + deed as usize)
     }
 
     pub(crate) fn life(&self, index: usize) -> Life<'_> {
-        assert!(index < MOST_LIVES, "too many lives");
+        assert!(index < MAX_LIVES, "too many lives");
         Life {
             log: self,
             index,
@@ -268,13 +268,13 @@ impl Life<'_> {
 }
 
 /// The position in the log at which a consumer writes its notes.
-pub(crate) struct Pen<'l> {
+pub(crate) struct NoteWriter<'l> {
     life: Life<'l>,
     next: usize,
     end: usize,
 }
 
-impl<'l> Pen<'l> {
+impl<'l> NoteWriter<'l> {
     pub(crate) fn new(life: Life<'l>) -> Self {
         Self {
             life,

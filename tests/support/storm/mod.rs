@@ -1,12 +1,12 @@
 //! A kill storm: participants of an MPMC ring are killed at random moments, and every message is
 //! accounted for afterwards.
 
-mod bytes;
-mod crew;
 pub(crate) mod growers;
 mod killer;
 mod log;
+mod members;
 mod restless;
+mod ring_bytes;
 mod rivals;
 mod verdict;
 

@@ -2,8 +2,8 @@
 //! other programs, with or without an open claim or guard.
 
 use super::Taking;
-use super::crew::{Member, attach};
-use super::log::{Deed, Fate, Note, Pen};
+use super::log::{Action, Fate, Note, NoteWriter};
+use super::members::{Member, attach};
 use crate::support::{Dice, fork_orphan};
 use nix::unistd::execv;
 use slipring::error::{TryPopError, TryPushError};
@@ -31,7 +31,7 @@ impl Member<'_> {
         match dice.below(3) {
             0 => {
                 drop(producer);
-                self.log.count(Deed::Returned);
+                self.log.count(Action::Returned);
                 attach(|| self.open::<N>().producer())
             }
             1 => {
@@ -54,13 +54,13 @@ impl Member<'_> {
     pub(super) fn move_consumer<const N: usize>(
         &self,
         mut consumer: Consumer<[u64; N]>,
-        pen: &mut Pen<'_>,
+        notes: &mut NoteWriter<'_>,
         dice: &mut Dice,
     ) -> Consumer<[u64; N]> {
         match dice.below(3) {
             0 => {
                 drop(consumer);
-                self.log.count(Deed::Returned);
+                self.log.count(Action::Returned);
                 attach(|| self.open::<N>().consumer())
             }
             1 => {
@@ -72,7 +72,7 @@ impl Member<'_> {
             _ => {
                 let is_reading = self.round.taking == Taking::Guards && dice.below(2) == 0;
                 if let Some(Ok(guard)) = is_reading.then(|| consumer.try_read()) {
-                    pen.note(Note::new(&guard.get(), guard.is_redelivered()));
+                    notes.note(Note::new(&guard.get(), guard.is_redelivered()));
                     self.execute();
                 }
                 self.execute()
@@ -85,9 +85,9 @@ impl Member<'_> {
     fn fork(&self, dice: &mut Dice, is_refused: impl FnOnce() -> bool) {
         let stay = CHILDHOOD.mul_f64(dice.below(100) as f64 / 100.0);
         fork_orphan(|| {
-            self.log.count(Deed::Forked);
+            self.log.count(Action::Forked);
             if is_refused() {
-                self.log.count(Deed::Refused);
+                self.log.count(Action::Refused);
             }
             thread::sleep(stay);
         });
@@ -95,7 +95,7 @@ impl Member<'_> {
 
     /// Executes another program. To the other participants this is a death.
     fn execute(&self) -> ! {
-        self.log.count(Deed::Executed);
+        self.log.count(Action::Executed);
         self.life.end(Fate::Killed);
         let refused = execv(c"/bin/true", &[c"true"]);
         panic!("{refused:?}");

@@ -13,24 +13,24 @@ impl<const N: usize> Storm<'_, N> {
     /// Stops a participant that has a claim, and kills a rival of it. Returns whether one was
     /// killed.
     pub(super) fn kill_a_rival(&mut self) -> bool {
-        let live = self.dice.below(self.places.len() as u64) as usize;
-        let place = &self.places[live];
-        if place.stopped_until.is_some() {
+        let live = self.dice.below(self.participants.len() as u64) as usize;
+        let participant = &self.participants[live];
+        if participant.stopped_until.is_some() {
             return false;
         }
-        signal(place.child.pid(), Signal::SIGSTOP);
-        wait_until_stopped(place.child.pid());
+        signal(participant.child.pid(), Signal::SIGSTOP);
+        wait_until_stopped(participant.child.pid());
         let claim = self.claim_of(live);
         let time = up_to(&mut self.dice, STOP);
-        let place = &mut self.places[live];
-        place.stopped_until = Some(Instant::now() + time);
+        let participant = &mut self.participants[live];
+        participant.stopped_until = Some(Instant::now() + time);
         let Some((_, Some(claim))) = claim else {
-            place.resume();
+            participant.resume();
             return false;
         };
-        let part = place.part;
-        let peers: Vec<_> = (0..self.places.len())
-            .filter(|&index| index != live && self.places[index].part == part)
+        let part = participant.part;
+        let peers: Vec<_> = (0..self.participants.len())
+            .filter(|&index| index != live && self.participants[index].part == part)
             .collect();
         let victim = peers[self.dice.below(peers.len() as u64) as usize];
         // The recovery lock keeps other processes from recovering, and from taking the seat, before
@@ -38,8 +38,8 @@ impl<const N: usize> Storm<'_, N> {
         let Some(_lock) = self.bytes.take_recovery() else {
             return false;
         };
-        signal(self.places[victim].child.pid(), Signal::SIGSTOP);
-        wait_until_stopped(self.places[victim].child.pid());
+        signal(self.participants[victim].child.pid(), Signal::SIGSTOP);
+        wait_until_stopped(self.participants[victim].child.pid());
         let intent = self.claim_of(victim);
         self.kill_one(victim);
         if let Some((seat, None)) = intent {
@@ -51,7 +51,7 @@ impl<const N: usize> Storm<'_, N> {
 
     /// The seat of a participant, and the positions of its intent.
     fn claim_of(&self, index: usize) -> Option<(u32, Option<std::ops::Range<u64>>)> {
-        let (seat, entry) = self.bytes.entry_of(self.places[index].child.pid())?;
+        let (seat, entry) = self.bytes.entry_of(self.participants[index].child.pid())?;
         Some((seat, entry.claim()))
     }
 }

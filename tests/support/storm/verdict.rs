@@ -1,6 +1,6 @@
 //! The account of a storm: each pushed message was popped once, or the log explains why not.
 
-use super::log::{Deed, Log, Note};
+use super::log::{Action, Log, Note};
 use super::{Round, Taking};
 use slipring::Counters;
 use std::collections::HashMap;
@@ -63,9 +63,9 @@ struct Taken {
 }
 
 pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report) {
-    report.returns = log.counted(Deed::Returned);
-    report.executions = log.counted(Deed::Executed);
-    report.growths = log.counted(Deed::Grew);
+    report.returns = log.counted(Action::Returned);
+    report.executions = log.counted(Action::Executed);
+    report.growths = log.counted(Action::Grew);
     settle_children(log, report);
     let notes = log.notes(lives);
     let mut taken: Vec<Vec<Taken>> = (0..lives)
@@ -102,8 +102,8 @@ fn settle_children(log: &Log, report: &mut Report) {
     const A_WHILE: Duration = Duration::from_secs(5);
     let start = Instant::now();
     loop {
-        report.forks = log.counted(Deed::Forked);
-        report.strayed = report.forks.saturating_sub(log.counted(Deed::Refused));
+        report.forks = log.counted(Action::Forked);
+        report.strayed = report.forks.saturating_sub(log.counted(Action::Refused));
         if report.strayed == 0 || start.elapsed() > A_WHILE {
             return;
         }

@@ -131,7 +131,7 @@ pub(super) fn they_agree(choices: &mut Choices<'_>) {
 
 /// The content of a position.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
+enum Content {
     Claimed,
     Message(u64),
     Tombstone,
@@ -142,7 +142,7 @@ enum Place {
 struct Model {
     capacity: u64,
     /// The positions from the head on.
-    line: VecDeque<Place>,
+    line: VecDeque<Content>,
     head: u64,
     /// The positions that consumers claimed and did not release: the message, and whether it is
     /// marked as redelivered.
@@ -151,7 +151,7 @@ struct Model {
     held: [Option<u64>; HANDLES],
     orphans: Vec<u64>,
     /// The number of orphans that each consumer adopted together with a dead consumer's seat.
-    inherited: [usize; HANDLES],
+    adopted: [usize; HANDLES],
     claimed: [Option<u64>; HANDLES],
     /// The positions that dead producers had claimed, and those that dead consumers of an
     /// at-most-once ring had claimed, until the next recovery.
@@ -176,7 +176,7 @@ impl Model {
         (self.tail()..).take_while(is_free).count() as u64
     }
 
-    fn place(&mut self, position: u64) -> &mut Place {
+    fn content(&mut self, position: u64) -> &mut Content {
         &mut self.line[(position - self.head) as usize]
     }
 
@@ -184,7 +184,7 @@ impl Model {
     fn claim(&mut self, producer: usize) -> Option<u64> {
         if self.claimed[producer].is_none() && self.room() > 0 {
             self.claimed[producer] = Some(self.tail());
-            self.line.push_back(Place::Claimed);
+            self.line.push_back(Content::Claimed);
         }
         self.claimed[producer]
     }
@@ -192,7 +192,7 @@ impl Model {
     fn push(&mut self, producer: usize) -> bool {
         let position = self.claim(producer);
         if let Some(position) = position {
-            *self.place(position) = Place::Message(self.next);
+            *self.content(position) = Content::Message(self.next);
             self.next += 1;
             self.claimed[producer] = None;
         }
@@ -206,7 +206,7 @@ impl Model {
     }
 
     fn add_tombstone(&mut self, position: u64) {
-        *self.place(position) = Place::Tombstone;
+        *self.content(position) = Content::Tombstone;
         self.tombstones += 1;
     }
 
@@ -214,9 +214,9 @@ impl Model {
     fn take(&mut self, consumer: usize) -> Option<(u64, bool)> {
         while self.held[consumer].is_none() {
             match *self.line.front()? {
-                Place::Claimed => return None,
-                Place::Tombstone => {}
-                Place::Message(number) => {
+                Content::Claimed => return None,
+                Content::Tombstone => {}
+                Content::Message(number) => {
                     self.taken.insert(self.head, (number, false));
                     self.held[consumer] = Some(self.head);
                 }
@@ -229,8 +229,8 @@ impl Model {
 
     /// Skips tombstones at the head, unless the consumer holds a message or has adopted one.
     fn pass_over(&mut self, consumer: usize) {
-        if self.held[consumer].is_none() && self.inherited[consumer] == 0 {
-            while self.line.front() == Some(&Place::Tombstone) {
+        if self.held[consumer].is_none() && self.adopted[consumer] == 0 {
+            while self.line.front() == Some(&Content::Tombstone) {
                 self.line.pop_front();
                 self.head += 1;
             }
@@ -246,7 +246,7 @@ impl Model {
                 self.orphans.retain(|&orphan| orphan != position);
                 self.taken.insert(position, (number, true));
                 self.held[consumer] = Some(position);
-                match &mut self.inherited[consumer] {
+                match &mut self.adopted[consumer] {
                     0 => self.redelivered += 1,
                     some => *some -= 1,
                 }
@@ -262,7 +262,7 @@ impl Model {
     }
 
     fn leave(&mut self, consumer: usize, delivery: Delivery) {
-        self.inherited[consumer] = 0;
+        self.adopted[consumer] = 0;
         if let Some(position) = self.held[consumer].take() {
             match delivery {
                 Delivery::AtLeastOnce => self.orphans.push(position),
@@ -366,8 +366,8 @@ impl Both {
                     self.model.abandon(handle);
                 }
                 None => {
-                    let came = self.come(Role::Producer, is_mortal, |ring| ring.producer());
-                    self.producers[handle] = came;
+                    let attached = self.attach(Role::Producer, is_mortal, |ring| ring.producer());
+                    self.producers[handle] = attached;
                 }
             },
             Step::Consumer(handle, is_mortal) => match self.consumers[handle].take() {
@@ -380,11 +380,11 @@ impl Both {
                 }
                 None => {
                     let before = self.ring.counters().redelivered;
-                    let came = self.come(Role::Consumer, is_mortal, |ring| ring.consumer());
-                    self.consumers[handle] = came;
-                    let inherited = self.ring.counters().redelivered - before;
-                    self.model.redelivered += inherited;
-                    self.model.inherited[handle] = inherited as usize;
+                    let attached = self.attach(Role::Consumer, is_mortal, |ring| ring.consumer());
+                    self.consumers[handle] = attached;
+                    let adopted = self.ring.counters().redelivered - before;
+                    self.model.redelivered += adopted;
+                    self.model.adopted[handle] = adopted as usize;
                 }
             },
             Step::ProducerDies(handle, death) => self.producer_dies(handle, death),
@@ -404,8 +404,8 @@ impl Both {
 
     /// Orphans that no consumer has adopted yet.
     fn waiting(&self) -> u64 {
-        let inherited: usize = self.model.inherited.iter().sum();
-        (self.model.orphans.len() - inherited) as u64
+        let adopted: usize = self.model.adopted.iter().sum();
+        (self.model.orphans.len() - adopted) as u64
     }
 
     fn is_told_of_orphans(&self) -> bool {
@@ -426,7 +426,7 @@ impl Both {
         }
     }
 
-    fn come<H>(
+    fn attach<H>(
         &mut self,
         role: Role,
         is_mortal: bool,
@@ -435,26 +435,26 @@ impl Both {
         if self.is_crowded {
             return None;
         }
-        let before = self.tenancies();
-        let (came, pin) = match is_mortal {
+        let before = self.seat_states();
+        let (attached, pin) = match is_mortal {
             // Without a free seat, only the attempt itself shows whether it is refused.
             true => match self.is_seat_free(role) {
                 true => {
-                    let (came, pin) = pinned(&self.name, || take(&self.ring));
-                    (came, Some(pin))
+                    let (attached, pin) = pinned(&self.name, || take(&self.ring));
+                    (attached, Some(pin))
                 }
                 false => (take(&self.ring), None),
             },
             false => (take(&self.ring), None),
         };
         self.settle(0, 0);
-        match came {
+        match attached {
             Ok(handle) => {
-                let after = self.tenancies();
+                let after = self.seat_states();
                 let seat = before.iter().zip(&after).position(|(a, b)| a != b);
                 Some(Seated {
                     handle,
-                    seat: seat.expect("a seat whose tenancy has begun") as u64,
+                    seat: seat.expect("no seat has become active") as u64,
                     pin,
                     last: None,
                 })
@@ -488,7 +488,7 @@ impl Both {
             .any(|seat| !live(seat) && self.long(tampering::intent(seat).0) == 0)
     }
 
-    fn tenancies(&self) -> Vec<u32> {
+    fn seat_states(&self) -> Vec<u32> {
         let entry = |seat| self.long(ENTRIES + 0x80 * u64::from(seat)) as u32;
         (0..2 * SEATS).map(entry).collect()
     }
@@ -544,10 +544,10 @@ impl Both {
                     if position < tail + done {
                         self.store(self.slot(position) + 8, self.model.next);
                         self.stamp(position, 1, 8);
-                        self.model.line.push_back(Place::Message(self.model.next));
+                        self.model.line.push_back(Content::Message(self.model.next));
                         self.model.next += 1;
                     } else {
-                        self.model.line.push_back(Place::Claimed);
+                        self.model.line.push_back(Content::Claimed);
                         self.model.unsettled.0.push(position);
                     }
                 }
@@ -564,13 +564,13 @@ impl Both {
             return;
         };
         let (head, seat) = (self.model.head, consumer.seat);
-        let place = |it: &Place| match *it {
-            Place::Message(number) => Some(number),
+        let place = |it: &Content| match *it {
+            Content::Message(number) => Some(number),
             _ => None,
         };
         let ready: Vec<u64> = self.model.line.iter().map_while(place).collect();
         let mut left = Vec::new();
-        let is_holding = self.model.inherited[handle] > 0;
+        let is_holding = self.model.adopted[handle] > 0;
         match (death, self.model.held[handle].take()) {
             (_, Some(held)) => left.push(held),
             _ if is_holding => {}
@@ -599,7 +599,7 @@ impl Both {
             }
             _ => {}
         }
-        self.model.inherited[handle] = 0;
+        self.model.adopted[handle] = 0;
         match self.delivery {
             Delivery::AtLeastOnce => self.model.orphans.extend(left),
             Delivery::AtMostOnce => self.model.unsettled.1.extend(left),
@@ -716,7 +716,7 @@ impl Both {
     /// Asserts that a consumer finds no message, or none that has been announced to it.
     fn must_be_empty(&mut self, handle: usize) {
         assert_eq!(self.model.take(handle), None);
-        assert_eq!(self.model.inherited[handle], 0);
+        assert_eq!(self.model.adopted[handle], 0);
         assert!(self.waiting() == 0 || !self.is_told_of_orphans());
     }
 
@@ -730,13 +730,13 @@ impl Both {
         let is_ready = model
             .line
             .front()
-            .is_some_and(|&place| place != Place::Claimed);
+            .is_some_and(|&place| place != Content::Claimed);
         for (handle, consumer) in self.consumers.iter().enumerate() {
-            let is_holding = model.held[handle].is_some() || model.inherited[handle] > 0;
+            let is_holding = model.held[handle].is_some() || model.adopted[handle] > 0;
             let is_empty = !is_holding && !is_ready;
-            let told = consumer.as_ref().map(|it| &it.handle);
-            let told = told.map(|it| (it.len(), it.is_empty()));
-            assert_eq!(told.unwrap_or((len, is_empty)), (len, is_empty));
+            let seen = consumer.as_ref().map(|it| &it.handle);
+            let seen = seen.map(|it| (it.len(), it.is_empty()));
+            assert_eq!(seen.unwrap_or((len, is_empty)), (len, is_empty));
         }
         let counters = self.ring.counters();
         let counted = (counters.tombstones, counters.redelivered, counters.dropped);

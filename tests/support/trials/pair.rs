@@ -174,8 +174,8 @@ impl<M: Numbered + ?Sized> Both<M> {
         }
     }
 
-    fn gone(&self, stay: Holder) -> Option<Disconnected> {
-        match stay {
+    fn gone(&self, holder: Holder) -> Option<Disconnected> {
+        match holder {
             _ if self.closed => Some(Disconnected::Closed),
             Holder::Left => Some(Disconnected::Left),
             Holder::Died => Some(Disconnected::Died { pid: process::id() }),
@@ -218,7 +218,7 @@ impl<M: Numbered + ?Sized> Both<M> {
         }
     }
 
-    fn come<H>(&self, is_mortal: bool, take: impl FnOnce() -> H) -> (H, Option<Pin>) {
+    fn attach<H>(&self, is_mortal: bool, take: impl FnOnce() -> H) -> (H, Option<Pin>) {
         match is_mortal {
             true => {
                 let (handle, pin) = pinned(&self.name, take);
@@ -437,7 +437,7 @@ impl<M: Numbered + ?Sized> Both<M> {
                     self.producer_holder = Holder::Left;
                     return;
                 }
-                let (producer, pin) = self.come(is_mortal, || self.ring.producer().unwrap());
+                let (producer, pin) = self.attach(is_mortal, || self.ring.producer().unwrap());
                 self.producer = Some(producer);
                 self.unhinted_pushes = 0;
                 self.pins[0] = pin;
@@ -449,7 +449,7 @@ impl<M: Numbered + ?Sized> Both<M> {
                     self.consumer_holder = Holder::Left;
                     return;
                 }
-                let (consumer, pin) = self.come(is_mortal, || self.ring.consumer().unwrap());
+                let (consumer, pin) = self.attach(is_mortal, || self.ring.consumer().unwrap());
                 self.consumer = Some(consumer);
                 self.unhinted_pops = 0;
                 self.pins[1] = pin;
@@ -494,7 +494,7 @@ impl<M: Numbered + ?Sized> Both<M> {
             );
         }
         assert_eq!(ring.is_closed(), self.closed);
-        let peer = |stay: Holder| match stay {
+        let peer = |holder: Holder| match holder {
             _ if self.closed => Peer::Closed,
             Holder::NeverTaken => Peer::NeverCame,
             Holder::Taken => Peer::Present { pid: process::id() },

@@ -34,7 +34,7 @@ pub(crate) struct Bytes {
 #[derive(Clone, Copy, Debug)]
 #[allow(dead_code, reason = "some of it is only printed")]
 pub(crate) struct Entry {
-    tenancy: u32,
+    seat_state: u32,
     role: u32,
     pid: u32,
     /// The first position plus 1, or 0.
@@ -83,7 +83,7 @@ impl Bytes {
             .find(|intent| intent.0 != 0)
             .unwrap_or((0, at + 0x28));
         Entry {
-            tenancy: word(0),
+            seat_state: word(0),
             role: word(4),
             pid: word(8),
             intent,
@@ -99,7 +99,7 @@ impl Bytes {
     pub(crate) fn entry_of(&self, pid: u32) -> Option<(u32, Entry)> {
         (0..)
             .zip(self.entries())
-            .find(|(_, entry)| entry.pid == pid && entry.tenancy & 3 == ACTIVE)
+            .find(|(_, entry)| entry.pid == pid && entry.seat_state & 3 == ACTIVE)
     }
 
     /// Sets the intent in the entry of a seat.

@@ -1,6 +1,6 @@
 //! Operations of a child that exist for MPMC rings only.
 
-use super::account::{Message, message, read};
+use super::messages::{Message, message, read};
 use super::tracee::mark;
 use super::ways::Way;
 use slipring::error::TryPushError;
@@ -8,7 +8,7 @@ use slipring::mpmc::Ring;
 
 /// The operation of the child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Operation {
     Push(Way),
     Pop(Way),
     Recover,
@@ -17,7 +17,7 @@ pub(crate) enum Deed {
     AttachAndPop,
 }
 
-impl Deed {
+impl Operation {
     pub(super) fn sleeps(self) -> bool {
         matches!(self, Self::Push(Way::Blocked) | Self::Pop(Way::Blocked))
     }

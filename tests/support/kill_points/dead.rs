@@ -1,9 +1,9 @@
 //! Participants that are dead before the child of the test is killed.
 
-use super::account::message;
-use super::deeds::Deed;
 use super::memory::{Memory, Slot};
+use super::messages::message;
 use super::mpmc::{Crowd, Plan};
+use super::operations::Operation;
 use super::path::{Path, Point};
 use super::tracee::Tracee;
 use super::ways::{self, BATCH, Way};
@@ -13,7 +13,7 @@ use std::process;
 
 /// The point at which such a participant was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doomed {
+pub(crate) enum DeadParticipant {
     /// In a claim.
     Claim,
     /// In a push of two messages, of which the first was published.
@@ -27,12 +27,12 @@ pub(crate) enum Doomed {
 }
 
 /// The recorded path to the middle of a batch, and the number of instructions up to there.
-pub(super) struct Ambush {
+pub(super) struct RecordedDeath {
     path: Path,
     steps: usize,
 }
 
-impl Doomed {
+impl DeadParticipant {
     pub(super) fn leaves_a_hole(self) -> bool {
         matches!(self, Self::Claim | Self::Batch)
     }
@@ -71,8 +71,8 @@ impl Doomed {
                 child.reap();
             }
             Self::Batch | Self::Guards | Self::Rest => {
-                let Ambush { path, steps } =
-                    crowd.ambush.take().unwrap_or_else(|| self.find_ambush());
+                let RecordedDeath { path, steps } =
+                    crowd.recorded.take().unwrap_or_else(|| self.record());
                 let first = crowd.memory.tail();
                 let tracee = Tracee::lead(|| self.act(crowd));
                 path.kill(tracee, crowd, Point::After(steps));
@@ -81,7 +81,7 @@ impl Doomed {
                     _ => crowd.memory.head() - BATCH as u64,
                 };
                 assert!(self.is_amid(&crowd.memory, start), "{self:?}");
-                crowd.ambush = Some(Ambush { path, steps });
+                crowd.recorded = Some(RecordedDeath { path, steps });
             }
         }
     }
@@ -109,13 +109,13 @@ impl Doomed {
         index == start + BATCH as u64 && found == slots
     }
 
-    fn find_ambush(self) -> Ambush {
+    fn record(self) -> RecordedDeath {
         let mut crowd = Crowd::new(Plan {
-            deed: match self {
-                Self::Batch => Deed::Push(Way::Batch),
-                _ => Deed::Pop(Way::Batch),
+            operation: match self {
+                Self::Batch => Operation::Push(Way::Batch),
+                _ => Operation::Pop(Way::Batch),
             },
-            doomed: &[],
+            dead: &[],
             delivery: Delivery::AtLeastOnce,
             consumers: 2,
         });
@@ -129,7 +129,7 @@ impl Doomed {
                 steps.get_or_insert(done);
             }
         });
-        Ambush {
+        RecordedDeath {
             path,
             steps: steps.expect("no moment in the middle of a batch"),
         }

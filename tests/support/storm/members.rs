@@ -1,7 +1,7 @@
 //! The work of the participants, each in a process of its own, until they are ordered to leave or
 //! are killed.
 
-use super::log::{Deed, Fate, Id, Life, Log, Note, Orders, Pen, message};
+use super::log::{Action, Fate, Id, Life, Log, Note, NoteWriter, Orders, message};
 use super::{Round, Taking, growers};
 use crate::support::{Dice, PATIENCE};
 use slipring::error::{
@@ -30,13 +30,13 @@ pub(crate) struct Member<'r> {
 }
 
 /// The habits of one participant.
-pub(super) struct Manner {
+pub(super) struct Habits {
     pub(super) dice: Dice,
     in_batches: bool,
     is_slow: bool,
 }
 
-impl Manner {
+impl Habits {
     fn most(&mut self) -> u64 {
         match self.in_batches {
             true => 1 + self.dice.below(BATCH as u64),
@@ -74,9 +74,9 @@ impl Member<'_> {
         Ring::open_with(self.ring, &self.round.options()).unwrap()
     }
 
-    fn manner(&self) -> Manner {
+    fn habits(&self) -> Habits {
         let mut dice = self.life.dice(self.round.seed);
-        Manner {
+        Habits {
             in_batches: dice.below(3) == 0,
             is_slow: dice.below(2) == 0,
             dice,
@@ -86,23 +86,23 @@ impl Member<'_> {
     pub(crate) fn push_until_ordered<const N: usize>(&self) {
         let mut producer = attach(|| self.open::<N>().producer());
         self.life.set_seated(1);
-        let mut manner = self.manner();
+        let mut habits = self.habits();
         let id = |number| Id {
             life: self.life.index,
             number,
         };
         let mut next = 0;
         while !self.log.is_ordered(Orders::ProducersLeave) {
-            let most = manner.most();
+            let most = habits.most();
             let batch: Vec<_> = (next..next + most).map(|n| message(id(n))).collect();
             self.life.set_begun(next + most);
-            next += push(&mut producer, &batch, &mut manner) as u64;
+            next += push(&mut producer, &batch, &mut habits) as u64;
             self.life.set_done(next);
             self.life.set_begun(next);
             self.life.step();
-            if self.is_restless(&mut manner.dice) {
+            if self.is_restless(&mut habits.dice) {
                 self.life.set_begun(next + 1);
-                producer = self.move_producer(producer, &message(id(next)), &mut manner.dice);
+                producer = self.move_producer(producer, &message(id(next)), &mut habits.dice);
                 self.life.set_begun(next);
             }
         }
@@ -113,30 +113,30 @@ impl Member<'_> {
     pub(crate) fn take_until_ordered<const N: usize>(&self) {
         let mut consumer = attach(|| self.open::<N>().consumer());
         self.life.set_seated(1);
-        let mut pen = Pen::new(self.life);
-        let mut manner = self.manner();
+        let mut notes = NoteWriter::new(self.life);
+        let mut habits = self.habits();
         while !self.log.is_ordered(Orders::AllLeave) {
             match self.round.taking {
-                Taking::Guards => match guard(&mut consumer, &mut manner.dice) {
-                    Some(guard) if manner.dice.below(5000) == 0 => {
+                Taking::Guards => match guard(&mut consumer, &mut habits.dice) {
+                    Some(guard) if habits.dice.below(5000) == 0 => {
                         // The message is redelivered, to this consumer or, if it detaches, to
                         // another.
                         guard.put_back();
-                        if manner.dice.below(2) == 0 {
+                        if habits.dice.below(2) == 0 {
                             break;
                         }
                     }
                     Some(guard) => {
-                        pen.note(Note::new(&guard.get(), guard.is_redelivered()));
-                        manner.dawdle();
+                        notes.note(Note::new(&guard.get(), guard.is_redelivered()));
+                        habits.dawdle();
                         drop(guard);
                     }
                     None => {}
                 },
-                Taking::Pops => self.pop(&mut consumer, &mut pen, &mut manner),
+                Taking::Pops => self.pop(&mut consumer, &mut notes, &mut habits),
             }
-            if self.is_restless(&mut manner.dice) {
-                consumer = self.move_consumer(consumer, &mut pen, &mut manner.dice);
+            if self.is_restless(&mut habits.dice) {
+                consumer = self.move_consumer(consumer, &mut notes, &mut habits.dice);
             }
         }
         drop(consumer);
@@ -151,7 +151,7 @@ impl Member<'_> {
         while !is_ordered() {
             self.life.step();
             if growers::grow(&ring, &mut dice) {
-                self.log.count(Deed::Grew);
+                self.log.count(Action::Grew);
             }
             growers::pause(is_ordered);
         }
@@ -162,10 +162,10 @@ impl Member<'_> {
     pub(crate) fn drain<const N: usize>(&self) {
         let mut consumer = attach(|| self.open::<N>().consumer());
         self.life.set_seated(1);
-        let mut pen = Pen::new(self.life);
+        let mut notes = NoteWriter::new(self.life);
         loop {
             match consumer.read_timeout(PATIENCE / 2) {
-                Ok(guard) => pen.note(Note::new(&guard.get(), guard.is_redelivered())),
+                Ok(guard) => notes.note(Note::new(&guard.get(), guard.is_redelivered())),
                 Err(PopTimeoutError::Disconnected(_)) => break,
                 Err(error) => panic!("{error}"),
             }
@@ -177,14 +177,14 @@ impl Member<'_> {
     fn pop<const N: usize>(
         &self,
         consumer: &mut Consumer<[u64; N]>,
-        pen: &mut Pen<'_>,
-        manner: &mut Manner,
+        notes: &mut NoteWriter<'_>,
+        habits: &mut Habits,
     ) {
         let mut batch = [[0; N]; BATCH];
-        let most = manner.most() as usize;
+        let most = habits.most() as usize;
         self.life.set_open(most as u64);
         let free = &mut batch[..most];
-        let popped = match (manner.in_batches, manner.dice.below(4)) {
+        let popped = match (habits.in_batches, habits.dice.below(4)) {
             (true, 0) => or_none(consumer.try_pop_slice(free)),
             (true, _) => match consumer.pop_slice(free) {
                 Ok(popped) => popped,
@@ -204,10 +204,10 @@ impl Member<'_> {
             },
         };
         if popped > 0 {
-            manner.dawdle();
+            habits.dawdle();
         }
         for message in &batch[..popped] {
-            pen.note(Note::new(message, false));
+            notes.note(Note::new(message, false));
         }
         self.life.set_open(0);
     }
@@ -249,15 +249,15 @@ fn guard<'c, const N: usize>(
 fn push<const N: usize>(
     producer: &mut Producer<[u64; N]>,
     messages: &[[u64; N]],
-    manner: &mut Manner,
+    habits: &mut Habits,
 ) -> usize {
     if messages.len() > 1 {
-        return push_batch(producer, messages, &mut manner.dice);
+        return push_batch(producer, messages, &mut habits.dice);
     }
     let message = &messages[0];
-    let way = match manner.is_slow {
+    let way = match habits.is_slow {
         true => 2,
-        false => manner.dice.below(6),
+        false => habits.dice.below(6),
     };
     match way {
         0 => match producer.try_push(message) {
@@ -271,13 +271,13 @@ fn push<const N: usize>(
             Err(error) => panic!("{error}"),
         },
         2 => match producer.claim() {
-            Ok(claim) if manner.dice.below(500) == 0 => {
+            Ok(claim) if habits.dice.below(500) == 0 => {
                 drop(claim);
                 0
             }
             Ok(mut claim) => {
                 claim.write(message);
-                manner.dawdle();
+                habits.dawdle();
                 claim.commit();
                 1
             }
