@@ -1,14 +1,16 @@
 //! The fuzz targets: the trials of the tests, one function each.
 
-#[path = "../../tests/kinds/mod.rs"]
-mod kinds;
-#[path = "../../tests/naming/mod.rs"]
-mod naming;
-#[path = "../../tests/numbers/mod.rs"]
-mod numbers;
-#[path = "../../tests/tampering/mod.rs"]
-mod tampering;
-#[path = "../../tests/trials/mod.rs"]
+/// The parts of the tests' support that trials need.
+#[path = "../../tests/support"]
+mod support {
+    pub(crate) mod backings;
+    #[allow(unused_macros, reason = "trials use other parts of it")]
+    pub(crate) mod kinds;
+    pub(crate) mod names;
+    pub(crate) mod numbers;
+    pub(crate) mod tampering;
+}
+#[path = "../../tests/support/trials/mod.rs"]
 mod trials;
 
 /// Opens arbitrary bytes as an object.

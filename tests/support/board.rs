@@ -1,4 +1,4 @@
-//! Words that processes share outside of any ring.
+//! Words that test processes share outside of any ring.
 
 use super::Name;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
@@ -8,14 +8,14 @@ use std::ops::Deref;
 use std::slice;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Words in which processes note how far they came, so that it is known after they were
-/// killed. Mapped until the process ends.
+/// Shared words in which processes record their progress. They outlast the process that wrote them,
+/// and stay mapped until the process exits.
 pub(crate) struct Board {
     words: &'static [AtomicU64],
 }
 
 impl Board {
-    /// Under a name of its own.
+    /// Creates `words` words under a name.
     pub(crate) fn create(name: &Name, words: usize) -> Self {
         let file = OpenOptions::new()
             .read(true)
@@ -41,8 +41,8 @@ impl Board {
     fn map(file: &File) -> Self {
         let len = file.metadata().unwrap().len() as usize;
         let base = map(file, len);
-        // SAFETY: mapped for as long as the process lives, aligned to a page, accessed only
-        // as atomics.
+        // SAFETY: the mapping lasts as long as the process, is aligned to a page, and is accessed
+        // only as atomics.
         let words = unsafe { slice::from_raw_parts(base.cast::<AtomicU64>(), len / 8) };
         Self { words }
     }
@@ -56,7 +56,7 @@ impl Deref for Board {
     }
 }
 
-/// The first page of a ring, looked at from outside of the library.
+/// The first page of a ring's object, mapped without the library.
 pub(crate) struct Page {
     words: &'static [AtomicU32],
 }
@@ -64,24 +64,24 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn of(name: &str) -> Self {
         const PAGE: usize = 4096;
-        let path = super::places::path(name);
+        let path = super::backings::path(name);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(path)
             .unwrap();
         let base = map(&file, PAGE);
-        // SAFETY: as for a board; the ring's own header is made of atomics as well.
+        // SAFETY: as for a board. The library accesses these words as atomics as well.
         let words = unsafe { slice::from_raw_parts(base.cast::<AtomicU32>(), PAGE / 4) };
         Self { words }
     }
 
-    /// What consumers sleep on.
+    /// The event word that consumers sleep on.
     pub(crate) fn not_empty(&self) -> &'static AtomicU32 {
         &self.words[0x180 / 4]
     }
 
-    /// What producers sleep on.
+    /// The event word that producers sleep on.
     pub(crate) fn not_full(&self) -> &'static AtomicU32 {
         &self.words[0x200 / 4]
     }

@@ -1,16 +1,32 @@
-//! What tests with several processes share: names that go away, peers that can be killed, and
-//! words in which they note what they did.
+//! Support that the test programs share: ring names that are removed after the test, peer processes
+//! that can be killed, and shared words in which processes record their progress.
 
 #![allow(
     dead_code,
     unused_imports,
-    reason = "each test program uses a part of it"
+    unused_macros,
+    reason = "each test program uses some of these modules"
 )]
 
+#[macro_use]
+pub(crate) mod error_text;
+#[macro_use]
+pub(crate) mod kinds;
+
+pub(crate) mod backings;
 mod board;
+pub(crate) mod holders;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod kill_points;
+pub(crate) mod leftovers;
+pub(crate) mod names;
+pub(crate) mod numbers;
+pub(crate) mod own_process;
 mod peer;
-#[path = "../places/mod.rs"]
-pub(crate) mod places;
+pub(crate) mod seccomp;
+pub(crate) mod storm;
+pub(crate) mod tampering;
+pub(crate) mod time_limit;
 
 pub(crate) use self::board::{Board, Page};
 pub(crate) use self::peer::{
@@ -29,21 +45,21 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use std::{fmt, fs, process, thread};
 
-/// How long anything may take before the test counts as stuck.
+/// The time limit of a single wait. A test that exceeds it is stuck.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a whole test may take, which may have much to do: longer, so that what knows what it waits
-/// for says so first.
+/// The time limit of a whole test. It is longer than that of a single wait, so that a wait that is
+/// stuck fails first, with a message that names what it waits for.
 const WATCH: Duration = PATIENCE.saturating_mul(3);
 
-/// A liveness interval that no test lives to see the end of.
+/// A liveness interval that is longer than any test.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
-/// Names to be removed if a stuck test has to be ended.
+/// The names to remove before a stuck test program exits.
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// A name of one test's own, gone when the test is over, also by a panic. A test that has one
-/// ends, one way or the other, before its watchdog loses patience.
+/// A name that is unique to one test, and is removed when the test ends or panics. A watchdog ends
+/// the test program if the name exists for longer than the time limit.
 pub(crate) struct Name {
     text: String,
     _watchdog: Sender<()>,
@@ -51,15 +67,15 @@ pub(crate) struct Name {
 
 impl Name {
     pub(crate) fn new(label: &str) -> Self {
-        Self::made(label, WATCH, places::name)
+        Self::made(label, WATCH, backings::name)
     }
 
-    /// For a test that takes `times` as long as others may.
+    /// A name whose time limit is `times` as long.
     pub(crate) fn lasting(label: &str, times: u32) -> Self {
-        Self::made(label, WATCH * times, places::name)
+        Self::made(label, WATCH * times, backings::name)
     }
 
-    /// For what is not a ring, and where rings are by default.
+    /// A name in `/dev/shm`, whatever backing the test uses for rings.
     pub(crate) fn in_memory(label: &str) -> Self {
         Self::made(label, WATCH, |text| format!("/{text}"))
     }
@@ -73,7 +89,7 @@ impl Name {
         let watched = text.clone();
         thread::spawn(move || {
             if silence.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                // Not by eprintln, which a test's output capture would swallow.
+                // The capture of test output would swallow an eprintln.
                 let _ = writeln!(
                     io::stderr(),
                     "stuck for {patience:?}: the test with {watched}"
@@ -91,7 +107,7 @@ impl Name {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        places::path(&self.text)
+        backings::path(&self.text)
     }
 }
 
@@ -111,7 +127,7 @@ impl fmt::Display for Name {
 
 impl Drop for Name {
     fn drop(&mut self) {
-        // Some tests remove it themselves.
+        // The test may have removed the name already.
         let _ = slipring::unlink(&self.text);
         if let Ok(mut names) = NAMES.lock() {
             names.retain(|name| *name != self.text);
@@ -119,14 +135,14 @@ impl Drop for Name {
     }
 }
 
-/// Looks until `happened`, or fails.
+/// Polls until `happened` returns true. Panics after the time limit.
 pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     let mut looks = 0_u32;
     while !happened() {
         assert!(
             start.elapsed() < PATIENCE,
-            "waited in vain for this: {what}"
+            "timed out while waiting until {what}"
         );
         looks += 1;
         if looks < 1000 {
@@ -137,18 +153,18 @@ pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Says why a test did nothing.
+/// Prints why a test was skipped.
 pub(crate) fn skip(why: &str) {
     let this = thread::current();
     println!("skipped {}: {why}", this.name().unwrap_or("a test"));
 }
 
 pub(crate) fn is_root() -> bool {
-    // SAFETY: geteuid takes nothing and can't fail.
+    // SAFETY: geteuid has no arguments and cannot fail.
     unsafe { nix::libc::geteuid() == 0 }
 }
 
-/// Mounts something; as root, and in a namespace of one's own.
+/// Mounts a file system. Requires root and a mount namespace of the process's own.
 pub(crate) fn mount(source: &str, target: &str, kind: &str, flags: u64, data: &str) {
     let mounted = try_mount(source, target, kind, flags, data);
     assert!(mounted, "mount {target}: {}", io::Error::last_os_error());
@@ -170,8 +186,8 @@ pub(crate) fn try_mount(source: &str, target: &str, kind: &str, flags: u64, data
     failed == 0
 }
 
-/// Where the object with a name is mapped in this process: start and length. Its maker sees it
-/// without the name, so the inode tells.
+/// The start and length of each mapping of an object in this process. Mappings are found by inode,
+/// because the creator's mapping does not show the name.
 pub(crate) fn mappings_of(name: &Name) -> Vec<(usize, usize)> {
     let path = name.path();
     let inode = fs::metadata(&path).unwrap().ino().to_string();
@@ -190,7 +206,7 @@ pub(crate) fn mappings_of(name: &Name) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// This process's descriptors of the object with a name.
+/// The descriptors of an object in this process, as paths in `/proc/self/fd`.
 pub(crate) fn descriptors_of(name: &Name) -> Vec<PathBuf> {
     let object = fs::metadata(name.path()).unwrap();
     let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
@@ -203,12 +219,12 @@ pub(crate) fn descriptors_of(name: &Name) -> Vec<PathBuf> {
         .collect()
 }
 
-/// How many mappings and descriptors of an object this process has.
+/// The number of mappings and of descriptors of an object in this process.
 pub(crate) fn traces_of(name: &Name) -> (usize, usize) {
     (mappings_of(name).len(), descriptors_of(name).len())
 }
 
-/// Numbers that look random; the same for the same seed.
+/// A pseudorandom number generator. The same seed gives the same numbers.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -223,7 +239,7 @@ impl Dice {
         (self.0 >> 11) % bound
     }
 
-    /// Burns a random time, evenly spread below `most`, without giving up the processor.
+    /// Spins for a random time of at most `most`, without yielding the processor.
     pub(crate) fn spin(&mut self, most: Duration) {
         let time = Duration::from_nanos(self.below(most.as_nanos() as u64 + 1));
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Other processes: this program executed again, and forked children.
+//! Peer processes: re-executions of this test program, and forked children.
 
 use super::{PATIENCE, until};
 use nix::sys::prctl::set_pdeathsig;
@@ -6,27 +6,29 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, alarm, fork, getpid, getppid, gettid};
 use std::any::Any;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{env, fs};
 
 const ROLE: &str = "SLIPRING_TEST_ROLE";
 const ARGUMENTS: &str = "SLIPRING_TEST_ARGUMENTS";
-/// What runs programs of this build, where the kernel does not.
+/// The emulator that runs programs of this build, where the kernel does not run them.
 const RUNNER: &str = "SLIPRING_TEST_RUNNER";
-/// This program's build for another processor, behind what runs it.
+/// The command that runs this test program's build for another processor.
 const FOREIGN: &str = "SLIPRING_TEST_FOREIGN";
 
-/// The part that this process plays in somebody else's test.
+/// A role: the part of a test that runs in a re-execution of the test program.
 pub(crate) struct Role {
     arguments: Vec<String>,
 }
 
-/// The arguments of a role function; `None` if nobody plays it now, as when a user runs all
-/// ignored tests.
+/// The role that this process was started for, if it is called `name`. `None` if the function runs
+/// for another reason, as when a user runs all ignored tests.
 pub(crate) fn role(name: &str) -> Option<Role> {
     if env::var(ROLE).ok()? != name {
         return None;
@@ -47,24 +49,27 @@ impl Role {
         self.text(index).parse().unwrap()
     }
 
-    /// Waits for the other side's [`Peer::tell`]; `false` if there will be none.
+    /// Waits for one [`Peer::tell`]. Returns `false` if the parent has closed the pipe.
     pub(crate) fn is_told(&self) -> bool {
         matches!(io::stdin().read(&mut [0]), Ok(1))
     }
 }
 
-/// Executes this program again, as one of its role functions.
+/// Executes this test program again, with the role function `role` as its only test. That function
+/// must be in the same file as the caller.
+#[track_caller]
 pub(crate) fn start(role: &str, arguments: &[&dyn Display]) -> Peer {
     start_under(&[], role, arguments)
 }
 
-/// A process that was started to play a role. It is killed when the value is dropped, when
-/// the test's thread ends, and when the test dies.
+/// A process that runs a role. It is killed when the value is dropped, when the test's thread ends,
+/// and when the test process dies.
 pub(crate) struct Peer {
     child: Child,
     role: String,
 }
 
+#[track_caller]
 pub(crate) fn start_under(wrapper: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
     let runner = env::var(RUNNER).unwrap_or_default();
     let program = env::current_exe().unwrap();
@@ -73,7 +78,8 @@ pub(crate) fn start_under(wrapper: &[&str], role: &str, arguments: &[&dyn Displa
     start_as(&words.collect::<Vec<_>>(), role, arguments)
 }
 
-/// As `start`, of the build for another processor if there is one.
+/// As [`start`], with the build for another processor if there is one.
+#[track_caller]
 pub(crate) fn start_foreign(role: &str, arguments: &[&dyn Display]) -> Peer {
     match env::var(FOREIGN) {
         Ok(program) => {
@@ -84,12 +90,14 @@ pub(crate) fn start_foreign(role: &str, arguments: &[&dyn Display]) -> Peer {
     }
 }
 
+#[track_caller]
 fn start_as(words: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
+    let test = path_from(Location::caller(), role);
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     command
-        .args([role, "--exact", "--ignored", "--nocapture"])
+        .args([&*test, "--exact", "--ignored", "--nocapture"])
         .arg("--test-threads=1")
         .env(ROLE, role)
         .env(ARGUMENTS, arguments.join("\n"))
@@ -106,6 +114,17 @@ fn start_as(words: &[&str], role: &str, arguments: &[&dyn Display]) -> Peer {
     }
 }
 
+/// The path that selects the test `name` in the file of `caller`: the modules of the file, then the
+/// name.
+pub(super) fn path_from(caller: &Location<'_>, name: &str) -> String {
+    let file = Path::new(caller.file()).with_extension("");
+    let names: Vec<_> = file.iter().filter_map(OsStr::to_str).collect();
+    let tests = names.iter().rposition(|name| *name == "tests").unwrap();
+    // Skip `tests` and the folder of the test program.
+    let modules = names[tests..].iter().skip(2).copied();
+    modules.chain([name]).collect::<Vec<_>>().join("::")
+}
+
 fn die_with(parent: Pid) -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     if getppid() == parent {
@@ -120,7 +139,7 @@ impl Peer {
         self.child.id()
     }
 
-    /// Lets one [`Role::is_told`] return.
+    /// Makes one [`Role::is_told`] return.
     pub(crate) fn tell(&mut self) {
         let pipe = self.child.stdin.as_mut().unwrap();
         pipe.write_all(&[1]).unwrap();
@@ -130,7 +149,7 @@ impl Peer {
         kill_process(self.pid());
     }
 
-    /// Stops every thread, and returns when they stand still.
+    /// Stops every thread, and returns when all of them have stopped.
     pub(crate) fn stop(&self) {
         kill(pid(self.pid()), Signal::SIGSTOP).unwrap();
         until("all threads have stopped", || {
@@ -142,7 +161,7 @@ impl Peer {
         kill(pid(self.pid()), Signal::SIGCONT).unwrap();
     }
 
-    /// Waits for the end, however it ends.
+    /// Waits for its exit, with any status.
     pub(crate) fn reap(&mut self) -> ExitStatus {
         drop(self.child.stdin.take());
         self.child.wait().unwrap()
@@ -153,16 +172,20 @@ impl Peer {
         self.reap();
     }
 
-    /// Waits for the end, which must be a good one.
+    /// Waits for its exit, which must be successful.
     pub(crate) fn finish(mut self) {
         let status = self.reap();
         assert!(status.success(), "{} ended with {status}", self.role);
     }
 
-    /// Waits until the role's thread sleeps on a shared futex.
+    /// Waits until a thread of the peer sleeps on a shared futex.
     pub(crate) fn falls_asleep(&self) {
         until("the peer sleeps on a futex", || {
-            assert_ne!(state_of(self.pid(), self.pid()), Some('Z'), "it has ended");
+            assert_ne!(
+                state_of(self.pid(), self.pid()),
+                Some('Z'),
+                "the peer has exited"
+            );
             threads_of(self.pid()).any(|thread| is_asleep(self.pid(), thread))
         });
     }
@@ -175,26 +198,27 @@ impl Drop for Peer {
     }
 }
 
-/// A child that was forked without executing anything. Killed when dropped.
+/// A forked child that executes no other program. It is killed when the value is dropped.
 pub(crate) struct Forked {
     pid: Pid,
     is_reaped: bool,
 }
 
-/// Forks a child that runs `body` and ends; a panic of `body` is told on stderr and by the
-/// exit status.
+/// Forks a child that runs `body` and exits. If `body` panics, the child prints the panic message
+/// and exits with status 1.
 pub(crate) fn fork_child(body: impl FnOnce()) -> Forked {
     let parent = getpid();
     fork_and(|| {
-        // First of all: whatever the locks of the other threads are like, it ends.
+        // This comes first: the child then dies with its parent even if it blocks on a lock that
+        // another thread of the parent held.
         die_with(parent).unwrap();
         body();
     })
 }
 
 fn fork_and(body: impl FnOnce()) -> Forked {
-    // SAFETY: the child runs `body` and then ends without unwinding into this function's
-    // callers; the C library keeps its allocator usable in it.
+    // SAFETY: the child runs `body` and then exits, without unwinding into this function's callers.
+    // The C library keeps its allocator usable in the child.
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => Forked {
             pid: child,
@@ -203,32 +227,32 @@ fn fork_and(body: impl FnOnce()) -> Forked {
         ForkResult::Child => {
             let ended = panic::catch_unwind(AssertUnwindSafe(body));
             if let Err(panic) = &ended {
-                tell_by_hand(panic.as_ref());
+                write_panic(panic.as_ref());
             }
-            // SAFETY: ends the process without running what the parent registered to be run.
+            // SAFETY: `_exit` ends the process without running the exit handlers of the parent.
             unsafe { nix::libc::_exit(i32::from(ended.is_err())) }
         }
     }
 }
 
-/// Forks a child that lives on when this process dies.
+/// Forks a child that survives the death of this process.
 pub(crate) fn fork_orphan(body: impl FnOnce()) -> u32 {
     let child = fork_and(|| {
         alarm::set(PATIENCE.as_secs() as u32);
         body();
     });
-    // Nobody waits for it here.
+    // No value kills or reaps it.
     let pid = child.pid();
     std::mem::forget(child);
     pid
 }
 
-/// Writes what a panic said, past locks that other threads of the parent may have held.
-fn tell_by_hand(panic: &(dyn Any + Send)) {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said.or(panic.downcast_ref::<&str>().copied());
-    let said = said.unwrap_or("a panic");
-    let line = format!("in a forked child: {said}\n");
+/// Writes a panic message without taking locks, which other threads of the parent may have held.
+fn write_panic(panic: &(dyn Any + Send)) {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or(panic.downcast_ref::<&str>().copied());
+    let message = message.unwrap_or("a panic");
+    let line = format!("in a forked child: {message}\n");
     let stderr = nix::libc::STDERR_FILENO;
     // SAFETY: the bytes outlive the call.
     unsafe { nix::libc::write(stderr, line.as_ptr().cast(), line.len()) };
@@ -239,7 +263,7 @@ impl Forked {
         self.pid.as_raw() as u32
     }
 
-    /// Waits until it is dead, but leaves it a zombie.
+    /// Waits until it has exited, without reaping it: it stays a zombie.
     pub(crate) fn await_end(&self) {
         until("the child is a zombie", || {
             state_of(self.pid(), self.pid()) == Some('Z')
@@ -251,13 +275,13 @@ impl Forked {
         self.reap()
     }
 
-    /// Waits for the end, however it ends.
+    /// Waits for its exit, with any status.
     pub(crate) fn reap(&mut self) -> WaitStatus {
         self.is_reaped = true;
         waitpid(self.pid, None).unwrap()
     }
 
-    /// Whether it ended; reaps it if so.
+    /// Its exit status if it has exited; it is reaped then.
     pub(crate) fn has_ended(&mut self) -> Option<WaitStatus> {
         match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)).unwrap() {
             WaitStatus::StillAlive => None,
@@ -268,7 +292,7 @@ impl Forked {
         }
     }
 
-    /// Waits for the end, which must be a good one.
+    /// Waits for its exit, which must be successful.
     pub(crate) fn finish(mut self) {
         let ended = self.reap();
         assert!(matches!(ended, WaitStatus::Exited(_, 0)), "{ended:?}");
@@ -285,7 +309,7 @@ impl Drop for Forked {
 }
 
 pub(crate) fn kill_process(process: u32) {
-    // A zombie can be killed too, and nobody else reaps it.
+    // This succeeds for a zombie as well, and the caller is the only process that reaps it.
     kill(pid(process), Signal::SIGKILL).unwrap();
 }
 
@@ -312,10 +336,11 @@ pub(crate) fn state_of(process: u32, thread: u32) -> Option<char> {
     after_name.chars().next()
 }
 
-/// Whether a thread is in the very system call in which the library sleeps: a wait on a futex
-/// that is shared between processes.
+/// Whether a thread is blocked in the system call that the library blocks in: a wait on a shared
+/// futex.
 pub(crate) fn is_asleep(process: u32, thread: u32) -> bool {
-    /// As the kernel numbers it, on x86-64 and on aarch64: this program may be made for the other.
+    /// The call's number on x86-64 and on aarch64. Under emulation the kernel's number is not
+    /// that of this program's processor.
     const FUTEX: [&str; 2] = ["202", "98"];
     let path = format!("/proc/{process}/task/{thread}/syscall");
     let Ok(call) = fs::read_to_string(path) else {

@@ -1,0 +1,26 @@
+//! The operations of rings and handles, with producers and consumers in one process.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../support/trials/mod.rs"]
+mod trials;
+
+mod batches;
+mod claims;
+mod instructions;
+mod layers;
+mod memory_size;
+mod mpmc;
+mod mpmc_batches;
+mod mpmc_options;
+mod names;
+mod operations;
+mod payloads;
+mod peer_status;
+mod plain_bytes;
+mod positions;
+mod properties;
+mod references;
+mod threads;
+mod types;

@@ -1,0 +1,133 @@
+//! What a process has open and mapped for a ring, and when that goes.
+
+use crate::support::kinds::{kind, one_of_each};
+use crate::support::names::Name;
+use crate::support::own_process::alone;
+use slipring::error::AttachError;
+use slipring::{Options, Peer, Protocol, Ring, Spsc};
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+
+for_each_kind! {
+    memory:
+        no_descriptor_stays_behind
+    ;
+    memory_and_files:
+        every_descriptor_is_closed_by_exec
+        a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed
+    ;
+}
+
+/// The numbers of this process's descriptors of the file that has `name`.
+fn descriptors(name: &Name) -> Vec<i32> {
+    let file = fs::metadata(name.path()).unwrap();
+    let is_it = |number: &i32| {
+        fs::metadata(format!("/proc/self/fd/{number}"))
+            .is_ok_and(|found| (found.dev(), found.ino()) == (file.dev(), file.ino()))
+    };
+    let entries = fs::read_dir("/proc/self/fd").unwrap();
+    let numbers = entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());
+    numbers.map(Result::unwrap).filter(is_it).collect()
+}
+
+#[test]
+fn prefaulting_enters_every_page_of_an_opened_ring() {
+    let name = Name::new();
+    let ring = Ring::<[u8], Spsc>::create(&name, 256, 8184).unwrap();
+    drop(ring);
+    let size = fs::metadata(name.path()).unwrap().len() / 1024;
+    let _ring = Ring::<[u8], Spsc>::open_with(&name, &Options::new().prefault(true)).unwrap();
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let (_, ours) = maps.split_once(&*name).unwrap();
+    let kilobytes = |field: &str| -> u64 {
+        let line = ours
+            .lines()
+            .find_map(|line| line.strip_prefix(field))
+            .unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    };
+    assert_eq!((kilobytes("Size:"), kilobytes("Rss:")), (size, size));
+}
+
+fn no_descriptor_stays_behind<P: Protocol>() {
+    alone(
+        &format!("{}::no_descriptor_stays_behind", kind::<P>()),
+        || {
+            let open = || fs::read_dir("/proc/self/fd").unwrap().count();
+            let maps = || {
+                fs::read_to_string("/proc/self/maps")
+                    .unwrap()
+                    .matches("/dev/shm")
+                    .count()
+            };
+            let (open_before, maps_before) = (open(), maps());
+            for _ in 0..20 {
+                let name = Name::new();
+                let ring =
+                    Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
+                let also = Ring::<u64, P>::open(&name).unwrap();
+                let ends = (ring.producer().unwrap(), also.consumer().unwrap());
+                assert_eq!(
+                    open(),
+                    open_before + 2,
+                    "one for each ring, none for its ends"
+                );
+                assert!(Ring::<u64, P>::create(&name, 4).is_err());
+                assert!(Ring::<u32, P>::open(&name).is_err());
+                assert!(ring.producer().is_err() && also.consumer().is_err());
+                assert_eq!(open(), open_before + 2);
+                assert_eq!(maps(), maps_before + 4);
+                drop((ring, also));
+                drop(ends);
+                assert_eq!((open(), maps()), (open_before, maps_before));
+            }
+        },
+    );
+}
+
+fn every_descriptor_is_closed_by_exec<P: Protocol>() {
+    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+    let name = Name::new();
+    let ring = Ring::<u64, P>::create(&name, 4).unwrap();
+    let also = Ring::<u64, P>::open(&name).unwrap();
+    let _ends = (ring.producer().unwrap(), also.consumer().unwrap());
+    let numbers = descriptors(&name);
+    assert_eq!(numbers.len(), 2);
+    for number in numbers {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        let flags = info
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap();
+        let flags = u32::from_str_radix(flags.trim(), 8).unwrap();
+        assert_ne!(flags & CLOSE_ON_EXEC, 0);
+    }
+}
+
+fn a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed<P: Protocol>() {
+    let name = Name::new();
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
+    let mut producer = ring.producer().unwrap();
+    let consumer = ring.consumer().unwrap();
+    producer.push_slice(&[1, 2]).unwrap();
+    let numbers = descriptors(&name);
+    let [number] = numbers[..] else {
+        panic!("{numbers:?}");
+    };
+    let null = fs::File::open("/dev/null").unwrap();
+    // SAFETY: dup2 takes two numbers.
+    let replaced = unsafe { nix::libc::dup2(null.as_raw_fd(), number) };
+    assert_eq!(replaced, number);
+    let pid = std::process::id();
+    assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
+    drop(consumer);
+    // It may not know any more; what it must not do is to take /dev/null's word for it.
+    assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
+    assert!(matches!(ring.consumer(), Err(AttachError::System(_))));
+    drop((ring, producer));
+    let link = fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
+    assert_eq!(link.to_str(), Some("/dev/null"));
+    // SAFETY: close takes a number, which is of the copy made above and nobody else's.
+    unsafe { nix::libc::close(number) };
+}

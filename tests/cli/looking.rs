@@ -1,0 +1,124 @@
+//! `list` and `stat`.
+
+use crate::running::run;
+use crate::support::backings::{Place, within};
+use crate::support::{Name, fork_child, kill_process};
+use slipring::{mpmc, spsc};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::process;
+
+/// The line of a table that begins with a name.
+pub(crate) fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
+    let mut lines = text
+        .lines()
+        .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    lines.find(|words| words.first() == Some(&name))
+}
+
+#[test]
+fn a_list_has_every_ring_and_nothing_else() {
+    let [name, broken, other] = ["whole", "broken", "other"].map(Name::in_memory);
+    let ring = spsc::Ring::<[u8]>::create(&name, 4, 100).unwrap();
+    let (mut producer, _consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push(b"one").unwrap();
+    spsc::Ring::<u64>::create(&broken, 4).unwrap();
+    let file = OpenOptions::new().write(true).open(broken.path()).unwrap();
+    file.write_all_at(&[3], 0x18).unwrap();
+    fs::write(other.path(), "something else").unwrap();
+
+    let listed = run(&["list"]);
+    let text = listed.text();
+    let words = line_of(text, &name).unwrap();
+    assert_eq!(words[1..7], ["spsc", "0..100", "4", "1", "1", "1"]);
+    assert_eq!((words[8], words[10]), ("0600", "8.0K"));
+    let line = format!("{broken}  broken: the header's capacity can't be 3");
+    assert!(text.lines().any(|found| found == line), "{text}");
+    assert_eq!(line_of(text, &other), None);
+    assert_eq!((listed.status, &*listed.complaint), (Some(0), ""));
+
+    let json = run(&["list", "--json"]).well();
+    let json = String::from_utf8(json).unwrap();
+    let object = format!("{{\"ring\":\"{name}\",\"kind\":\"spsc\",\"encoding\":\"byte strings\"");
+    assert!(json.contains(&object), "{json}");
+    let object = format!("{{\"ring\":\"{broken}\",\"broken\":\"the header's");
+    assert!(json.contains(&object), "{json}");
+    assert!(!json.contains(&*other));
+}
+
+#[test]
+fn a_file_is_listed_if_it_is_named() {
+    within(Place::File, || {
+        let name = Name::new("file");
+        spsc::Ring::<u64>::create(&name, 4).unwrap();
+        assert_eq!(line_of(run(&["list"]).text(), &name), None);
+        let words = run(&["list", &name]);
+        let words = line_of(words.text(), &name).unwrap()[1..4].join(" ");
+        assert_eq!(words, "spsc 8 4");
+    });
+    run(&["list", "file:/no/such/ring"]).badly(1, "file:/no/such/ring: no such ring");
+}
+
+#[test]
+fn the_dead_and_what_they_left_are_shown() {
+    let name = Name::in_memory("stat");
+    let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
+    let _consumer = ring.consumer().unwrap();
+    let mut child = fork_child(|| {
+        let mut producer = ring.reopen().unwrap().producer().unwrap();
+        producer.push(&1).unwrap();
+        std::mem::forget(producer.claim().unwrap());
+        kill_process(process::id());
+    });
+    child.reap();
+    let shown = run(&["stat", &name]);
+    let text = shown.text();
+    let [dead, us] = [child.pid(), process::id()].map(|pid| pid.to_string());
+    let seat = line_of(text, "0").unwrap();
+    assert_eq!(seat, ["0", "producer", &dead, "-", "dead", "-", "1"]);
+    let seat = line_of(text, "64").unwrap();
+    assert_eq!(seat[..3], ["64", "consumer", &us]);
+    assert_eq!(seat[4..], ["alive", "awake", "-"]);
+    assert_eq!(
+        line_of(text, "positions").unwrap().join(" "),
+        "positions head 0, tail 2"
+    );
+    assert_eq!(
+        line_of(text, "depth").unwrap().join(" "),
+        "depth 2 of 4 (50 %)"
+    );
+
+    let metrics = run(&["stat", &name, "--prometheus"]).well();
+    let metrics = String::from_utf8(metrics).unwrap();
+    for (metric, value) in [
+        ("depth{ring=\"RING\"}", 2),
+        ("pushed_total{ring=\"RING\"}", 2),
+        ("seats{ring=\"RING\",role=\"producer\",state=\"dead\"}", 1),
+        ("seats{ring=\"RING\",role=\"consumer\",state=\"alive\"}", 1),
+    ] {
+        let line = format!("slipring_{} {value}", metric.replace("RING", &name));
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}\n{metrics}"
+        );
+    }
+    let json = String::from_utf8(run(&["stat", &name, "--json"]).well()).unwrap();
+    let seat = format!("\"role\":\"producer\",\"state\":\"dead\",\"pid\":{dead},\"command\":null");
+    assert!(json.contains(&seat), "{json}");
+    assert!(
+        json.contains("\"intent_start\":1,\"intent_end\":2"),
+        "{json}"
+    );
+}
+
+#[test]
+fn what_is_not_there_or_not_asked_for_rightly_is_told_in_a_line() {
+    run(&["stat", "/slipring-test-none"]).badly(1, "/slipring-test-none: no such ring");
+    let other = Name::in_memory("other");
+    fs::write(other.path(), "something else").unwrap();
+    run(&["stat", &other]).badly(1, &format!("{other}: not a ring"));
+    let wrong = run(&["stat", "no-slash"]);
+    assert_eq!(wrong.status, Some(2));
+    assert!(wrong.complaint.contains("it does not start with a slash"));
+    assert_eq!(run(&["no-such-command"]).status, Some(2));
+}

@@ -1,0 +1,9 @@
+//! Every error: its variant, its fields and its text.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod kernel;
+mod opening;
+mod operations;

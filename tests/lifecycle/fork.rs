@@ -1,0 +1,355 @@
+//! Forked children: a handle is its parent's, and a child is a process like any other.
+
+use crate::support;
+use crate::support::kinds::{kind, one_of_each};
+use crate::support::{
+    Board, Name, PATIENCE, descriptors_of, fork_child, mappings_of, start, traces_of, until,
+};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use slipring::error::{
+    AttachError, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
+};
+use slipring::{Consumer, Peer, Producer, Protocol, Ring};
+use std::fs;
+use std::mem::ManuallyDrop;
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::Duration;
+
+for_each_kind! {
+    memory_and_files:
+        a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing
+        a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing
+    ;
+    all_backings:
+        a_forked_child_can_open_the_ring_itself_and_use_it
+        a_forked_child_does_not_keep_its_dead_parents_seat
+        a_fork_in_another_thread_keeps_no_seat_alive_and_nothing_mapped
+    ;
+}
+
+fn is_taken<E>(attached: Result<E, AttachError>) -> bool {
+    matches!(
+        attached,
+        Err(AttachError::Taken { .. } | AttachError::NoSeat { .. })
+    )
+}
+
+/// Puts a page of this process's own where something is not mapped any more.
+fn occupy((start, len): (usize, usize)) -> *mut u8 {
+    let at = NonZeroUsize::new(start);
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_ANONYMOUS | MapFlags::MAP_FIXED_NOREPLACE;
+    let len = NonZeroUsize::new(len).unwrap();
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: replaces nothing: it fails if anything is there.
+    let page = unsafe { mmap_anonymous(at, len, access, flags) };
+    page.expect("a forked child has no mapping of the ring")
+        .as_ptr()
+        .cast()
+}
+
+fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Protocol>() {
+    let (name, other) = (Name::new("ring"), Name::new("other"));
+    let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
+    let mut producer = ring.producer().unwrap();
+    producer.push_slice(&[1, 2, 3]).unwrap();
+    let other_ring = Ring::<u64, P>::create(&other, 4).unwrap();
+    let consumer = other_ring.consumer().unwrap();
+    let words = Name::in_memory("board");
+    let board = Board::create(&words, 1);
+    let peer = start("role_watches", &[&name, &kind::<P>(), &words]);
+    // Who is only about to say who it is has the seat already.
+    until("the watcher has come", || board[0].load(SeqCst) == 1);
+    let bytes = || [&name, &other].map(|name| fs::read(name.path()).unwrap());
+    let before = (bytes(), traces_of(&name), traces_of(&other));
+
+    let ranges = [mappings_of(&name), mappings_of(&other)].concat();
+    assert_eq!(ranges.len(), 4, "two rings and two seats");
+    let descriptors = [descriptors_of(&name), descriptors_of(&other)].concat();
+    assert_eq!(descriptors.len(), 2);
+
+    let mut handles = ManuallyDrop::new((ring, producer, other_ring, consumer));
+    let child = fork_child(|| {
+        // SAFETY: the child's copy of the value is not used again.
+        let (ring, producer, other_ring, consumer) = unsafe { ManuallyDrop::take(&mut handles) };
+        // What stands at the ring's addresses by now may be anything.
+        let pages: Vec<*mut u8> = ranges.into_iter().map(occupy).collect();
+        let (ring, producer, consumer) = all_is_refused(ring, producer, consumer);
+        drop((ring.clone(), other_ring.clone()));
+        drop((ring, producer, other_ring, consumer));
+        for page in pages {
+            // SAFETY: mapped above, and writable, if it was left alone since.
+            unsafe { page.write(1) }
+        }
+        for descriptor in descriptors {
+            fs::metadata(descriptor).expect("still open");
+        }
+    });
+    child.finish();
+    assert!(before == (bytes(), traces_of(&name), traces_of(&other)));
+
+    let (ring, mut producer, other_ring, mut consumer) = ManuallyDrop::into_inner(handles);
+    assert!(is_taken(ring.producer()));
+    assert!(!ring.is_closed());
+    producer.push(&4).unwrap();
+    until("the watcher has seen it", || producer.is_empty());
+    other_ring.producer().unwrap().push(&7).unwrap();
+    assert_eq!(consumer.pop(), Ok(7));
+    drop((ring, producer));
+    peer.finish();
+    drop((other_ring, consumer));
+    assert_eq!((traces_of(&name), traces_of(&other)), ((0, 0), (0, 0)));
+}
+
+fn a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing<P: Protocol>() {
+    let name = Name::new("ring");
+    let ring = Ring::<u64, P>::create(&name, 4).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[1, 2]).unwrap();
+    let bytes = || fs::read(name.path()).unwrap();
+    for way in 0..4 {
+        let mut claim = ManuallyDrop::new(producer.try_claim().unwrap());
+        let mut guard = ManuallyDrop::new(consumer.try_read().unwrap());
+        claim.write(&3);
+        let before = bytes();
+        fork_child(|| {
+            // SAFETY: the child's copies of the values are not used again.
+            let mut claim = unsafe { ManuallyDrop::take(&mut claim) };
+            // SAFETY: as above.
+            let guard = unsafe { ManuallyDrop::take(&mut guard) };
+            claim.write(&99);
+            assert_eq!(guard.get(), 0);
+            match way {
+                0 => drop((claim, guard)),
+                1 => claim.commit(),
+                2 => {
+                    std::mem::forget(claim);
+                    guard.put_back();
+                }
+                _ => drop((guard, claim)),
+            }
+        })
+        .finish();
+        assert!(before == bytes(), "{way}");
+        assert_eq!(guard.get(), 1);
+        ManuallyDrop::into_inner(guard).put_back();
+        let _ = claim;
+    }
+    let handles = ManuallyDrop::new((producer, consumer));
+    let before = bytes();
+    fork_child(|| {
+        // SAFETY: the child's copy of the value is not used again.
+        drop(unsafe { std::ptr::read(&*handles) });
+    })
+    .finish();
+    assert!(before == bytes());
+    let (mut producer, mut consumer) = ManuallyDrop::into_inner(handles);
+    producer.push(&3).unwrap();
+    assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(ring.is_empty());
+}
+
+macro_rules! assert_forked {
+    ($error:ident: $($call:expr),+ $(,)?) => {$(
+        assert!(matches!($call, Err($error::Forked(_))), stringify!($call));
+    )+};
+}
+
+/// Tries every operation of handles that belong to the parent.
+fn all_is_refused<P: Protocol>(
+    ring: Ring<u64, P>,
+    mut producer: Producer<u64, P>,
+    mut consumer: Consumer<u64, P>,
+) -> (Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>) {
+    let soon = Duration::from_millis(1);
+    assert_forked!(TryPushError:
+        producer.try_push(&4),
+        producer.try_push_slice(&[4, 5]),
+        producer.try_claim(),
+    );
+    assert_forked!(PushError:
+        producer.push(&4),
+        producer.push_slice(&[4, 5]).map_err(|error| error.reason),
+        producer.claim(),
+    );
+    assert_forked!(PushTimeoutError:
+        producer.push_timeout(&4, soon),
+        producer.claim_timeout(soon),
+    );
+    assert!(producer.peer().is_err());
+    assert_eq!((producer.len(), producer.capacity()), (0, 4));
+    assert!(producer.is_empty() && !producer.is_full());
+
+    let (mut room, mut vec) = ([0; 2], Vec::new());
+    assert_forked!(TryPopError:
+        consumer.try_pop(),
+        consumer.try_pop_into(&mut 0),
+        consumer.try_pop_slice(&mut room),
+        consumer.try_pop_vec(&mut vec, 2),
+        consumer.try_read(),
+    );
+    assert_forked!(PopError:
+        consumer.pop(),
+        consumer.pop_into(&mut 0),
+        consumer.pop_slice(&mut room),
+        consumer.pop_vec(&mut vec, 2),
+        consumer.read(),
+    );
+    assert_forked!(PopTimeoutError:
+        consumer.pop_timeout(soon),
+        consumer.pop_timeout_into(&mut 0, soon),
+        consumer.read_timeout(soon),
+    );
+    assert_eq!(
+        (consumer.iter().next(), consumer.try_iter().next()),
+        (None, None)
+    );
+    assert!(consumer.peer().is_err());
+    assert_eq!((consumer.len(), consumer.capacity()), (0, 4));
+    assert!(consumer.is_empty() && !consumer.is_full());
+
+    assert_forked!(AttachError: ring.producer(), ring.consumer());
+    assert_eq!((ring.len(), ring.capacity()), (0, 4));
+    assert!(ring.is_empty() && !ring.is_full() && !ring.is_closed());
+    // None reaches the parent's ring.
+    ring.close();
+    producer.close();
+    consumer.close();
+    assert!(!format!("{ring:?} {producer:?} {consumer:?}").is_empty());
+    (ring, producer, consumer)
+}
+
+/// Looks at a producer that has pushed three messages and stays present until the fourth was
+/// popped, and then leaves in good order.
+#[test]
+#[ignore = "the other process of a test"]
+fn role_watches() {
+    if let Some(role) = support::role("role_watches") {
+        call_for_kind!(role.text(1), watches(&role));
+    }
+}
+
+fn watches<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let there = consumer.peer();
+    assert!(matches!(there, Ok(Peer::Present { .. })), "{there:?}");
+    Board::open(role.text(2))[0].store(1, SeqCst);
+    while consumer.len() == 3 {
+        assert_eq!(consumer.peer(), there);
+    }
+    for number in 1..=4 {
+        assert_eq!(consumer.peer(), there);
+        assert_eq!(consumer.pop(), Ok(number));
+    }
+    until("it leaves", || consumer.peer() == Ok(Peer::Left));
+}
+
+fn a_forked_child_can_open_the_ring_itself_and_use_it<P: Protocol>() {
+    let (name, back) = (Name::new("ring"), Name::new("back"));
+    let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
+    let back_ring = Ring::<u64, P>::create(&back, 4).unwrap();
+    let mut producer = ring.producer().unwrap();
+    let mut consumer = back_ring.consumer().unwrap();
+    let child = fork_child(|| {
+        let ring = Ring::<u64, P>::open(&name).unwrap();
+        assert!(is_taken(ring.producer()));
+        let mut consumer = ring.consumer().unwrap();
+        let mut producer = Ring::<u64, P>::open(&back).unwrap().producer().unwrap();
+        while let Ok(message) = consumer.pop() {
+            producer.push(&message).unwrap();
+        }
+    });
+    for number in 0..1000 {
+        producer.push(&number).unwrap();
+        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+    }
+    let pid = child.pid();
+    assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
+    drop(producer);
+    child.finish();
+    assert_eq!(consumer.peer(), Ok(Peer::Left));
+}
+
+/// Attaches, forks a child that outlives it, and waits to be killed.
+#[test]
+#[ignore = "the other process of a test"]
+fn role_leaves_a_child() {
+    if let Some(role) = support::role("role_leaves_a_child") {
+        call_for_kind!(role.text(2), leaves_a_child(&role));
+    }
+}
+
+fn leaves_a_child<P: Protocol>(role: &support::Role) {
+    let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
+    let _producer = ring.producer().unwrap();
+    let board = Board::open(role.text(1));
+    let child = support::fork_orphan(|| {
+        board[1].store(1, SeqCst);
+        until("the test has seen enough", || board[2].load(SeqCst) == 1);
+    });
+    board[0].store(u64::from(child), SeqCst);
+    role.is_told();
+}
+
+fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
+    let board = Board::create(&words, 3);
+    let consumer = ring.consumer().unwrap();
+    let mut peer = start("role_leaves_a_child", &[&name, &words, &kind::<P>()]);
+    let pid = peer.pid();
+    until("the child lives", || {
+        board[0].load(SeqCst) != 0 && board[1].load(SeqCst) != 0
+    });
+    assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
+    peer.kill_and_reap();
+    assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
+    let child = board[0].load(SeqCst) as u32;
+    assert!(support::state_of(child, child).is_some_and(|state| state != 'Z'));
+    ring.producer().unwrap();
+    board[2].store(1, SeqCst);
+}
+
+/// Whether this process has any of a ring mapped, wherever that is.
+fn is_mapped(name: &Name) -> bool {
+    match name.strip_prefix("sysv:0x") {
+        Some(key) => {
+            let maps = fs::read_to_string("/proc/self/maps").unwrap();
+            maps.contains(&format!("/SYSV{key:0>8}"))
+        }
+        None => !mappings_of(name).is_empty(),
+    }
+}
+
+fn a_fork_in_another_thread_keeps_no_seat_alive_and_nothing_mapped<P: Protocol>() {
+    const FORKS: usize = 1000;
+    const AT_ONCE: usize = 50;
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let ring = Ring::<u64, P>::create(&name, 2).unwrap();
+    let board = Board::create(&words, FORKS / AT_ONCE);
+    let mut stays = 0_u64;
+    thread::scope(|scope| {
+        let forking = scope.spawn(|| {
+            for lot in &*board {
+                let forked = || {
+                    fork_child(|| {
+                        assert!(!is_mapped(&name), "a child has a mapping of the ring");
+                        until("let go", || lot.load(SeqCst) == 1);
+                    })
+                };
+                let children: Vec<_> = (0..AT_ONCE).map(|_| forked()).collect();
+                lot.store(1, SeqCst);
+                children.into_iter().for_each(|child| child.finish());
+            }
+        });
+        while !forking.is_finished() {
+            // Refused if a child has a copy of the last stay's lock.
+            drop(ring.producer().unwrap());
+            drop(Ring::<u64, P>::open(&name).unwrap().producer().unwrap());
+            stays += 2;
+        }
+    });
+    assert!(stays > AT_ONCE as u64, "only {stays} stays");
+}

@@ -1,0 +1,372 @@
+//! Streams between two processes: every message arrives, whole, once, in order.
+
+use crate::support;
+use crate::support::{Name, skip, start, start_under, until};
+use slipring::spsc::{Consumer, Producer, Ring};
+use slipring::{Message, Options, Peer, WaitStrategy};
+use std::fmt::Debug;
+use std::io::Write;
+use std::process::Command;
+
+/// A message that can be made from a number, and known by it.
+trait Numbered: Message<Owned: Debug + PartialEq> + 'static {
+    const KIND: &str;
+    const SIZE: usize;
+
+    fn numbered(number: u64) -> Self::Owned;
+    fn push_in_place(producer: &mut Producer<Self>, number: u64);
+    fn pop_in_place(consumer: &mut Consumer<Self>) -> Self::Owned;
+}
+
+macro_rules! numbered_value {
+    ($type:ty, $kind:literal, $make:expr) => {
+        impl Numbered for $type {
+            const KIND: &str = $kind;
+            const SIZE: usize = size_of::<Self>();
+
+            fn numbered(number: u64) -> Self {
+                $make(number)
+            }
+
+            fn push_in_place(producer: &mut Producer<Self>, number: u64) {
+                let mut claim = producer.claim().unwrap();
+                if number % 2 == 0 {
+                    claim.write(&Self::numbered(number));
+                } else {
+                    // SAFETY: both processes of this test follow the protocol.
+                    *unsafe { claim.get_mut() } = Self::numbered(number);
+                }
+                claim.commit();
+            }
+
+            fn pop_in_place(consumer: &mut Consumer<Self>) -> Self {
+                let guard = consumer.read().unwrap();
+                // SAFETY: both processes of this test follow the protocol.
+                let seen = *unsafe { guard.as_ref() };
+                assert_eq!(guard.get(), seen);
+                seen
+            }
+        }
+    };
+}
+
+numbered_value!(u64, "u64", |number| number);
+numbered_value!([u64; 7], "line", |number: u64| [
+    number,
+    !number,
+    number << 8,
+    number,
+    number.rotate_left(32),
+    !number,
+    number
+]);
+numbered_value!([u8; 4096], "page", |number: u64| bytemuck::cast(
+    [number; 512]
+));
+
+const LONGEST: usize = 300;
+
+/// Lengths from nothing to the longest.
+impl Numbered for [u8] {
+    const KIND: &str = "bytes";
+    const SIZE: usize = LONGEST;
+
+    fn numbered(number: u64) -> Vec<u8> {
+        let len = number.wrapping_mul(7919) as usize % (LONGEST + 1);
+        vec![number as u8; len]
+    }
+
+    fn push_in_place(producer: &mut Producer<Self>, number: u64) {
+        let message = Self::numbered(number);
+        let (first, second) = message.split_at(message.len() / 2);
+        let mut claim = producer.claim().unwrap();
+        claim.write_all(first).unwrap();
+        // SAFETY: both processes of this test follow the protocol.
+        let rest = unsafe { claim.spare_mut() };
+        rest[..second.len()].copy_from_slice(second);
+        claim.advance(second.len());
+        claim.commit();
+    }
+
+    fn pop_in_place(consumer: &mut Consumer<Self>) -> Vec<u8> {
+        let guard = consumer.read().unwrap();
+        // SAFETY: both processes of this test follow the protocol.
+        let seen = unsafe { guard.as_slice() }.to_vec();
+        assert_eq!(guard.get(), seen);
+        seen
+    }
+}
+
+const BATCH: u64 = 37;
+
+/// Pushes messages numbered from 0 in one of the ways there are.
+fn send<M: Numbered + ?Sized>(producer: &mut Producer<M>, way: &str, count: u64) {
+    match way {
+        "single" => {
+            for number in 0..count {
+                let message = M::numbered(number);
+                producer
+                    .push(std::borrow::Borrow::borrow(&message))
+                    .unwrap();
+            }
+        }
+        "batch" => {
+            for first in (0..count).step_by(BATCH as usize) {
+                let numbers = first..count.min(first + BATCH);
+                let batch: Vec<M::Owned> = numbers.map(M::numbered).collect();
+                producer.push_slice(&batch).unwrap();
+            }
+        }
+        "in place" => (0..count).for_each(|number| M::push_in_place(producer, number)),
+        way => panic!("{way}?"),
+    }
+}
+
+/// Pops messages numbered from 0 in one of the ways there are, until the producer has left.
+fn receive<M: Numbered + ?Sized>(consumer: &mut Consumer<M>, way: &str, count: u64) {
+    match way {
+        "single" => {
+            for number in 0..count {
+                assert_eq!(consumer.pop().unwrap(), M::numbered(number));
+            }
+        }
+        "batch" => {
+            let mut batch = Vec::new();
+            let mut number = 0;
+            while number < count {
+                let most = (count - number).min(BATCH - 1) as usize;
+                assert!(consumer.pop_vec(&mut batch, most).unwrap() <= most);
+                for message in batch.drain(..) {
+                    assert_eq!(message, M::numbered(number));
+                    number += 1;
+                }
+            }
+        }
+        "in place" => {
+            for number in 0..count {
+                assert_eq!(M::pop_in_place(consumer), M::numbered(number));
+            }
+        }
+        way => panic!("{way}?"),
+    }
+}
+
+const WAYS: [&str; 3] = ["single", "batch", "in place"];
+
+/// Sends by each way and receives by each, the other process being the producer and then the
+/// consumer.
+fn stream<M: Numbered + ?Sized>(capacity: usize, first_position: u64, count: u64) {
+    for (round, sent) in WAYS.into_iter().enumerate() {
+        let received = WAYS[(round + capacity) % WAYS.len()];
+        let name = Name::new(M::KIND);
+        let options = Options::new()
+            .capacity(capacity)
+            .message_size(M::SIZE)
+            .first_position(first_position);
+        let ring = Ring::<M>::create_with(&name, &options).unwrap();
+
+        let mut consumer = ring.consumer().unwrap();
+        let peer = start("role_sender", &[&name, &M::KIND, &sent, &count]);
+        receive(&mut consumer, received, count);
+        peer.finish();
+        assert!(consumer.try_pop().is_err());
+        drop(consumer);
+
+        // Who came before it would hear that the last producer has left.
+        let mut producer = ring.producer().unwrap();
+        let peer = start("role_receiver", &[&name, &M::KIND, &received, &count]);
+        // Until it comes, a full ring would be reported: the last consumer has left.
+        until("the receiver comes", || {
+            matches!(producer.peer(), Ok(Peer::Present { .. }))
+        });
+        send(&mut producer, sent, count);
+        peer.finish();
+        assert!(producer.is_empty());
+    }
+}
+
+#[test]
+#[ignore = "the other process of a test"]
+fn role_sender() {
+    let Some(role) = support::role("role_sender") else {
+        return;
+    };
+    fn play<M: Numbered + ?Sized>(role: &support::Role) {
+        let ring = Ring::<M>::open(role.text(0)).unwrap();
+        send(&mut ring.producer().unwrap(), role.text(2), role.number(3));
+    }
+    match role.text(1) {
+        u64::KIND => play::<u64>(&role),
+        <[u64; 7]>::KIND => play::<[u64; 7]>(&role),
+        <[u8; 4096]>::KIND => play::<[u8; 4096]>(&role),
+        <[u8]>::KIND => play::<[u8]>(&role),
+        kind => panic!("{kind}?"),
+    }
+}
+
+#[test]
+#[ignore = "the other process of a test"]
+fn role_receiver() {
+    let Some(role) = support::role("role_receiver") else {
+        return;
+    };
+    fn play<M: Numbered + ?Sized>(role: &support::Role) {
+        let ring = Ring::<M>::open(role.text(0)).unwrap();
+        receive(&mut ring.consumer().unwrap(), role.text(2), role.number(3));
+    }
+    match role.text(1) {
+        u64::KIND => play::<u64>(&role),
+        <[u64; 7]>::KIND => play::<[u64; 7]>(&role),
+        <[u8; 4096]>::KIND => play::<[u8; 4096]>(&role),
+        <[u8]>::KIND => play::<[u8]>(&role),
+        kind => panic!("{kind}?"),
+    }
+}
+
+#[test]
+fn numbers_arrive_in_order_through_a_large_ring() {
+    stream::<u64>(1024, 0, 1_000_000);
+}
+
+#[test]
+fn numbers_arrive_in_order_through_the_smallest_ring() {
+    stream::<u64>(2, 0, 30_000);
+}
+
+#[test]
+fn lines_arrive_whole() {
+    stream::<[u64; 7]>(1024, 0, 200_000);
+    stream::<[u64; 7]>(2, 0, 10_000);
+}
+
+#[test]
+fn pages_arrive_whole() {
+    stream::<[u8; 4096]>(1024, 0, 20_000);
+    stream::<[u8; 4096]>(2, 0, 5_000);
+}
+
+#[test]
+fn byte_strings_of_all_lengths_arrive_whole() {
+    stream::<[u8]>(1024, 0, 100_000);
+    stream::<[u8]>(2, 0, 10_000);
+}
+
+#[test]
+fn streams_cross_the_wrap_of_the_stamps() {
+    for before in [1, 2, 1000] {
+        let first = (1 << 32) - before;
+        stream::<u64>(2, first, 3_000);
+        stream::<u64>(1024, first, 20_000);
+        stream::<[u8]>(16, first, 3_000);
+    }
+}
+
+#[test]
+fn streams_cross_the_wrap_of_the_positions() {
+    for before in [1, 2, 1000] {
+        let first = u64::MAX - before;
+        stream::<u64>(2, first, 3_000);
+        stream::<u64>(1024, first, 20_000);
+        stream::<[u8]>(16, first, 3_000);
+    }
+}
+
+/// Calls that the library never makes, to be found in a trace.
+fn mark(what: &str) {
+    let no_descriptor = -1;
+    // SAFETY: the bytes outlive the call, which fails.
+    unsafe { nix::libc::write(no_descriptor, what.as_ptr().cast(), what.len()) };
+}
+
+#[test]
+#[ignore = "the other process of a test"]
+fn role_traced() {
+    let Some(role) = support::role("role_traced") else {
+        return;
+    };
+    let out = Ring::<u64>::open(role.text(0)).unwrap();
+    let back = Ring::<u64>::open(role.text(1)).unwrap();
+    let mut producer = out.producer().unwrap();
+    let mut consumer = back.consumer().unwrap();
+    let messages: Vec<u64> = (0..64).collect();
+    let mut received = Vec::with_capacity(64);
+    until("the echo looks without sleeping", || {
+        consumer.peer().is_ok() && producer.peer().is_ok()
+    });
+
+    mark("begin bare");
+    for lap in 0..200 {
+        for number in 0..16 {
+            producer.try_push(&(lap * 48 + number)).unwrap();
+            producer.push(&(lap * 48 + number)).unwrap();
+        }
+        producer.claim().unwrap().commit();
+        producer.push_slice(&messages[..15]).unwrap();
+        while back.len() < 48 {
+            std::hint::spin_loop();
+        }
+        for number in 0..16 {
+            assert_eq!(consumer.try_pop(), Ok(lap * 48 + number));
+            assert_eq!(consumer.pop(), Ok(lap * 48 + number));
+        }
+        drop(consumer.read().unwrap());
+        while received.len() < 15 {
+            consumer.pop_vec(&mut received, 64).unwrap();
+        }
+        received.clear();
+    }
+    mark("end bare");
+
+    mark("begin empty");
+    let soon = std::time::Duration::from_millis(300);
+    assert!(consumer.pop_timeout(soon).is_err());
+    mark("end empty");
+}
+
+#[test]
+#[ignore = "the other process of a test"]
+fn role_echo() {
+    let Some(role) = support::role("role_echo") else {
+        return;
+    };
+    let spin = Options::new().wait(WaitStrategy::Spin);
+    let there = Ring::<u64>::open_with(role.text(0), &spin).unwrap();
+    let back = Ring::<u64>::open_with(role.text(1), &spin).unwrap();
+    let mut consumer = there.consumer().unwrap();
+    let mut producer = back.producer().unwrap();
+    while let Ok(message) = consumer.pop() {
+        producer.push(&message).unwrap();
+    }
+}
+
+/// The calls between two marks.
+fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
+    let (_, after) = trace
+        .split_once(&format!("begin {what}"))
+        .expect("a mark in the trace");
+    let (within, _) = after
+        .split_once(&format!("end {what}"))
+        .expect("a second mark in the trace");
+    let lines = within.lines().skip(1);
+    lines.filter(|line| !line.contains("write(-1")).collect()
+}
+
+#[test]
+fn push_and_pop_make_no_system_call_while_there_is_room_and_data() {
+    let works = Command::new("strace").args(["-qq", "true"]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return skip("there is no strace, or it may not trace");
+    }
+    let (there, back, trace) = (Name::new("there"), Name::new("back"), Name::new("trace"));
+    let _there = Ring::<u64>::create(&there, 128).unwrap();
+    let _back = Ring::<u64>::create(&back, 128).unwrap();
+    let echo = start("role_echo", &[&there, &back]);
+    let output = trace.path().display().to_string();
+    let wrapper = ["strace", "-f", "-qq", "-e", "signal=none", "-o", &output];
+    start_under(&wrapper, "role_traced", &[&there, &back]).finish();
+    echo.finish();
+
+    let trace = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(calls_within(&trace, "bare"), [""; 0]);
+    assert_ne!(calls_within(&trace, "empty"), [""; 0], "nothing is traced");
+}

@@ -1,0 +1,140 @@
+//! A stopped process is not a dead one: it is waited for, and keeps what it has.
+
+use crate::support;
+use crate::support::{Board, Dice, Name, PATIENCE, start, until};
+use slipring::error::{AttachError, PushTimeoutError, TryPushError};
+use slipring::spsc::Ring;
+use slipring::{Options, Peer, WaitStrategy};
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_millis(20);
+
+/// Holds a message in a guard until it is told.
+#[test]
+#[ignore = "the other process of a test"]
+fn role_guards() {
+    let Some(role) = support::role("role_guards") else {
+        return;
+    };
+    let ring = Ring::<u64>::open(role.text(0)).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let guard = consumer.read().unwrap();
+    Board::open(role.text(1))[0].store(1, SeqCst);
+    role.is_told();
+    drop(guard);
+}
+
+#[test]
+fn a_stopped_holder_is_present_and_keeps_its_seat_and_its_guard() {
+    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let options = Options::new().capacity(2).liveness_interval(SOON / 4);
+    let ring = Ring::<u64>::create_with(&name, &options).unwrap();
+    let board = Board::create(&words, 1);
+    let mut producer = ring.producer().unwrap();
+    producer.push(&0).unwrap();
+    producer.push(&1).unwrap();
+    let mut peer = start("role_guards", &[&name, &words]);
+    let pid = peer.pid();
+    until("it reads", || board[0].load(SeqCst) == 1);
+    peer.stop();
+
+    // Twenty intervals each.
+    for _ in 0..2 {
+        assert_eq!(
+            producer.push_timeout(&2, SOON * 5),
+            Err(PushTimeoutError::TimedOut)
+        );
+        assert_eq!(producer.try_push(&2), Err(TryPushError::Full));
+        assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
+        let refused = ring.consumer().unwrap_err();
+        assert!(
+            matches!(refused, AttachError::Taken { pid: Some(holder), .. } if holder == pid),
+            "{refused:?}"
+        );
+    }
+
+    peer.resume();
+    peer.tell();
+    producer.push_timeout(&2, PATIENCE).unwrap();
+    peer.finish();
+    let mut consumer = ring.consumer().unwrap();
+    assert_eq!(consumer.pop(), Ok(1));
+    assert_eq!(consumer.pop(), Ok(2));
+}
+
+const LAST: u64 = u64::MAX;
+
+/// Pushes numbers until the board says that it is enough, or pops them until the last.
+#[test]
+#[ignore = "the other process of a test"]
+fn role_streams() {
+    let Some(role) = support::role("role_streams") else {
+        return;
+    };
+    let options = rounds()[role.number(3) as usize].clone();
+    let ring = Ring::<u64>::open_with(role.text(0), &options).unwrap();
+    let board = Board::open(role.text(1));
+    if role.text(2) == "producer" {
+        let mut producer = ring.producer().unwrap();
+        for number in 0.. {
+            if board[0].load(SeqCst) == 1 {
+                break;
+            }
+            producer.push(&number).unwrap();
+        }
+        producer.push(&LAST).unwrap();
+    } else {
+        let mut consumer = ring.consumer().unwrap();
+        for expected in 0.. {
+            match consumer.pop().unwrap() {
+                LAST => break,
+                number => assert_eq!(number, expected),
+            }
+            board[1].store(expected, SeqCst);
+        }
+    }
+}
+
+/// Each stop lasts for several liveness intervals.
+fn rounds() -> [Options; 3] {
+    let ring = || Options::new().liveness_interval(Duration::from_micros(200));
+    let asleep_at_once = WaitStrategy::Sleep {
+        spins: 0,
+        yields: 0,
+    };
+    [
+        ring().capacity(2).wait(asleep_at_once),
+        ring().capacity(64).first_position((1 << 32) - 1000),
+        ring().capacity(1024).wait(WaitStrategy::Spin),
+    ]
+}
+
+#[test]
+fn streams_go_on_whichever_side_is_stopped_at_whatever_moment() {
+    for (round, options) in rounds().into_iter().enumerate() {
+        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+        let _ring = Ring::<u64>::create_with(&name, &options).unwrap();
+        let board = Board::create(&words, 2);
+        let [consumer, producer] = ["consumer", "producer"]
+            .map(|part| start("role_streams", &[&name, &words, &part, &round]));
+        let mut dice = Dice::new(round as u64);
+        for _ in 0..100 {
+            let before = board[1].load(SeqCst);
+            until("the stream flows", || board[1].load(SeqCst) > before);
+            dice.spin(Duration::from_micros(500));
+            let peer = if dice.below(2) == 0 {
+                &consumer
+            } else {
+                &producer
+            };
+            peer.stop();
+            thread::sleep(Duration::from_millis(1));
+            peer.resume();
+        }
+        board[0].store(1, SeqCst);
+        producer.finish();
+        consumer.finish();
+    }
+}

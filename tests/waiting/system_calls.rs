@@ -1,0 +1,99 @@
+//! Which operations enter the kernel, as a tracer sees it: none while there is room and data, and
+//! refused ones once an interval.
+
+use crate::support;
+use crate::support::kinds::{is_mpmc, kind};
+use crate::support::{NEVER, Name, skip, start_under};
+use slipring::error::{TryPopError, TryPushError};
+use slipring::{Options, Protocol, Ring};
+use std::mem;
+use std::process::Command;
+
+for_each_kind! {
+    operations_enter_the_kernel_to_wait_or_to_ask_and_for_nothing_else
+}
+
+/// A call that the library never makes, to be found in a trace.
+fn mark(what: &str) {
+    let no_descriptor = -1;
+    // SAFETY: the bytes outlive the call, which fails.
+    unsafe { nix::libc::write(no_descriptor, what.as_ptr().cast(), what.len()) };
+}
+
+#[test]
+#[ignore = "the other process of a test"]
+fn role_calls() {
+    if let Some(role) = support::role("role_calls") {
+        call_for_kind!(role.text(1), calls(&role));
+    }
+}
+
+fn calls<P: Protocol>(role: &support::Role) {
+    let options = Options::new().capacity(64).liveness_interval(NEVER);
+    let ring = Ring::<u64, P>::create_with(role.text(0), &options).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let others = is_mpmc::<P>().then(|| (ring.producer().unwrap(), ring.consumer().unwrap()));
+    let mut room = Vec::with_capacity(64);
+
+    mark("begin bare");
+    for number in 0..300 {
+        producer.try_push(&number).unwrap();
+        producer.push(&number).unwrap();
+        producer.push_timeout(&number, NEVER).unwrap();
+        mem::forget(producer.try_claim().unwrap());
+        let mut claim = producer.claim().unwrap();
+        claim.write(&number);
+        claim.commit();
+        producer.push_slice(&[1; 20]).unwrap();
+        assert_eq!(producer.try_push_slice(&[1; 10]), Ok(10));
+
+        consumer.try_pop().unwrap();
+        consumer.pop().unwrap();
+        consumer.pop_timeout(NEVER).unwrap();
+        consumer.try_read().unwrap().put_back();
+        mem::forget(consumer.read().unwrap());
+        assert_eq!(consumer.read().unwrap().get(), number);
+        assert_eq!(consumer.pop_slice(&mut [0; 7]), Ok(7));
+        room.clear();
+        assert_eq!(consumer.try_pop_vec(&mut room, 64), Ok(23));
+        assert!(ring.is_empty() && consumer.is_empty() && !producer.is_full());
+    }
+    mark("end bare");
+
+    mark("begin refused");
+    for _ in 0..300 {
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+        assert!(consumer.try_read().is_err() && consumer.try_pop_vec(&mut room, 3).is_err());
+    }
+    assert_eq!(producer.try_push_slice(&[1; 65]), Ok(64));
+    for _ in 0..300 {
+        assert_eq!(producer.try_push(&1), Err(TryPushError::Full));
+        assert!(producer.try_claim().is_err() && producer.try_push_slice(&[1; 3]).is_err());
+    }
+    mark("end refused");
+    drop(others);
+}
+
+/// The calls between two marks.
+fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
+    let (_, after) = trace.split_once(&format!("begin {what}")).unwrap();
+    let (within, _) = after.split_once(&format!("end {what}")).unwrap();
+    let lines = within.lines().skip(1);
+    lines.filter(|line| !line.contains("write(-1")).collect()
+}
+
+fn operations_enter_the_kernel_to_wait_or_to_ask_and_for_nothing_else<P: Protocol>() {
+    let works = Command::new("strace").args(["-qq", "true"]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return skip("there is no strace, or it may not trace");
+    }
+    let (name, trace) = (Name::new("ring"), Name::new("trace"));
+    let output = trace.path().display().to_string();
+    let wrapper = ["strace", "-f", "-qq", "-e", "signal=none", "-o", &output];
+    start_under(&wrapper, "role_calls", &[&name, &kind::<P>()]).finish();
+    let trace = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(calls_within(&trace, "bare"), [""; 0]);
+    // Each of the two asks once, in a few calls: about the other side, and who is dead.
+    let refused = calls_within(&trace, "refused");
+    assert!((1..20).contains(&refused.len()), "{refused:#?}");
+}
