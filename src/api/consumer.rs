@@ -12,9 +12,7 @@ use crate::ring::within;
 use crate::role::Peer;
 use crate::sync::Relaxed;
 use bytemuck::Pod;
-use core::cell::Cell;
 use core::fmt;
-use core::marker::PhantomData;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -41,14 +39,12 @@ use std::time::Instant;
 #[doc(alias = "receiver")]
 pub struct Consumer<M: Message + ?Sized, P: Protocol> {
     pop: PopEndpoint<M, P>,
-    not_sync: PhantomData<Cell<()>>,
 }
 
 impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     pub(super) fn attach(ring: &TypedRing<M, P>) -> Result<Self, AttachError> {
         Ok(Self {
             pop: PopEndpoint::attach(ring)?,
-            not_sync: PhantomData,
         })
     }
 

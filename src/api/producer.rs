@@ -13,9 +13,7 @@ use crate::role::Peer;
 use crate::sync::Relaxed;
 use bytemuck::Pod;
 use core::borrow::Borrow;
-use core::cell::Cell;
 use core::fmt;
-use core::marker::PhantomData;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -38,14 +36,12 @@ use std::time::Instant;
 #[doc(alias = "sender")]
 pub struct Producer<M: Message + ?Sized, P: Protocol> {
     push: PushEndpoint<M, P>,
-    not_sync: PhantomData<Cell<()>>,
 }
 
 impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     pub(super) fn attach(ring: &TypedRing<M, P>) -> Result<Self, AttachError> {
         Ok(Self {
             push: PushEndpoint::attach(ring)?,
-            not_sync: PhantomData,
         })
     }
 

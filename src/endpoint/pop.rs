@@ -15,6 +15,7 @@ use crate::ring::{PopSide, Words};
 use crate::role::Role;
 use crate::sync::{Acquire, Bytes};
 use crate::sys::clock::Instant;
+use core::cell::Cell;
 use core::fmt;
 use core::hint::spin_loop;
 use core::marker::PhantomData;
@@ -25,6 +26,8 @@ pub(crate) struct PopEndpoint<M: Message + ?Sized, P: Protocol> {
     message_size: u32,
     endpoint: Endpoint,
     messages: PhantomData<fn(&M)>,
+    // One thread at a time uses a handle, and what borrows from it.
+    not_sync: PhantomData<Cell<()>>,
 }
 
 impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
@@ -39,6 +42,7 @@ impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
             message_size: ring.open_ring().geometry().shape.size,
             endpoint,
             messages: PhantomData,
+            not_sync: PhantomData,
         })
     }
 

@@ -13,6 +13,7 @@ use crate::role::Role;
 use crate::sync::Bytes;
 use crate::sys::clock::Instant;
 use core::borrow::Borrow;
+use core::cell::Cell;
 use core::fmt;
 use core::hint::spin_loop;
 use core::marker::PhantomData;
@@ -27,6 +28,8 @@ pub(crate) struct PushEndpoint<M: Message + ?Sized, P: Protocol> {
     message_size: u32,
     endpoint: Endpoint,
     messages: PhantomData<fn(&M)>,
+    // One thread at a time uses a handle, and what borrows from it.
+    not_sync: PhantomData<Cell<()>>,
 }
 
 impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
@@ -37,6 +40,7 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
             message_size: ring.open_ring().geometry().shape.size,
             endpoint,
             messages: PhantomData,
+            not_sync: PhantomData,
         })
     }
 
