@@ -35,7 +35,7 @@ fn a_batch_that_a_full_vec_cuts_short_leaves_the_ring_whole<P: Protocol>() {
         // SAFETY: values of no size need no room, and `()` is all there is to initialise.
         unsafe { almost_full.set_len(usize::MAX - 3) };
         let popped = catch_unwind(AssertUnwindSafe(|| {
-            consumer.try_pop_vec(&mut almost_full, 4)
+            consumer.try_pop_append(&mut almost_full, 4)
         }));
         assert!(popped.is_err(), "a Vec counts to usize::MAX at most");
         // In an MPMC ring the one that is left is taken.

@@ -332,7 +332,7 @@ fn messages_may_be_looked_at_in_their_slots<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push(&7).unwrap();
     // SAFETY: as above.
-    assert_eq!(unsafe { *consumer.read().unwrap().as_ref() }, 7);
+    assert_eq!(unsafe { *consumer.read().unwrap().get_ref() }, 7);
 }
 
 /// Panics when the batch comes to it.

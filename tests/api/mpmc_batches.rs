@@ -28,7 +28,7 @@ fn a_batch_takes_the_free_slots_up_to_the_first_that_is_not() {
     drop(held);
     assert_eq!(producer.try_push_slice(&batch[2..]), Ok(6));
     let mut popped = Vec::new();
-    assert_eq!(second.try_pop_vec(&mut popped, 99), Ok(8));
+    assert_eq!(second.try_pop_append(&mut popped, 99), Ok(8));
     assert_eq!(popped, batch[..8]);
     assert_eq!(ring.counters(), Counters::default());
 }
@@ -64,10 +64,10 @@ fn a_batch_of_nothing_but_tombstones_is_skipped_whole() {
         let mut popped = Vec::new();
         if message {
             producer.push(&7).unwrap();
-            assert_eq!(consumer.try_pop_vec(&mut popped, 8), Ok(1));
+            assert_eq!(consumer.try_pop_append(&mut popped, 8), Ok(1));
         }
         assert_eq!(
-            consumer.try_pop_vec(&mut popped, 8),
+            consumer.try_pop_append(&mut popped, 8),
             Err(TryPopError::Empty)
         );
         assert_eq!(popped.len(), usize::from(message));
@@ -162,7 +162,7 @@ fn a_slice_larger_than_the_ring_and_than_any_claim_is_pushed_whole() {
             let popping = consumers.each_mut().map(|consumer| {
                 scope.spawn(|| {
                     let mut popped = Vec::new();
-                    while consumer.pop_vec(&mut popped, 5000).is_ok() {}
+                    while consumer.pop_append(&mut popped, 5000).is_ok() {}
                     assert!(popped.is_sorted());
                     popped
                 })
@@ -186,6 +186,6 @@ fn one_call_moves_more_than_a_claim_if_there_is_room_and_data() {
     let messages: Vec<u64> = (0..20_000).collect();
     assert_eq!(producer.try_push_slice(&messages), Ok(16_384));
     let mut popped = Vec::new();
-    assert_eq!(consumer.try_pop_vec(&mut popped, usize::MAX), Ok(16_384));
+    assert_eq!(consumer.try_pop_append(&mut popped, usize::MAX), Ok(16_384));
     assert_eq!(popped, messages[..16_384]);
 }

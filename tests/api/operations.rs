@@ -195,24 +195,24 @@ fn messages_are_popped_into_a_slice_as_far_as_there_are_any<P: Protocol>() {
 fn messages_are_appended_to_a_vec_up_to_a_number<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let mut popped = vec![0];
-    assert_eq!(consumer.try_pop_vec(&mut popped, 0), Ok(0));
-    assert_eq!(consumer.pop_vec(&mut popped, 0), Ok(0));
+    assert_eq!(consumer.try_pop_append(&mut popped, 0), Ok(0));
+    assert_eq!(consumer.pop_append(&mut popped, 0), Ok(0));
     assert_eq!(
-        consumer.try_pop_vec(&mut popped, 9),
+        consumer.try_pop_append(&mut popped, 9),
         Err(TryPopError::Empty)
     );
     producer.push_slice(&[1, 2, 3, 4]).unwrap();
-    assert_eq!(consumer.try_pop_vec(&mut popped, 3), Ok(3));
-    assert_eq!(consumer.pop_vec(&mut popped, usize::MAX), Ok(1));
+    assert_eq!(consumer.try_pop_append(&mut popped, 3), Ok(3));
+    assert_eq!(consumer.pop_append(&mut popped, usize::MAX), Ok(1));
     assert_eq!(popped, [0, 1, 2, 3, 4]);
     drop(producer);
     let gone = Disconnected::Left;
     assert_eq!(
-        consumer.try_pop_vec(&mut popped, 1),
+        consumer.try_pop_append(&mut popped, 1),
         Err(TryPopError::Disconnected(gone))
     );
     assert_eq!(
-        consumer.pop_vec(&mut popped, 1),
+        consumer.pop_append(&mut popped, 1),
         Err(PopError::Disconnected(gone))
     );
 }

@@ -47,7 +47,7 @@ fn values_come_through<T: Pod, P: Protocol>() {
         let guard = consumer.try_read().unwrap();
         is(&guard.get(), seed + 1);
         // SAFETY: this test is the only peer.
-        let in_place = unsafe { guard.as_ref() };
+        let in_place = unsafe { guard.get_ref() };
         assert_eq!((&raw const *in_place).addr() % align_of::<T>(), 0);
         is(in_place, seed + 1);
         drop(guard);
@@ -93,7 +93,7 @@ fn values_of_no_size_are_counted_all_the_same<P: Protocol>() {
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     assert_eq!(producer.try_push_slice(&[(); 9]), Ok(4));
     assert_eq!(ring.len(), 4);
-    assert_eq!(consumer.try_pop_vec(&mut Vec::new(), 9), Ok(4));
+    assert_eq!(consumer.try_pop_append(&mut Vec::new(), 9), Ok(4));
     assert!(ring.is_empty());
 }
 
@@ -143,7 +143,7 @@ fn neighbours_in_a_full_ring_do_not_overlap<P: Protocol>() {
         let sent: Vec<_> = (0..8).map(|seed| pattern(longest, seed)).collect();
         producer.push_slice(&sent).unwrap();
         let mut popped = Vec::new();
-        assert_eq!(consumer.pop_vec(&mut popped, 8), Ok(8));
+        assert_eq!(consumer.pop_append(&mut popped, 8), Ok(8));
         assert_eq!(popped, sent);
     }
 }

@@ -113,7 +113,7 @@ fn the_same_ring_twice_in_one_process_is_the_same_ring<P: Protocol>() {
 #[test]
 fn nobody_can_cut_it_short_or_make_it_longer() {
     let ring = nameless::<Spsc>();
-    let size = ring.stat().unwrap().size;
+    let size = ring.memory_stat().unwrap().size;
     let peers = ring.descriptor().unwrap().try_clone_to_owned().unwrap();
     let child = fork_child(|| {
         let file = File::from(peers.try_clone().unwrap());
@@ -210,7 +210,7 @@ fn a_ring_of_the_wrong_size_is_refused_whatever_its_seals() {
     let ring = nameless::<Spsc>();
     for by in [-4096_i64, -1, 1, 4096] {
         let copy = copy_of(&ring, SealFlag::empty());
-        let size = ring.stat().unwrap().size.checked_add_signed(by).unwrap();
+        let size = ring.memory_stat().unwrap().size.checked_add_signed(by).unwrap();
         File::from(copy.try_clone().unwrap()).set_len(size).unwrap();
         fcntl(&copy, FcntlArg::F_ADD_SEALS(ALL)).unwrap();
         let error = Ring::<u64, Spsc>::from_fd(&copy).unwrap_err();

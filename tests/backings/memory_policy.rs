@@ -37,13 +37,13 @@ fn create(name: &str, options: &Options) -> Result<slipring::spsc::Ring<[u8]>, C
 fn locked_memory_is_locked_or_refused() {
     everywhere(|name| {
         let ring = create(name, &large().lock_memory(true)).unwrap();
-        let stat = ring.stat().unwrap();
+        let stat = ring.memory_stat().unwrap();
         assert_eq!(
             (stat.locked, stat.resident),
             (stat.size, stat.size),
             "{name}"
         );
-        assert_eq!(ring.reopen().unwrap().stat().unwrap().locked, stat.size);
+        assert_eq!(ring.reopen().unwrap().memory_stat().unwrap().locked, stat.size);
     });
     everywhere(|name| {
         if !is_root() {
@@ -62,7 +62,7 @@ fn locked_memory_is_locked_or_refused() {
             };
             assert_eq!((needed, limit), (69632, 8192));
             let ring = create(name, &large()).unwrap();
-            assert_eq!(ring.stat().unwrap().locked, 0);
+            assert_eq!(ring.memory_stat().unwrap().locked, 0);
             let _ = slipring::unlink(name);
         })
         .finish();
@@ -81,10 +81,10 @@ fn prefaulting_enters_every_page_wherever_the_ring_is() {
             _ => Ring::<[u8]>::open_with(name, &prefault),
         }
         .unwrap();
-        let stat = ring.stat().unwrap();
+        let stat = ring.memory_stat().unwrap();
         assert_eq!((stat.resident, stat.size), (69632, 69632), "{name}");
         let plain = made.reopen().unwrap();
-        assert!(plain.stat().unwrap().resident < stat.size, "{name}");
+        assert!(plain.memory_stat().unwrap().resident < stat.size, "{name}");
     });
 }
 
@@ -111,7 +111,7 @@ fn guarded(size: usize) -> Vec<usize> {
 fn whoever_runs_over_the_ends_of_a_ring_is_stopped() {
     everywhere(|name| {
         let ring = create(name, &large()).unwrap();
-        let size = ring.stat().unwrap().size as usize;
+        let size = ring.memory_stat().unwrap().size as usize;
         for is_before in [true, false] {
             let mut child = fork_child(|| {
                 let _again = ring.reopen().unwrap();
@@ -138,7 +138,7 @@ fn advice_to_use_huge_pages_is_no_promise_and_what_came_of_it_is_told() {
             .capacity(1 << 18)
             .huge_pages(HugePages::Advised);
         let ring = Ring::<u64>::create_with(name, &options).unwrap();
-        let stat = ring.stat().unwrap();
+        let stat = ring.memory_stat().unwrap();
         assert!(stat.huge <= stat.size);
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         producer.push(&7).unwrap();
@@ -259,7 +259,7 @@ fn rings_of_reserved_huge_pages_are_rings_like_others() {
             .capacity(1 << 17)
             .huge_pages(HugePages::Reserved);
         let use_it = |ring: &Ring<u64>| {
-            let stat = ring.stat().unwrap();
+            let stat = ring.memory_stat().unwrap();
             assert_eq!(stat.huge, 2 * (2 << 20), "two of 2 MiB");
             let again = ring.reopen().unwrap();
             let mut producer = ring.producer().unwrap();
@@ -310,7 +310,7 @@ fn a_ring_of_another_owner_is_refused_before_it_is_looked_at() {
     let other = own + 1;
     everywhere(|name| {
         let ring = create(name, &large().owner(own)).unwrap();
-        assert_eq!(ring.stat().unwrap().owner, own);
+        assert_eq!(ring.memory_stat().unwrap().owner, own);
         let open = |owner| match ring.descriptor() {
             Some(descriptor) if name == "memfd:" => {
                 Ring::<[u8]>::from_fd_with(descriptor, &Options::new().owner(owner))
@@ -336,7 +336,7 @@ fn a_ring_is_given_to_another_owner_by_who_may() {
     }
     everywhere(|name| {
         let ring = create(name, &large().owner(65534)).unwrap();
-        assert_eq!(ring.stat().unwrap().owner, 65534, "{name}");
+        assert_eq!(ring.memory_stat().unwrap().owner, 65534, "{name}");
         fork_child(|| {
             // SAFETY: takes a number; this process has one thread.
             assert_eq!(unsafe { nix::libc::setuid(65534) }, 0);

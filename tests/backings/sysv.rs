@@ -84,7 +84,7 @@ fn a_ring_is_found_by_key_and_by_id_and_leaves_nothing() {
     let options = Options::new().capacity(4).mode(0o640);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
     let id = segment(&name).unwrap();
-    let stat = ring.stat().unwrap();
+    let stat = ring.memory_stat().unwrap();
     assert_eq!((stat.size, stat.mode), (8192, 0o640));
     assert!(ring.descriptor().is_none());
     let key = u32::from_str_radix(name.strip_prefix("sysv:0x").unwrap(), 16).unwrap();

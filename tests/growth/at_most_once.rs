@@ -81,7 +81,7 @@ fn kill_with_a_message(popped: u64, finder: Finder) {
     until("the message is dropped, and the old ring is gone", || {
         seen.extend(pop_all(&mut consumer));
         let snapshot = observer.snapshot().unwrap();
-        let is_gone = snapshot.stages.len() == 1 && snapshot.retired == 0;
+        let is_gone = snapshot.segments.len() == 1 && snapshot.retired == 0;
         is_gone && snapshot.counters.dropped > 0
     });
     assert_eq!(seen, (popped + 2..=5).collect::<Vec<_>>());
@@ -138,6 +138,6 @@ fn what_one_had_who_dies_in_the_new_ring_is_dropped_while_another_one_holds_the_
     drop(guard);
     assert_eq!(pop_all(&mut consumer), [4, 5]);
     let snapshot = Observer::open(&name).unwrap().snapshot().unwrap();
-    assert_eq!((snapshot.stages.len(), snapshot.retired), (1, 0));
+    assert_eq!((snapshot.segments.len(), snapshot.retired), (1, 0));
     assert_eq!(ring.counters().redelivered, 0);
 }

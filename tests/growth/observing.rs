@@ -26,7 +26,7 @@ fn ring<P: Protocol>(capacity: usize) -> (Name, Ring<u64, P>) {
 }
 
 fn capacities(snapshot: &Snapshot) -> Vec<u64> {
-    let stages = snapshot.stages.iter();
+    let stages = snapshot.segments.iter();
     stages.map(|stage| stage.capacity).collect()
 }
 
@@ -110,14 +110,14 @@ fn who_keeps_an_old_ring_is_told<P: Protocol>() {
     let snapshot = look();
     assert_eq!(capacities(&snapshot), [4, 16]);
     // The end of an SPSC ring is its producer's to set.
-    assert_eq!(snapshot.stages[0].is_ended, is_mpmc::<P>());
+    assert_eq!(snapshot.segments[0].is_ended, is_mpmc::<P>());
     assert!(snapshot.is_behind(seat(&snapshot, Role::Producer, 0)));
     producer.push(&2).unwrap();
     let snapshot = look();
     let of_stage = |stage: &Stage| (stage.head, stage.tail, stage.is_ended);
-    let stages: Vec<_> = snapshot.stages.iter().map(of_stage).collect();
+    let stages: Vec<_> = snapshot.segments.iter().map(of_stage).collect();
     assert_eq!(stages, [(0, 2, true), (2, 3, false)]);
-    let [first, second] = &*snapshot.stages else {
+    let [first, second] = &*snapshot.segments else {
         panic!("{snapshot:?}");
     };
     assert!(first.offset == 0 && second.offset >= first.size);
@@ -169,7 +169,7 @@ fn claims_are_told_with_the_positions_of_all_rings() {
     assert_eq!(seat(&snapshot, Role::Consumer, 0).intent, Some(0..1));
     assert_eq!(seat(&snapshot, Role::Producer, 1).intent, Some(2..3));
     // All was taken, and something not given back.
-    assert!(snapshot.stages[0].is_empty() && capacities(&snapshot) == [4, 8]);
+    assert!(snapshot.segments[0].is_empty() && capacities(&snapshot) == [4, 8]);
     drop((claim, guard));
     assert_eq!(consumer.pop(), Ok(1));
     let snapshot = observer.snapshot().unwrap();
@@ -187,7 +187,7 @@ fn grown<P: Protocol>() -> (Name, Ring<u64, P>, File, u64) {
     let mut opened = OpenOptions::new();
     let file = opened.read(true).write(true).open(name.path()).unwrap();
     let snapshot = Observer::open(&name).unwrap().snapshot().unwrap();
-    let second = snapshot.stages[1].offset;
+    let second = snapshot.segments[1].offset;
     (name, ring, file, second)
 }
 
@@ -300,9 +300,9 @@ fn more_rings_than_there_can_be_are_not_walked_along<P: Protocol>() {
     let observer = Observer::open(&name).unwrap();
     check_positions(&observer, 0, MOST as u64);
     let snapshot = observer.snapshot().unwrap();
-    assert_eq!(snapshot.stages.len(), MOST);
+    assert_eq!(snapshot.segments.len(), MOST);
 
-    let last = snapshot.stages.last().unwrap();
+    let last = snapshot.segments.last().unwrap();
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
     let bytes = fs::read(name.path()).unwrap();
     let copied = &bytes[last.offset as usize..][..last.size as usize];
@@ -316,7 +316,7 @@ fn more_rings_than_there_can_be_are_not_walked_along<P: Protocol>() {
         .unwrap();
     check_positions(&observer, 0, MOST as u64);
     file.write_all_at(
-        &snapshot.stages[1].offset.to_le_bytes(),
+        &snapshot.segments[1].offset.to_le_bytes(),
         last.offset + 0x328,
     )
     .unwrap();

@@ -169,7 +169,7 @@ fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle<P: Protocol>
         }
     };
     spoil(&file, 7);
-    assert_eq!(consumer.try_pop_vec(&mut Vec::new(), 4), Ok(1));
+    assert_eq!(consumer.try_pop_append(&mut Vec::new(), 4), Ok(1));
     spoil(&file, 1);
     assert!(matches!(consumer.try_pop(), Err(TryPopError::Corrupt(_))));
 

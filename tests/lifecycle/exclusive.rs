@@ -3,8 +3,8 @@
 use crate::support;
 use crate::support::backings::{Place, within};
 use crate::support::{Name, fork_child};
-use slipring::error::{AttachError, OpenError, UnlinkError, VacancyError};
-use slipring::{Options, Vacancy, mpmc, spsc};
+use slipring::error::{AttachError, OpenError, UnlinkError, ExclusiveError};
+use slipring::{Options, ExclusiveRing, mpmc, spsc};
 use std::fs;
 
 const PLACES: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
@@ -16,7 +16,7 @@ fn while_nobody_may_come_nobody_comes() {
             let [one, many] = ["one", "many"].map(Name::new);
             let spsc = spsc::Ring::<u64>::create(&one, 4).unwrap();
             let mpmc = mpmc::Ring::<u64>::create(&many, 4).unwrap();
-            let vacancies = [&one, &many].map(|name| Vacancy::of(name).unwrap());
+            let vacancies = [&one, &many].map(|name| ExclusiveRing::lock(name).unwrap());
             assert!(matches!(spsc.producer(), Err(AttachError::Taken { .. })));
             let refused = mpmc.consumer();
             assert!(
@@ -37,11 +37,11 @@ fn who_has_a_seat_keeps_the_ring() {
             let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
             let consumer = ring.consumer().unwrap();
             let us = std::process::id();
-            assert!(matches!(Vacancy::of(&name), Err(VacancyError::InUse { pid }) if pid == us));
+            assert!(matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == us));
             drop(consumer);
             // A dead one does not.
             fork_child(|| std::mem::forget(ring.reopen().unwrap().producer().unwrap())).reap();
-            Vacancy::of(&name).unwrap().unlink().unwrap();
+            ExclusiveRing::lock(&name).unwrap().unlink().unwrap();
         });
     }
 }
@@ -53,15 +53,15 @@ fn who_had_it_open_is_told_that_it_is_gone() {
             let name = Name::new("gone");
             let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
             ring.producer().unwrap().push(&1).unwrap();
-            let vacancy = Vacancy::of(&name).unwrap();
+            let vacancy = ExclusiveRing::lock(&name).unwrap();
             assert_eq!((vacancy.len(), vacancy.is_empty()), (1, false));
             assert!(vacancy.created_at().elapsed().unwrap() < support::PATIENCE);
             vacancy.unlink().unwrap();
             assert!(ring.is_closed());
-            let none = Vacancy::of(&name).unwrap_err();
+            let none = ExclusiveRing::lock(&name).unwrap_err();
             assert!(matches!(
                 none,
-                VacancyError::Open(OpenError::NotFound { .. })
+                ExclusiveError::Open(OpenError::NotFound { .. })
             ));
         });
     }
@@ -73,7 +73,7 @@ fn another_ring_of_the_name_stays() {
         within(place, || {
             let [name, other] = ["first", "second"].map(Name::new);
             spsc::Ring::<u64>::create(&name, 4).unwrap();
-            let vacancy = Vacancy::of(&name).unwrap();
+            let vacancy = ExclusiveRing::lock(&name).unwrap();
             spsc::Ring::<u64>::create(&other, 8).unwrap();
             fs::rename(other.path(), name.path()).unwrap();
             assert!(matches!(

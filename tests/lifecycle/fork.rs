@@ -186,14 +186,14 @@ fn all_is_refused<P: Protocol>(
         consumer.try_pop(),
         consumer.try_pop_into(&mut 0),
         consumer.try_pop_slice(&mut room),
-        consumer.try_pop_vec(&mut vec, 2),
+        consumer.try_pop_append(&mut vec, 2),
         consumer.try_read(),
     );
     assert_forked!(PopError:
         consumer.pop(),
         consumer.pop_into(&mut 0),
         consumer.pop_slice(&mut room),
-        consumer.pop_vec(&mut vec, 2),
+        consumer.pop_append(&mut vec, 2),
         consumer.read(),
     );
     assert_forked!(PopTimeoutError:

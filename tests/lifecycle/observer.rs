@@ -64,7 +64,7 @@ fn what_is_in_it_and_who_has_it<P: Protocol>() {
     assert_eq!((snapshot.len(), snapshot.is_closed), (2, true));
     assert_eq!(occupancy(&snapshot, Role::Producer), Occupancy::Alive);
     assert_eq!(snapshot.seats[0].pid, process::id());
-    assert_eq!(snapshot.seats[0].stays, 1);
+    assert_eq!(snapshot.seats[0].holders, 1);
     assert_eq!(
         observer.positions().unwrap(),
         (snapshot.head, snapshot.tail)

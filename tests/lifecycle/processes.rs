@@ -42,7 +42,7 @@ macro_rules! numbered_value {
             fn pop_in_place(consumer: &mut Consumer<Self>) -> Self {
                 let guard = consumer.read().unwrap();
                 // SAFETY: both processes of this test follow the protocol.
-                let seen = *unsafe { guard.as_ref() };
+                let seen = *unsafe { guard.get_ref() };
                 assert_eq!(guard.get(), seen);
                 seen
             }
@@ -135,7 +135,7 @@ fn receive<M: Numbered + ?Sized>(consumer: &mut Consumer<M>, way: &str, count: u
             let mut number = 0;
             while number < count {
                 let most = (count - number).min(BATCH - 1) as usize;
-                assert!(consumer.pop_vec(&mut batch, most).unwrap() <= most);
+                assert!(consumer.pop_append(&mut batch, most).unwrap() <= most);
                 for message in batch.drain(..) {
                     assert_eq!(message, M::numbered(number));
                     number += 1;
@@ -311,7 +311,7 @@ fn role_traced() {
         }
         drop(consumer.read().unwrap());
         while received.len() < 15 {
-            consumer.pop_vec(&mut received, 64).unwrap();
+            consumer.pop_append(&mut received, 64).unwrap();
         }
         received.clear();
     }

@@ -89,7 +89,7 @@ fn every_way_to_pop<P: Protocol>(consumer: &mut Consumer<u64, P>, room: &mut Vec
     consumer.pop_slice(&mut [0; 2]).unwrap();
     consumer.read().unwrap().put_back();
     consumer.read_timeout(SOON).unwrap().get();
-    consumer.pop_vec(room, 1).unwrap();
+    consumer.pop_append(room, 1).unwrap();
     assert_eq!(consumer.try_iter().count(), 1);
     assert!(consumer.try_pop().is_err() && consumer.is_empty());
     assert!(consumer.pop_timeout(SOON).is_err());

@@ -235,7 +235,7 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
     // Who has come to the end of one last says so.
     drop((producers, consumers));
     let snapshot = Observer::open(name).unwrap().snapshot().unwrap();
-    assert_eq!((snapshot.stages.len(), snapshot.retired), (1, 0));
+    assert_eq!((snapshot.segments.len(), snapshot.retired), (1, 0));
 }
 
 fn drain<P: Protocol>(consumer: &mut Consumer<Message, P>) {

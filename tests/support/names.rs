@@ -54,6 +54,12 @@ pub(crate) fn locked(name: &Name, start: i64, len: i64) -> File {
     file
 }
 
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Deref for Name {
     type Target = str;
 

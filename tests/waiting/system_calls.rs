@@ -55,7 +55,7 @@ fn calls<P: Protocol>(role: &support::Role) {
         assert_eq!(consumer.read().unwrap().get(), number);
         assert_eq!(consumer.pop_slice(&mut [0; 7]), Ok(7));
         room.clear();
-        assert_eq!(consumer.try_pop_vec(&mut room, 64), Ok(23));
+        assert_eq!(consumer.try_pop_append(&mut room, 64), Ok(23));
         assert!(ring.is_empty() && consumer.is_empty() && !producer.is_full());
     }
     mark("end bare");
@@ -63,7 +63,7 @@ fn calls<P: Protocol>(role: &support::Role) {
     mark("begin refused");
     for _ in 0..300 {
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
-        assert!(consumer.try_read().is_err() && consumer.try_pop_vec(&mut room, 3).is_err());
+        assert!(consumer.try_read().is_err() && consumer.try_pop_append(&mut room, 3).is_err());
     }
     assert_eq!(producer.try_push_slice(&[1; 65]), Ok(64));
     for _ in 0..300 {

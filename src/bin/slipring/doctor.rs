@@ -133,7 +133,7 @@ fn examine(ring: &Backing, observer: &Observer, snapshot: &Snapshot) -> Vec<Find
 }
 
 fn is_full(snapshot: &Snapshot) -> bool {
-    let newest = snapshot.stages.last();
+    let newest = snapshot.segments.last();
     newest.is_some_and(|newest| newest.len() == newest.capacity)
 }
 

@@ -2,7 +2,7 @@
 
 use super::output;
 use slipring::Backing;
-use slipring::error::{GrowError, OpenError, UnlinkError, VacancyError};
+use slipring::error::{GrowError, OpenError, UnlinkError, ExclusiveError};
 use std::fmt::{self, Display};
 use std::io;
 
@@ -54,9 +54,9 @@ impl Failure {
         }
     }
 
-    pub(crate) fn vacancy(ring: &Backing, error: &VacancyError) -> Self {
+    pub(crate) fn vacancy(ring: &Backing, error: &ExclusiveError) -> Self {
         match error {
-            VacancyError::Open(error) => Self::open(ring, error),
+            ExclusiveError::Open(error) => Self::open(ring, error),
             other => Self::of(ring, other),
         }
     }

@@ -4,8 +4,8 @@ use super::args::Collect;
 use super::failure::Failure;
 use super::rings::{self, Finding};
 use super::{output, table};
-use slipring::error::{OpenError, VacancyError};
-use slipring::{Backing, Snapshot, Vacancy};
+use slipring::error::{OpenError, ExclusiveError};
+use slipring::{Backing, Snapshot, ExclusiveRing};
 use std::io::{self, BufRead};
 
 pub(crate) fn run(asked: &Collect) -> Result<(), Failure> {
@@ -62,9 +62,9 @@ fn abandoned(ring: &Backing, asked: &Collect) -> Option<Box<Snapshot>> {
 
 /// Whether it is gone, and not kept by somebody who has come meanwhile.
 fn remove(ring: &Backing, seen: &Snapshot, asked: &Collect) -> Result<bool, Failure> {
-    let vacancy = match Vacancy::of(ring) {
+    let vacancy = match ExclusiveRing::lock(ring) {
         Ok(vacancy) => vacancy,
-        Err(VacancyError::InUse { .. } | VacancyError::Open(OpenError::NotFound { .. })) => {
+        Err(ExclusiveError::InUse { .. } | ExclusiveError::Open(OpenError::NotFound { .. })) => {
             return Ok(false);
         }
         Err(error) => return Err(Failure::vacancy(ring, &error)),

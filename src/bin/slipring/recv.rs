@@ -71,7 +71,7 @@ fn receive<P: Protocol>(
 /// messages nobody else has received.
 fn has_begun(joined: &Joined, asked: &Transfer) -> Result<bool, Failure> {
     let before = &joined.before;
-    let has_had = |role| before.seats_of(role).any(|seat| seat.stays > 0);
+    let has_had = |role| before.seats_of(role).any(|seat| seat.holders > 0);
     let is_unread = !before.is_empty() || !has_had(Role::Consumer);
     let was_sent = has_had(Role::Producer);
     Ok(is_unread && was_sent || joined.has_come(Role::Producer, &asked.ring)?)

@@ -3,7 +3,7 @@
 use super::args::Remove;
 use super::failure::Failure;
 use super::rings::{self, Finding};
-use slipring::{Backing, Vacancy};
+use slipring::{Backing, ExclusiveRing};
 
 pub(crate) fn run(asked: &Remove) -> Result<(), Failure> {
     for ring in &asked.rings {
@@ -28,7 +28,7 @@ fn check(ring: &Backing) -> Result<(), Failure> {
 }
 
 /// Has nobody begin to use the ring meanwhile.
-fn vacancy(ring: &Backing) -> Result<Vacancy, Failure> {
+fn vacancy(ring: &Backing) -> Result<ExclusiveRing, Failure> {
     match rings::look(ring) {
         Finding::Ring(snapshot) if snapshot.alive() > 0 => {
             let users = snapshot.alive();
@@ -41,5 +41,5 @@ fn vacancy(ring: &Backing) -> Result<Vacancy, Failure> {
         }
         _ => {}
     }
-    Vacancy::of(ring).map_err(|error| Failure::vacancy(ring, &error))
+    ExclusiveRing::lock(ring).map_err(|error| Failure::vacancy(ring, &error))
 }

@@ -99,7 +99,7 @@ pub(crate) fn count(snapshot: &Snapshot, role: Role, occupancy: Occupancy) -> us
 
 /// How many messages a ring holds, and will hold.
 pub(crate) fn capacity(snapshot: &Snapshot) -> String {
-    match &*snapshot.stages {
+    match &*snapshot.segments {
         [oldest, .., newest] => format!("{} → {}", oldest.capacity, newest.capacity),
         _ => snapshot.capacity.to_string(),
     }
@@ -107,7 +107,7 @@ pub(crate) fn capacity(snapshot: &Snapshot) -> String {
 
 /// The rings that another one follows.
 pub(crate) fn old(snapshot: &Snapshot) -> &[Stage] {
-    match &*snapshot.stages {
+    match &*snapshot.segments {
         [old @ .., _newest] => old,
         [] => &[],
     }
@@ -152,7 +152,7 @@ pub(crate) fn to_json(ring: &Backing, snapshot: &Snapshot) -> Json {
     let taken = |seat: &&Seat| seat.occupancy != Occupancy::NeverTaken;
     let seats = snapshot.seats.iter().filter(taken);
     let seats = seats.map(|seat| seat_to_json(snapshot, seat));
-    let stages = snapshot.stages.iter().map(stage_to_json);
+    let stages = snapshot.segments.iter().map(stage_to_json);
     Json::Object(vec![
         ("ring", ring.as_str().into()),
         ("kind", snapshot.kind.to_string().into()),

@@ -91,7 +91,7 @@ fn depth(snapshot: &Snapshot) -> String {
         format!("{depth} of {capacity} ({percent:.0} %)")
     };
     let depth = snapshot.len();
-    match &*snapshot.stages {
+    match &*snapshot.segments {
         [_, .., newest] => format!(
             "{depth}; {} in the new one",
             of(newest.len(), newest.capacity)
@@ -203,7 +203,7 @@ fn to_prometheus(ring: &Backing, snapshot: &Snapshot) -> String {
     );
     let capacity = snapshot.capacity;
     tell("capacity", "gauge", "Messages that fit.", &[("", capacity)]);
-    let stages = snapshot.stages.len() as u64;
+    let stages = snapshot.segments.len() as u64;
     tell(
         "stages",
         "gauge",

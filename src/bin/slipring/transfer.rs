@@ -30,7 +30,7 @@ impl Joined {
         let was_there = rings::count(&self.before, role, Occupancy::Alive) > 0;
         let now = rings::snapshot(ring, &self.observer)?;
         let stays = |snapshot: &Snapshot| -> u64 {
-            let stays = snapshot.seats_of(role).map(|seat| u64::from(seat.stays));
+            let stays = snapshot.seats_of(role).map(|seat| u64::from(seat.holders));
             stays.sum()
         };
         Ok(was_there || stays(&now) != stays(&self.before))

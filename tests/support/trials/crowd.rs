@@ -688,7 +688,7 @@ impl Both {
             }
             Step::PopVec(_, most) => {
                 let mut popped = Vec::new();
-                let result = consumer.try_pop_vec(&mut popped, most);
+                let result = consumer.try_pop_append(&mut popped, most);
                 if most > 0 {
                     self.model.pass_over(handle);
                 }

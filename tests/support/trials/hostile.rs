@@ -311,7 +311,7 @@ impl<P: Recovers> Victims<P> {
             }
             3 => {
                 let mut popped = Vec::new();
-                let count = consumer.try_pop_vec(&mut popped, 9);
+                let count = consumer.try_pop_append(&mut popped, 9);
                 assert!(popped.len() <= 4 && popped.iter().all(|message| message.len() <= LONGEST));
                 matches!(count, Err(TryPopError::Corrupt(_)))
             }

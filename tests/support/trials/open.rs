@@ -42,7 +42,7 @@ pub(crate) fn run(bytes: &[u8]) {
             fill(&file, content, size);
             let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
             fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
-            judge(&Backing::descriptor(&file), size);
+            judge(Backing::descriptor(&file).as_str(), size);
         }
         2 => within(Place::File, || {
             let name = Name::new();
@@ -115,7 +115,7 @@ fn steps_for(name: &str, size: u64) -> u64 {
         }
         Err(error) => panic!("{error}"),
     };
-    let capacity = snapshot.stages.iter().map(|stage| stage.capacity).sum();
+    let capacity = snapshot.segments.iter().map(|stage| stage.capacity).sum();
     assert!(snapshot.len() <= capacity && snapshot.size == size);
     let mut message = Vec::new();
     for position in [
@@ -173,7 +173,7 @@ fn judge_as<M: Message + ?Sized, P: Protocol>(name: &str, messages: &[M::Owned],
         let popped = within_steps(most, "pop", || consumer.try_iter().take(9).count());
         assert!(popped <= capacity && consumer.len() <= capacity);
         let mut many = Vec::new();
-        let _ = within_steps(most, "pop many", || consumer.try_pop_vec(&mut many, 9));
+        let _ = within_steps(most, "pop many", || consumer.try_pop_append(&mut many, 9));
         assert!(many.len() <= capacity);
     }
     within_steps(most, "drop", || drop(producer));

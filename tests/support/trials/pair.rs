@@ -392,7 +392,7 @@ impl<M: Numbered + ?Sized> Both<M> {
             }
             Step::TryPopVec(many) => {
                 let mut room = vec![M::of(7)];
-                let popped = consumer.try_pop_vec(&mut room, many);
+                let popped = consumer.try_pop_append(&mut room, many);
                 self.check_pop(popped, many);
                 let expected = self.popped(many);
                 assert_eq!(room[1..], expected);
