@@ -1,5 +1,5 @@
-//! Batches that user code, a panic or a fork cuts short, and neighbours of attaching that only a
-//! busy program has.
+//! Batches that a panic or a fork interrupts, and attaching and creating under conditions that only
+//! a busy machine has.
 
 use crate::support::kinds::{is_mpmc, one_of_each};
 use crate::support::names::Name;
@@ -17,34 +17,35 @@ use std::time::{Duration, Instant};
 
 for_each_kind! {
     all_backings:
-        a_batch_that_a_full_vec_cuts_short_leaves_the_ring_whole
-        a_batch_that_forks_half_way_goes_on_in_the_parent_only
-        an_end_can_be_taken_again_at_once_while_other_threads_start_programs
+        try_pop_append_panic_at_vec_limit_leaves_ring_usable
+        batch_push_that_forks_midway_continues_only_in_parent
+        seat_released_during_spawns_is_claimable_at_once
     ;
 }
 
 #[allow(clippy::uninit_vec, reason = "there is nothing to initialise")]
-fn a_batch_that_a_full_vec_cuts_short_leaves_the_ring_whole<P: Protocol>() {
+fn try_pop_append_panic_at_vec_limit_leaves_ring_usable<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<(), P>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    // More often than there are slots: what one batch forgets must not add up.
+    // There are more rounds than slots: a slot that a batch leaks each time would be noticed.
     for _ in 0..6 {
         while producer.try_push(&()).is_ok() {}
         let mut almost_full = Vec::new();
-        // SAFETY: values of no size need no room, and `()` is all there is to initialise.
+        // SAFETY: values of size zero occupy no memory, so all of them are initialised.
         unsafe { almost_full.set_len(usize::MAX - 3) };
         let popped = catch_unwind(AssertUnwindSafe(|| {
             consumer.try_pop_append(&mut almost_full, 4)
         }));
-        assert!(popped.is_err(), "a Vec counts to usize::MAX at most");
-        // In an MPMC ring the one that is left is taken.
+        assert!(popped.is_err(), "a Vec holds at most usize::MAX values");
+        // In an MPMC ring the consumer has claimed the message that remains.
         let left = usize::from(!is_mpmc::<P>());
         assert_eq!((ring.len(), consumer.len()), (left, left));
         assert!(!consumer.is_empty());
     }
     drop(consumer);
-    // Not at once, if another thread is just starting a program: that keeps the locks for a moment.
+    // This may take a moment: a child that another thread is starting holds the locks until it
+    // calls exec.
     assert_eq!(ring.consumer().unwrap().pop(), Ok(()));
 }
 
@@ -53,14 +54,14 @@ thread_local! {
     static CHILD: Cell<Option<nix::unistd::Pid>> = const { Cell::new(None) };
 }
 
-/// Forks when it is borrowed for the third time.
-struct Forking(u64);
+/// Forks the process on the third borrow in a thread.
+struct ForkOnThirdBorrow(u64);
 
-impl Borrow<u64> for Forking {
+impl Borrow<u64> for ForkOnThirdBorrow {
     fn borrow(&self) -> &u64 {
         BORROWS.set(BORROWS.get() + 1);
         if BORROWS.get() == 3 {
-            // SAFETY: the child calls nothing but the ring and `_exit`.
+            // SAFETY: the child calls only the ring's functions and `_exit`.
             if let Ok(ForkResult::Parent { child }) = unsafe { fork() } {
                 CHILD.set(Some(child));
             }
@@ -69,14 +70,14 @@ impl Borrow<u64> for Forking {
     }
 }
 
-fn a_batch_that_forks_half_way_goes_on_in_the_parent_only<P: Protocol>() {
+fn batch_push_that_forks_midway_continues_only_in_parent<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<u64, P>::create(&name, 16).unwrap();
     let mut producer = ring.producer().unwrap();
-    let pushed = producer.try_push_slice(&[1, 2, 3, 4].map(Forking));
+    let pushed = producer.try_push_slice(&[1, 2, 3, 4].map(ForkOnThirdBorrow));
     let Some(child) = CHILD.get() else {
         let refused = matches!(producer.try_push(&5), Err(TryPushError::Forked(_)));
-        // SAFETY: ends the child without the test harness's hooks.
+        // SAFETY: the child exits without running the exit handlers of the test harness.
         unsafe { nix::libc::_exit(i32::from(!refused)) }
     };
     assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
@@ -85,7 +86,7 @@ fn a_batch_that_forks_half_way_goes_on_in_the_parent_only<P: Protocol>() {
     assert_eq!(popped, [1, 2, 3, 4]);
 }
 
-fn an_end_can_be_taken_again_at_once_while_other_threads_start_programs<P: Protocol>() {
+fn seat_released_during_spawns_is_claimable_at_once<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let over = AtomicBool::new(false);
@@ -113,10 +114,10 @@ fn an_end_can_be_taken_again_at_once_while_other_threads_start_programs<P: Proto
 }
 
 #[test]
-fn a_name_that_is_taken_is_told_before_the_space_is_looked_at() {
+fn create_of_existing_name_fails_before_space_check() {
     let name = Name::new();
     Ring::<u64, Spsc>::create(&name, 4).unwrap();
-    // 16 TiB, which no machine has.
+    // This asks for 16 TiB, which no machine has.
     let options = Options::new().capacity(1 << 30).message_size(16 << 10);
     assert!(matches!(
         Ring::<[u8], Spsc>::create_with(&name, &options),

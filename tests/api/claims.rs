@@ -1,15 +1,16 @@
-//! Writing and reading in place: what is published, what is given back, and when.
+//! Writing and reading in place: which operation publishes a message or releases a slot, and when.
 #![allow(
     clippy::forget_non_drop,
     clippy::drop_non_drop,
-    reason = "that a claim has no destructor is not for users to know"
+    reason = "the API does not promise that a claim has no destructor"
 )]
 
+use crate::rings::{next_consumer, next_producer, strings, values};
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
 use core::mem;
 use slipring::error::{Disconnected, PopError, TryPopError, TryPushError};
-use slipring::{Consumer, Producer, Protocol, ReadGuard, Ring};
+use slipring::{Consumer, Protocol, ReadGuard, Ring};
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
@@ -17,66 +18,46 @@ use std::time::Duration;
 
 for_each_kind! {
     all_backings:
-        a_claim_is_published_by_its_commit_and_not_before
-        claims_wait_refuse_and_fail_as_pushes_do
-        a_claim_that_is_dropped_publishes_nothing
-        a_claim_that_a_panic_drops_publishes_nothing
-        a_claim_that_is_forgotten_is_settled_by_the_next_operation
-        a_value_that_was_not_written_is_zero_and_not_an_older_message
-        a_value_may_be_made_in_its_slot
-        a_string_is_written_piece_by_piece
-        a_string_of_which_nothing_was_written_is_empty
-        the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance
-        a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before
-        guards_wait_refuse_and_fail_as_pops_do
-        a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again
-        a_guard_that_a_panic_drops_gives_nothing_back
-        a_guard_made_while_a_panic_unwinds_gives_its_slot_back
-        messages_may_be_looked_at_in_their_slots
-        a_batch_that_panics_half_way_has_pushed_what_came_before
+        claim_is_published_at_commit_not_before
+        claims_block_time_out_and_fail_like_pushes
+        dropped_claim_publishes_nothing
+        claim_dropped_by_panic_publishes_nothing
+        forgotten_claim_is_resolved_by_next_operation
+        unwritten_value_claim_commits_zero_not_old_message
+        claim_get_mut_builds_value_in_slot
+        byte_claim_appends_writes_up_to_slot_size
+        unwritten_byte_claim_commits_empty_string
+        spare_mut_bytes_count_only_up_to_advance
+        read_guard_releases_slot_at_drop_not_before
+        reads_block_time_out_and_fail_like_pops
+        message_put_back_or_guard_forgotten_is_read_again
+        read_guard_dropped_by_panic_releases_nothing
+        read_guard_made_during_unwind_releases_slot
+        read_guard_exposes_message_in_slot
+        batch_push_panicking_midway_publishes_earlier_messages
     ;
 }
 
-/// A ring of values and both its ends.
-type Values<P> = (Name, Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>);
-
-fn values<P: Protocol>(capacity: usize) -> Values<P> {
-    let name = Name::new();
-    let ring = Ring::<u64, P>::create(&name, capacity).unwrap();
-    let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    (name, ring, producer, consumer)
-}
-
-/// A ring of strings and both its ends.
-type Strings<P> = (Name, Ring<[u8], P>, Producer<[u8], P>, Consumer<[u8], P>);
-
-fn strings<P: Protocol>(capacity: usize) -> Strings<P> {
-    let name = Name::new();
-    let ring = Ring::<[u8], P>::create(&name, capacity, 8).unwrap();
-    let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    (name, ring, producer, consumer)
-}
-
-/// Runs `body`, which panics on purpose.
-fn panicking(body: impl FnOnce()) {
+/// Runs `body`, which must panic with the message "on purpose".
+fn catch_panic(body: impl FnOnce()) {
     let message = panic::catch_unwind(AssertUnwindSafe(body)).unwrap_err();
     assert_eq!(message.downcast_ref(), Some(&"on purpose"));
 }
 
-fn a_claim_is_published_by_its_commit_and_not_before<P: Protocol>() {
+fn claim_is_published_at_commit_not_before<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     let mut claim = producer.try_claim().unwrap();
     claim.write(&1);
     claim.write(&2);
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
-    // In an MPMC ring the place in the line is taken already.
+    // In an MPMC ring a claim takes its position at once.
     assert_eq!(ring.len(), usize::from(is_mpmc::<P>()));
     claim.commit();
     assert_eq!(ring.len(), 1);
     assert_eq!(consumer.try_pop(), Ok(2));
 }
 
-fn claims_wait_refuse_and_fail_as_pushes_do<P: Protocol>() {
+fn claims_block_time_out_and_fail_like_pushes<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in [1, 2] {
         let mut claim = producer.claim_timeout(Duration::ZERO).unwrap();
@@ -102,7 +83,7 @@ fn claims_wait_refuse_and_fail_as_pushes_do<P: Protocol>() {
     assert_eq!(producer.try_claim().unwrap_err(), closed);
 }
 
-fn a_claim_that_is_dropped_publishes_nothing<P: Protocol>() {
+fn dropped_claim_publishes_nothing<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in 0..10 {
         producer.claim().unwrap().write(&99);
@@ -113,9 +94,9 @@ fn a_claim_that_is_dropped_publishes_nothing<P: Protocol>() {
     }
 }
 
-fn a_claim_that_a_panic_drops_publishes_nothing<P: Protocol>() {
+fn claim_dropped_by_panic_publishes_nothing<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
-    panicking(|| {
+    catch_panic(|| {
         let mut claim = producer.claim().unwrap();
         claim.write(&99);
         panic!("on purpose");
@@ -125,7 +106,7 @@ fn a_claim_that_a_panic_drops_publishes_nothing<P: Protocol>() {
     assert_eq!(consumer.try_pop(), Ok(1));
 }
 
-fn a_claim_that_is_forgotten_is_settled_by_the_next_operation<P: Protocol>() {
+fn forgotten_claim_is_resolved_by_next_operation<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in 0..10 {
         for _ in 0..3 {
@@ -138,16 +119,13 @@ fn a_claim_that_is_forgotten_is_settled_by_the_next_operation<P: Protocol>() {
         producer.push_slice(&[i, i + 1]).unwrap();
         assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [i, i + 1]);
         mem::forget(producer.claim().unwrap());
-        producer = {
-            drop(producer);
-            ring.producer().unwrap()
-        };
+        producer = next_producer(producer, &ring);
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
         assert!(ring.is_empty());
     }
 }
 
-fn a_value_that_was_not_written_is_zero_and_not_an_older_message<P: Protocol>() {
+fn unwritten_value_claim_commits_zero_not_old_message<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[u64::MAX, u64::MAX]).unwrap();
     assert_eq!(consumer.try_iter().count(), 2);
@@ -158,7 +136,7 @@ fn a_value_that_was_not_written_is_zero_and_not_an_older_message<P: Protocol>() 
     }
 }
 
-fn a_value_may_be_made_in_its_slot<P: Protocol>() {
+fn claim_get_mut_builds_value_in_slot<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<[u32; 3], P>::create(&name, 2).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -173,8 +151,8 @@ fn a_value_may_be_made_in_its_slot<P: Protocol>() {
     }
 }
 
-fn a_string_is_written_piece_by_piece<P: Protocol>() {
-    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
+fn byte_claim_appends_writes_up_to_slot_size<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2, 8);
     let mut claim = producer.claim().unwrap();
     assert_eq!(claim.remaining(), 8);
     claim.write_all(b"ab").unwrap();
@@ -191,16 +169,16 @@ fn a_string_is_written_piece_by_piece<P: Protocol>() {
     assert_eq!(consumer.try_pop().unwrap(), b"ab34cdef");
 }
 
-fn a_string_of_which_nothing_was_written_is_empty<P: Protocol>() {
-    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
+fn unwritten_byte_claim_commits_empty_string<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2, 8);
     producer.push_slice(&[*b"secret", *b"secret"]).unwrap();
     assert_eq!(consumer.try_iter().count(), 2);
     producer.claim().unwrap().commit();
     assert_eq!(consumer.try_pop().unwrap(), b"");
 }
 
-fn the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance<P: Protocol>() {
-    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
+fn spare_mut_bytes_count_only_up_to_advance<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2, 8);
     let mut claim = producer.claim().unwrap();
     claim.write_all(b"12").unwrap();
     // SAFETY: this test is the only peer.
@@ -226,7 +204,7 @@ fn the_rest_of_a_slot_is_filled_in_place_and_counted_with_advance<P: Protocol>()
     assert_eq!(consumer.try_pop().unwrap(), [b'z'; 8]);
 }
 
-fn a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before<P: Protocol>() {
+fn read_guard_releases_slot_at_drop_not_before<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[1, 2]).unwrap();
     let guard = consumer.try_read().unwrap();
@@ -240,7 +218,7 @@ fn a_guard_gives_its_slot_back_when_it_is_dropped_and_not_before<P: Protocol>() 
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3]);
 }
 
-fn guards_wait_refuse_and_fail_as_pops_do<P: Protocol>() {
+fn reads_block_time_out_and_fail_like_pops<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     assert_eq!(consumer.try_read().unwrap_err(), TryPopError::Empty);
     let timed_out = consumer.read_timeout(Duration::from_millis(2)).unwrap_err();
@@ -254,11 +232,11 @@ fn guards_wait_refuse_and_fail_as_pops_do<P: Protocol>() {
     let (read, mut consumer) = reading.join().unwrap();
     assert_eq!(read, 1);
     drop(producer);
-    let gone = PopError::Disconnected(Disconnected::Left);
-    assert_eq!(consumer.read().unwrap_err(), gone);
+    let left = PopError::Disconnected(Disconnected::Left);
+    assert_eq!(consumer.read().unwrap_err(), left);
 }
 
-fn a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again<P: Protocol>() {
+fn message_put_back_or_guard_forgotten_is_read_again<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(2);
     for i in 0..10 {
         producer.push(&i).unwrap();
@@ -272,19 +250,16 @@ fn a_message_that_is_put_back_or_whose_guard_is_forgotten_comes_again<P: Protoco
             mem::forget(consumer.try_read().unwrap());
         }
         mem::forget(consumer.try_read().unwrap());
-        consumer = {
-            drop(consumer);
-            ring.consumer().unwrap()
-        };
+        consumer = next_consumer(consumer, &ring);
         assert_eq!(consumer.try_pop(), Ok(i));
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     }
 }
 
-fn a_guard_that_a_panic_drops_gives_nothing_back<P: Protocol>() {
+fn read_guard_dropped_by_panic_releases_nothing<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[1, 2]).unwrap();
-    panicking(|| {
+    catch_panic(|| {
         let _guard = consumer.read().unwrap();
         panic!("on purpose");
     });
@@ -292,29 +267,29 @@ fn a_guard_that_a_panic_drops_gives_nothing_back<P: Protocol>() {
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
 }
 
-/// Reads a message when it is dropped.
-struct ReadsLast<'c, P: Protocol>(&'c mut Consumer<u64, P>);
+/// Reads a message in its destructor.
+struct ReadOnDrop<'c, P: Protocol>(&'c mut Consumer<u64, P>);
 
-impl<P: Protocol> Drop for ReadsLast<'_, P> {
+impl<P: Protocol> Drop for ReadOnDrop<'_, P> {
     fn drop(&mut self) {
         let guard = self.0.try_read().unwrap();
         assert_eq!(guard.get(), 1);
     }
 }
 
-fn a_guard_made_while_a_panic_unwinds_gives_its_slot_back<P: Protocol>() {
+fn read_guard_made_during_unwind_releases_slot<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.push_slice(&[1, 2]).unwrap();
-    panicking(|| {
-        let _last = ReadsLast(&mut consumer);
+    catch_panic(|| {
+        let _reader = ReadOnDrop(&mut consumer);
         panic!("on purpose");
     });
     producer.try_push(&3).unwrap();
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3]);
 }
 
-fn messages_may_be_looked_at_in_their_slots<P: Protocol>() {
-    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2);
+fn read_guard_exposes_message_in_slot<P: Protocol>() {
+    let (_name, _ring, mut producer, mut consumer) = strings::<P>(2, 8);
     for message in [&b""[..], b"a", b"abcdefgh"] {
         producer.push(message).unwrap();
         let read = |guard: &ReadGuard<'_, [u8], P>| {
@@ -335,39 +310,30 @@ fn messages_may_be_looked_at_in_their_slots<P: Protocol>() {
     assert_eq!(unsafe { *consumer.read().unwrap().get_ref() }, 7);
 }
 
-/// Panics when the batch comes to it.
-struct Bomb;
-
-impl core::borrow::Borrow<u64> for Bomb {
-    fn borrow(&self) -> &u64 {
-        panic!("on purpose")
-    }
-}
-
-/// A value, or a panic.
+/// An element of a batch: a value, or a panic when the batch reads it.
 enum Part {
     Value(u64),
-    Bomb(Bomb),
+    Panic,
 }
 
 impl core::borrow::Borrow<u64> for Part {
     fn borrow(&self) -> &u64 {
         match self {
             Self::Value(value) => value,
-            Self::Bomb(bomb) => bomb.borrow(),
+            Self::Panic => panic!("on purpose"),
         }
     }
 }
 
-fn a_batch_that_panics_half_way_has_pushed_what_came_before<P: Protocol>() {
+fn batch_push_panicking_midway_publishes_earlier_messages<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(4);
     let popping = thread::spawn(move || {
         let popped = (consumer.pop(), consumer.pop(), consumer.pop());
         (popped, consumer)
     });
     thread::sleep(Duration::from_millis(10));
-    panicking(|| {
-        let batch = [Part::Value(1), Part::Value(2), Part::Bomb(Bomb)];
+    catch_panic(|| {
+        let batch = [Part::Value(1), Part::Value(2), Part::Panic];
         let _ = producer.push_slice(&batch);
     });
     producer.push(&3).unwrap();

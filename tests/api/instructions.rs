@@ -1,5 +1,7 @@
-//! The four operations that messages go through, each in a function of its own, whose instructions
-//! `cargo run -p xtask -- aarch64` looks at: on that processor an ordering that is missing shows.
+//! Push and pop of both kinds of ring, each in a function of its own.
+//!
+//! `cargo run -p xtask -- aarch64` inspects their instructions: on that processor a missing memory
+//! ordering is visible.
 
 use crate::support::names::Name;
 use slipring::{Consumer, Mpmc, Options, Producer, Ring, Spsc};
@@ -41,7 +43,7 @@ macro_rules! deliver {
 }
 
 #[test]
-fn what_is_looked_at_delivers() {
+fn probe_functions_deliver_messages() {
     deliver!(probe_spsc_push, probe_spsc_pop, Spsc);
     deliver!(probe_mpmc_push, probe_mpmc_pop, Mpmc);
 }

@@ -22,5 +22,6 @@ mod plain_bytes;
 mod positions;
 mod properties;
 mod references;
+mod rings;
 mod threads;
 mod types;

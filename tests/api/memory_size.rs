@@ -1,4 +1,4 @@
-//! How much memory a ring takes: what the documentation says, to the byte.
+//! The memory that a ring takes equals the documented size, to the byte.
 
 use crate::support::names::Name;
 use bytemuck::Pod;
@@ -7,29 +7,32 @@ use slipring::{Observer, Options, mpmc, spsc};
 
 const PAGE: u64 = 4096;
 
-/// As `Options::capacity` has it.
-fn documented(seats: u64, capacity: u64, size: u64, align: u64) -> u64 {
+/// The formula in the documentation of `Options::capacity`.
+fn documented_size(seats: u64, capacity: u64, size: u64, align: u64) -> u64 {
     let before_slots = (1024 + 128 * seats).next_multiple_of(PAGE);
     let word = align.max(8);
     let slot = (word + size).next_multiple_of(word);
     before_slots + (capacity * slot).next_multiple_of(PAGE)
 }
 
-fn is_as_documented(name: &str, seats: u64, capacity: u64, size: u64, align: u64) {
-    let seen = Observer::open(name).unwrap().snapshot().unwrap();
-    let expected = documented(seats, capacity, size, align);
+fn assert_documented_size(name: &str, seats: u64, capacity: u64, size: u64, align: u64) {
+    let snapshot = Observer::open(name).unwrap().snapshot().unwrap();
+    let expected = documented_size(seats, capacity, size, align);
     assert_eq!(
-        seen.size, expected,
+        snapshot.size, expected,
         "{seats} seats, {capacity} times {size} bytes"
     );
-    assert_eq!(seen.allocated, expected, "all of it is there at once");
+    assert_eq!(
+        snapshot.allocated, expected,
+        "creation allocates all of the memory"
+    );
 }
 
-fn values<T: Pod>() {
+fn assert_value_ring_sizes<T: Pod>() {
     for capacity in [2, 64, 1024] {
         let name = Name::new();
         let _ring = spsc::Ring::<T>::create(&name, capacity).unwrap();
-        is_as_documented(
+        assert_documented_size(
             &name,
             2,
             capacity as u64,
@@ -40,21 +43,21 @@ fn values<T: Pod>() {
 }
 
 #[test]
-fn rings_of_values_take_what_the_formula_says() {
-    values::<()>();
-    values::<u8>();
-    values::<u32>();
-    values::<u64>();
-    values::<u128>();
-    values::<[u64; 7]>();
-    values::<[u8; 4099]>();
+fn value_ring_size_matches_documented_formula() {
+    assert_value_ring_sizes::<()>();
+    assert_value_ring_sizes::<u8>();
+    assert_value_ring_sizes::<u32>();
+    assert_value_ring_sizes::<u64>();
+    assert_value_ring_sizes::<u128>();
+    assert_value_ring_sizes::<[u64; 7]>();
+    assert_value_ring_sizes::<[u8; 4099]>();
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn rings_of_byte_strings_take_what_the_formula_says(
+    fn byte_ring_size_matches_documented_formula(
         producers in 1..=200_u32,
         consumers in 1..=200_u32,
         bits in 1..=10_u32,
@@ -69,6 +72,6 @@ proptest! {
             .consumers(consumers);
         let _ring = mpmc::Ring::<[u8]>::create_with(&name, &options).unwrap();
         let seats = u64::from(producers + consumers);
-        is_as_documented(&name, seats, capacity as u64, size as u64, 1);
+        assert_documented_size(&name, seats, capacity as u64, size as u64, 1);
     }
 }

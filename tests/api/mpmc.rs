@@ -1,4 +1,4 @@
-//! MPMC rings in one process: what their surface promises.
+//! MPMC rings in one process: the guarantees of the API.
 
 use crate::support::Name;
 use slipring::Options;
@@ -10,7 +10,7 @@ use std::time::Duration;
 const NUMBERS: u64 = 60_000;
 
 #[test]
-fn every_message_goes_to_one_consumer_in_the_order_of_its_producer() {
+fn message_reaches_one_consumer_in_producer_order() {
     let name = Name::new("mpmc-threads");
     for capacity in [2, 64, 1024] {
         let options = Options::new().capacity(capacity).producers(4).consumers(4);
@@ -63,7 +63,7 @@ fn every_message_goes_to_one_consumer_in_the_order_of_its_producer() {
 }
 
 #[test]
-fn a_claim_that_is_dropped_is_skipped() {
+fn dropped_claim_is_skipped_by_consumer() {
     let name = Name::new("mpmc-claim");
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -85,7 +85,7 @@ fn a_claim_that_is_dropped_is_skipped() {
 }
 
 #[test]
-fn what_a_consumer_leaves_behind_is_redelivered() {
+fn message_left_by_detached_consumer_is_redelivered() {
     let name = Name::new("mpmc-leave");
     for consumers in [1, 2] {
         let options = Options::new().capacity(4).consumers(consumers);
@@ -117,22 +117,22 @@ fn what_a_consumer_leaves_behind_is_redelivered() {
 }
 
 #[test]
-fn a_slot_that_is_still_written_is_full_for_other_producers() {
+fn slot_with_open_claim_is_full_to_other_producers() {
     let name = Name::new("mpmc-slow");
     let ring = Ring::<u64>::create(&name, 2).unwrap();
-    let (mut slow, mut fast) = (ring.producer().unwrap(), ring.producer().unwrap());
+    let (mut slow, mut other) = (ring.producer().unwrap(), ring.producer().unwrap());
     let mut consumer = ring.consumer().unwrap();
     let mut claim = slow.claim().unwrap();
     claim.write(&1);
-    fast.push(&2).unwrap();
+    other.push(&2).unwrap();
     for _ in 0..3 {
-        // The next position's slot is the one that is being written, a lap ago.
-        assert_eq!(fast.try_push(&3), Err(TryPushError::Full));
-        assert!(fast.is_full());
+        // The next position uses the slot that the open claim has held since the previous lap.
+        assert_eq!(other.try_push(&3), Err(TryPushError::Full));
+        assert!(other.is_full());
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     }
     claim.commit();
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
-    fast.push(&3).unwrap();
+    other.push(&3).unwrap();
     assert_eq!(consumer.try_pop(), Ok(3));
 }

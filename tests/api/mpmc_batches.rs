@@ -1,5 +1,7 @@
-//! Claims of many messages at once in MPMC rings: what is claimed and not filled is skipped, and
-//! what is given back out of order is filled again in order.
+//! Claims of many messages at once in MPMC rings.
+//!
+//! Consumers skip claimed positions without a message. Producers fill slots in order again after
+//! they were released out of order.
 
 use crate::support::names::Name;
 use slipring::error::{PushError, TooLong, TryPopError, TryPushError};
@@ -10,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 #[test]
-fn a_batch_takes_the_free_slots_up_to_the_first_that_is_not() {
+fn batch_push_stops_at_first_occupied_slot() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 8).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -21,7 +23,7 @@ fn a_batch_takes_the_free_slots_up_to_the_first_that_is_not() {
     let held = first.try_read().unwrap();
     assert_eq!(held.get(), 2);
     assert_eq!(second.try_iter().collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
-    // Slots 0 and 1 are free, 2 is not, and those after it are.
+    // Only slot 2 is not free.
     let batch: Vec<u64> = (10..20).collect();
     assert_eq!(producer.try_push_slice(&batch), Ok(2));
     assert_eq!(producer.try_push_slice(&batch), Err(TryPushError::Full));
@@ -34,7 +36,7 @@ fn a_batch_takes_the_free_slots_up_to_the_first_that_is_not() {
 }
 
 #[test]
-fn a_pop_of_many_takes_the_messages_up_to_the_first_that_is_not_there() {
+fn batch_pop_stops_at_first_unpublished_message() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 8).unwrap();
     let (mut first, mut second) = (ring.producer().unwrap(), ring.producer().unwrap());
@@ -52,7 +54,7 @@ fn a_pop_of_many_takes_the_messages_up_to_the_first_that_is_not_there() {
 }
 
 #[test]
-fn a_batch_of_nothing_but_tombstones_is_skipped_whole() {
+fn run_of_tombstones_is_skipped_by_one_batch_pop() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 8).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -79,7 +81,7 @@ fn a_batch_of_nothing_but_tombstones_is_skipped_whole() {
 }
 
 #[test]
-fn messages_among_tombstones_are_popped_together() {
+fn messages_between_tombstones_are_popped_together() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 8).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -97,7 +99,7 @@ fn messages_among_tombstones_are_popped_together() {
 }
 
 #[test]
-fn a_string_that_is_too_long_ends_the_batch_and_what_was_claimed_for_the_rest() {
+fn too_long_message_ends_batch_and_abandons_rest_of_claim() {
     let name = Name::new();
     let ring = Ring::<[u8]>::create(&name, 8, 3).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -117,11 +119,11 @@ fn a_string_that_is_too_long_ends_the_batch_and_what_was_claimed_for_the_rest() 
         PushError::TooLong(TooLong { len: 4, max: 3, .. })
     ));
     assert_eq!(consumer.try_iter().count(), 2);
-    // All of the ring is there for the next one.
+    // The next batch can fill the whole ring.
     assert_eq!(producer.try_push_slice(&[*b"x"; 9]), Ok(8));
 }
 
-/// Panics when it is borrowed, if it is the one to.
+/// An element of a batch, which panics when the batch reads it if it is 0.
 struct Part(u64);
 
 impl Borrow<u64> for Part {
@@ -132,7 +134,7 @@ impl Borrow<u64> for Part {
 }
 
 #[test]
-fn a_panic_in_a_batch_gives_up_what_was_claimed_for_the_rest() {
+fn panic_in_batch_push_abandons_rest_of_claim() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 8).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -149,7 +151,7 @@ fn a_panic_in_a_batch_gives_up_what_was_claimed_for_the_rest() {
 }
 
 #[test]
-fn a_slice_larger_than_the_ring_and_than_any_claim_is_pushed_whole() {
+fn slice_larger_than_ring_and_claim_is_pushed_whole() {
     const MESSAGES: u64 = 30_000;
     for capacity in [4, 8192] {
         let name = Name::new();
@@ -178,7 +180,7 @@ fn a_slice_larger_than_the_ring_and_than_any_claim_is_pushed_whole() {
 }
 
 #[test]
-fn one_call_moves_more_than_a_claim_if_there_is_room_and_data() {
+fn one_call_moves_more_than_the_largest_claim() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 16_384).unwrap();
     let mut producer = ring.producer().unwrap();

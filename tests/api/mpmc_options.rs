@@ -1,4 +1,4 @@
-//! What an MPMC ring is made with, what it is refused for, and what its header can't say.
+//! The options of MPMC rings, refusals because of them, and header values that are impossible.
 
 use crate::support::names::{Name, locked};
 use slipring::error::{CreateError, OpenError};
@@ -14,7 +14,7 @@ fn two() -> Options {
 }
 
 #[test]
-fn an_mpmc_ring_has_one_to_4096_seats_for_each_role() {
+fn seat_count_per_role_must_be_1_to_4096() {
     for seats in [1, 2, 63, 4096] {
         for options in [two().producers(seats), two().consumers(seats)] {
             let name = Name::new();
@@ -39,11 +39,11 @@ fn an_mpmc_ring_has_one_to_4096_seats_for_each_role() {
 }
 
 #[test]
-fn the_most_seats_of_both_roles_can_all_be_taken() {
+fn maximum_seats_of_both_roles_are_all_claimable() {
     let name = Name::new();
     let options = two().producers(4096).consumers(4096);
     let ring = mpmc::Ring::<u64>::create_with(&name, &options).unwrap();
-    // As if others had them: the seats before are locked.
+    // The locks of all seats but the last are held, as if other processes had the seats.
     let _all_but_one = locked(&name, 0x400, 4095);
     let mut last = ring.producer().unwrap();
     assert!(ring.producer().is_err());
@@ -55,7 +55,7 @@ fn the_most_seats_of_both_roles_can_all_be_taken() {
 }
 
 #[test]
-fn an_spsc_ring_is_not_made_with_options_of_the_other_kind() {
+fn spsc_create_with_mpmc_options_is_refused() {
     let name = Name::new();
     for (options, option) in [
         (two().producers(1), "producers"),
@@ -64,14 +64,14 @@ fn an_spsc_ring_is_not_made_with_options_of_the_other_kind() {
         (two().delivery(Delivery::AtMostOnce), "delivery"),
     ] {
         is!(spsc::Ring::<u64>::create_with(&name, &options).unwrap_err(),
-            CreateError::OnlyMpmc { option: told, .. } if told == option,
+            CreateError::OnlyMpmc { option: found, .. } if found == option,
             "{option} is an option of MPMC rings");
         assert!(!name.path().exists());
     }
 }
 
 #[test]
-fn a_ring_with_other_seats_delivery_or_kind_is_refused() {
+fn open_with_other_seats_delivery_or_kind_is_refused() {
     let name = Name::new();
     let made = two()
         .producers(3)
@@ -88,7 +88,8 @@ fn a_ring_with_other_seats_delivery_or_kind_is_refused() {
         OpenError::Seats { role: Role::Consumer, expected: 3, found: 5, .. } if true,
         "the ring has 5 consumer seats, not 3");
     is!(asked(Options::new().delivery(Delivery::AtLeastOnce)),
-        OpenError::Delivery { expected: Delivery::AtLeastOnce, found: Delivery::AtMostOnce, .. } if true,
+        OpenError::Delivery { expected: Delivery::AtLeastOnce, found: Delivery::AtMostOnce, .. }
+            if true,
         "the ring delivers at-most-once, not at-least-once");
     is!(spsc::Ring::<u64>::open(&name).unwrap_err(),
         OpenError::Kind { expected: Kind::Spsc, found: Kind::Mpmc, .. } if true,
@@ -105,7 +106,7 @@ fn a_ring_with_other_seats_delivery_or_kind_is_refused() {
 }
 
 #[test]
-fn seats_in_the_header_that_can_not_be_are_named() {
+fn impossible_seats_in_header_are_named_in_error() {
     let refused = |options: Options, writes: &[(u64, u32)]| {
         let name = Name::new();
         mpmc::Ring::<u64>::create_with(&name, &options).unwrap();
@@ -125,23 +126,24 @@ fn seats_in_the_header_that_can_not_be_are_named() {
         (&[(PARTICIPANTS, 3)], "participants", 3),
         (&[(PARTICIPANTS, 3 + 4097)], "participants", 3 + 4097),
         (&[(PARTICIPANTS, u32::MAX)], "participants", u32::MAX),
-        // In range, but more than there is room for: the slots would begin later.
+        // The count is in range, but so many seats would move the slots to a later offset.
         (&[(PARTICIPANTS, 100)], "slots_offset", 0x1000),
         (&[(DELIVERY, 2)], "delivery", 2),
     ];
     for (writes, name, word) in cases {
         is!(refused(made(), writes),
-            OpenError::Inconsistent { field, found, .. } if (field, found) == (name, u64::from(word)),
+            OpenError::Inconsistent { field, found, .. }
+                if (field, found) == (name, u64::from(word)),
             "the header's {name} can't be {word}");
     }
 }
 
 #[test]
-fn which_seats_are_whose_is_the_makers_word() {
+fn header_seat_split_with_same_total_is_accepted() {
     let name = Name::new();
     mpmc::Ring::<u64>::create_with(&name, &two().producers(3).consumers(5)).unwrap();
     let file = name.file();
-    // Eight seats in all, as before: nothing contradicts it.
+    // The total is still eight seats, so no other header value contradicts this one.
     file.write_all_at(&7_u32.to_le_bytes(), PRODUCERS).unwrap();
     let options = Options::new().producers(7).consumers(1);
     let ring = mpmc::Ring::<u64>::open_with(&name, &options).unwrap();

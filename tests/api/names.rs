@@ -1,4 +1,4 @@
-//! Rings by name: making, finding and removing them, and what each option does to that.
+//! Names of rings: create, open and unlink, and the effect of each option on them.
 
 use crate::support::kinds::{kind, one_of_each};
 use crate::support::names::Name;
@@ -14,22 +14,22 @@ use std::time::Duration;
 
 for_each_kind! {
     memory:
-        the_mode_is_exact_whatever_the_umask
+        create_mode_is_exact_under_any_umask
     ;
     memory_and_files:
-        a_ring_without_a_name_goes_on_for_those_who_have_it
+        unlinked_ring_keeps_working_for_open_handles
     ;
     all_backings:
-        a_name_is_created_once_opened_often_and_removed_once
-        open_or_create_makes_what_is_not_there
-        an_option_that_is_not_set_refuses_nothing
-        of_many_that_open_or_create_at_once_one_creates_and_all_get_the_same_ring
-        of_many_that_create_at_once_one_succeeds_and_nobody_opens_half_a_ring
-        a_ring_that_all_have_left_is_found_whole_by_the_next
+        name_is_created_once_opened_often_and_unlinked_once
+        open_or_create_creates_missing_and_opens_matching
+        unset_options_refuse_no_ring
+        concurrent_open_or_create_all_get_the_same_ring
+        concurrent_create_succeeds_once_and_opens_are_complete
+        ring_reopened_after_all_detach_keeps_messages
     ;
 }
 
-fn a_name_is_created_once_opened_often_and_removed_once<P: Protocol>() {
+fn name_is_created_once_opened_often_and_unlinked_once<P: Protocol>() {
     let name = Name::new();
     assert!(matches!(
         Ring::<u64, P>::open(&name),
@@ -52,7 +52,7 @@ fn a_name_is_created_once_opened_often_and_removed_once<P: Protocol>() {
     ));
 }
 
-fn open_or_create_makes_what_is_not_there<P: Protocol>() {
+fn open_or_create_creates_missing_and_opens_matching<P: Protocol>() {
     let name = Name::new();
     let strings = Ring::<[u8], P>::open_or_create(&name, 3, 10).unwrap();
     assert_eq!((strings.capacity(), strings.message_size()), (4, 10));
@@ -69,7 +69,7 @@ fn open_or_create_makes_what_is_not_there<P: Protocol>() {
 }
 
 #[test]
-fn a_name_has_a_slash_in_front_and_nowhere_else() {
+fn invalid_name_is_refused_with_its_reason() {
     let long = "/".to_owned() + &"x".repeat(256);
     let wide = "/".to_owned() + &"ü".repeat(128);
     let invalid = [
@@ -105,11 +105,11 @@ fn a_name_has_a_slash_in_front_and_nowhere_else() {
 }
 
 #[test]
-fn odd_names_are_names() {
+fn unusual_valid_names_are_accepted() {
     let unique = Name::new();
-    let filled = format!("{}{}", &*unique, "x".repeat(256 - unique.len()));
-    assert_eq!(filled.len(), 256);
-    let odd = [
+    let longest = format!("{}{}", &*unique, "x".repeat(256 - unique.len()));
+    assert_eq!(longest.len(), 256);
+    let unusual = [
         "-{}",
         ".{}",
         "{} with spaces",
@@ -118,8 +118,8 @@ fn odd_names_are_names() {
         "{}*",
         "{}\\",
     ];
-    let odd = odd.map(|form| format!("/{}", form.replace("{}", &unique[1..])));
-    for name in odd.iter().chain(iter::once(&filled)) {
+    let unusual = unusual.map(|form| format!("/{}", form.replace("{}", &unique[1..])));
+    for name in unusual.iter().chain(iter::once(&longest)) {
         Ring::<u64, Spsc>::create(name, 2).unwrap();
         let found = Ring::<u64, Spsc>::open(name).map(drop);
         unlink(name).unwrap();
@@ -127,9 +127,9 @@ fn odd_names_are_names() {
     }
 }
 
-fn the_mode_is_exact_whatever_the_umask<P: Protocol>() {
+fn create_mode_is_exact_under_any_umask<P: Protocol>() {
     alone(
-        &format!("{}::the_mode_is_exact_whatever_the_umask", kind::<P>()),
+        &format!("{}::create_mode_is_exact_under_any_umask", kind::<P>()),
         || {
             use nix::sys::stat::{Mode, umask};
             for mask in [0, 0o022, 0o077, 0o777] {
@@ -156,7 +156,7 @@ fn the_mode_is_exact_whatever_the_umask<P: Protocol>() {
     );
 }
 
-fn an_option_that_is_not_set_refuses_nothing<P: Protocol>() {
+fn unset_options_refuse_no_ring<P: Protocol>() {
     let name = Name::new();
     let made = Options::new()
         .capacity(4)
@@ -171,7 +171,7 @@ fn an_option_that_is_not_set_refuses_nothing<P: Protocol>() {
 }
 
 #[test]
-fn an_interval_of_any_length_is_the_same_when_it_is_asked_for_again() {
+fn liveness_interval_of_any_length_matches_at_reopen() {
     for interval in [
         Duration::from_nanos(1),
         Duration::from_secs(1 << 34),
@@ -184,17 +184,17 @@ fn an_interval_of_any_length_is_the_same_when_it_is_asked_for_again() {
     }
 }
 
-/// What one thread found: the ring, and the end that it took of it.
-type Found<P> = (Ring<u64, P>, Option<Producer<u64, P>>);
+/// The ring that one thread opened, and a producer if the thread obtained the seat.
+type Opened<P> = (Ring<u64, P>, Option<Producer<u64, P>>);
 
-fn of_many_that_open_or_create_at_once_one_creates_and_all_get_the_same_ring<P: Protocol>() {
+fn concurrent_open_or_create_all_get_the_same_ring<P: Protocol>() {
     const THREADS: usize = 8;
     let options = one_of_each::<P>().capacity(16);
     for _ in 0..40 {
         let name = Name::new();
         let start = Barrier::new(THREADS);
-        let found: Vec<Found<P>> = thread::scope(|scope| {
-            let one = || {
+        let opened: Vec<Opened<P>> = thread::scope(|scope| {
+            let open_and_attach = || {
                 start.wait();
                 let ring = Ring::<u64, P>::open_or_create_with(&name, &options).unwrap();
                 match ring.producer() {
@@ -206,24 +206,19 @@ fn of_many_that_open_or_create_at_once_one_creates_and_all_get_the_same_ring<P: 
                     Err(other) => panic!("{other:?}"),
                 }
             };
-            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one)).collect();
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(open_and_attach)).collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap())
                 .collect()
         });
-        assert_eq!(
-            found
-                .iter()
-                .filter(|(_, producer)| producer.is_some())
-                .count(),
-            1
-        );
-        assert!(found.iter().all(|(ring, _)| ring.len() == 1));
+        let attached = opened.iter().filter(|(_, producer)| producer.is_some());
+        assert_eq!(attached.count(), 1);
+        assert!(opened.iter().all(|(ring, _)| ring.len() == 1));
     }
 }
 
-fn of_many_that_create_at_once_one_succeeds_and_nobody_opens_half_a_ring<P: Protocol>() {
+fn concurrent_create_succeeds_once_and_opens_are_complete<P: Protocol>() {
     const THREADS: usize = 4;
     for _ in 0..40 {
         let name = Name::new();
@@ -261,7 +256,7 @@ fn of_many_that_create_at_once_one_succeeds_and_nobody_opens_half_a_ring<P: Prot
     }
 }
 
-fn a_ring_that_all_have_left_is_found_whole_by_the_next<P: Protocol>() {
+fn ring_reopened_after_all_detach_keeps_messages<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<[u8], P>::create(&name, 4, 8).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -277,14 +272,14 @@ fn a_ring_that_all_have_left_is_found_whole_by_the_next<P: Protocol>() {
     assert_eq!(consumer.iter().collect::<Vec<_>>(), [b"b", b"c", b"d"]);
 }
 
-fn a_ring_without_a_name_goes_on_for_those_who_have_it<P: Protocol>() {
+fn unlinked_ring_keeps_working_for_open_handles<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
-    let also = Ring::<u64, P>::open(&name).unwrap();
+    let opened = Ring::<u64, P>::open(&name).unwrap();
     unlink(&name).unwrap();
     let other = Ring::<u64, P>::create(&name, 8).unwrap();
     let mut producer = ring.producer().unwrap();
-    let mut consumer = also.consumer().unwrap();
+    let mut consumer = opened.consumer().unwrap();
     assert_eq!(
         producer.peer(),
         Ok(Peer::Present {

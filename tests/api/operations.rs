@@ -1,5 +1,7 @@
-//! What rings and their ends do, both ends in one process.
+//! The operations of rings, producers and consumers, all in one process.
 
+use crate::rings::{strings, values};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::names::Name;
 use core::time::Duration;
 use slipring::error::{
@@ -11,46 +13,26 @@ use std::time::Instant;
 
 for_each_kind! {
     all_backings:
-        a_full_ring_refuses_until_there_is_room
-        waiting_ends_wait_for_each_other_whatever_the_strategy
-        a_push_gives_up_when_its_time_is_over_and_not_before
-        a_pop_gives_up_when_its_time_is_over_and_not_before
-        a_time_out_beyond_the_end_of_time_is_none
-        a_slice_is_pushed_as_far_as_there_is_room
-        a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops
-        a_slice_of_strings_stops_before_one_that_does_not_fit
-        messages_are_popped_into_a_slice_as_far_as_there_are_any
-        messages_are_appended_to_a_vec_up_to_a_number
-        popping_into_a_message_uses_its_memory_again
-        iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty
-        a_capacity_is_rounded_up_to_a_power_of_two
-        all_three_agree_on_how_many_messages_there_are_through_many_laps
+        push_when_full_is_refused_until_a_pop
+        blocking_calls_deliver_in_order_with_every_strategy
+        push_timeout_when_full_expires_not_before_deadline
+        pop_timeout_when_empty_expires_not_before_deadline
+        pop_timeout_of_max_duration_waits_without_limit
+        try_push_slice_pushes_as_many_as_fit
+        push_slice_larger_than_ring_completes_as_peer_pops
+        push_slice_stops_before_too_long_message
+        pop_slice_pops_as_many_as_available
+        pop_append_appends_at_most_the_limit
+        pop_into_reuses_memory_of_the_message
+        iter_ends_at_disconnect_and_try_iter_when_empty
+        capacity_is_rounded_up_to_a_power_of_two
+        ring_and_handle_lengths_agree_over_many_laps
     ;
 }
 
 const SOON: Duration = Duration::from_millis(20);
 
-/// A ring of values and both its ends.
-type Values<P> = (Name, Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>);
-
-fn values<P: Protocol>(capacity: usize) -> Values<P> {
-    let name = Name::new();
-    let ring = Ring::<u64, P>::create(&name, capacity).unwrap();
-    let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    (name, ring, producer, consumer)
-}
-
-/// A ring of strings and both its ends.
-type Strings<P> = (Name, Ring<[u8], P>, Producer<[u8], P>, Consumer<[u8], P>);
-
-fn strings<P: Protocol>(capacity: usize, longest: usize) -> Strings<P> {
-    let name = Name::new();
-    let ring = Ring::<[u8], P>::create(&name, capacity, longest).unwrap();
-    let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    (name, ring, producer, consumer)
-}
-
-fn a_full_ring_refuses_until_there_is_room<P: Protocol>() {
+fn push_when_full_is_refused_until_a_pop<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     producer.try_push(&1).unwrap();
     producer.try_push(&2).unwrap();
@@ -62,12 +44,8 @@ fn a_full_ring_refuses_until_there_is_room<P: Protocol>() {
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
 }
 
-fn waiting_ends_wait_for_each_other_whatever_the_strategy<P: Protocol>() {
-    let sleepy = WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    };
-    for strategy in [WaitStrategy::default(), sleepy, WaitStrategy::Spin] {
+fn blocking_calls_deliver_in_order_with_every_strategy<P: Protocol>() {
+    for strategy in [WaitStrategy::default(), ASLEEP_AT_ONCE, WaitStrategy::Spin] {
         let messages: u64 = if strategy == WaitStrategy::Spin {
             200
         } else {
@@ -89,7 +67,7 @@ fn waiting_ends_wait_for_each_other_whatever_the_strategy<P: Protocol>() {
     }
 }
 
-fn a_push_gives_up_when_its_time_is_over_and_not_before<P: Protocol>() {
+fn push_timeout_when_full_expires_not_before_deadline<P: Protocol>() {
     let (_name, _ring, mut producer, consumer) = values::<P>(2);
     producer.push_timeout(&1, Duration::ZERO).unwrap();
     producer.push_timeout(&2, Duration::MAX).unwrap();
@@ -106,27 +84,27 @@ fn a_push_gives_up_when_its_time_is_over_and_not_before<P: Protocol>() {
     assert_eq!(consumer.len(), 2);
 }
 
-fn a_pop_gives_up_when_its_time_is_over_and_not_before<P: Protocol>() {
+fn pop_timeout_when_empty_expires_not_before_deadline<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     let start = Instant::now();
     assert_eq!(consumer.pop_timeout(SOON), Err(PopTimeoutError::TimedOut));
     assert!(start.elapsed() >= SOON);
-    let mut kept = 7;
+    let mut value = 7;
     assert_eq!(
-        consumer.pop_timeout_into(&mut kept, SOON),
+        consumer.pop_timeout_into(&mut value, SOON),
         Err(PopTimeoutError::TimedOut)
     );
-    assert_eq!(kept, 7);
+    assert_eq!(value, 7);
     producer.push(&1).unwrap();
     assert_eq!(consumer.pop_timeout(Duration::ZERO), Ok(1));
     producer.push(&2).unwrap();
     consumer
-        .pop_timeout_into(&mut kept, Duration::ZERO)
+        .pop_timeout_into(&mut value, Duration::ZERO)
         .unwrap();
-    assert_eq!(kept, 2);
+    assert_eq!(value, 2);
 }
 
-fn a_time_out_beyond_the_end_of_time_is_none<P: Protocol>() {
+fn pop_timeout_of_max_duration_waits_without_limit<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(2);
     let popping = thread::spawn(move || consumer.pop_timeout(Duration::MAX));
     thread::sleep(SOON);
@@ -134,7 +112,7 @@ fn a_time_out_beyond_the_end_of_time_is_none<P: Protocol>() {
     assert_eq!(popping.join().unwrap(), Ok(1));
 }
 
-fn a_slice_is_pushed_as_far_as_there_is_room<P: Protocol>() {
+fn try_push_slice_pushes_as_many_as_fit<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     assert_eq!(producer.try_push_slice::<u64>(&[]), Ok(0));
     assert_eq!(producer.try_push_slice(&[1, 2, 3]), Ok(3));
@@ -144,7 +122,7 @@ fn a_slice_is_pushed_as_far_as_there_is_room<P: Protocol>() {
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
-fn a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops<P: Protocol>() {
+fn push_slice_larger_than_ring_completes_as_peer_pops<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let messages: Vec<u64> = (0..1000).collect();
     let popping = thread::spawn(move || consumer.iter().collect::<Vec<_>>());
@@ -154,11 +132,11 @@ fn a_slice_larger_than_the_ring_is_pushed_whole_while_somebody_pops<P: Protocol>
     assert_eq!(popping.join().unwrap(), messages);
 }
 
-fn a_slice_of_strings_stops_before_one_that_does_not_fit<P: Protocol>() {
+fn push_slice_stops_before_too_long_message<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = strings::<P>(8, 3);
     let messages = [&b"abc"[..], b"", b"long", b"d"];
     let Err(TryPushError::TooLong(too_long)) = producer.try_push(b"long") else {
-        panic!("it does not fit");
+        panic!("a message of 4 bytes fits in a slot of 3");
     };
     assert_eq!(producer.try_push_slice(&messages), Ok(2));
     assert_eq!(
@@ -172,7 +150,7 @@ fn a_slice_of_strings_stops_before_one_that_does_not_fit<P: Protocol>() {
     assert_eq!(popped, [&b"abc"[..], b"", b"abc", b""]);
 }
 
-fn messages_are_popped_into_a_slice_as_far_as_there_are_any<P: Protocol>() {
+fn pop_slice_pops_as_many_as_available<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let mut popped = [9; 3];
     assert_eq!(consumer.try_pop_slice(&mut []), Ok(0));
@@ -184,15 +162,15 @@ fn messages_are_popped_into_a_slice_as_far_as_there_are_any<P: Protocol>() {
     assert_eq!(consumer.pop_slice(&mut popped), Ok(1));
     assert_eq!(popped, [4, 2, 3]);
     let popping = thread::spawn(move || {
-        let popped_now = consumer.pop_slice(&mut popped);
-        (popped_now, popped)
+        let count = consumer.pop_slice(&mut popped);
+        (count, popped)
     });
     thread::sleep(SOON);
     producer.push(&5).unwrap();
     assert_eq!(popping.join().unwrap(), (Ok(1), [5, 2, 3]));
 }
 
-fn messages_are_appended_to_a_vec_up_to_a_number<P: Protocol>() {
+fn pop_append_appends_at_most_the_limit<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = values::<P>(4);
     let mut popped = vec![0];
     assert_eq!(consumer.try_pop_append(&mut popped, 0), Ok(0));
@@ -206,18 +184,18 @@ fn messages_are_appended_to_a_vec_up_to_a_number<P: Protocol>() {
     assert_eq!(consumer.pop_append(&mut popped, usize::MAX), Ok(1));
     assert_eq!(popped, [0, 1, 2, 3, 4]);
     drop(producer);
-    let gone = Disconnected::Left;
+    let left = Disconnected::Left;
     assert_eq!(
         consumer.try_pop_append(&mut popped, 1),
-        Err(TryPopError::Disconnected(gone))
+        Err(TryPopError::Disconnected(left))
     );
     assert_eq!(
         consumer.pop_append(&mut popped, 1),
-        Err(PopError::Disconnected(gone))
+        Err(PopError::Disconnected(left))
     );
 }
 
-fn popping_into_a_message_uses_its_memory_again<P: Protocol>() {
+fn pop_into_reuses_memory_of_the_message<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = strings::<P>(8, 100);
     let mut message = Vec::with_capacity(100);
     let memory = message.as_ptr();
@@ -239,7 +217,7 @@ fn popping_into_a_message_uses_its_memory_again<P: Protocol>() {
     assert_eq!(messages[0].as_ptr(), memory);
 }
 
-fn iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty<P: Protocol>() {
+fn iter_ends_at_disconnect_and_try_iter_when_empty<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(8);
     producer.push_slice(&[1, 2]).unwrap();
     assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [1, 2]);
@@ -251,8 +229,8 @@ fn iterating_ends_when_the_producer_is_gone_and_trying_when_the_ring_is_empty<P:
     assert_eq!(consumer.iter().collect::<Vec<_>>(), [4]);
 }
 
-fn a_capacity_is_rounded_up_to_a_power_of_two<P: Protocol>() {
-    for (asked, given) in [
+fn capacity_is_rounded_up_to_a_power_of_two<P: Protocol>() {
+    for (requested, capacity) in [
         (2, 2),
         (3, 4),
         (4, 4),
@@ -260,17 +238,18 @@ fn a_capacity_is_rounded_up_to_a_power_of_two<P: Protocol>() {
         (1000, 1024),
         (65_537, 131_072),
     ] {
-        let (_name, ring, mut producer, consumer) = values::<P>(asked);
-        assert_eq!(ring.capacity(), given);
-        assert_eq!(producer.capacity(), given);
-        assert_eq!(consumer.capacity(), given);
-        assert_eq!(producer.try_push_slice(&vec![7; given + 1]), Ok(given));
+        let (_name, ring, mut producer, consumer) = values::<P>(requested);
+        assert_eq!(ring.capacity(), capacity);
+        assert_eq!(producer.capacity(), capacity);
+        assert_eq!(consumer.capacity(), capacity);
+        let pushed = producer.try_push_slice(&vec![7; capacity + 1]);
+        assert_eq!(pushed, Ok(capacity));
     }
 }
 
-fn all_three_agree_on_how_many_messages_there_are_through_many_laps<P: Protocol>() {
+fn ring_and_handle_lengths_agree_over_many_laps<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = values::<P>(4);
-    let agree = |producer: &Producer<u64, P>, consumer: &Consumer<u64, P>, len: usize| {
+    let assert_lengths = |producer: &Producer<u64, P>, consumer: &Consumer<u64, P>, len: usize| {
         assert_eq!(
             (ring.len(), producer.len(), consumer.len()),
             (len, len, len)
@@ -280,15 +259,15 @@ fn all_three_agree_on_how_many_messages_there_are_through_many_laps<P: Protocol>
         let full = [ring.is_full(), producer.is_full(), consumer.is_full()];
         assert_eq!(full, [len == 4; 3]);
     };
-    agree(&producer, &consumer, 0);
+    assert_lengths(&producer, &consumer, 0);
     for lap in 0..10 {
         for len in 1..=4 {
             producer.push(&lap).unwrap();
-            agree(&producer, &consumer, len);
+            assert_lengths(&producer, &consumer, len);
         }
         for len in (0..=3).rev() {
             assert_eq!(consumer.pop(), Ok(lap));
-            agree(&producer, &consumer, len);
+            assert_lengths(&producer, &consumer, len);
         }
         producer.push(&lap).unwrap();
         assert_eq!(consumer.pop(), Ok(lap));

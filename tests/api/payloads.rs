@@ -1,4 +1,4 @@
-//! Messages of every shape come out as they went in: sizes, alignments, lengths.
+//! Messages of every size, alignment and length arrive unchanged.
 
 use crate::support::names::Name;
 use bytemuck::{Pod, Zeroable};
@@ -8,28 +8,28 @@ use std::io::Write;
 
 for_each_kind! {
     all_backings:
-        values_of_any_size_come_through
-        values_of_any_alignment_come_through_and_lie_aligned
-        values_of_no_size_are_counted_all_the_same
-        strings_of_any_length_up_to_the_longest_come_through
-        neighbours_in_a_full_ring_do_not_overlap
+        values_of_any_size_arrive_unchanged
+        values_of_any_alignment_arrive_unchanged_and_aligned
+        zero_size_values_are_counted
+        byte_strings_up_to_max_length_arrive_unchanged
+        adjacent_messages_in_full_ring_do_not_overlap
     ;
 }
 
-/// Bytes that differ from message to message and from place to place.
+/// Bytes that differ between messages and between offsets in a message.
 fn pattern(len: usize, seed: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + seed * 31 + 1) as u8).collect()
 }
 
-/// Sends values of one type through a ring by copies, in place and in batches, for some laps.
-fn values_come_through<T: Pod, P: Protocol>() {
+/// Passes values of one type through a ring by copies, in place and in batches, for some laps.
+fn assert_values_arrive<T: Pod, P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<T, P>::create(&name, 4).unwrap();
     assert_eq!(ring.message_size(), size_of::<T>());
     let mut producer = ring.producer().unwrap();
     let mut consumer = Ring::<T, P>::open(&name).unwrap().consumer().unwrap();
     let value = |seed| bytemuck::pod_read_unaligned::<T>(&pattern(size_of::<T>(), seed));
-    let is = |found: &T, seed| {
+    let assert_is = |found: &T, seed| {
         let expected = value(seed);
         assert_eq!(bytemuck::bytes_of(found), bytemuck::bytes_of(&expected));
     };
@@ -43,51 +43,51 @@ fn values_come_through<T: Pod, P: Protocol>() {
             .unwrap();
         assert!(ring.is_full());
 
-        is(&consumer.try_pop().unwrap(), seed);
+        assert_is(&consumer.try_pop().unwrap(), seed);
         let guard = consumer.try_read().unwrap();
-        is(&guard.get(), seed + 1);
+        assert_is(&guard.get(), seed + 1);
         // SAFETY: this test is the only peer.
         let in_place = unsafe { guard.get_ref() };
         assert_eq!((&raw const *in_place).addr() % align_of::<T>(), 0);
-        is(in_place, seed + 1);
+        assert_is(in_place, seed + 1);
         drop(guard);
         let mut rest = [T::zeroed(); 3];
         assert_eq!(consumer.try_pop_slice(&mut rest), Ok(2));
-        is(&rest[0], seed + 2);
-        is(&rest[1], seed + 3);
+        assert_is(&rest[0], seed + 2);
+        assert_is(&rest[1], seed + 3);
     }
 }
 
-fn values_of_any_size_come_through<P: Protocol>() {
+fn values_of_any_size_arrive_unchanged<P: Protocol>() {
     macro_rules! sizes {
-        ($($size:literal)*) => {$( values_come_through::<[u8; $size], P>(); )*};
+        ($($size:literal)*) => {$( assert_values_arrive::<[u8; $size], P>(); )*};
     }
     sizes!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 23 24 25 31 32 33 40 47 48 49 55 56 57);
     sizes!(63 64 65 71 72 73 95 96 97 111 112 120 121 127 128 129 136 160 183 184 191 192 199 200);
     sizes!(4088 4096 65_536);
 }
 
-fn values_of_any_alignment_come_through_and_lie_aligned<P: Protocol>() {
+fn values_of_any_alignment_arrive_unchanged_and_aligned<P: Protocol>() {
     macro_rules! aligned {
         ($($name:ident $align:literal $size:literal)*) => {$(
             #[derive(Clone, Copy, Pod, Zeroable)]
             #[repr(C, align($align))]
             struct $name([u8; $size]);
-            values_come_through::<$name, P>();
+            assert_values_arrive::<$name, P>();
         )*};
     }
     aligned!(One 1 3  Two 2 6  Four 4 4  Eight 8 24  Sixteen 16 48  Line 64 128  TwoLines 128 128);
     aligned!(Quarter 1024 1024  Half 2048 4096  Page 4096 4096);
-    values_come_through::<u16, P>();
-    values_come_through::<f32, P>();
-    values_come_through::<u64, P>();
-    values_come_through::<i128, P>();
+    assert_values_arrive::<u16, P>();
+    assert_values_arrive::<f32, P>();
+    assert_values_arrive::<u64, P>();
+    assert_values_arrive::<i128, P>();
 }
 
-fn values_of_no_size_are_counted_all_the_same<P: Protocol>() {
-    values_come_through::<(), P>();
-    values_come_through::<[u64; 0], P>();
-    values_come_through::<[u128; 0], P>();
+fn zero_size_values_are_counted<P: Protocol>() {
+    assert_values_arrive::<(), P>();
+    assert_values_arrive::<[u64; 0], P>();
+    assert_values_arrive::<[u128; 0], P>();
     let name = Name::new();
     let ring = Ring::<(), P>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -97,7 +97,7 @@ fn values_of_no_size_are_counted_all_the_same<P: Protocol>() {
     assert!(ring.is_empty());
 }
 
-fn strings_of_any_length_up_to_the_longest_come_through<P: Protocol>() {
+fn byte_strings_up_to_max_length_arrive_unchanged<P: Protocol>() {
     for longest in (0..=200).chain([4095, 4096, 1 << 20]) {
         let name = Name::new();
         let ring = Ring::<[u8], P>::create(&name, 2, longest).unwrap();
@@ -135,7 +135,7 @@ fn strings_of_any_length_up_to_the_longest_come_through<P: Protocol>() {
     }
 }
 
-fn neighbours_in_a_full_ring_do_not_overlap<P: Protocol>() {
+fn adjacent_messages_in_full_ring_do_not_overlap<P: Protocol>() {
     for longest in [1, 7, 8, 9, 55, 56, 57] {
         let name = Name::new();
         let ring = Ring::<[u8], P>::create(&name, 8, longest).unwrap();

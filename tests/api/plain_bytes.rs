@@ -1,7 +1,7 @@
-//! What is not plain bytes does not compile, and the compiler says why.
+//! Code with messages that are not plain bytes does not compile, and the compiler's error says why.
 //!
-//! The compiler is run on pairs that differ in one type. Where there is none, or where the
-//! crate's compiled form is not to be found, the test is skipped, with a word.
+//! The tests compile pairs of programs that differ in one type. They are skipped, with a message,
+//! if no compiler or no compiled form of the crate is found.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-/// What the compiler says to a program; `None` if there is no compiler, nothing if all is well.
+/// The compiler's messages for a program: empty if it compiles, `None` if no compiler is found.
 fn diagnostics(library: &Path, program: &str) -> Option<String> {
     let compiler = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut crate_path = OsString::from("slipring=");
@@ -40,39 +40,41 @@ fn diagnostics(library: &Path, program: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-fn carrying(message: &str) -> String {
+fn program_with_message(message: &str) -> String {
     format!(
         "fn carries<M: slipring::Message + ?Sized>() {{}}
          pub fn pair() {{ carries::<{message}>() }}"
     )
 }
 
-/// The crate as the build of this test left it: the newest that this compiler can use.
+/// The compiled crate beside this test program: the newest that this compiler can use.
 fn library() -> Option<PathBuf> {
-    let beside = env::current_exe().ok()?;
-    let built = fs::read_dir(beside.parent()?).ok()?.flatten();
-    let is_it = |path: &PathBuf| {
+    let program = env::current_exe().ok()?;
+    let built = fs::read_dir(program.parent()?).ok()?.flatten();
+    let is_library = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| name.starts_with("libslipring-") && name.ends_with(".rlib"))
     };
-    let mut built: Vec<_> = built.map(|entry| entry.path()).filter(is_it).collect();
-    let age = |path: &PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
-    built.sort_by_key(|path| age(path).unwrap_or(SystemTime::UNIX_EPOCH));
-    let works =
-        |path: &PathBuf| diagnostics(path, &carrying("u8")).is_some_and(|told| told.is_empty());
-    built.into_iter().rev().find(works)
+    let mut built: Vec<_> = built.map(|entry| entry.path()).filter(is_library).collect();
+    let modified = |path: &PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
+    built.sort_by_key(|path| modified(path).unwrap_or(SystemTime::UNIX_EPOCH));
+    let is_usable = |path: &PathBuf| {
+        let output = diagnostics(path, &program_with_message("u8"));
+        output.is_some_and(|text| text.is_empty())
+    };
+    built.into_iter().rev().find(is_usable)
 }
 
-/// What the compiler says to each of a pair of programs, of which the first must be fine.
-fn told(library: &Path, plain: &str, not_plain: &str) -> String {
+/// The compiler's messages for the second of a pair of programs. The first must compile.
+fn diagnostics_of_second(library: &Path, plain: &str, not_plain: &str) -> String {
     assert_eq!(diagnostics(library, plain).unwrap(), "", "{plain}");
     diagnostics(library, not_plain).unwrap()
 }
 
 #[test]
-fn the_compiler_says_which_type_is_not_plain_bytes() {
+fn compile_error_names_the_type_that_is_not_plain_bytes() {
     let Some(library) = library() else {
-        return eprintln!("skipped: no compiler here, or not the one that built the crate");
+        return eprintln!("skipped: the compiler that built the crate is not available");
     };
     let pairs = [
         ("u8", "bool"),
@@ -87,36 +89,47 @@ fn the_compiler_says_which_type_is_not_plain_bytes() {
         ("[f32; 2]", "(f32, f32)"),
     ];
     for (plain, not_plain) in pairs {
-        let told = told(&library, &carrying(plain), &carrying(not_plain));
+        let output = diagnostics_of_second(
+            &library,
+            &program_with_message(plain),
+            &program_with_message(not_plain),
+        );
         let reason =
             format!("`{not_plain}` can't be sent to another process: it is not plain bytes");
-        assert!(told.contains("E0277") && told.contains(&reason), "{told}");
         assert!(
-            told.contains("`[u8]` and types that implement `bytemuck::Pod`"),
-            "{told}"
+            output.contains("E0277") && output.contains(&reason),
+            "{output}"
+        );
+        assert!(
+            output.contains("`[u8]` and types that implement `bytemuck::Pod`"),
+            "{output}"
         );
     }
     for (plain, not_plain) in [
         ("[u8; 2]", "[bool; 2]"),
         ("Option<core::num::NonZeroU8>", "Option<u8>"),
     ] {
-        let told = told(&library, &carrying(plain), &carrying(not_plain));
+        let output = diagnostics_of_second(
+            &library,
+            &program_with_message(plain),
+            &program_with_message(not_plain),
+        );
         assert!(
-            told.contains("E0277") && told.contains("bytemuck::pod"),
-            "{told}"
+            output.contains("E0277") && output.contains("bytemuck::pod"),
+            "{output}"
         );
     }
 }
 
 #[test]
-fn the_compiler_says_so_to_who_opens_a_ring() {
+fn open_with_type_not_plain_bytes_gives_compile_error() {
     let Some(library) = library() else {
-        return eprintln!("skipped: no compiler here, or not the one that built the crate");
+        return eprintln!("skipped: the compiler that built the crate is not available");
     };
     let opening = |message: &str| {
         format!("pub fn pair() {{ let _ = slipring::spsc::Ring::<{message}>::open(\"/x\"); }}")
     };
-    let told = told(&library, &opening("u8"), &opening("bool"));
+    let output = diagnostics_of_second(&library, &opening("u8"), &opening("bool"));
     let reason = "`bool` can't be sent to another process: it is not plain bytes";
-    assert!(told.contains(reason), "{told}");
+    assert!(output.contains(reason), "{output}");
 }

@@ -1,5 +1,6 @@
-//! Positions of any size, and what becomes of a ring whose positions are used up.
+//! Positions of any size, and rings that have used all of their positions.
 
+use crate::rings::{next_consumer, next_producer};
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
 use slipring::error::{PushError, TryPopError, TryPushError};
@@ -7,60 +8,45 @@ use slipring::{Mpmc, Options, Protocol, Ring};
 
 for_each_kind! {
     all_backings:
-        positions_may_start_and_wrap_anywhere
+        ring_works_across_wraps_from_any_first_position
     ;
 }
 
-fn positions_may_start_and_wrap_anywhere<P: Protocol>() {
-    let near = |turn: u64| (0..9).map(move |below| turn.wrapping_sub(below));
-    // An MPMC ring ends at the last turn.
-    let turns = &[1 << 31, 1 << 32, 7 << 32, 0][..if is_mpmc::<P>() { 3 } else { 4 }];
+fn ring_works_across_wraps_from_any_first_position<P: Protocol>() {
+    let just_below = |wrap: u64| (0..9).map(move |below| wrap.wrapping_sub(below));
+    // An MPMC ring has no positions after the last of these.
+    let wraps = &[1 << 31, 1 << 32, 7 << 32, 0][..if is_mpmc::<P>() { 3 } else { 4 }];
     for capacity in [2, 4] {
-        for first in turns.iter().flat_map(|&turn| near(turn)) {
+        for first in wraps.iter().flat_map(|&wrap| just_below(wrap)) {
             let name = Name::new();
             let options = Options::new().capacity(capacity).first_position(first);
             let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
             let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
             let mut next = 0..;
             for step in 0..20 {
-                let room: Vec<u64> = next.by_ref().take(capacity).collect();
-                producer.push_slice(&room).unwrap();
+                let messages: Vec<u64> = next.by_ref().take(capacity).collect();
+                producer.push_slice(&messages).unwrap();
                 assert_eq!(producer.try_push(&0), Err(TryPushError::Full), "{first:#x}");
                 assert_eq!(
                     (ring.len(), producer.len(), consumer.len()),
                     (capacity, capacity, capacity)
                 );
-                // Each end is taken by another holder in turn, with the ring full and empty.
+                // Each seat in turn gets another holder, while the ring is full and while it is
+                // empty.
                 match step % 4 {
-                    0 => {
-                        producer = {
-                            drop(producer);
-                            ring.producer().unwrap()
-                        }
-                    }
-                    1 => {
-                        consumer = {
-                            drop(consumer);
-                            ring.consumer().unwrap()
-                        }
-                    }
+                    0 => producer = next_producer(producer, &ring),
+                    1 => consumer = next_consumer(consumer, &ring),
                     _ => {}
                 }
                 assert_eq!(producer.try_push(&0), Err(TryPushError::Full), "{first:#x}");
-                assert_eq!(consumer.try_iter().collect::<Vec<_>>(), room, "{first:#x}");
+                assert_eq!(
+                    consumer.try_iter().collect::<Vec<_>>(),
+                    messages,
+                    "{first:#x}"
+                );
                 match step % 4 {
-                    2 => {
-                        producer = {
-                            drop(producer);
-                            ring.producer().unwrap()
-                        }
-                    }
-                    3 => {
-                        consumer = {
-                            drop(consumer);
-                            ring.consumer().unwrap()
-                        }
-                    }
+                    2 => producer = next_producer(producer, &ring),
+                    3 => consumer = next_consumer(consumer, &ring),
                     _ => {}
                 }
                 assert_eq!(consumer.try_pop(), Err(TryPopError::Empty), "{first:#x}");
@@ -70,7 +56,7 @@ fn positions_may_start_and_wrap_anywhere<P: Protocol>() {
 }
 
 #[test]
-fn an_mpmc_ring_whose_positions_are_used_up_is_drained_and_then_corrupt() {
+fn mpmc_ring_out_of_positions_drains_then_is_corrupt() {
     for left in 0..10_u64 {
         for capacity in [2, 4] {
             for batch in [1, 2, 3, 9] {
@@ -94,7 +80,7 @@ fn an_mpmc_ring_whose_positions_are_used_up_is_drained_and_then_corrupt() {
                 assert!(matches!(producer.push(&1), Err(PushError::Corrupt(_))));
                 popped += consumer.try_iter().count();
                 assert_eq!(popped, pushed, "{left} {capacity} {batch}");
-                // A batch that would reach beyond the end is refused whole.
+                // The ring refuses a batch that would pass the last position as a whole.
                 assert!((left + 1).saturating_sub(batch as u64) < pushed as u64 + 1);
                 assert!(pushed as u64 <= left);
                 let at_the_end = consumer.try_pop();

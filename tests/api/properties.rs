@@ -1,5 +1,5 @@
-//! Any sequence of operations, of comings, goings and deaths, on a ring and on a model: they agree after every
-//! step.
+//! Random sequences of operations, attaches, detaches and deaths, on a ring and on a model. The two
+//! must agree after every step.
 
 use crate::support::time_limit::bounded;
 use crate::trials::ops;
@@ -17,24 +17,25 @@ proptest! {
     })]
 
     #[test]
-    fn a_ring_of_values_is_a_queue(steps in steps()) {
+    fn random_operations_on_value_ring_match_queue_model(steps in steps()) {
         bounded(|| ops::run(&[&[0], &*steps].concat()));
     }
 
     #[test]
-    fn a_ring_of_strings_is_a_queue(steps in steps()) {
+    fn random_operations_on_byte_ring_match_queue_model(steps in steps()) {
         bounded(|| ops::run(&[&[1], &*steps].concat()));
     }
 
     #[test]
-    fn a_ring_of_several_handles_is_a_line_in_which_places_are_taken(steps in steps()) {
+    fn random_operations_on_mpmc_ring_match_claim_model(steps in steps()) {
         bounded(|| ops::run(&[&[2], &*steps].concat()));
     }
 }
 
-/// A consumer takes the first message of a dead one's three, puts it back and leaves: the intents of both stand for it.
+/// A consumer adopts the first of a dead consumer's three messages, puts it back and detaches. The
+/// intents of both consumers cover that message.
 #[test]
-fn a_message_that_two_had_who_are_gone_waits_once() {
+fn message_in_two_abandoned_intents_is_orphaned_once() {
     let steps = [
         29, 0, 30, 0, 0, 0, 0, 27, 0, 6, 0, 0, 111, 0, 0, 0, 0, 37, 0, 0, 37, 0, 0, 37, 0, 0, 31,
         0, 0, 0, 21, 137, 0, 95, 0, 138, 0, 111, 0, 0, 197, 137, 53, 95, 0, 88, 44, 0, 95, 0, 95,

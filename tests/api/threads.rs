@@ -1,32 +1,29 @@
-//! Threads of one process, at the two ends of one mapping: what a race detector can follow.
+//! Producers and consumers in threads that share one mapping, which a race detector can observe.
 
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::kinds::{is_mpmc, one_of_each};
 use crate::support::names::Name;
 use slipring::{Consumer, Fences, Mpmc, Options, Producer, Protocol, Ring, WaitStrategy};
 use std::thread;
 
 for_each_kind! {
-    values_go_from_thread_to_thread_in_order
-    byte_strings_go_from_thread_to_thread_in_order
-    a_ring_goes_from_thread_to_thread
+    values_pass_between_threads_in_order
+    byte_strings_pass_between_threads_in_order
+    new_threads_reattach_and_continue_in_order
 }
 
-const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
 const MESSAGES: u64 = 400;
 
-/// Several words, so that a torn one is seen.
+/// Several words, so that a torn message is detected.
 type Message = [u64; 5];
 
 fn message(number: u64) -> Message {
     [number, !number, number, !number, number]
 }
 
-fn number(seen: &Message) -> u64 {
-    assert_eq!(*seen, message(seen[0]), "torn");
-    seen[0]
+fn number(found: &Message) -> u64 {
+    assert_eq!(*found, message(found[0]), "torn");
+    found[0]
 }
 
 fn rings<P: Protocol>() -> impl Iterator<Item = Options> {
@@ -39,7 +36,7 @@ fn rings<P: Protocol>() -> impl Iterator<Item = Options> {
     })
 }
 
-/// Each of the ways to push in turn.
+/// Pushes with each of the calls in turn.
 fn push_all<P: Protocol>(producer: &mut Producer<Message, P>, numbers: std::ops::Range<u64>) {
     let mut next = numbers.start;
     while next < numbers.end {
@@ -60,7 +57,7 @@ fn push_all<P: Protocol>(producer: &mut Producer<Message, P>, numbers: std::ops:
     }
 }
 
-/// Each of the ways to pop in turn, until nobody is there who pushes.
+/// Pops with each of the calls in turn, until no producer is attached.
 fn pop_all<P: Protocol>(consumer: &mut Consumer<Message, P>) -> Vec<u64> {
     let mut popped = Vec::new();
     let mut room = [message(0); 3];
@@ -82,7 +79,7 @@ fn pop_all<P: Protocol>(consumer: &mut Consumer<Message, P>) -> Vec<u64> {
     }
 }
 
-fn values_go_from_thread_to_thread_in_order<P: Protocol>() {
+fn values_pass_between_threads_in_order<P: Protocol>() {
     for options in rings::<P>() {
         let name = Name::new();
         let ring = Ring::<Message, P>::create_with(&name, &options).unwrap();
@@ -96,7 +93,7 @@ fn values_go_from_thread_to_thread_in_order<P: Protocol>() {
     }
 }
 
-fn byte_strings_go_from_thread_to_thread_in_order<P: Protocol>() {
+fn byte_strings_pass_between_threads_in_order<P: Protocol>() {
     let text = |number: u64| vec![number as u8; number as usize % 100];
     for options in rings::<P>() {
         let name = Name::new();
@@ -121,12 +118,12 @@ fn byte_strings_go_from_thread_to_thread_in_order<P: Protocol>() {
     }
 }
 
-fn a_ring_goes_from_thread_to_thread<P: Protocol>() {
+fn new_threads_reattach_and_continue_in_order<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<Message, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let mut popped = Vec::new();
     for turn in 0..20 {
-        // Each turn the ends are taken anew, where the last holders stopped.
+        // Each turn attaches new handles, which continue where the previous ones stopped.
         let two = thread::scope(|scope| {
             let (ring, first) = (&ring, 2 * turn);
             scope.spawn(move || push_all(&mut ring.producer().unwrap(), first..first + 2));
@@ -134,7 +131,7 @@ fn a_ring_goes_from_thread_to_thread<P: Protocol>() {
                 let mut consumer = ring.consumer().unwrap();
                 [(); 2].map(|()| {
                     loop {
-                        // Nobody may be there yet, or any more.
+                        // The producer may not have attached yet, or may have detached already.
                         if let Ok(message) = consumer.try_pop() {
                             break number(&message);
                         }
@@ -151,7 +148,7 @@ fn a_ring_goes_from_thread_to_thread<P: Protocol>() {
 }
 
 #[test]
-fn many_threads_share_a_ring() {
+fn many_threads_receive_each_message_once_in_order() {
     assert!(is_mpmc::<Mpmc>());
     for (fences, wait) in [
         (Fences::Membarrier, WaitStrategy::default()),
@@ -175,7 +172,7 @@ fn many_threads_share_a_ring() {
             popping.map(|popping| popping.join().unwrap())
         });
         for popped in &mut popped {
-            // Each hears each producer in its order.
+            // Each consumer receives the messages of each producer in order.
             popped.sort_by_key(|number| number / MESSAGES);
             assert!(popped.is_sorted());
         }

@@ -1,14 +1,14 @@
-//! What the types of the surface are, and what they show of themselves.
+//! The traits of the public types, and their debug output.
 
 use crate::support::names::Name;
 use core::fmt::Debug;
-use slipring::{Protocol, Ring};
+use slipring::{Consumer, Message, Protocol, Ring};
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
-/// Plain bytes, and nothing else: what holds messages may ask no more of them.
+/// Plain bytes without other traits: the public types may require no more of a message.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
-#[allow(dead_code, reason = "asked about, never made")]
+#[allow(dead_code, reason = "only its traits are checked")]
 struct Opaque([u8; 8]);
 
 macro_rules! assert_types {
@@ -41,35 +41,41 @@ assert_types!(mpmc);
 
 for_each_kind! {
     all_backings:
-        debug_output_tells_no_messages
+        debug_output_contains_no_messages
     ;
 }
 
-fn debug_output_tells_no_messages<P: Protocol>() {
-    const VALUE: u64 = 0x5ec2_e75e_c2e7_5ec2;
-    const STRING: &[u8] = b"secret";
-    let shows = |text: String| {
-        let forms = [
-            format!("{VALUE}"),
-            format!("{VALUE:x}"),
-            "secret".into(),
-            "115, 101".into(),
-        ];
-        assert!(!forms.iter().any(|form| text.contains(form)), "{text}");
-        assert!(!text.is_empty());
-    };
+const VALUE: u64 = 0x5ec2_e75e_c2e7_5ec2;
+const STRING: &[u8] = b"secret";
+
+fn assert_hides(text: String) {
+    let forms = [
+        format!("{VALUE}"),
+        format!("{VALUE:x}"),
+        "secret".into(),
+        "115, 101".into(),
+    ];
+    assert!(!forms.iter().any(|form| text.contains(form)), "{text}");
+    assert!(!text.is_empty());
+}
+
+fn assert_readers_hide<M: Message + ?Sized, P: Protocol>(consumer: &mut Consumer<M, P>) {
+    assert_hides(format!("{:?}", consumer.read().unwrap()));
+    assert_hides(format!("{:?} ", consumer.iter()));
+    assert_hides(format!("{:?} ", consumer.try_iter()));
+}
+
+fn debug_output_contains_no_messages<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push_slice(&[VALUE; 2]).unwrap();
     let mut claim = producer.claim().unwrap();
     claim.write(&VALUE);
-    shows(format!("{claim:?} {claim:#?}"));
+    assert_hides(format!("{claim:?} {claim:#?}"));
     drop(claim);
-    shows(format!("{ring:?} {producer:?} {consumer:?}"));
-    shows(format!("{:?}", consumer.read().unwrap()));
-    shows(format!("{:?} ", consumer.iter()));
-    shows(format!("{:?} ", consumer.try_iter()));
+    assert_hides(format!("{ring:?} {producer:?} {consumer:?}"));
+    assert_readers_hide(&mut consumer);
 
     let name = Name::new();
     let ring = Ring::<[u8], P>::create(&name, 4, 10).unwrap();
@@ -77,10 +83,8 @@ fn debug_output_tells_no_messages<P: Protocol>() {
     producer.push_slice(&[STRING; 2]).unwrap();
     let mut claim = producer.claim().unwrap();
     std::io::Write::write_all(&mut claim, STRING).unwrap();
-    shows(format!("{claim:?} {claim:#?}"));
+    assert_hides(format!("{claim:?} {claim:#?}"));
     drop(claim);
-    shows(format!("{ring:?} {producer:?} {consumer:?}"));
-    shows(format!("{:?}", consumer.read().unwrap()));
-    shows(format!("{:?} ", consumer.iter()));
-    shows(format!("{:?} ", consumer.try_iter()));
+    assert_hides(format!("{ring:?} {producer:?} {consumer:?}"));
+    assert_readers_hide(&mut consumer);
 }

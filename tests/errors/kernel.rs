@@ -1,4 +1,4 @@
-//! What becomes of the kernel's refusals: the variant, what its fields say, and how it reads.
+//! Errors because of refused system calls: the variant, its fields and its text.
 
 use crate::support::kinds::one_of_each;
 use crate::support::names::Name;
@@ -19,10 +19,10 @@ use std::time::Instant;
 
 for_each_kind! {
     memory_and_files:
-        a_kernel_that_does_not_answer_has_not_proved_a_death
+        failed_lock_query_does_not_prove_a_death
     ;
     all_backings:
-        a_fence_that_is_withdrawn_later_loses_no_wake_up
+        membarrier_refused_after_attach_loses_no_wake_up
     ;
 }
 
@@ -38,69 +38,80 @@ const UNLINK: &[i64] = &[
 ];
 
 #[test]
-fn what_the_kernel_does_not_permit_is_told() {
+fn kernel_refusal_maps_to_permission_or_read_only_error() {
     let (name, free) = (Name::new(), Name::new());
-    let (told, told_free) = (&*name, &*free);
+    let (used, unused) = (&*name, &*free);
     Ring::<u64, Spsc>::create(&name, 2).unwrap();
     for errno in [Errno::EACCES, Errno::EPERM] {
         seccomp::refusing(OPEN, errno, || {
             is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
-                OpenError::Permission { name: ref of, .. } if of == told,
-                "no permission to open {told}");
+                OpenError::Permission { name: ref found, .. } if found == used,
+                "no permission to open {used}");
             is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
-                CreateError::Permission { name: ref of, .. } if of == told_free,
-                "no permission to create {told_free}");
+                CreateError::Permission { name: ref found, .. } if found == unused,
+                "no permission to create {unused}");
         });
         seccomp::refusing(&[libc::SYS_linkat], errno, || {
             is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
-                CreateError::Permission { name: ref of, .. } if of == told_free,
-                "no permission to create {told_free}");
+                CreateError::Permission { name: ref found, .. } if found == unused,
+                "no permission to create {unused}");
         });
         seccomp::refusing(UNLINK, errno, || {
             is!(unlink(&name).unwrap_err(),
-                UnlinkError::Permission { name: ref of, .. } if of == told,
-                "no permission to remove {told}");
+                UnlinkError::Permission { name: ref found, .. } if found == used,
+                "no permission to remove {used}");
         });
     }
     seccomp::refusing(OPEN, Errno::EROFS, || {
         is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
-            OpenError::ReadOnly { name: ref of, .. } if of == told,
-            "{told} is on a read-only file system");
+            OpenError::ReadOnly { name: ref found, .. } if found == used,
+            "{used} is on a read-only file system");
         is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
-            CreateError::ReadOnly { name: ref of, .. } if of == told_free,
-            "{told_free} is on a read-only file system");
+            CreateError::ReadOnly { name: ref found, .. } if found == unused,
+            "{unused} is on a read-only file system");
     });
     seccomp::refusing(UNLINK, Errno::EROFS, || {
         is!(unlink(&name).unwrap_err(),
-            UnlinkError::ReadOnly { name: ref of, .. } if of == told,
-            "{told} is on a read-only file system");
+            UnlinkError::ReadOnly { name: ref found, .. } if found == used,
+            "{used} is on a read-only file system");
     });
     assert!(name.path().exists() && !free.path().exists());
 }
 
+fn assert_call_and_errno(error: &SystemError, call: &str, errno: Errno) {
+    assert_eq!(error.call, call);
+    assert_eq!(error.source.raw_os_error(), Some(errno as i32));
+    assert_eq!(error.to_string(), format!("{call}: {}", error.source));
+}
+
+macro_rules! assert_system_error {
+    ($result:expr, $error:ident, $call:expr, $errno:expr) => {
+        match $result {
+            Err($error::System(error)) => assert_call_and_errno(&error, $call, $errno),
+            other => panic!("{other:?}"),
+        }
+    };
+}
+
 #[test]
-fn other_refusals_of_the_kernel_are_told_with_their_call() {
+fn other_kernel_refusals_return_system_error_with_call() {
     let name = Name::new();
     let ring = Ring::<u64, Spsc>::create(&name, 2).unwrap();
     let free = Name::new();
-    let told = |error: SystemError, call: &str, errno: Errno| {
-        assert_eq!(error.call, call);
-        assert_eq!(error.source.raw_os_error(), Some(errno as i32));
-        assert_eq!(error.to_string(), format!("{call}: {}", error.source));
-    };
     seccomp::refusing(OPEN, Errno::EMFILE, || {
-        match Ring::<u64, Spsc>::open(&name) {
-            Err(OpenError::System(error)) => told(error, "open", Errno::EMFILE),
-            other => panic!("{other:?}"),
-        }
-        match Ring::<u64, Spsc>::create(&free, 2) {
-            Err(CreateError::System(error)) => told(error, "open", Errno::EMFILE),
-            other => panic!("{other:?}"),
-        }
-        match ring.producer() {
-            Err(AttachError::System(error)) => told(error, "open", Errno::EMFILE),
-            other => panic!("{other:?}"),
-        }
+        assert_system_error!(
+            Ring::<u64, Spsc>::open(&name),
+            OpenError,
+            "open",
+            Errno::EMFILE
+        );
+        assert_system_error!(
+            Ring::<u64, Spsc>::create(&free, 2),
+            CreateError,
+            "open",
+            Errno::EMFILE
+        );
+        assert_system_error!(ring.producer(), AttachError, "open", Errno::EMFILE);
     });
     for (number, call, errno) in [
         (libc::SYS_fallocate, "fallocate", Errno::EOPNOTSUPP),
@@ -109,36 +120,34 @@ fn other_refusals_of_the_kernel_are_told_with_their_call() {
         (libc::SYS_fstatfs, "fstatfs", Errno::ENOSYS),
     ] {
         seccomp::refusing(&[number], errno, || {
-            match Ring::<u64, Spsc>::create(&free, 2) {
-                Err(CreateError::System(error)) => told(error, call, errno),
-                other => panic!("{other:?}"),
-            }
+            assert_system_error!(
+                Ring::<u64, Spsc>::create(&free, 2),
+                CreateError,
+                call,
+                errno
+            );
         });
     }
     seccomp::refusing(&[libc::SYS_fcntl], Errno::EINVAL, || {
-        match ring.producer() {
-            Err(AttachError::System(error)) => told(error, "fcntl", Errno::EINVAL),
-            other => panic!("{other:?}"),
-        }
+        assert_system_error!(ring.producer(), AttachError, "fcntl", Errno::EINVAL);
     });
-    seccomp::refusing(UNLINK, Errno::EIO, || match unlink(&name) {
-        Err(UnlinkError::System(error)) => told(error, "unlink", Errno::EIO),
-        other => panic!("{other:?}"),
+    seccomp::refusing(UNLINK, Errno::EIO, || {
+        assert_system_error!(unlink(&name), UnlinkError, "unlink", Errno::EIO);
     });
     assert!(ring.producer().is_ok() && !free.path().exists());
 }
 
-fn a_kernel_that_does_not_answer_has_not_proved_a_death<P: Protocol>() {
+fn failed_lock_query_does_not_prove_a_death<P: Protocol>() {
     const CONSUMER: u64 = 0x480;
-    const FIRST_STAY_UNENDED: [u8; 4] = [5, 0, 0, 0];
+    const FIRST_HOLDER_ATTACHED: [u8; 4] = [5, 0, 0, 0];
     let name = Name::new();
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(2)).unwrap();
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
     drop(ring.consumer().unwrap());
-    // As if it had died.
+    // The consumer's lock is free, as if the consumer had died.
     name.file()
-        .write_all_at(&FIRST_STAY_UNENDED, CONSUMER)
+        .write_all_at(&FIRST_HOLDER_ATTACHED, CONSUMER)
         .unwrap();
     seccomp::refusing(&[libc::SYS_fcntl], Errno::ENOLCK, || {
         assert_eq!(producer.peer(), Ok(Peer::Present { pid: process::id() }));
@@ -148,7 +157,7 @@ fn a_kernel_that_does_not_answer_has_not_proved_a_death<P: Protocol>() {
 }
 
 #[test]
-fn fences_that_are_not_available_are_refused_or_chosen_otherwise() {
+fn unavailable_fences_are_refused_or_replaced() {
     let (symmetric, expedited, free) = (Name::new(), Name::new(), Name::new());
     let with = |fences| Options::new().capacity(2).fences(fences);
     if Ring::<u64, Spsc>::create_with(&expedited, &with(Fences::Membarrier)).is_err() {
@@ -169,7 +178,7 @@ fn fences_that_are_not_available_are_refused_or_chosen_otherwise() {
     Ring::<u64, Spsc>::open_with(&unset, &with(Fences::Membarrier)).unwrap();
 }
 
-fn a_fence_that_is_withdrawn_later_loses_no_wake_up<P: Protocol>() {
+fn membarrier_refused_after_attach_loses_no_wake_up<P: Protocol>() {
     let name = Name::new();
     let options = Options::new()
         .capacity(2)
@@ -191,16 +200,16 @@ fn a_fence_that_is_withdrawn_later_loses_no_wake_up<P: Protocol>() {
             );
         });
     });
-    // No single sleep lasted until its interval was over.
+    // No sleep lasted until its liveness interval elapsed.
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
-fn a_ring_that_does_not_fit_is_told_with_its_size() {
+fn create_without_space_reports_needed_and_available() {
     const SLOTS: u64 = 2 * 16;
     let size = 0x1000 + SLOTS.next_multiple_of(4096);
     let free = Name::new();
-    let told = &*free;
+    let unused = &*free;
     for errno in [Errno::ENOSPC, Errno::ENOMEM, Errno::EDQUOT, Errno::EFBIG] {
         seccomp::refusing(&[libc::SYS_fallocate], errno, || {
             let error = Ring::<u64, Spsc>::create(&free, 2).unwrap_err();
@@ -214,18 +223,20 @@ fn a_ring_that_does_not_fit_is_told_with_its_size() {
             else {
                 panic!("{error:?}");
             };
-            assert_eq!((&*name, needed), (told, size));
+            assert_eq!((&*name, needed), (unused, size));
             assert_ne!(available, 0);
             assert_eq!(
                 text,
-                format!("no space for {told}: {size} bytes are needed, {available} are available")
+                format!(
+                    "no space for {unused}: {size} bytes are needed, {available} are available"
+                )
             );
         });
     }
     let shm = statvfs("/dev/shm").unwrap();
     let whole = shm.blocks() * shm.fragment_size();
     if whole == 0 || whole > 1 << 38 {
-        return eprintln!("skipped: /dev/shm is not limited to less than this would take");
+        return eprintln!("skipped: /dev/shm has no limit below the size of this ring");
     }
     match Ring::<[u8], Spsc>::create(&free, 1 << 30, 504).unwrap_err() {
         CreateError::NoSpace {
@@ -240,8 +251,8 @@ fn a_ring_that_does_not_fit_is_told_with_its_size() {
 }
 
 #[test]
-fn a_ring_above_the_file_size_limit_is_refused_and_not_punished_with_a_signal() {
-    // Far above what any other test asks for, since the limit is the process's.
+fn create_above_file_size_limit_fails_without_signal() {
+    // The limit applies to the whole process, so it is far above the size of other tests' rings.
     const LIMIT: u64 = 1 << 40;
     let free = Name::new();
     let (soft, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
@@ -249,6 +260,8 @@ fn a_ring_above_the_file_size_limit_is_refused_and_not_punished_with_a_signal() 
     let error = Ring::<[u8], Spsc>::create(&free, 1 << 21, 1 << 20).unwrap_err();
     setrlimit(Resource::RLIMIT_FSIZE, soft, hard).unwrap();
     let size = 0x1000 + (1 << 21) * ((1 << 20) + 8);
-    is!(error, CreateError::FileSizeLimit { needed, limit, .. } if (needed, limit) == (size, LIMIT.min(hard)),
+    let expected = (size, LIMIT.min(hard));
+    is!(error,
+        CreateError::FileSizeLimit { needed, limit, .. } if (needed, limit) == expected,
         "the ring needs {size} bytes, the file size limit is {}", LIMIT.min(hard));
 }

@@ -1,5 +1,4 @@
-//! Every way in which a ring is not made, found or removed: the variant, what its fields say,
-//! and how it reads.
+//! Every error of create, open and unlink: the variant, its fields and its text.
 
 use crate::support::names::Name;
 use core::time::Duration;
@@ -43,7 +42,7 @@ errors!(
     UnlinkError
 );
 
-/// Where the layout has its fields.
+/// The offsets of the header's fields.
 mod at {
     pub(crate) const MAGIC: u64 = 0x00;
     pub(crate) const VERSION: u64 = 0x08;
@@ -65,10 +64,10 @@ mod at {
     pub(crate) const SUCCESSOR: u64 = 0x328;
 }
 
-/// How many bytes a ring of four `u64` takes.
+/// The size in bytes of a ring of four `u64`.
 const SIZE: u64 = 0x2000;
 
-/// A ring of four `u64`, which is dropped, with `bytes` written over what is at `offset`.
+/// Creates a ring of four `u64`, and overwrites the bytes at `offset`.
 fn patched(offset: u64, bytes: &[u8]) -> Name {
     let name = Name::new();
     Ring::<u64>::create(&name, 4).unwrap();
@@ -76,13 +75,25 @@ fn patched(offset: u64, bytes: &[u8]) -> Name {
     name
 }
 
-fn refused(name: &Name) -> OpenError {
+fn open_error(name: &Name) -> OpenError {
     Ring::<u64>::open(name).unwrap_err()
 }
 
+/// Checks that `open` refuses a ring because of the value of one header field.
+fn assert_inconsistent(name: &Name, expected: &str, value: u64) {
+    is!(open_error(name),
+        OpenError::Inconsistent { field, found, .. } if (field, found) == (expected, value),
+        "the header's {expected} can't be {value}");
+}
+
+fn assert_not_a_ring(name: &Name) {
+    is!(open_error(name), OpenError::NotARing { name: ref found, .. } if **found == **name,
+        "{} is not a ring", &**name);
+}
+
 #[test]
-fn a_number_in_the_header_that_can_not_be_is_named() {
-    let u32s: [(u64, &str, &[u32]); 8] = [
+fn impossible_header_value_is_named_in_error() {
+    let u32s: [(u64, &str, &[u32]); 9] = [
         (at::KIND, "kind", &[0, 3, u32::MAX]),
         (at::ENCODING, "encoding", &[0, 3, u32::MAX]),
         (at::FENCES, "fences", &[0, 3, u32::MAX]),
@@ -95,19 +106,13 @@ fn a_number_in_the_header_that_can_not_be_is_named() {
         ),
         (at::PARTICIPANTS, "participants", &[0, 1, 3, u32::MAX]),
         (at::PRODUCERS, "producers", &[0, 2, u32::MAX]),
+        (at::DELIVERY, "delivery", &[1, u32::MAX]),
     ];
     for (offset, name, words) in u32s {
         for &word in words {
-            is!(refused(&patched(offset, &word.to_le_bytes())),
-                OpenError::Inconsistent { field, found, .. } if (field, found) == (name, u64::from(word)),
-                "the header's {name} can't be {word}");
+            let ring = patched(offset, &word.to_le_bytes());
+            assert_inconsistent(&ring, name, u64::from(word));
         }
-    }
-    let delivery = [1, u32::MAX].map(|word| (at::DELIVERY, "delivery", word));
-    for (offset, name, word) in delivery {
-        is!(refused(&patched(offset, &word.to_le_bytes())),
-            OpenError::Inconsistent { field, found, .. } if (field, found) == (name, u64::from(word)),
-            "the header's {name} can't be {word}");
     }
     let u64s: [(u64, &str, &[u64]); 5] = [
         (
@@ -130,88 +135,75 @@ fn a_number_in_the_header_that_can_not_be_is_named() {
     ];
     for (offset, name, words) in u64s {
         for &word in words {
-            is!(refused(&patched(offset, &word.to_le_bytes())),
-                OpenError::Inconsistent { field, found, .. } if (field, found) == (name, word),
-                "the header's {name} can't be {word}");
+            assert_inconsistent(&patched(offset, &word.to_le_bytes()), name, word);
         }
     }
 }
 
 #[test]
-fn numbers_that_could_be_but_contradict_each_other_are_refused() {
+fn contradictory_header_values_are_refused() {
     let capacity = patched(at::CAPACITY, &8192_u64.to_le_bytes());
-    is!(refused(&capacity), OpenError::Inconsistent { field: "total_len", found, .. } if found == SIZE,
-        "the header's total_len can't be 8192");
+    assert_inconsistent(&capacity, "total_len", SIZE);
     let size = patched(at::PAYLOAD_SIZE, &9_u32.to_le_bytes());
-    is!(refused(&size), OpenError::Inconsistent { field: "stride", found: 16, .. } if true,
-        "the header's stride can't be 16");
+    assert_inconsistent(&size, "stride", 16);
     let align = patched(at::PAYLOAD_ALIGN, &16_u32.to_le_bytes());
-    is!(refused(&align), OpenError::Inconsistent { field: "stride", found: 16, .. } if true,
-        "the header's stride can't be 16");
+    assert_inconsistent(&align, "stride", 16);
 }
 
 #[test]
-fn a_ring_of_another_make_is_refused() {
-    let is_no_ring = |name: &Name| {
-        is!(refused(name), OpenError::NotARing { name: ref told, .. } if **told == **name,
-            "{} is not a ring", &**name);
-    };
-    is_no_ring(&patched(at::MAGIC, b"slipring"));
-    is_no_ring(&patched(at::MAGIC, &[0; 8]));
-    is!(refused(&patched(at::VERSION, &2_u32.to_le_bytes())),
+fn open_of_other_magic_version_flags_or_kind_is_refused() {
+    assert_not_a_ring(&patched(at::MAGIC, b"slipring"));
+    assert_not_a_ring(&patched(at::MAGIC, &[0; 8]));
+    is!(open_error(&patched(at::VERSION, &2_u32.to_le_bytes())),
         OpenError::Version { expected: 1, found: 2, .. } if true,
         "the layout is version 2, this library knows version 1");
-    is!(refused(&patched(at::FLAGS, &0x8000_0002_u32.to_le_bytes())),
+    is!(open_error(&patched(at::FLAGS, &0x8000_0002_u32.to_le_bytes())),
         OpenError::UnknownFlags { found: 0x8000_0002, .. } if true,
         "the ring has unknown flags 0x80000002");
-    is!(refused(&patched(at::KIND, &2_u32.to_le_bytes())),
+    is!(open_error(&patched(at::KIND, &2_u32.to_le_bytes())),
         OpenError::Kind { expected: Kind::Spsc, found: Kind::Mpmc, .. } if true,
         "the ring is mpmc, not spsc");
 }
 
 #[test]
-fn what_is_no_ring_at_all_is_refused() {
-    let is_no_ring = |name: &Name| {
-        is!(refused(name), OpenError::NotARing { name: ref told, .. } if **told == **name,
-            "{} is not a ring", &**name);
-    };
+fn object_that_is_not_a_ring_is_refused() {
     let name = Name::new();
     let contents: [&[u8]; 5] = [b"", b"S", b"SLIPRIN", &[0; 4096], &[0xff; 9000]];
     for bytes in contents {
         fs::write(name.path(), bytes).unwrap();
-        is_no_ring(&name);
+        assert_not_a_ring(&name);
     }
     let ring = Name::new();
     Ring::<u64>::create(&ring, 4).unwrap();
     fs::remove_file(name.path()).unwrap();
     symlink(ring.path(), name.path()).unwrap();
-    is_no_ring(&name);
+    assert_not_a_ring(&name);
     fs::remove_file(name.path()).unwrap();
     nix::unistd::mkfifo(&name.path(), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    is_no_ring(&name);
+    assert_not_a_ring(&name);
     fs::remove_file(name.path()).unwrap();
     fs::create_dir(name.path()).unwrap();
-    is_no_ring(&name);
+    assert_not_a_ring(&name);
     fs::remove_dir(name.path()).unwrap();
     let socket = std::os::unix::net::UnixListener::bind(name.path()).unwrap();
-    is_no_ring(&name);
+    assert_not_a_ring(&name);
     drop(socket);
 }
 
 #[test]
-fn a_file_that_is_too_short_is_refused() {
+fn truncated_ring_file_is_refused() {
     for left in [0x48, 0x3ff, 0x400, 0x1000, SIZE - 4096, SIZE - 1] {
         let name = patched(0, b"");
         name.file().set_len(left).unwrap();
-        is!(refused(&name),
+        is!(open_error(&name),
             OpenError::Truncated { expected, found, .. } if (expected, found) == (SIZE, left),
             "{left} bytes are left of a ring of {SIZE}");
     }
 }
 
-/// Somebody was killed who made room for another ring to follow.
+/// A process that is killed while it adds the next segment leaves such a file.
 #[test]
-fn a_file_that_is_longer_than_its_ring_is_opened() {
+fn file_longer_than_its_ring_is_opened() {
     for more in [SIZE + 1, SIZE + 4096] {
         let name = patched(0, b"");
         name.file().set_len(more).unwrap();
@@ -220,10 +212,10 @@ fn a_file_that_is_longer_than_its_ring_is_opened() {
 }
 
 #[test]
-fn a_file_that_is_cut_off_before_its_size_needs_at_least_a_header() {
+fn file_shorter_than_header_expects_at_least_a_header() {
     let name = patched(0, b"");
     name.file().set_len(0x40).unwrap();
-    let error = refused(&name);
+    let error = open_error(&name);
     assert!(
         matches!(
             error,
@@ -238,7 +230,7 @@ fn a_file_that_is_cut_off_before_its_size_needs_at_least_a_header() {
 }
 
 #[test]
-fn a_ring_that_is_not_what_was_asked_for_is_refused() {
+fn open_with_other_type_or_options_is_refused() {
     let name = Name::new();
     let made = Options::new()
         .capacity(4)
@@ -286,7 +278,7 @@ fn a_ring_that_is_not_what_was_asked_for_is_refused() {
 }
 
 #[test]
-fn a_schema_may_be_any_number() {
+fn schema_may_be_any_number() {
     let name = patched(at::SCHEMA, &u64::MAX.to_le_bytes());
     Ring::<u64>::open(&name).unwrap();
     Ring::<u64>::open_with(&name, &Options::new().schema(u64::MAX)).unwrap();
@@ -294,17 +286,17 @@ fn a_schema_may_be_any_number() {
 }
 
 #[test]
-fn names_that_are_free_taken_or_none_are_told() {
+fn missing_existing_and_invalid_names_return_errors() {
     let name = Name::new();
-    let told = &*name;
-    is!(refused(&name), OpenError::NotFound { name: ref found, .. } if found == told,
-        "{told} does not exist");
-    is!(unlink(&name).unwrap_err(), UnlinkError::NotFound { name: ref found, .. } if found == told,
-        "{told} does not exist");
+    let text = &*name;
+    is!(open_error(&name), OpenError::NotFound { name: ref found, .. } if found == text,
+        "{text} does not exist");
+    is!(unlink(&name).unwrap_err(), UnlinkError::NotFound { name: ref found, .. } if found == text,
+        "{text} does not exist");
     Ring::<u64>::create(&name, 4).unwrap();
     is!(Ring::<u64>::create(&name, 4).unwrap_err(),
-        CreateError::Exists { name: ref found, .. } if found == told,
-        "{told} exists already");
+        CreateError::Exists { name: ref found, .. } if found == text,
+        "{text} exists already");
     is!(Ring::<u32>::open_or_create(&name, 4).unwrap_err(),
         OpenOrCreateError::Open(OpenError::PayloadSize { .. }) if true,
         "the ring's messages have 8 bytes, not 4");
@@ -315,13 +307,14 @@ fn names_that_are_free_taken_or_none_are_told() {
 }
 
 #[test]
-fn what_can_not_be_made_is_told() {
+fn create_with_invalid_options_returns_error() {
     let name = Name::new();
     let create = |options: &Options| Ring::<u64>::create_with(&name, options).unwrap_err();
-    for number in [0, 1, (1 << 30) + 1, usize::MAX] {
-        is!(create(&Options::new().capacity(number)),
-            CreateError::Capacity { asked, min: 2, max: 0x4000_0000, .. } if asked == number as u64,
-            "a capacity of {number} is not between 2 and 1073741824 messages");
+    for capacity in [0, 1, (1 << 30) + 1, usize::MAX] {
+        is!(create(&Options::new().capacity(capacity)),
+            CreateError::Capacity { asked, min: 2, max: 0x4000_0000, .. }
+                if asked == capacity as u64,
+            "a capacity of {capacity} is not between 2 and 1073741824 messages");
     }
     is!(create(&Options::new()), CreateError::Capacity { asked: 0, .. } if true,
         "a capacity of 0 is not between 2 and 1073741824 messages");

@@ -1,4 +1,4 @@
-//! Every way in which an operation fails: the variant, what its fields say, and how it reads.
+//! Every error of an operation: the variant, its fields and its text.
 
 use crate::support::kinds::one_of_each;
 use crate::support::names::Name;
@@ -17,27 +17,27 @@ use std::thread;
 
 for_each_kind! {
     memory_and_files:
-        a_peer_that_left_died_or_closed_is_told_apart
+        left_died_and_closed_peers_give_distinct_errors
     ;
     all_backings:
-        refusals_of_the_moment_are_told
-        messages_that_are_too_long_are_told
-        nobody_waits_for_room_for_a_message_that_fits_in_no_slot
-        a_forked_child_is_refused_everything_and_its_parent_notices_nothing
+        full_or_empty_ring_returns_full_empty_or_timed_out
+        too_long_message_returns_too_long
+        push_slice_of_too_long_message_does_not_block
+        forked_child_is_refused_and_parent_is_unaffected
     ;
 }
 
-/// Where the layout has its fields.
+/// Offsets in the layout.
 mod at {
     pub(crate) const PRODUCER: u64 = 0x400;
     pub(crate) const CONSUMER: u64 = 0x480;
     pub(crate) const SLOTS: u64 = 0x1000;
 }
 
-/// A ring of strings and both its ends.
+/// A ring of byte strings and its two handles.
 type Strings<P> = (Name, Ring<[u8], P>, Producer<[u8], P>, Consumer<[u8], P>);
 
-/// A ring of two strings of up to three bytes, full, with both its ends.
+/// A full ring of two byte strings of at most three bytes, and its two handles.
 fn full<P: Protocol>() -> Strings<P> {
     let name = Name::new();
     let ring = Ring::<[u8], P>::create_with(&name, &one_of_each::<P>().capacity(2).message_size(3))
@@ -49,7 +49,7 @@ fn full<P: Protocol>() -> Strings<P> {
 
 const NO_TIME: Duration = Duration::ZERO;
 
-fn refusals_of_the_moment_are_told<P: Protocol>() {
+fn full_or_empty_ring_returns_full_empty_or_timed_out<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = full::<P>();
     is!(producer.try_push(b"x").unwrap_err(), TryPushError::Full if true, "the ring is full");
     is!(producer.push_timeout(b"x", NO_TIME).unwrap_err(), PushTimeoutError::TimedOut if true,
@@ -60,7 +60,7 @@ fn refusals_of_the_moment_are_told<P: Protocol>() {
         "timed out: the ring is empty");
 }
 
-fn messages_that_are_too_long_are_told<P: Protocol>() {
+fn too_long_message_returns_too_long<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = full::<P>();
     let text = "a message of 4 bytes does not fit in a slot of 3";
     is!(producer.try_push(b"four").unwrap_err(),
@@ -71,11 +71,12 @@ fn messages_that_are_too_long_are_told<P: Protocol>() {
         PushTimeoutError::TooLong(TooLong { len: 4, max: 3, .. }) if true, "{text}");
     assert_eq!(consumer.try_iter().count(), 2);
     is!(producer.push_slice(&[&b"one"[..], b"four"]).unwrap_err(),
-        PushSliceError { pushed: 1, reason: PushError::TooLong(TooLong { len: 4, max: 3, .. }), .. } if true,
+        PushSliceError { pushed: 1, reason: PushError::TooLong(TooLong { len: 4, max: 3, .. }), .. }
+            if true,
         "after 1 messages: {text}");
 }
 
-fn nobody_waits_for_room_for_a_message_that_fits_in_no_slot<P: Protocol>() {
+fn push_slice_of_too_long_message_does_not_block<P: Protocol>() {
     let (_name, ring, mut producer, _consumer) = full::<P>();
     let too_long = [&b"four"[..]];
     assert!(matches!(
@@ -85,117 +86,132 @@ fn nobody_waits_for_room_for_a_message_that_fits_in_no_slot<P: Protocol>() {
     thread::scope(|scope| {
         let pushing = scope.spawn(|| producer.push_slice(&too_long));
         thread::sleep(Duration::from_millis(50));
-        // Ends the call if it waits all the same.
+        // Ends the call if it blocks, so that the test fails instead of hanging.
         ring.close();
         let error = pushing.join().unwrap().unwrap_err();
         assert!(matches!(error.reason, PushError::TooLong(_)), "{error:?}");
     });
 }
 
-/// A producer of a full ring fails in all its operations as `gone` says, which reads `text`.
-fn no_push_works<P: Protocol>(producer: &mut Producer<[u8], P>, gone: Disconnected, text: &str) {
-    is!(producer.try_push(b"x").unwrap_err(), TryPushError::Disconnected(it) if it == gone, "{text}");
-    is!(producer.push(b"x").unwrap_err(), PushError::Disconnected(it) if it == gone, "{text}");
-    is!(producer.push_timeout(b"x", NO_TIME).unwrap_err(),
-        PushTimeoutError::Disconnected(it) if it == gone, "{text}");
-    is!(producer.push_slice(&[*b"x"]).unwrap_err(),
-        PushSliceError { pushed: 0, reason: PushError::Disconnected(it), .. } if it == gone,
-        "after 0 messages: {text}");
+/// Checks that each operation of a producer fails with one variant and one text.
+macro_rules! assert_push_errors {
+    ($producer:expr, $variant:ident($value:pat) if $condition:expr, $text:expr) => {{
+        let (producer, text) = ($producer, $text);
+        is!(producer.try_push(b"x").unwrap_err(),
+            TryPushError::$variant($value) if $condition, "{text}");
+        is!(producer.push(b"x").unwrap_err(),
+            PushError::$variant($value) if $condition, "{text}");
+        is!(producer.push_timeout(b"x", NO_TIME).unwrap_err(),
+            PushTimeoutError::$variant($value) if $condition, "{text}");
+        is!(producer.push_slice(&[*b"x"]).unwrap_err(),
+            PushSliceError { pushed: 0, reason: PushError::$variant($value), .. } if $condition,
+            "after 0 messages: {text}");
+    }};
 }
 
-/// A consumer of an empty ring fails in all its operations as `gone` says, which reads `text`.
-fn no_pop_works<P: Protocol>(consumer: &mut Consumer<[u8], P>, gone: Disconnected, text: &str) {
-    is!(consumer.try_pop().unwrap_err(), TryPopError::Disconnected(it) if it == gone, "{text}");
-    is!(consumer.pop().unwrap_err(), PopError::Disconnected(it) if it == gone, "{text}");
-    is!(consumer.pop_timeout(NO_TIME).unwrap_err(),
-        PopTimeoutError::Disconnected(it) if it == gone, "{text}");
+/// Checks that each operation of a consumer fails with one variant and one text.
+macro_rules! assert_pop_errors {
+    ($consumer:expr, $variant:ident($value:pat) if $condition:expr, $text:expr) => {{
+        let (consumer, text) = ($consumer, $text);
+        is!(consumer.try_pop().unwrap_err(),
+            TryPopError::$variant($value) if $condition, "{text}");
+        is!(consumer.pop().unwrap_err(),
+            PopError::$variant($value) if $condition, "{text}");
+        is!(consumer.pop_timeout(NO_TIME).unwrap_err(),
+            PopTimeoutError::$variant($value) if $condition, "{text}");
+    }};
 }
 
-/// Makes the entry at `offset`, whose holder has left, look as if somebody had come and died.
-fn let_die(name: &Name, offset: u64) {
+/// Checks a producer of a full ring: each operation fails because of `reason`.
+fn assert_no_push<P: Protocol>(producer: &mut Producer<[u8], P>, reason: Disconnected, text: &str) {
+    assert_push_errors!(producer, Disconnected(found) if found == reason, text);
+}
+
+/// Checks a consumer of an empty ring: each operation fails because of `reason`.
+fn assert_no_pop<P: Protocol>(consumer: &mut Consumer<[u8], P>, reason: Disconnected, text: &str) {
+    assert_pop_errors!(consumer, Disconnected(found) if found == reason, text);
+}
+
+/// Rewrites the seat at `offset`, which its holder has left, as if another holder had attached and
+/// died.
+fn forge_death(name: &Name, offset: u64) {
     let file = name.file();
-    let mut tenancy = [0; 4];
-    file.read_exact_at(&mut tenancy, offset).unwrap();
-    assert_eq!(tenancy[0] & 3, 2);
-    tenancy[0] ^= 3;
-    file.write_all_at(&tenancy, offset).unwrap();
-    let roll = if offset == at::PRODUCER { 0x284 } else { 0x288 };
+    let mut state = [0; 4];
+    file.read_exact_at(&mut state, offset).unwrap();
+    assert_eq!(state[0] & 3, 2);
+    state[0] ^= 3;
+    file.write_all_at(&state, offset).unwrap();
+    let arrivals = if offset == at::PRODUCER { 0x284 } else { 0x288 };
     let mut count = [0; 1];
-    file.read_exact_at(&mut count, roll).unwrap();
-    file.write_all_at(&[count[0] + 1], roll).unwrap();
+    file.read_exact_at(&mut count, arrivals).unwrap();
+    file.write_all_at(&[count[0] + 1], arrivals).unwrap();
 }
 
-fn a_peer_that_left_died_or_closed_is_told_apart<P: Protocol>() {
+fn left_died_and_closed_peers_give_distinct_errors<P: Protocol>() {
     let pid = process::id();
     let died = format!("the other end, process {pid}, has died");
 
     let (name, ring, mut producer, consumer) = full::<P>();
     drop(consumer);
-    no_push_works(&mut producer, Disconnected::Left, "the other end has left");
-    let_die(&name, at::CONSUMER);
-    no_push_works(&mut producer, Disconnected::Died { pid }, &died);
+    assert_no_push(&mut producer, Disconnected::Left, "the other end has left");
+    forge_death(&name, at::CONSUMER);
+    assert_no_push(&mut producer, Disconnected::Died { pid }, &died);
     assert_eq!(producer.peer(), Ok(Peer::Died { pid }));
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
     ring.close();
-    no_push_works(&mut producer, Disconnected::Closed, "the ring is closed");
+    assert_no_push(&mut producer, Disconnected::Closed, "the ring is closed");
     assert_eq!(consumer.try_iter().count(), 2);
-    no_pop_works(&mut consumer, Disconnected::Closed, "the ring is closed");
+    assert_no_pop(&mut consumer, Disconnected::Closed, "the ring is closed");
 
     let (name, ring, producer, mut consumer) = full::<P>();
     assert_eq!(consumer.try_iter().count(), 2);
     drop(producer);
-    no_pop_works(&mut consumer, Disconnected::Left, "the other end has left");
-    let_die(&name, at::PRODUCER);
-    no_pop_works(&mut consumer, Disconnected::Died { pid }, &died);
+    assert_no_pop(&mut consumer, Disconnected::Left, "the other end has left");
+    forge_death(&name, at::PRODUCER);
+    assert_no_pop(&mut consumer, Disconnected::Died { pid }, &died);
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
     ring.producer().unwrap().push(b"x").unwrap();
     assert_eq!(consumer.pop().unwrap(), b"x");
-    no_pop_works(&mut consumer, Disconnected::Left, "the other end has left");
+    assert_no_pop(&mut consumer, Disconnected::Left, "the other end has left");
 }
 
 #[test]
-fn an_end_that_is_taken_is_refused_with_its_holders_pid() {
+fn taken_seat_is_refused_with_pid_of_holder() {
     let (name, ring, _producer, _consumer) = full::<Spsc>();
     let pid = process::id();
-    let also = Ring::<[u8], Spsc>::open(&name).unwrap();
-    for ring in [&ring, &also] {
+    let opened = Ring::<[u8], Spsc>::open(&name).unwrap();
+    for ring in [&ring, &opened] {
         is!(ring.producer().unwrap_err(),
-            AttachError::Taken { role: Role::Producer, pid: Some(told), .. } if told == pid,
+            AttachError::Taken { role: Role::Producer, pid: Some(found), .. } if found == pid,
             "the ring has a producer already, process {pid}");
         is!(ring.consumer().unwrap_err(),
-            AttachError::Taken { role: Role::Consumer, pid: Some(told), .. } if told == pid,
+            AttachError::Taken { role: Role::Consumer, pid: Some(found), .. } if found == pid,
             "the ring has a consumer already, process {pid}");
     }
     name.file().write_all_at(&[0; 4], at::PRODUCER).unwrap();
-    is!(ring.producer().unwrap_err(), AttachError::Taken { role: Role::Producer, pid: None, .. } if true,
+    is!(ring.producer().unwrap_err(),
+        AttachError::Taken { role: Role::Producer, pid: None, .. } if true,
         "the ring has a producer already");
 }
 
 #[test]
-fn a_corrupt_ring_is_told_by_every_operation_and_to_who_attaches() {
+fn corrupt_ring_fails_every_operation_and_attach() {
     let text = "the ring is corrupt";
     let (name, ring, mut producer, mut consumer) = full::<Spsc>();
     name.file()
         .write_all_at(&[0x55; 0x1000], at::SLOTS)
         .unwrap();
-    is!(producer.try_push(b"x").unwrap_err(), TryPushError::Corrupt(_) if true, "{text}");
-    is!(producer.push(b"x").unwrap_err(), PushError::Corrupt(_) if true, "{text}");
-    is!(producer.push_timeout(b"x", NO_TIME).unwrap_err(), PushTimeoutError::Corrupt(_) if true, "{text}");
-    is!(producer.push_slice(&[*b"x"]).unwrap_err(),
-        PushSliceError { pushed: 0, reason: PushError::Corrupt(_), .. } if true,
-        "after 0 messages: {text}");
-    is!(consumer.try_pop().unwrap_err(), TryPopError::Corrupt(_) if true, "{text}");
-    is!(consumer.pop().unwrap_err(), PopError::Corrupt(_) if true, "{text}");
-    is!(consumer.pop_timeout(NO_TIME).unwrap_err(), PopTimeoutError::Corrupt(_) if true, "{text}");
+    assert_push_errors!(&mut producer, Corrupt(_) if true, text);
+    assert_pop_errors!(&mut consumer, Corrupt(_) if true, text);
     drop((producer, consumer));
     is!(ring.producer().unwrap_err(), AttachError::Corrupt(_) if true, "{text}");
     is!(ring.consumer().unwrap_err(), AttachError::Corrupt(_) if true, "{text}");
 }
 
-fn a_forked_child_is_refused_everything_and_its_parent_notices_nothing<P: Protocol>() {
+fn forked_child_is_refused_and_parent_is_unaffected<P: Protocol>() {
     let (_name, ring, mut producer, mut consumer) = full::<P>();
-    // SAFETY: the child only makes calls that allocate nothing, and ends by `_exit`.
+    // SAFETY: the child makes only calls that do not allocate, and ends with `_exit`.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
             let mut slice = [Vec::new()];

@@ -104,7 +104,7 @@ impl<'r, P: Protocol> Cramped<'r, P> {
     }
 
     fn can_not_grow(&self, capacity: usize) {
-        let size = || self.ring.stat().unwrap().size;
+        let size = || self.ring.memory_stat().unwrap().size;
         let before = size();
         match self.ring.grow(capacity) {
             Err(GrowError::Map(MapError::System(error))) => assert!(is_no_memory(&error)),

@@ -3,7 +3,7 @@
 use crate::support::kinds::is_mpmc;
 use crate::support::{Dice, Name};
 use slipring::error::{GrowError, ObserveError, TryPopError, TryPushError};
-use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Snapshot, Stage};
+use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Snapshot, Segment};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
@@ -114,7 +114,7 @@ fn who_keeps_an_old_ring_is_told<P: Protocol>() {
     assert!(snapshot.is_behind(seat(&snapshot, Role::Producer, 0)));
     producer.push(&2).unwrap();
     let snapshot = look();
-    let of_stage = |stage: &Stage| (stage.head, stage.tail, stage.is_ended);
+    let of_stage = |stage: &Segment| (stage.head, stage.tail, stage.is_ended);
     let stages: Vec<_> = snapshot.segments.iter().map(of_stage).collect();
     assert_eq!(stages, [(0, 2, true), (2, 3, false)]);
     let [first, second] = &*snapshot.segments else {

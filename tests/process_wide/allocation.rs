@@ -1,11 +1,12 @@
-//! Once both ends are attached, no operation allocates, whether it goes through at once, is
-//! refused, or waits. Popping byte strings into new vectors is the exception that its name tells.
+//! Once a producer and a consumer are attached, no operation allocates, whether it succeeds at
+//! once, is refused, or blocks. The exception is a pop that returns a byte string in a new vector.
 #![allow(
     clippy::forget_non_drop,
     clippy::drop_non_drop,
-    reason = "that a claim has no destructor is not for users to know"
+    reason = "the API does not promise that a claim has no destructor"
 )]
 
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
 use core::cell::Cell;
@@ -18,9 +19,9 @@ use std::thread;
 
 for_each_kind! {
     all_backings:
-        no_operation_on_values_allocates
-        waiting_for_each_other_allocates_nothing
-        no_operation_on_strings_allocates_except_for_the_strings
+        value_operations_do_not_allocate
+        blocking_operations_do_not_allocate
+        byte_operations_allocate_only_popped_strings
     ;
 }
 
@@ -30,7 +31,7 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: the system's allocator does the work.
+// SAFETY: all calls go to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
@@ -53,7 +54,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often this thread allocates while it runs `body`.
+/// The number of allocations of this thread while it runs `body`.
 fn allocations(body: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     body();
@@ -62,14 +63,14 @@ fn allocations(body: impl FnOnce()) -> u64 {
 
 const SOON: Duration = Duration::from_millis(2);
 
-fn every_way_to_push<P: Protocol>(producer: &mut Producer<u64, P>) {
+fn push_with_every_call<P: Protocol>(producer: &mut Producer<u64, P>) {
     producer.try_push(&1).unwrap();
     producer.push(&2).unwrap();
     producer.push_timeout(&3, SOON).unwrap();
     producer.push_slice(&[4, 5]).unwrap();
     mem::forget(producer.claim().unwrap());
     if !is_mpmc::<P>() {
-        // There it would take a place in the line.
+        // In an MPMC ring the dropped claim would use up a position.
         drop(producer.try_claim().unwrap());
     }
     let mut claim = producer.claim_timeout(SOON).unwrap();
@@ -82,7 +83,7 @@ fn every_way_to_push<P: Protocol>(producer: &mut Producer<u64, P>) {
     producer.peer().unwrap();
 }
 
-fn every_way_to_pop<P: Protocol>(consumer: &mut Consumer<u64, P>, room: &mut Vec<u64>) {
+fn pop_with_every_call<P: Protocol>(consumer: &mut Consumer<u64, P>, room: &mut Vec<u64>) {
     let mut value = consumer.try_pop().unwrap();
     consumer.pop_into(&mut value).unwrap();
     consumer.pop_timeout(SOON).unwrap();
@@ -96,12 +97,8 @@ fn every_way_to_pop<P: Protocol>(consumer: &mut Consumer<u64, P>, room: &mut Vec
     consumer.peer().unwrap();
 }
 
-fn no_operation_on_values_allocates<P: Protocol>() {
-    let sleepy = WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    };
-    for strategy in [WaitStrategy::default(), sleepy, WaitStrategy::Spin] {
+fn value_operations_do_not_allocate<P: Protocol>() {
+    for strategy in [WaitStrategy::default(), ASLEEP_AT_ONCE, WaitStrategy::Spin] {
         let name = Name::new();
         let options = Options::new()
             .capacity(8)
@@ -111,9 +108,9 @@ fn no_operation_on_values_allocates<P: Protocol>() {
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let mut room = Vec::with_capacity(100);
         for _ in 0..3 {
-            assert_eq!(allocations(|| every_way_to_push(&mut producer)), 0);
+            assert_eq!(allocations(|| push_with_every_call(&mut producer)), 0);
             assert_eq!(
-                allocations(|| every_way_to_pop(&mut consumer, &mut room)),
+                allocations(|| pop_with_every_call(&mut consumer, &mut room)),
                 0
             );
         }
@@ -125,7 +122,7 @@ fn no_operation_on_values_allocates<P: Protocol>() {
     }
 }
 
-fn waiting_for_each_other_allocates_nothing<P: Protocol>() {
+fn blocking_operations_do_not_allocate<P: Protocol>() {
     for fences in [None, Some(Fences::Symmetric)] {
         let name = Name::new();
         let options = Options::new().capacity(2).liveness_interval(SOON);
@@ -152,7 +149,7 @@ fn waiting_for_each_other_allocates_nothing<P: Protocol>() {
     }
 }
 
-fn no_operation_on_strings_allocates_except_for_the_strings<P: Protocol>() {
+fn byte_operations_allocate_only_popped_strings<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -183,7 +180,7 @@ fn no_operation_on_strings_allocates_except_for_the_strings<P: Protocol>() {
 }
 
 #[test]
-fn skipping_and_redelivering_allocate_nothing() {
+fn skipping_and_redelivering_do_not_allocate() {
     let name = Name::new();
     let options = Options::new().capacity(8).liveness_interval(SOON);
     let ring = Ring::<u64, Mpmc>::create_with(&name, &options).unwrap();

@@ -1,4 +1,4 @@
-//! Tests that replace a function of the whole program, and need a binary of their own for that:
+//! Tests that replace a function of the whole program, for which they need a separate binary:
 //! `allocation` installs a global allocator, and `clocks` defines `clock_gettime`.
 
 #[macro_use]

@@ -25,6 +25,7 @@ pub(crate) mod own_process;
 mod peer;
 pub(crate) mod seccomp;
 pub(crate) mod storm;
+pub(crate) mod strace;
 pub(crate) mod tampering;
 pub(crate) mod time_limit;
 
@@ -34,6 +35,7 @@ pub(crate) use self::peer::{
     start_foreign, start_under, state_of, thread_id,
 };
 
+use slipring::WaitStrategy;
 use std::ffi::CString;
 use std::io::{self, Write};
 use std::ops::Deref;
@@ -54,6 +56,12 @@ const WATCH: Duration = PATIENCE.saturating_mul(3);
 
 /// A liveness interval that is longer than any test.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
+
+/// Blocks in the kernel at once, without spinning or yielding first.
+pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
+    spins: 0,
+    yields: 0,
+};
 
 /// The names to remove before a stuck test program exits.
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());

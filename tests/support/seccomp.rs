@@ -20,8 +20,9 @@ pub(crate) fn refusing(calls: &[c_long], errno: Errno, body: impl FnOnce() + Sen
     });
 }
 
-/// Installs a permanent filter for this thread and the threads and processes that it starts.
-fn confine(calls: &[c_long], errno: Errno) -> bool {
+/// Makes `calls` fail with `errno`, permanently, in this thread and in the threads and processes
+/// that it starts. Returns `false` where seccomp filters are not available.
+pub(crate) fn confine(calls: &[c_long], errno: Errno) -> bool {
     let statement = |code: u32, k: u32| sock_filter {
         code: code as u16,
         jt: 0,

@@ -1,9 +1,11 @@
-//! Waiting: time-outs are deadlines, nothing but a message or a reason ends a wait, and no
-//! wake-up is lost.
+//! Blocking calls. Time-outs are deadlines, only a message or an error ends a wait, and no wake-up
+//! is lost.
 
 use crate::support;
 use crate::support::kinds::kind;
-use crate::support::{Dice, NEVER, Name, PATIENCE, Page, is_asleep, start, thread_id, until};
+use crate::support::{
+    ASLEEP_AT_ONCE, Dice, NEVER, Name, PATIENCE, Page, is_asleep, start, thread_id, until,
+};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slipring::error::{Disconnected, PopTimeoutError, PushTimeoutError};
 use slipring::{Consumer, Fences, Options, Producer, Protocol, Ring, WaitStrategy};
@@ -14,35 +16,30 @@ use std::time::{Duration, Instant};
 
 for_each_kind! {
     memory_and_files:
-        wake_ups_for_nothing_neither_end_nor_prolong_a_wait
+        spurious_wake_ups_neither_end_nor_prolong_a_wait
     ;
     all_backings:
         signals_neither_end_nor_prolong_a_wait
-        a_liveness_interval_that_ends_does_not_end_a_wait
-        a_blocked_pop_sleeps_through_signals_until_the_message_comes
-        no_time_at_all_returns_at_once_and_takes_what_is_there
-        the_longest_time_out_is_no_overflow
-        every_strategy_delivers_to_every_other_with_either_fences
-        no_wake_up_is_lost_with_membarrier
-        no_wake_up_is_lost_with_symmetric_fences
+        elapsed_liveness_interval_does_not_end_a_wait
+        blocked_pop_sleeps_through_signals_until_message
+        zero_timeout_returns_at_once_and_takes_available
+        longest_timeout_does_not_overflow
+        every_strategy_pair_delivers_with_either_fences
+        sleepers_with_membarrier_lose_no_wake_up
+        sleepers_with_symmetric_fences_lose_no_wake_up
     ;
 }
 
-const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
-
-/// Rings on which a wake-up that is lost stays lost.
-fn sleepy(capacity: usize) -> Options {
+/// Options for a ring in which no liveness check repairs a lost wake-up.
+fn asleep_until_woken(capacity: usize) -> Options {
     let options = Options::new().capacity(capacity);
     options.liveness_interval(NEVER).wait(ASLEEP_AT_ONCE)
 }
 
 extern "C" fn do_nothing(_signal: i32) {}
 
-/// Runs `body` while its thread gets a signal every now and then, without SA_RESTART.
-fn in_a_storm_of_signals<R>(body: impl FnOnce() -> R) -> R {
+/// Runs `body` while its thread receives frequent signals, whose handler has no SA_RESTART.
+fn with_frequent_signals<R>(body: impl FnOnce() -> R) -> R {
     let action = SigAction::new(
         SigHandler::Handler(do_nothing),
         SaFlags::empty(),
@@ -56,7 +53,8 @@ fn in_a_storm_of_signals<R>(body: impl FnOnce() -> R) -> R {
         scope.spawn(|| {
             while !over.load(SeqCst) {
                 let (tgkill, us) = (nix::libc::SYS_tgkill, std::process::id());
-                // SAFETY: takes numbers only. The target waits for this thread's end.
+                // SAFETY: the call takes numbers only. The target joins this thread, so it still
+                // exists.
                 unsafe { nix::libc::syscall(tgkill, us, target, Signal::SIGUSR1 as i32) };
                 thread::sleep(Duration::from_micros(500));
             }
@@ -67,9 +65,9 @@ fn in_a_storm_of_signals<R>(body: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Runs `body` while the sleepers on an event word are woken without a reason, with the word
-/// as it is and with a new epoch.
-fn woken_for_nothing<R>(word: &AtomicU32, body: impl FnOnce() -> R) -> R {
+/// Runs `body` while another thread wakes the sleepers on an event word without a reason: in turn
+/// with the word unchanged and with a new epoch.
+fn with_spurious_wakes<R>(word: &AtomicU32, body: impl FnOnce() -> R) -> R {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -93,44 +91,44 @@ fn woken_for_nothing<R>(word: &AtomicU32, body: impl FnOnce() -> R) -> R {
 }
 
 /// Long enough for a hundred interruptions.
-const WHILE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Each call that takes a time-out uses it up, no less, and ends.
-fn all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Consumer<u64, P>) {
-    let lasts = |call: &mut dyn FnMut()| {
+/// Checks that each call with a time-out returns, and not before the time-out has elapsed.
+fn assert_all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Consumer<u64, P>) {
+    let assert_duration = |call: &mut dyn FnMut()| {
         let start = Instant::now();
         call();
-        assert!(start.elapsed() >= WHILE, "{:?}", start.elapsed());
+        assert!(start.elapsed() >= TIMEOUT, "{:?}", start.elapsed());
     };
-    let (full_for_good, empty_for_good) = (PushTimeoutError::TimedOut, PopTimeoutError::TimedOut);
-    lasts(&mut || assert_eq!(empty.pop_timeout(WHILE), Err(empty_for_good)));
-    lasts(&mut || assert_eq!(empty.read_timeout(WHILE).unwrap_err(), empty_for_good));
-    lasts(&mut || assert_eq!(empty.pop_timeout_into(&mut 0, WHILE), Err(empty_for_good)));
-    lasts(&mut || assert_eq!(full.push_timeout(&1, WHILE), Err(full_for_good)));
-    lasts(&mut || assert_eq!(full.claim_timeout(WHILE).unwrap_err(), full_for_good));
+    let (still_full, still_empty) = (PushTimeoutError::TimedOut, PopTimeoutError::TimedOut);
+    assert_duration(&mut || assert_eq!(empty.pop_timeout(TIMEOUT), Err(still_empty)));
+    assert_duration(&mut || assert_eq!(empty.read_timeout(TIMEOUT).unwrap_err(), still_empty));
+    assert_duration(&mut || assert_eq!(empty.pop_timeout_into(&mut 0, TIMEOUT), Err(still_empty)));
+    assert_duration(&mut || assert_eq!(full.push_timeout(&1, TIMEOUT), Err(still_full)));
+    assert_duration(&mut || assert_eq!(full.claim_timeout(TIMEOUT).unwrap_err(), still_full));
 }
 
-/// A producer of a full ring, a consumer of an empty one, and what keeps their peers present.
-struct Stuck<P: Protocol> {
+/// A producer of a full ring, a consumer of an empty ring, and their attached peers.
+struct Blocked<P: Protocol> {
     full: Name,
     empty: Name,
     producer: Producer<u64, P>,
     consumer: Consumer<u64, P>,
-    _others: (Consumer<u64, P>, Producer<u64, P>),
+    peers: (Consumer<u64, P>, Producer<u64, P>),
 }
 
-fn stuck<P: Protocol>(options: &Options) -> Stuck<P> {
+fn blocked<P: Protocol>(options: &Options) -> Blocked<P> {
     let (full, empty) = (Name::new("full"), Name::new("empty"));
     let full_ring = Ring::<u64, P>::create_with(&full, options).unwrap();
     let empty_ring = Ring::<u64, P>::create_with(&empty, options).unwrap();
     let mut producer = full_ring.producer().unwrap();
     while producer.try_push(&0).is_ok() {}
-    Stuck {
+    Blocked {
         full,
         empty,
         producer,
         consumer: empty_ring.consumer().unwrap(),
-        _others: (
+        peers: (
             full_ring.consumer().unwrap(),
             empty_ring.producer().unwrap(),
         ),
@@ -138,43 +136,43 @@ fn stuck<P: Protocol>(options: &Options) -> Stuck<P> {
 }
 
 fn signals_neither_end_nor_prolong_a_wait<P: Protocol>() {
-    for options in [sleepy(2), Options::new().capacity(2)] {
-        let mut stuck = stuck::<P>(&options);
-        in_a_storm_of_signals(|| all_time_out(&mut stuck.producer, &mut stuck.consumer));
+    for options in [asleep_until_woken(2), Options::new().capacity(2)] {
+        let mut blocked = blocked::<P>(&options);
+        with_frequent_signals(|| assert_all_time_out(&mut blocked.producer, &mut blocked.consumer));
     }
 }
 
-fn wake_ups_for_nothing_neither_end_nor_prolong_a_wait<P: Protocol>() {
-    for options in [sleepy(2), Options::new().capacity(2)] {
-        let mut stuck = stuck::<P>(&options);
-        let (full, empty) = (Page::of(&stuck.full), Page::of(&stuck.empty));
-        woken_for_nothing(full.not_full(), || {
-            woken_for_nothing(empty.not_empty(), || {
-                all_time_out(&mut stuck.producer, &mut stuck.consumer);
+fn spurious_wake_ups_neither_end_nor_prolong_a_wait<P: Protocol>() {
+    for options in [asleep_until_woken(2), Options::new().capacity(2)] {
+        let mut blocked = blocked::<P>(&options);
+        let (full, empty) = (Page::of(&blocked.full), Page::of(&blocked.empty));
+        with_spurious_wakes(full.not_full(), || {
+            with_spurious_wakes(empty.not_empty(), || {
+                assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
             });
         });
     }
 }
 
-fn a_liveness_interval_that_ends_does_not_end_a_wait<P: Protocol>() {
+fn elapsed_liveness_interval_does_not_end_a_wait<P: Protocol>() {
     let options = Options::new()
         .capacity(2)
         .wait(ASLEEP_AT_ONCE)
         .liveness_interval(Duration::from_millis(1));
-    let mut stuck = stuck::<P>(&options);
-    all_time_out(&mut stuck.producer, &mut stuck.consumer);
+    let mut blocked = blocked::<P>(&options);
+    assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
 }
 
-/// Pushes numbers from 0, each when it is told to, in the calls that wait for ever.
+/// Pushes one number for each request of the test, from 0, with the call that has no time-out.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_pushes_when_told() {
-    if let Some(role) = support::role("role_pushes_when_told") {
-        call_for_kind!(role.text(1), pushes_when_told(&role));
+fn role_pushes_on_signal() {
+    if let Some(role) = support::role("role_pushes_on_signal") {
+        call_for_kind!(role.text(1), push_on_request(&role));
     }
 }
 
-fn pushes_when_told<P: Protocol>(role: &support::Role) {
+fn push_on_request<P: Protocol>(role: &support::Role) {
     let mut producer = Ring::<u64, P>::open(role.text(0))
         .unwrap()
         .producer()
@@ -186,54 +184,54 @@ fn pushes_when_told<P: Protocol>(role: &support::Role) {
     }
 }
 
-fn a_blocked_pop_sleeps_through_signals_until_the_message_comes<P: Protocol>() {
+fn blocked_pop_sleeps_through_signals_until_message<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64, P>::create_with(&name, &sleepy(2)).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &asleep_until_woken(2)).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let mut peer = start("role_pushes_when_told", &[&name, &kind::<P>()]);
+    let mut peer = start("role_pushes_on_signal", &[&name, &kind::<P>()]);
     let this = thread_id();
     thread::scope(|scope| {
-        let (turn, turns) = mpsc::channel::<()>();
+        let (request, requests) = mpsc::channel::<()>();
         let peer = &mut peer;
         scope.spawn(move || {
-            while turns.recv().is_ok() {
+            while requests.recv().is_ok() {
                 until("pop sleeps", || is_asleep(std::process::id(), this));
                 peer.tell();
             }
         });
-        in_a_storm_of_signals(|| {
+        with_frequent_signals(|| {
             for number in 0..200 {
-                turn.send(()).unwrap();
+                request.send(()).unwrap();
                 assert_eq!(consumer.pop(), Ok(number));
             }
         });
-        drop(turn);
+        drop(request);
     });
     peer.finish();
 }
 
-fn no_time_at_all_returns_at_once_and_takes_what_is_there<P: Protocol>() {
-    let mut stuck = stuck::<P>(&sleepy(2));
-    let none = Duration::ZERO;
+fn zero_timeout_returns_at_once_and_takes_available<P: Protocol>() {
+    let mut blocked = blocked::<P>(&asleep_until_woken(2));
+    let zero = Duration::ZERO;
     let timed_out = PopTimeoutError::TimedOut;
-    assert_eq!(stuck.consumer.pop_timeout(none), Err(timed_out));
-    assert_eq!(stuck.consumer.read_timeout(none).unwrap_err(), timed_out);
+    assert_eq!(blocked.consumer.pop_timeout(zero), Err(timed_out));
+    assert_eq!(blocked.consumer.read_timeout(zero).unwrap_err(), timed_out);
     let timed_out = PushTimeoutError::TimedOut;
-    assert_eq!(stuck.producer.push_timeout(&1, none), Err(timed_out));
-    assert_eq!(stuck.producer.claim_timeout(none).unwrap_err(), timed_out);
+    assert_eq!(blocked.producer.push_timeout(&1, zero), Err(timed_out));
+    assert_eq!(blocked.producer.claim_timeout(zero).unwrap_err(), timed_out);
 
-    let (others_consumer, others_producer) = &mut stuck._others;
-    others_producer.push(&7).unwrap();
-    assert_eq!(stuck.consumer.pop_timeout(none), Ok(7));
-    others_consumer.pop().unwrap();
-    assert_eq!(stuck.producer.push_timeout(&1, none), Ok(()));
+    let (peer_consumer, peer_producer) = &mut blocked.peers;
+    peer_producer.push(&7).unwrap();
+    assert_eq!(blocked.consumer.pop_timeout(zero), Ok(7));
+    peer_consumer.pop().unwrap();
+    assert_eq!(blocked.producer.push_timeout(&1, zero), Ok(()));
 }
 
-fn the_longest_time_out_is_no_overflow<P: Protocol>() {
+fn longest_timeout_does_not_overflow<P: Protocol>() {
     let name = Name::new("ring");
-    let ring = Ring::<u64, P>::create_with(&name, &sleepy(2)).unwrap();
+    let ring = Ring::<u64, P>::create_with(&name, &asleep_until_woken(2)).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let mut peer = start("role_pushes_when_told", &[&name, &kind::<P>()]);
+    let mut peer = start("role_pushes_on_signal", &[&name, &kind::<P>()]);
     let this = thread_id();
     for (number, timeout) in [Duration::MAX, Duration::from_secs(u64::MAX / 2)]
         .into_iter()
@@ -250,26 +248,26 @@ fn the_longest_time_out_is_no_overflow<P: Protocol>() {
     peer.finish();
 }
 
-/// Sends every message back, waiting as the test says.
+/// Sends every message back, with the wait strategy that the test names.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_echoes() {
     if let Some(role) = support::role("role_echoes") {
-        call_for_kind!(role.text(3), echoes(&role));
+        call_for_kind!(role.text(3), echo(&role));
     }
 }
 
-fn echoes<P: Protocol>(role: &support::Role) {
+fn echo<P: Protocol>(role: &support::Role) {
     let options = Options::new().wait(strategy(role.text(2)));
-    let there = Ring::<u64, P>::open_with(role.text(0), &options).unwrap();
-    let back = Ring::<u64, P>::open_with(role.text(1), &options).unwrap();
-    let mut consumer = there.consumer().unwrap();
-    let mut producer = back.producer().unwrap();
+    let requests = Ring::<u64, P>::open_with(role.text(0), &options).unwrap();
+    let replies = Ring::<u64, P>::open_with(role.text(1), &options).unwrap();
+    let mut consumer = requests.consumer().unwrap();
+    let mut producer = replies.producer().unwrap();
     let mut dice = Dice::new(2);
     loop {
         match consumer.pop_timeout(PATIENCE) {
             Ok(message) => {
-                dice.spin(DAWDLE);
+                dice.spin(MAX_DELAY);
                 producer.push_timeout(&message, PATIENCE).unwrap();
             }
             Err(PopTimeoutError::Disconnected(Disconnected::Left)) => break,
@@ -278,8 +276,9 @@ fn echoes<P: Protocol>(role: &support::Role) {
     }
 }
 
-/// Moves each side's arming about, to meet the other's notifying.
-const DAWDLE: Duration = Duration::from_micros(3);
+/// The longest random delay of each side. It varies the time at which one side arms its event word
+/// relative to the notify of the other side.
+const MAX_DELAY: Duration = Duration::from_micros(3);
 
 const STRATEGIES: [&str; 4] = ["asleep at once", "default", "yielding", "spinning"];
 
@@ -292,18 +291,18 @@ fn strategy(name: &str) -> WaitStrategy {
             yields: 20,
         },
         "spinning" => WaitStrategy::Spin,
-        name => panic!("{name}?"),
+        name => panic!("wait strategy: found {name}"),
     }
 }
 
-/// Plays ping-pong, with `ahead` balls at once, for a while.
-fn rally<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, time: Duration) {
+/// Exchanges messages with an echoing peer for `time`, with at most `ahead` messages in flight.
+fn ping_pong<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, time: Duration) {
     let (to, from) = (Name::new("to"), Name::new("from"));
-    let options = sleepy(2).fences(fences).wait(strategy(here));
-    let out = Ring::<u64, P>::create_with(&to, &options).unwrap();
-    let back = Ring::<u64, P>::create_with(&from, &options).unwrap();
-    let mut producer = out.producer().unwrap();
-    let mut consumer = back.consumer().unwrap();
+    let options = asleep_until_woken(2).fences(fences).wait(strategy(here));
+    let requests = Ring::<u64, P>::create_with(&to, &options).unwrap();
+    let replies = Ring::<u64, P>::create_with(&from, &options).unwrap();
+    let mut producer = requests.producer().unwrap();
+    let mut consumer = replies.consumer().unwrap();
     let peer = start("role_echoes", &[&to, &from, &there, &kind::<P>()]);
     let mut dice = Dice::new(1);
     let start = Instant::now();
@@ -314,7 +313,7 @@ fn rally<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, time:
             producer.push_timeout(&pushed, PATIENCE).unwrap();
             pushed += 1;
         }
-        dice.spin(DAWDLE);
+        dice.spin(MAX_DELAY);
         assert_eq!(consumer.pop_timeout(PATIENCE), Ok(popped));
         popped += 1;
     }
@@ -325,39 +324,45 @@ fn rally<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, time:
     peer.finish();
 }
 
-fn slept() -> i64 {
+/// The number of times that this thread has blocked.
+fn sleep_count() -> i64 {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
     usage.voluntary_context_switches()
 }
 
-fn every_strategy_delivers_to_every_other_with_either_fences<P: Protocol>() {
+fn every_strategy_pair_delivers_with_either_fences<P: Protocol>() {
     for fences in [Fences::Membarrier, Fences::Symmetric] {
         for here in STRATEGIES {
             for there in STRATEGIES {
-                rally::<P>(fences, here, there, 1, Duration::from_millis(10));
+                ping_pong::<P>(fences, here, there, 1, Duration::from_millis(10));
             }
         }
     }
 }
 
-/// Sleeps and is woken for some seconds, without an interval that would end a sleep. If one
-/// side never sleeps, its messages meet the other one just as that falls asleep; if both
-/// sleep, each wakes the other every time.
+/// Sleeps and is woken for some seconds, without a liveness interval that would end a sleep.
+///
+/// If one side never sleeps, its notify meets the other side just as that side falls asleep. If
+/// both sides sleep, each wakes the other for every message.
 fn sleep_and_wake<P: Protocol>(fences: Fences) {
-    let before = slept();
+    let before = sleep_count();
     for ahead in [1, 2, 4] {
         let time = Duration::from_millis(600);
-        rally::<P>(fences, "spinning", "asleep at once", ahead, time);
-        rally::<P>(fences, "asleep at once", "asleep at once", ahead, time);
+        ping_pong::<P>(fences, "spinning", "asleep at once", ahead, time);
+        ping_pong::<P>(fences, "asleep at once", "asleep at once", ahead, time);
     }
-    assert!(slept() - before > 1000, "it hardly slept");
+    let sleeps = sleep_count() - before;
+    assert!(
+        sleeps > 1000,
+        "sleeps: found {sleeps}, expected more than 1000"
+    );
 }
 
-fn no_wake_up_is_lost_with_membarrier<P: Protocol>() {
+fn sleepers_with_membarrier_lose_no_wake_up<P: Protocol>() {
     sleep_and_wake::<P>(Fences::Membarrier);
 }
 
-fn no_wake_up_is_lost_with_symmetric_fences<P: Protocol>() {
+fn sleepers_with_symmetric_fences_lose_no_wake_up<P: Protocol>() {
     sleep_and_wake::<P>(Fences::Symmetric);
 }

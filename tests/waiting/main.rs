@@ -1,4 +1,4 @@
-//! Blocking calls: deadlines, wake-ups, and the system calls that they make.
+//! Blocking calls: their deadlines, wake-ups and system calls.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

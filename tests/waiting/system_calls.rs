@@ -1,34 +1,27 @@
-//! Which operations enter the kernel, as a tracer sees it: none while there is room and data, and
-//! refused ones once an interval.
+//! The system calls of operations, traced with strace. While there is room and data there are none.
+//! Refused operations check liveness once per interval.
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, kind};
-use crate::support::{NEVER, Name, skip, start_under};
+use crate::support::strace::{mark, trace_role};
+use crate::support::{NEVER, Name};
 use slipring::error::{TryPopError, TryPushError};
 use slipring::{Options, Protocol, Ring};
 use std::mem;
-use std::process::Command;
 
 for_each_kind! {
-    operations_enter_the_kernel_to_wait_or_to_ask_and_for_nothing_else
-}
-
-/// A call that the library never makes, to be found in a trace.
-fn mark(what: &str) {
-    let no_descriptor = -1;
-    // SAFETY: the bytes outlive the call, which fails.
-    unsafe { nix::libc::write(no_descriptor, what.as_ptr().cast(), what.len()) };
+    operations_enter_kernel_only_to_wait_or_check_liveness
 }
 
 #[test]
 #[ignore = "the other process of a test"]
-fn role_calls() {
-    if let Some(role) = support::role("role_calls") {
-        call_for_kind!(role.text(1), calls(&role));
+fn role_runs_marked_operations() {
+    if let Some(role) = support::role("role_runs_marked_operations") {
+        call_for_kind!(role.text(1), run_marked_operations(&role));
     }
 }
 
-fn calls<P: Protocol>(role: &support::Role) {
+fn run_marked_operations<P: Protocol>(role: &support::Role) {
     let options = Options::new().capacity(64).liveness_interval(NEVER);
     let ring = Ring::<u64, P>::create_with(role.text(0), &options).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -74,7 +67,7 @@ fn calls<P: Protocol>(role: &support::Role) {
     drop(others);
 }
 
-/// The calls between two marks.
+/// The system calls between two marks.
 fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
     let (_, after) = trace.split_once(&format!("begin {what}")).unwrap();
     let (within, _) = after.split_once(&format!("end {what}")).unwrap();
@@ -82,18 +75,14 @@ fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
     lines.filter(|line| !line.contains("write(-1")).collect()
 }
 
-fn operations_enter_the_kernel_to_wait_or_to_ask_and_for_nothing_else<P: Protocol>() {
-    let works = Command::new("strace").args(["-qq", "true"]).output();
-    if !works.is_ok_and(|output| output.status.success()) {
-        return skip("there is no strace, or it may not trace");
-    }
-    let (name, trace) = (Name::new("ring"), Name::new("trace"));
-    let output = trace.path().display().to_string();
-    let wrapper = ["strace", "-f", "-qq", "-e", "signal=none", "-o", &output];
-    start_under(&wrapper, "role_calls", &[&name, &kind::<P>()]).finish();
-    let trace = std::fs::read_to_string(&output).unwrap();
+fn operations_enter_kernel_only_to_wait_or_check_liveness<P: Protocol>() {
+    let name = Name::new("ring");
+    let role = "role_runs_marked_operations";
+    let Some(trace) = trace_role(role, &[&name, &kind::<P>()]) else {
+        return;
+    };
     assert_eq!(calls_within(&trace, "bare"), [""; 0]);
-    // Each of the two asks once, in a few calls: about the other side, and who is dead.
+    // Each of the two handles checks once, in a few calls, whether peers are present or dead.
     let refused = calls_within(&trace, "refused");
     assert!((1..20).contains(&refused.len()), "{refused:#?}");
 }
