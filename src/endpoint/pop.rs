@@ -5,7 +5,8 @@
 //! [`pop_spinning`](PopEndpoint::pop_spinning) repeats it with pauses;
 //! [`pop_waiting`](PopEndpoint::pop_waiting) checks the peers and sleeps.
 
-use super::{Endpoint, WaitLimit, retry_until_done};
+use super::shared::Endpoint;
+use super::wait::{WaitLimit, retry_until_done};
 use crate::error::{AttachError, Corrupt, EndpointError, PopError, Refusal};
 use crate::message::{Message, Payload};
 use crate::open::TypedRing;

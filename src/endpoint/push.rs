@@ -1,7 +1,8 @@
 //! The engine of a producer: claims slots, fills and publishes them, waits for room, and follows
 //! the ring into its next segment.
 
-use super::{Endpoint, WaitLimit, retry_until_done};
+use super::shared::Endpoint;
+use super::wait::{WaitLimit, retry_until_done};
 use crate::error::{
     AttachError, Corrupt, Disconnected, EndpointError, PushError, PushSliceError, Refusal, TooLong,
 };

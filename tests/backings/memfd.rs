@@ -210,7 +210,12 @@ fn a_ring_of_the_wrong_size_is_refused_whatever_its_seals() {
     let ring = nameless::<Spsc>();
     for by in [-4096_i64, -1, 1, 4096] {
         let copy = copy_of(&ring, SealFlag::empty());
-        let size = ring.memory_stat().unwrap().size.checked_add_signed(by).unwrap();
+        let size = ring
+            .memory_stat()
+            .unwrap()
+            .size
+            .checked_add_signed(by)
+            .unwrap();
         File::from(copy.try_clone().unwrap()).set_len(size).unwrap();
         fcntl(&copy, FcntlArg::F_ADD_SEALS(ALL)).unwrap();
         let error = Ring::<u64, Spsc>::from_fd(&copy).unwrap_err();

@@ -43,7 +43,10 @@ fn locked_memory_is_locked_or_refused() {
             (stat.size, stat.size),
             "{name}"
         );
-        assert_eq!(ring.reopen().unwrap().memory_stat().unwrap().locked, stat.size);
+        assert_eq!(
+            ring.reopen().unwrap().memory_stat().unwrap().locked,
+            stat.size
+        );
     });
     everywhere(|name| {
         if !is_root() {

@@ -3,8 +3,8 @@
 use crate::support;
 use crate::support::backings::{Place, within};
 use crate::support::{Name, fork_child};
-use slipring::error::{AttachError, OpenError, UnlinkError, ExclusiveError};
-use slipring::{Options, ExclusiveRing, mpmc, spsc};
+use slipring::error::{AttachError, ExclusiveError, OpenError, UnlinkError};
+use slipring::{ExclusiveRing, Options, mpmc, spsc};
 use std::fs;
 
 const PLACES: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
@@ -37,7 +37,9 @@ fn who_has_a_seat_keeps_the_ring() {
             let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
             let consumer = ring.consumer().unwrap();
             let us = std::process::id();
-            assert!(matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == us));
+            assert!(
+                matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == us)
+            );
             drop(consumer);
             // A dead one does not.
             fork_child(|| std::mem::forget(ring.reopen().unwrap().producer().unwrap())).reap();

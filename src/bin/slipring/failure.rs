@@ -2,7 +2,7 @@
 
 use super::output;
 use slipring::Backing;
-use slipring::error::{GrowError, OpenError, UnlinkError, ExclusiveError};
+use slipring::error::{ExclusiveError, GrowError, OpenError, UnlinkError};
 use std::fmt::{self, Display};
 use std::io;
 

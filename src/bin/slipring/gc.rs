@@ -4,8 +4,8 @@ use super::args::Collect;
 use super::failure::Failure;
 use super::rings::{self, Finding};
 use super::{output, table};
-use slipring::error::{OpenError, ExclusiveError};
-use slipring::{Backing, Snapshot, ExclusiveRing};
+use slipring::error::{ExclusiveError, OpenError};
+use slipring::{Backing, ExclusiveRing, Snapshot};
 use std::io::{self, BufRead};
 
 pub(crate) fn run(asked: &Collect) -> Result<(), Failure> {
