@@ -1,4 +1,7 @@
 use super::*;
+use crate::message::{MAX_PAYLOAD, Shape};
+use crate::properties::{Delivery, Encoding, Fences, Kind};
+use crate::ring::MAX_CAPACITY;
 
 fn header(geometry: &Geometry) -> [u8; HEADER_SIZE] {
     let constants = geometry.constants([1; 16], 2);
@@ -41,7 +44,7 @@ const SMALL: Geometry = Geometry {
 };
 
 #[test]
-fn the_longest_messages_have_a_header_that_is_believed() {
+fn header_of_longest_message_is_valid() {
     for (size, align) in [(MAX_PAYLOAD, 1), (MAX_PAYLOAD, 4096), (0, 1), (1, 4096)] {
         let shape = Shape {
             encoding: Encoding::Bytes,
@@ -56,8 +59,8 @@ fn the_longest_messages_have_a_header_that_is_believed() {
     }
 }
 
-/// Numbers that look random; the same each time.
-fn dice() -> impl FnMut(u64) -> u64 {
+/// Pseudo-random numbers, the same in each run.
+fn random() -> impl FnMut(u64) -> u64 {
     let mut state = 7_u64;
     move |bound| {
         state = state
@@ -68,13 +71,13 @@ fn dice() -> impl FnMut(u64) -> u64 {
 }
 
 #[test]
-fn what_is_believed_of_a_changed_header_lies_within_the_object() {
+fn altered_header_never_leads_outside_object() {
     const HEADERS: u32 = if cfg!(miri) { 500 } else { 100_000 };
-    let mut below = dice();
-    let mut bounded = 0;
+    let mut below = random();
+    let mut accepted = 0;
     for _ in 0..HEADERS {
         let mut geometry = [SMALL, LONGEST][below(2) as usize];
-        // What is derived from them must follow, or be refused.
+        // The derived fields must agree with these, or validation fails.
         geometry.capacity = 1 << below(31);
         geometry.shape.size = below(1 << 12) as u32;
         geometry.shape.align = 1 << below(13);
@@ -93,11 +96,11 @@ fn what_is_believed_of_a_changed_header_lies_within_the_object() {
         let Ok(found) = Geometry::validate(&head, size, "/name") else {
             continue;
         };
-        bounded += 1;
+        accepted += 1;
         assert!(found.capacity.is_power_of_two() && found.total_len() <= size);
-        let seats =
+        let entries_end =
             HEADER_SIZE as u64 + u64::from(found.participants()) * size_of::<Entry>() as u64;
-        assert!(seats <= found.slots_offset());
+        assert!(entries_end <= found.slots_offset());
         for position in [
             0,
             found.capacity - 1,
@@ -113,7 +116,7 @@ fn what_is_believed_of_a_changed_header_lies_within_the_object() {
         }
     }
     assert!(
-        bounded > HEADERS / 20,
-        "{bounded} of {HEADERS} were bounded"
+        accepted > HEADERS / 20,
+        "valid headers: found {accepted} of {HEADERS}, expected more than one in 20"
     );
 }
