@@ -17,7 +17,7 @@ use std::io;
 /// use std::io::Write;
 ///
 /// # let name = &format!("/slipring-doc-claim-{}", std::process::id());
-/// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 64)?;
+/// # let ring = slipring::spsc::Ring::<[u8]>::create_bytes(name, 4, 64)?;
 /// # slipring::unlink(name)?;
 /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
 /// let mut claim = producer.claim()?;

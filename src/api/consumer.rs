@@ -157,7 +157,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-pop-into-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create_bytes(name, 4, 16)?;
     /// # slipring::unlink(name)?;
     /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     /// let mut message = Vec::with_capacity(ring.message_size());

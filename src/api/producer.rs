@@ -249,7 +249,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-push-slice-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create_bytes(name, 4, 16)?;
     /// # slipring::unlink(name)?;
     /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     /// let message: &[u8] = b"hello";

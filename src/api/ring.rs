@@ -72,7 +72,7 @@ impl<P: Protocol> Ring<[u8], P> {
     /// use slipring::spsc;
     ///
     /// # let name = &format!("/slipring-doc-create-bytes-{}", std::process::id());
-    /// let ring = spsc::Ring::<[u8]>::create(name, 64, 1500)?;
+    /// let ring = spsc::Ring::<[u8]>::create_bytes(name, 64, 1500)?;
     /// ring.producer()?.push(b"any length up to 1500")?;
     /// assert_eq!(ring.consumer()?.pop()?, b"any length up to 1500");
     /// # slipring::unlink(name)?;

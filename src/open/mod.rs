@@ -301,7 +301,7 @@ impl OpenRing {
 ///
 /// ```
 /// # let name = &format!("/slipring-doc-recover-any-{}", std::process::id());
-/// # let ring = slipring::mpmc::Ring::<[u8]>::create(name, 4, 100)?;
+/// # let ring = slipring::mpmc::Ring::<[u8]>::create_bytes(name, 4, 100)?;
 /// let recovery = slipring::recover(name)?;
 /// # slipring::unlink(name)?;
 /// assert_eq!(recovery.settled, 0);
@@ -321,7 +321,7 @@ pub fn recover(name: impl AsRef<str>) -> Result<Recovery, RecoverError> {
 ///
 /// ```
 /// # let name = &format!("/slipring-doc-grow-any-{}", std::process::id());
-/// # let ring = slipring::mpmc::Ring::<[u8]>::create(name, 4, 100)?;
+/// # let ring = slipring::mpmc::Ring::<[u8]>::create_bytes(name, 4, 100)?;
 /// slipring::grow(name, 1000)?;
 /// # slipring::unlink(name)?;
 /// assert_eq!(ring.capacity(), 1024);
