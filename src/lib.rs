@@ -41,8 +41,8 @@
 //!
 //! # Trust
 //!
-//! *Cooperative* peers follow this protocol, and may die or stop anywhere. The guarantees hold among
-//! them. Every process that may open the ring is assumed to be one; by default these are the
+//! *Cooperative* peers follow this protocol, and may die or stop anywhere. The guarantees hold
+//! among them. Every process that may open the ring is assumed to be one; by default these are the
 //! processes of the same user.
 //!
 //! *Hostile* peers may store anything to the ring at any time. Then no delivery is guaranteed. Safe
@@ -93,7 +93,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
 compile_error!(
-    "slipring needs Linux on x86-64 or aarch64: its rings are 64-bit little-endian, and it sleeps on Linux futexes"
+    "slipring needs Linux on x86-64 or aarch64 (64-bit, little-endian), for its layout and futexes"
 );
 
 pub mod error;
@@ -152,7 +152,7 @@ pub use self::{
     properties::{Delivery, Encoding, Fences, Kind},
     role::{Peer, Role},
 };
-/// The crate [`bytemuck`](https://docs.rs/bytemuck), whose [`Pod`](bytemuck::Pod) types are messages.
+/// The crate [`bytemuck`](https://docs.rs/bytemuck). Its [`Pod`](bytemuck::Pod) types are messages.
 ///
 /// Types that derive `Pod` through it need `#[bytemuck(crate = "slipring::bytemuck")]`, as
 /// [`Message`] shows.

@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 /// A peer is another program, perhaps a faulty one, so every bit pattern must be a valid message.
 /// References, `String`, `bool`, enums and types with padding therefore do not compile.
 ///
-/// A struct derives [`Pod`]. The crate re-exports [`bytemuck`](crate::bytemuck), so no dependency of
+/// A struct derives [`Pod`]. The crate re-exports [`bytemuck`], so no dependency of
 /// a matching version is needed:
 ///
 /// ```
@@ -125,7 +125,7 @@ pub trait Wire: ToOwned {
     /// The slot was laid out for a shape of `Self`, which [can have](Wire::can_have) `len`.
     unsafe fn load(slot: Bytes, len: u32) -> Self::Owned;
 
-    /// Copies a message out of a slot to `message`, whose memory is reused.
+    /// Copies a message out of a slot to `message`, and reuses its memory.
     ///
     /// # Safety
     ///
@@ -286,7 +286,7 @@ impl<M: Message + ?Sized> Payload<'_, M> {
         unsafe { M::load(self.slot, self.len) }
     }
 
-    /// Copies the message out to `message`, whose memory is reused.
+    /// Copies the message out to `message`, and reuses its memory.
     #[inline(always)]
     pub(crate) fn load_into(self, message: &mut M::Owned) {
         // SAFETY: as for `load`.

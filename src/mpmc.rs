@@ -43,9 +43,9 @@
 //!   published: then it is delivered.
 //! * If a **consumer** is killed, another one receives the messages that it had claimed and not
 //!   released: later than in order, and [marked](crate::ReadGuard::is_redelivered). In an
-//!   [at-most-once](crate::Delivery) ring they are dropped. A [pop](Consumer::pop) releases its slot
-//!   before it returns; a consumer that [reads in place](Consumer::read) releases the slot when it
-//!   drops the guard.
+//!   [at-most-once](crate::Delivery) ring they are dropped. A [pop](Consumer::pop) releases its
+//!   slot before it returns; a consumer that [reads in place](Consumer::read) releases the slot
+//!   when it drops the guard.
 //!
 //! Any participant that finds the ring full or empty does this, at most one [liveness
 //! interval](crate::Options::liveness_interval) after the kernel has torn down the dead process. No
@@ -98,9 +98,10 @@ pub type TryIter<'c, M> = api::TryIter<'c, M, Mpmc>;
 impl<M: Message + ?Sized> Ring<M> {
     /// Finishes the operations of dead participants, and returns what was recovered.
     ///
-    /// No program needs to call it: participants that attach, or find the ring full or empty, recover
-    /// it too. Waits for another process that recovers the ring, at most for a liveness interval or a
-    /// second, whichever is more. If a recovering process is killed, the next one continues.
+    /// No program needs to call it: participants that attach, or find the ring full or empty,
+    /// recover it too. Waits for another process that recovers the ring, at most for a liveness
+    /// interval or a second, whichever is more. If a recovering process is killed, the next one
+    /// continues.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-recover-{}", std::process::id());

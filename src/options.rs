@@ -6,10 +6,10 @@ use core::time::Duration;
 
 /// How a blocked push or pop waits.
 ///
-/// An *attempt* is one check whether the operation can continue. A push that finds an MPMC ring full
-/// spends up to 400 of its attempts until consumers have freed half of the ring. The producer of an
-/// SPSC ring spends up to 64 until 64 slots are free. Otherwise the two sides would contend for
-/// every slot.
+/// An *attempt* is one check whether the operation can continue. A push that finds an MPMC ring
+/// full spends up to 400 of its attempts until consumers have freed half of the ring. The producer
+/// of an SPSC ring spends up to 64 until 64 slots are free. Otherwise the two sides would contend
+/// for every slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {
@@ -103,8 +103,8 @@ impl Options {
     ///
     /// where `up` rounds up to a multiple of 4096. `seats` are those of both roles: 2 in an SPSC
     /// ring, 128 by default in an MPMC ring. `slot` is the size of a slot: the message and a word,
-    /// together rounded up to a multiple of that word. The word has 8 bytes, or the alignment of the
-    /// message if that is more. A ring in reserved huge pages occupies whole huge pages.
+    /// together rounded up to a multiple of that word. The word has 8 bytes, or the alignment of
+    /// the message if that is more. A ring in reserved huge pages occupies whole huge pages.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = Some(messages);
         self
@@ -195,9 +195,9 @@ impl Options {
 
     /// Whether to use huge pages, which cause fewer TLB misses and occupy more memory.
     ///
-    /// With [`HugePages::Reserved`] a new ring consists of reserved huge pages, or is not created. A
-    /// POSIX shared memory object can't have them. A file has them in a directory of hugetlbfs. An
-    /// existing ring is refused if it does not have them.
+    /// With [`HugePages::Reserved`] a new ring consists of reserved huge pages, or is not created.
+    /// A POSIX shared memory object can't have them. A file has them in a directory of hugetlbfs.
+    /// An existing ring is refused if it does not have them.
     pub fn huge_pages(mut self, pages: HugePages) -> Self {
         self.policy.huge = Some(pages);
         self
@@ -205,8 +205,8 @@ impl Options {
 
     /// The user ID of the ring's owner.
     ///
-    /// A ring of another user is refused before anything in it is read. Set it where other users can
-    /// create names: they may have created this one. To create a ring for another user takes
+    /// A ring of another user is refused before anything in it is read. Set it where other users
+    /// can create names: they may have created this one. To create a ring for another user takes
     /// privileges.
     pub fn owner(mut self, user: u32) -> Self {
         self.owner = Some(user);

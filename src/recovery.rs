@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Dead participants whose operations are finished: nothing of them is left to recover.
+    /// Dead participants that are fully recovered: all their operations are finished.
     pub settled: u64,
     /// Positions that dead producers had claimed and not published. Consumers skip them.
     pub tombstones: u64,
@@ -28,7 +28,7 @@ pub struct Recovery {
     /// Messages of dead consumers that wait for a live one. The next consumer that finds the ring
     /// empty adopts them.
     pub waiting: u64,
-    /// Positions whose claimant is not known yet: a live participant, perhaps a stopped one, is in
+    /// Positions with an unknown claimant: a live participant, perhaps a stopped one, is in
     /// the middle of an operation on them.
     pub undecided: u64,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Adopted {
     pub(crate) run: Run,
 }
 
-/// The object whose segments may need recovery, and the participant that checks them.
+/// An object that may need recovery, and the participant that checks it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecoveryContext<'a> {
     /// Of the first segment.

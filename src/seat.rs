@@ -104,7 +104,8 @@ pub(crate) fn is_gone(object: &Object, view: &View, seat: u32, own: Option<&Owne
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PeerStatus {
     pub(crate) peer: Peer,
-    /// Whether a seat is held whose entry is not active: its holder is leaving or has just arrived.
+    /// Whether a seat is held although its entry is not active: the holder is leaving or has just
+    /// arrived.
     /// It may have changed its last signal already, so that only another query shows the outcome.
     pub(crate) is_transient: bool,
 }

@@ -43,10 +43,11 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     ///
     /// See [`OpenError`].
     pub fn from_fd_with(descriptor: impl AsFd, options: &Options) -> Result<Self, OpenError> {
-        Self::open_with(&Backing::descriptor(descriptor), options)
+        Self::open_with(Backing::descriptor(descriptor), options)
     }
 
-    /// Opens the same object once more, with a mapping of its own, whatever its name leads to by now.
+    /// Opens the same object once more, with a mapping of its own, whatever its name leads to by
+    /// now.
     ///
     /// A forked child gets a usable ring this way: everything else that it does with its parent's
     /// ring returns [`Forked`](crate::error::Forked). Each process attaches after the fork. With a
@@ -143,10 +144,10 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// Writes the ring to the disk that holds its file, and blocks until that is done. A ring in
     /// memory has nothing to be written.
     ///
-    /// Only a power failure or a crash of the machine makes it necessary, not a killed process or an
-    /// orderly shutdown. After such a failure the file has the bytes of the last completed `sync`,
-    /// mixed with any stores since then: the kernel writes pages at any time and in any order. A new
-    /// ring may be missing from the disk until its first `sync`.
+    /// Only a power failure or a crash of the machine makes it necessary, not a killed process or
+    /// an orderly shutdown. After such a failure the file has the bytes of the last completed
+    /// `sync`, mixed with any stores since then: the kernel writes pages at any time and in any
+    /// order. A new ring may be missing from the disk until its first `sync`.
     ///
     /// So call `sync` while no participant pushes or pops. A ring that was used after the last
     /// `sync` may hold half of a message, report [`Corrupt`](crate::error::Corrupt), or have

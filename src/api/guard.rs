@@ -53,7 +53,7 @@ impl<'c, M: Message + ?Sized, P: Protocol> ReadGuard<'c, M, P> {
         unsafe { M::load(self.pop.payload(), self.len) }
     }
 
-    /// Copies the message to `message`, whose memory is reused. In a forked child it stores zeroes,
+    /// Copies the message to `message`, and reuses its memory. In a forked child it stores zeroes,
     /// or no bytes.
     #[inline]
     pub fn get_into(&self, message: &mut M::Owned) {
@@ -74,8 +74,8 @@ impl<'c, M: Message + ?Sized, P: Protocol> ReadGuard<'c, M, P> {
 }
 
 impl<M: Message + ?Sized> ReadGuard<'_, M, Mpmc> {
-    /// Whether another consumer had claimed the message, and then died or left without releasing it.
-    /// That consumer may have read the message and acted on it.
+    /// Whether another consumer had claimed the message, and then died or left without releasing
+    /// it. That consumer may have read the message and acted on it.
     #[inline]
     pub fn is_redelivered(&self) -> bool {
         self.pop.reader().is_redelivered()

@@ -1,8 +1,10 @@
-//! What users see: rings and their handles, whatever the kind. Each type delegates to its engine.
+//! The public interface: rings and their handles, of any kind. Each handle delegates to its
+//! endpoint.
 
 mod backing;
 mod claim;
 mod consumer;
+mod create;
 mod guard;
 mod iter;
 mod producer;

@@ -108,7 +108,7 @@ impl HeaderCopy {
         self.long(Self::OLDEST_AT as usize)
     }
 
-    /// The offset of the oldest segment whose memory is not reclaimed.
+    /// The offset of the oldest segment that still has its memory.
     pub(crate) fn oldest_allocated(&self) -> u64 {
         self.long(STATUS_AT + offset_of!(Status, oldest_allocated))
     }

@@ -50,7 +50,7 @@ pub(crate) struct Status {
     pub(crate) dropped: AtomicU64,
     /// The offset of the oldest segment that is not retired.
     pub(crate) oldest_active: AtomicU64,
-    /// The offset of the oldest segment whose memory is not reclaimed.
+    /// The offset of the oldest segment that still has its memory.
     pub(crate) oldest_allocated: AtomicU64,
 }
 

@@ -17,11 +17,12 @@
 //! fixed-width integers; a location is an offset, never an address.
 //!
 //! An object may hold several such rings, its segments. Each records the offset of the next one, in
-//! bytes from the start of the object. They have the same seats, whose locks belong to the object.
+//! bytes from the start of the object. They share the seats; the seat locks belong to the object.
 //!
 //! The size of a ring is `round_up(0x400 + 128 * participants, 4096) + capacity * stride`, rounded
 //! up to 4096. A slot starts with its word: 8 bytes, or the payload's alignment if that is more.
-//! `stride` is the sizes of the word and the payload, rounded up to the larger alignment of the two.
+//! `stride` is the sizes of the word and the payload, rounded up to the larger alignment of the
+//! two.
 
 mod codes;
 mod copy;

@@ -1,8 +1,8 @@
 //! The segments of an object, as an observer reads them: none is mapped, and each is validated.
 //!
 //! Each segment counts its positions from its own first one. An observer reports global positions,
-//! which continue from one segment to the next. To compute them it walks from the first segment on,
-//! whose headers all stay readable. It caches where the retired segments have ended.
+//! which continue from one segment to the next. To compute them it walks from the first segment on:
+//! the header of every segment stays readable. It caches where the retired segments have ended.
 
 use super::Observer;
 use crate::error::{Corrupt, ObserveError, OpenError};
@@ -41,13 +41,13 @@ impl SegmentInfo {
     }
 
     /// The global position of one of the segment's own positions.
-    pub(super) fn to_global(&self, local: u64) -> u64 {
+    pub(super) fn global_position(&self, local: u64) -> u64 {
         let count = local.wrapping_sub(self.geometry.first_position);
         self.base.wrapping_add(count)
     }
 
-    /// The reverse of [`to_global`](Self::to_global).
-    pub(super) fn to_local(&self, global: u64) -> u64 {
+    /// The reverse of [`global_position`](Self::global_position).
+    pub(super) fn local_position(&self, global: u64) -> u64 {
         let count = global.wrapping_sub(self.base);
         self.geometry.first_position.wrapping_add(count)
     }
@@ -96,8 +96,8 @@ pub(super) fn head_and_tail(segments: &[SegmentCopy]) -> (u64, u64) {
     };
     let undrained = segments.iter().find(|segment| !segment.is_drained());
     let next = undrained.unwrap_or(newest);
-    let head = next.info.to_global(next.head);
-    (head, newest.info.to_global(newest.tail))
+    let head = next.info.global_position(next.head);
+    (head, newest.info.global_position(newest.tail))
 }
 
 /// What an observer keeps from one walk to the next.
@@ -191,7 +191,7 @@ impl Observer {
                 // The consumer reached the mark and stored its head before the segment was retired.
                 Kind::Spsc => copy.head(),
             };
-            let base = segment.to_global(end);
+            let base = segment.global_position(end);
             for role in [Role::Producer, Role::Consumer] {
                 let (_, more) = copy.event(role);
                 let total = &mut wakes[role as usize];
@@ -213,7 +213,7 @@ impl Observer {
         let mut info = cache.oldest;
         loop {
             let (segment, next) = self.copy_segment(info, has_entries)?;
-            let end = segment.info.to_global(segment.tail);
+            let end = segment.info.global_position(segment.tail);
             segments.push(segment);
             let Some(next) = next else {
                 return Ok(segments);
@@ -250,7 +250,7 @@ impl Observer {
                 is_end_marker
             }
         };
-        info.end = is_ended.then(|| info.to_global(tail));
+        info.end = is_ended.then(|| info.global_position(tail));
         let segment = SegmentCopy {
             info,
             copy,

@@ -20,11 +20,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A read-only view of a ring of any kind, with any messages.
 ///
-/// An observer claims no seat, stores nothing to the ring and wakes no participant: participants can't
-/// detect it. It needs permission to read the ring, not to write it.
+/// An observer claims no seat, stores nothing to the ring and wakes no participant: participants
+/// can't detect it. It needs permission to read the ring, not to write it.
 ///
-/// Everything that it returns is a copy of the ring's bytes, validated as far as possible. So it may
-/// observe any ring safely, also one that is corrupt or being truncated.
+/// Everything that it returns is a copy of the ring's bytes, validated as far as possible. So it
+/// may observe any ring safely, also one that is corrupt or being truncated.
 ///
 /// For a ring that [has grown](crate::Ring::grow) it covers all segments. Positions continue from
 /// one segment to the next, so they count the messages since the ring was created.
@@ -70,8 +70,8 @@ pub enum Peek {
 }
 
 impl Observer {
-    /// Opens a ring to observe it. `name` is one that [`Backing`](crate::Backing) describes. Does not
-    /// wait for a ring that is still being created.
+    /// Opens a ring to observe it. `name` is one that [`Backing`](crate::Backing) describes. Does
+    /// not wait for a ring that is still being created.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl Observer {
             return Ok(Peek::Gone);
         };
         for _ in 0..MAX_ACTIVE {
-            let peeked = self.peek_in(&segment, segment.to_local(position), message)?;
+            let peeked = self.peek_in(&segment, segment.local_position(position), message)?;
             // Reclaimed memory reads as zeroes. They may look like any result except a message
             // with bytes.
             let may_be_reclaimed = peeked != Peek::Message || message.is_empty();

@@ -48,8 +48,8 @@ pub struct Snapshot {
     /// The position of the first message; 0 outside of tests.
     #[doc(hidden)]
     pub first_position: u64,
-    /// The next position to be pushed, counted from the first message since the ring was created. In
-    /// an SPSC ring it may lag behind by a moment.
+    /// The next position to be pushed, counted from the first message since the ring was created.
+    /// In an SPSC ring it may lag behind by a moment.
     pub tail: u64,
     /// The next position to be popped, as [`tail`](Self::tail).
     pub head: u64,
@@ -69,8 +69,8 @@ pub struct Snapshot {
     pub size: u64,
     /// Bytes of the object that occupy memory or disk space.
     pub allocated: u64,
-    /// Approximate bytes of retired segments whose memory is not reclaimed yet, because a
-    /// participant [is behind](Self::is_behind).
+    /// Approximate bytes that will be reclaimed from retired segments, once no participant
+    /// [is behind](Self::is_behind).
     pub retired: u64,
     /// The permission bits of the object.
     pub mode: u32,
@@ -90,8 +90,8 @@ pub struct Segment {
     pub tail: u64,
     /// The next position to be popped from it, as [`tail`](Self::tail).
     pub head: u64,
-    /// Whether pushes go to the next segment. The producer of an SPSC ring ends the segment with its
-    /// next push for which there is room.
+    /// Whether pushes go to the next segment. The producer of an SPSC ring ends the segment with
+    /// its next push for which there is room.
     pub is_ended: bool,
     /// The offset in the ring's object in bytes.
     pub offset: u64,
@@ -104,8 +104,8 @@ impl Segment {
         let SegmentCopy { info, .. } = segment;
         Self {
             capacity: info.geometry.capacity,
-            tail: info.to_global(segment.tail),
-            head: info.to_global(segment.head),
+            tail: info.global_position(segment.tail),
+            head: info.global_position(segment.head),
             is_ended: segment.is_ended(),
             offset: info.offset,
             size: info.geometry.total_len(),
@@ -259,8 +259,8 @@ impl Snapshot {
         self.head.wrapping_sub(self.first_position)
     }
 
-    /// Whether more than one segment is in use: the ring has grown, and a participant still needs an
-    /// older segment.
+    /// Whether more than one segment is in use: the ring has grown, and a participant still needs
+    /// an older segment.
     pub fn is_growing(&self) -> bool {
         self.segments.len() > 1
     }
@@ -301,7 +301,7 @@ pub(super) fn seats(
         // A participant has set an intent in one segment at most.
         let intent = segments.iter().find_map(|SegmentCopy { info, copy, .. }| {
             let run = copy.entry(number, &info.geometry).intent?;
-            let start = info.to_global(run.start);
+            let start = info.global_position(run.start);
             Some(start..start.saturating_add(run.len))
         });
         Seat {

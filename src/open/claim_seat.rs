@@ -101,7 +101,7 @@ fn occupy(chain: &Chain, claimed: ClaimedSeat, role: Role) -> ClaimedSeat {
     claimed
 }
 
-/// Claims a free seat whose last holder left no operation unfinished.
+/// Claims a free seat on which no unfinished operation is recorded.
 fn find_seat(
     chain: &Chain,
     segments: &ActiveSegments,
@@ -163,7 +163,7 @@ fn find_seat(
     })
 }
 
-/// The pid of a live participant whose intent overlaps the intent of a seat's dead holder.
+/// The pid of a live participant with an intent that overlaps the one of a seat's dead holder.
 fn find_rival(chain: &Chain, segments: &ActiveSegments, role: Role, seat: u32) -> Option<u32> {
     let view = chain.view();
     let segment = segments

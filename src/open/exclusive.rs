@@ -39,8 +39,7 @@ use std::time::SystemTime;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-#[must_use = "the ring is locked only while the value lives: `ExclusiveRing::lock(name)?;` releases \
-              it at once"]
+#[must_use = "the ring is locked while the value lives: `ExclusiveRing::lock(n)?;` releases at once"]
 pub struct ExclusiveRing {
     // Dropped first: what happens to the object may depend on the locks that are still held.
     _locks: Vec<OwnedLock>,
@@ -98,8 +97,8 @@ impl ExclusiveRing {
         SystemTime::UNIX_EPOCH + self.created_at
     }
 
-    /// Removes the ring, and [closes](crate::Ring::close) it for processes that have it open without
-    /// a seat.
+    /// Removes the ring, and [closes](crate::Ring::close) it for processes that have it open
+    /// without a seat.
     ///
     /// If this process is killed between the removal and the closing, the ring is removed and not
     /// closed.

@@ -4,8 +4,8 @@ use crate::backing::{ObjectStat, Residency};
 
 /// What the kernel reports about a ring's object, and about this process's mapping of it.
 ///
-/// Where `/proc` does not report a value, [`resident`](Self::resident), [`locked`](Self::locked) and
-/// [`huge`](Self::huge) are 0.
+/// Where `/proc` does not report a value, [`resident`](Self::resident), [`locked`](Self::locked)
+/// and [`huge`](Self::huge) are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryStat {
