@@ -49,7 +49,7 @@
 //!
 //! Any participant that finds the ring full or empty does this, at most one [liveness
 //! interval](crate::Options::liveness_interval) after the kernel has torn down the dead process. No
-//! other process is needed. A stopped process (SIGSTOP, a debugger) is not dead: consumers that
+//! other process is needed. A stopped process (SIGSTOP, a debugger) is not dead. Consumers that
 //! reach a position that it has claimed wait for it, and producers use the slots that are left.
 //!
 //! # Disconnecting

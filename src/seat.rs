@@ -93,8 +93,9 @@ pub(crate) fn find_held(
 /// Whether the last holder of a seat has left or is dead. `true` stays true while the caller holds
 /// the recovery lock: without that lock no participant claims the seat.
 ///
-/// A participant that has left stores nothing more, though its lock may stay held for a while: by a
-/// child that another thread is spawning, since `posix_spawn` copies every descriptor until exec.
+/// A participant that has left stores nothing more, though its lock may stay held for a while. A
+/// child that another thread spawns holds it until exec, since `posix_spawn` copies every
+/// descriptor.
 pub(crate) fn is_gone(object: &Object, view: &View, seat: u32, own: Option<&OwnedLock>) -> bool {
     view.entry(seat).seat_state().phase() == Phase::Left
         || find_held(object, &(seat..seat + 1), own).is_none()

@@ -146,7 +146,7 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     ///
     /// Only a power failure or a crash of the machine makes it necessary, not a killed process or
     /// an orderly shutdown. After such a failure the file has the bytes of the last completed
-    /// `sync`, mixed with any stores since then: the kernel writes pages at any time and in any
+    /// `sync`, mixed with any stores since then. The kernel writes pages at any time and in any
     /// order. A new ring may be missing from the disk until its first `sync`.
     ///
     /// So call `sync` while no participant pushes or pops. A ring that was used after the last

@@ -104,8 +104,9 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         self.len() == self.capacity()
     }
 
-    /// Changes the capacity of the ring while it is in use: to `capacity` messages, more or fewer,
-    /// from 2 to 2^30, rounded up to a power of two. Does nothing if the ring has that capacity.
+    /// Changes the capacity of the ring while it is in use, to more or fewer messages. `capacity`
+    /// is from 2 to 2^30, and is rounded up to a power of two. Does nothing if the ring has that
+    /// capacity.
     ///
     /// The ring must live in named shared memory or in a file.
     ///
@@ -132,7 +133,7 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     ///
     /// # Blocking and crashes
     ///
-    /// Waits for another process that grows the ring, recovers it or attaches to it: at most for a
+    /// Waits while another process grows the ring, recovers it or attaches to it, for at most a
     /// liveness interval or a second, whichever is more. No participant waits for this call while
     /// it prepares the new segment. If this process is killed, the ring has grown or it has not,
     /// and the participants continue.

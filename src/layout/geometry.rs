@@ -149,7 +149,8 @@ impl Geometry {
     }
 
     /// Validates the first bytes of a segment: each field by itself, against the other fields, and
-    /// against `size`, the bytes from the start of the segment to the end of the object.
+    /// against `size`. That is the number of bytes from the start of the segment to the end of the
+    /// object.
     ///
     /// Bytes behind the segment are no error. They may belong to the next segment, or to one that
     /// was never appended, because its creator died.

@@ -277,7 +277,7 @@ impl View {
     ///
     /// # Safety
     ///
-    /// No other process or thread accesses the ring before this returns, with one exception: a
+    /// No other process or thread accesses the ring before this returns, with one exception. A
     /// process that opens a System V segment may load the ring's first word.
     pub(crate) unsafe fn initialise(&mut self, geometry: &Geometry, constants: HeaderConstants) {
         let first = geometry.first_position;

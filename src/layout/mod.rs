@@ -12,7 +12,7 @@
 //! ....   slots      from the next multiple of 4096
 //! ```
 //!
-//! Lines are 128 bytes apart, whatever the machine's cache lines are: two processes on one machine
+//! Lines are 128 bytes apart, whatever the machine's cache lines are. Two processes on one machine
 //! may be built for different ones, and a file may move to another machine. All fields are
 //! fixed-width integers; a location is an offset, never an address.
 //!

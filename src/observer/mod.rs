@@ -177,6 +177,21 @@ impl Observer {
     /// in the ring. In a ring that has grown, positions continue in the next segment where the last
     /// one ended.
     ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-peek-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # let observer = slipring::Observer::open(name)?;
+    /// # slipring::unlink(name)?;
+    /// use slipring::Peek;
+    ///
+    /// ring.producer()?.push(&7)?;
+    /// let mut message = Vec::new();
+    /// assert_eq!(observer.peek(0, &mut message)?, Peek::Message);
+    /// assert_eq!(message, 7_u64.to_ne_bytes());
+    /// assert_eq!(observer.peek(1, &mut message)?, Peek::NotYet);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`ObserveError`].

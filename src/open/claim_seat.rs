@@ -61,7 +61,7 @@ fn try_claim_seat(chain: &Chain, role: Role) -> Result<ClaimedSeat, SeatRefusal>
             &ActiveSegments::from(Arc::clone(chain.first())),
             role,
         )?;
-        // The last holder of the seat stores nothing more: if the ring has not grown by this
+        // The last holder of the seat stores nothing more. If the ring has not grown by this
         // moment, only the new holder can end the first segment.
         if !chain.has_grown() {
             return Ok(occupy(chain, claimed, role));

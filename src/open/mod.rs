@@ -142,7 +142,7 @@ impl OpenRing {
         }
     }
 
-    /// Recovers the ring if the machine was started since a process had it open: the locks of that
+    /// Recovers the ring if the machine was started since a process had it open. The locks of that
     /// time are gone, so no participant of that time counts as live.
     fn recover_after_boot(&self) {
         let boot_id = process::boot_id();
