@@ -119,7 +119,7 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// usual. No message is lost or duplicated.
     ///
     /// A producer learns about the new segment when it next pushes. An SPSC producer that does not
-    /// push, or is stopped, keeps the ring in the old segment.
+    /// push, or is stopped, still works with the old segment.
     ///
     /// # Memory
     ///
@@ -137,6 +137,8 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// liveness interval or a second, whichever is more. No participant waits for this call while
     /// it prepares the new segment. If this process is killed, the ring has grown or it has not,
     /// and the participants continue.
+    ///
+    /// # Example
     ///
     /// ```
     /// use slipring::spsc;
