@@ -33,7 +33,7 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// process ends.
     ///
     /// An SPSC ring has one producer at a time, and the next one continues where the last one
-    /// stopped. An MPMC ring has as many seats as its [options](Options::producers) set.
+    /// stopped. An MPMC ring has as many seats as its [options](crate::Options::producers) set.
     ///
     /// Waits for other processes that attach, leave or recover the ring, at most for a liveness
     /// interval or a second, whichever is more.
