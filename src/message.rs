@@ -1,4 +1,4 @@
-//! What may travel: plain values, or byte strings up to a length.
+//! Message types: plain values, or byte strings up to a length.
 
 use crate::properties::Encoding;
 use crate::ring::slot::SlotLayout;
@@ -6,50 +6,53 @@ use crate::sync::Bytes;
 use bytemuck::Pod;
 use core::marker::PhantomData;
 
-/// What a ring can carry: any [`bytemuck::Pod`] type, or `[u8]`.
+/// A message type: any [`bytemuck::Pod`] type, or `[u8]`. The trait is sealed.
 ///
-/// A peer is another program, perhaps a broken one, so every bit pattern must be a value.
-/// That rules out references, `String`, `bool`, enums and types with padding; they don't
-/// compile. The trait is sealed.
+/// A peer is another program, perhaps a faulty one, so every bit pattern must be a valid message.
+/// References, `String`, `bool`, enums and types with padding therefore do not compile.
 ///
-/// A plain value:
+/// A struct derives [`Pod`]. The crate re-exports [`bytemuck`], so no dependency of
+/// a matching version is needed:
 ///
 /// ```
-/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// use slipring::bytemuck::{Pod, Zeroable};
+///
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[bytemuck(crate = "slipring::bytemuck")]
 /// #[repr(C)]
 /// struct Quote {
 ///     id: u32,
 ///     price: u32,
 /// }
 ///
-/// fn carries<M: slipring::Message + ?Sized>() {}
-/// carries::<Quote>();
-/// carries::<u8>();
-/// carries::<[u8]>();
+/// fn accepts<M: slipring::Message + ?Sized>() {}
+/// accepts::<Quote>();
+/// accepts::<u8>();
+/// accepts::<[u8]>();
 /// ```
 ///
-/// Not so a `bool`,
+/// A `bool` is no message type,
 ///
 /// ```compile_fail,E0277
-/// fn carries<M: slipring::Message + ?Sized>() {}
-/// carries::<bool>();
+/// fn accepts<M: slipring::Message + ?Sized>() {}
+/// accepts::<bool>();
 /// ```
 ///
-/// a `String`,
+/// nor is a `String`,
 ///
 /// ```compile_fail,E0277
-/// fn carries<M: slipring::Message + ?Sized>() {}
-/// carries::<String>();
+/// fn accepts<M: slipring::Message + ?Sized>() {}
+/// accepts::<String>();
 /// ```
 ///
 /// a reference,
 ///
 /// ```compile_fail,E0277
-/// fn carries<M: slipring::Message + ?Sized>() {}
-/// carries::<&'static u8>();
+/// fn accepts<M: slipring::Message + ?Sized>() {}
+/// accepts::<&'static u8>();
 /// ```
 ///
-/// or the same struct with a hole in it:
+/// or a struct with padding:
 ///
 /// ```compile_fail,E0512
 /// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -69,51 +72,51 @@ impl<T: Pod> Message for T {}
 
 impl Message for [u8] {}
 
-/// The room that a message takes in a slot.
+/// The space that a slot has for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub(crate) encoding: Encoding,
-    /// In bytes; of byte strings, the longest.
+    /// In bytes; for byte strings, the longest.
     pub(crate) size: u32,
     pub(crate) align: u32,
 }
 
-/// The largest payload in bytes: with the slot's word before it, and rounded up to any
-/// alignment, a stride still has 32 bits.
+/// The largest payload in bytes. Together with the slot's word, and rounded up to any alignment, it
+/// gives a stride of 32 bits.
 pub(crate) const MAX_PAYLOAD: u32 = u32::MAX - 2 * MAX_ALIGN as u32;
-/// The largest alignment in bytes: the first slot lies at a multiple of it.
+/// The largest alignment in bytes: the offset of the first slot is a multiple of it.
 pub(crate) const MAX_ALIGN: usize = 4096;
 
-/// What the crate must know of a message, out of users' reach.
+/// What the crate needs of a message type. The trait can't be named outside of the crate.
 pub trait Wire: ToOwned {
-    /// The room to set aside. `max_len` counts only for messages that differ in length.
+    /// The space that a slot needs. `max_len` matters only for messages of different lengths.
     fn shape(max_len: u32) -> Shape;
 
-    /// The length of this message in bytes, which may be too much for a slot.
+    /// The length of this message in bytes, which may exceed a slot.
     fn wire_len(&self) -> usize;
 
-    /// Whether a message of this kind fits whatever it is.
+    /// Whether every message of the type fits in a slot.
     const ALWAYS_FITS: bool;
 
-    /// How the slots of all rings for this kind of message lie, if they do so all alike.
+    /// The slot layout, if all rings of the type have the same one.
     const LAYOUT: Option<SlotLayout>;
 
-    /// Whether the message fits in a slot with room for `size` bytes.
+    /// Whether the message fits in a slot with a payload of `size` bytes.
     fn fits(&self, size: u32) -> bool;
 
     /// Copies the message into a slot.
     ///
     /// # Safety
     ///
-    /// The slot was laid out for the shape of `Self`, nobody else writes it, and the message
+    /// The slot was laid out for the shape of `Self`, nothing else writes to it, and the message
     /// [fits](Wire::fits).
     unsafe fn store(&self, slot: Bytes);
 
-    /// Whether a message of this kind, in a slot with room for `size` bytes, can have `len`.
+    /// Whether a message of the type can have `len` bytes in a slot with a payload of `size` bytes.
     fn can_have(len: u32, size: u32) -> bool;
 
-    /// What stands for a message that can't be reached: zeroes, or no bytes.
-    fn nothing() -> Self::Owned;
+    /// The replacement for a message that is not accessible: zeroes, or no bytes.
+    fn placeholder() -> Self::Owned;
 
     /// Copies a message out of a slot.
     ///
@@ -122,7 +125,7 @@ pub trait Wire: ToOwned {
     /// The slot was laid out for a shape of `Self`, which [can have](Wire::can_have) `len`.
     unsafe fn load(slot: Bytes, len: u32) -> Self::Owned;
 
-    /// Copies a message out of a slot, over `message`, whose memory is used again.
+    /// Copies a message out of a slot to `message`, and reuses its memory.
     ///
     /// # Safety
     ///
@@ -177,7 +180,7 @@ impl<T: Pod> Wire for T {
         len as usize == size_of::<T>()
     }
 
-    fn nothing() -> T {
+    fn placeholder() -> T {
         T::zeroed()
     }
 
@@ -228,7 +231,7 @@ impl Wire for [u8] {
         len <= size
     }
 
-    fn nothing() -> Vec<u8> {
+    fn placeholder() -> Vec<u8> {
         Vec::new()
     }
 
@@ -247,12 +250,12 @@ impl Wire for [u8] {
         message.reserve(len);
         // SAFETY: the slot holds `len` bytes, by this function's contract.
         unsafe { slot.copy_to(&mut message.spare_capacity_mut()[..len]) };
-        // SAFETY: the line above initialised as many.
+        // SAFETY: the line above initialised `len` bytes.
         unsafe { message.set_len(len) };
     }
 }
 
-/// A message in a slot that is this process's until it is given back.
+/// A message in a slot that this process has claimed and not released.
 #[derive(Debug)]
 pub(crate) struct Payload<'ring, M: ?Sized> {
     slot: Bytes,
@@ -261,12 +264,12 @@ pub(crate) struct Payload<'ring, M: ?Sized> {
 }
 
 impl<M: Message + ?Sized> Payload<'_, M> {
-    /// The message, if it can have the length that its slot's word tells.
+    /// The message, if its type can have the length that the slot's word records.
     ///
     /// # Safety
     ///
-    /// The slot was laid out for the shape of `M` with room for `size` bytes, and lies there as
-    /// long as the value.
+    /// The slot was laid out for the shape of `M` with a payload of `size` bytes, and stays mapped
+    /// as long as the value exists.
     #[inline(always)]
     pub(crate) unsafe fn new(slot: Bytes, len: u32, size: u32) -> Option<Self> {
         M::can_have(len, size).then_some(Self {
@@ -279,11 +282,11 @@ impl<M: Message + ?Sized> Payload<'_, M> {
     /// Copies the message out.
     #[inline(always)]
     pub(crate) fn load(self) -> M::Owned {
-        // SAFETY: as `new` was promised, and it checked the length.
+        // SAFETY: the caller of `new` vouches for the slot, and `new` checked the length.
         unsafe { M::load(self.slot, self.len) }
     }
 
-    /// Copies the message out over `message`, whose memory is used again.
+    /// Copies the message out to `message`, and reuses its memory.
     #[inline(always)]
     pub(crate) fn load_into(self, message: &mut M::Owned) {
         // SAFETY: as for `load`.

@@ -1,5 +1,5 @@
-//! Many producers and many consumers, each in any process, and none of them ever in the way of the
-//! others by dying.
+//! Rings with many producers and many consumers, each in any process. A participant that dies never
+//! blocks the others.
 //!
 //! ```
 //! use slipring::mpmc;
@@ -10,7 +10,7 @@
 //! let mut producer = ring.producer()?;
 //! producer.push(&7)?;
 //!
-//! // In any number of others:
+//! // In any number of other processes:
 //! let ring = mpmc::Ring::<u64>::open(name)?;
 //! let mut consumer = ring.consumer()?;
 //! # drop(producer);
@@ -23,46 +23,50 @@
 //!
 //! # Order
 //!
-//! Each message goes to one consumer. Messages are taken in the order in which their producers
-//! claimed places for them: those of one producer in the order of its pushes. A message that was
-//! pushed after another by somebody else may be published first; it is not seen before the other is.
-//! So [`Empty`](crate::error::TryPopError::Empty) says that the *next* message is not there yet,
-//! and [`Full`](crate::error::TryPushError::Full) that the next slot is not free yet: one slow
-//! consumer that has not given its slot back is passed a lap later, and no sooner.
+//! Each message goes to one consumer. Consumers claim messages in the order in which producers
+//! claimed positions for them; so the messages of one producer keep the order of its pushes.
 //!
-//! # Being killed
+//! If two producers push concurrently, the later position may be published first. Consumers see its
+//! message only after the earlier position is published too. So
+//! [`Empty`](crate::error::TryPopError::Empty) means that the *next* message is not published yet,
+//! and [`Full`](crate::error::TryPushError::Full) that the next slot is not free yet. A slow
+//! consumer that has not released its slot holds producers up one lap later, and no sooner.
 //!
-//! Each handle has a seat in the ring (64 for producers and 64 for consumers, unless
-//! [options](crate::Options::producers) say otherwise), whose lock the kernel frees when the process
-//! is dead, and in it says which places it is about to claim. So the others can finish what a dead
-//! one had begun:
+//! # Crashes
 //!
-//! * The place of a **producer** that was killed in a push is skipped, unless the message was whole:
-//!   then it is delivered.
-//! * The messages that a killed **consumer** had taken and not given back are delivered to
-//!   another one, later than their turn and [marked](crate::ReadGuard::is_redelivered); or
-//!   dropped, if the ring is [at-most-once](crate::Delivery). A consumer that
-//!   [pops](Consumer::pop) gives the slot back before the call returns; one that
-//!   [reads in place](Consumer::read) does when it drops the guard.
+//! Each handle has a seat: 64 for producers and 64 for consumers, unless the
+//! [options](crate::Options::producers) set other numbers. The kernel releases the seat's lock when
+//! the process is dead. A participant records in its seat which positions it is about to claim. So
+//! others can finish the operations of a dead participant:
 //!
-//! Whoever is refused finds out, at most one [liveness
-//! interval](crate::Options::liveness_interval) after the kernel has torn the dead process down;
-//! nobody else has to be there for it. A process that is stopped (SIGSTOP, a debugger) is not dead:
-//! consumers that come to the place it has claimed wait for it, producers fill what room is left.
+//! * If a **producer** is killed in a push, its position is skipped, unless the message was
+//!   published: then it is delivered.
+//! * If a **consumer** is killed, another one receives the messages that it had claimed and not
+//!   released: later than in order, and [marked](crate::ReadGuard::is_redelivered). In an
+//!   [at-most-once](crate::Delivery) ring they are dropped. A [pop](Consumer::pop) releases its
+//!   slot before it returns; a consumer that [reads in place](Consumer::read) releases the slot
+//!   when it drops the guard.
 //!
-//! # Coming and going
+//! Any participant that finds the ring full or empty does this, at most one [liveness
+//! interval](crate::Options::liveness_interval) after the kernel has torn down the dead process. No
+//! other process is needed. A stopped process (SIGSTOP, a debugger) is not dead. Consumers that
+//! reach a position that it has claimed wait for it, and producers use the slots that are left.
 //!
-//! When nobody is there on the other side any more, and nothing is left to do, operations return
-//! [`Disconnected`](crate::error::Disconnected). For a consumer something is left as long as another
-//! consumer holds a message: it would come to this one if that one died; that it was given back is
-//! noticed at the end of an interval. A handle belongs to the
-//! process that made it, as [in SPSC rings](crate::spsc#forked-children).
+//! # Disconnecting
+//!
+//! When the other role has no participant and nothing is left to do, operations return
+//! [`Disconnected`](crate::error::Disconnected). A consumer waits as long as another consumer holds
+//! a message, which it would receive if that consumer died. It notices the release of that message
+//! at the end of an interval.
+//!
+//! A handle belongs to the process that created it, as [in SPSC
+//! rings](crate::spsc#forked-children).
 //!
 //! # Source
 //!
-//! The slots are those of Dmitry Vyukov's bounded MPMC queue (1024cores.net). The rest is this
-//! crate's own: `docs/design.md` has the protocol, `docs/models` its models, and
-//! `docs/correctness.md` says what a kill at each point means.
+//! The slots are those of Dmitry Vyukov's bounded MPMC queue (1024cores.net). The rest was designed
+//! for this crate: `docs/design.md` has the protocol, `docs/models` its models, and
+//! `docs/correctness.md` the effect of a kill at each point.
 
 use crate::api;
 use crate::error::RecoverError;
@@ -73,35 +77,37 @@ use crate::recovery::{Counters, Recovery};
 /// A ring with any number of producers and consumers.
 pub type Ring<M> = api::Ring<M, Mpmc>;
 
-/// An end that pushes.
+/// A handle that pushes.
 pub type Producer<M> = api::Producer<M, Mpmc>;
 
-/// An end that pops.
+/// A handle that pops.
 pub type Consumer<M> = api::Consumer<M, Mpmc>;
 
-/// A slot being written in place.
+/// A claimed slot, to be written in place.
 pub type Claim<'p, M> = api::Claim<'p, M, Mpmc>;
 
-/// Several slots being written in place.
+/// Several slots that are written in place.
 pub type ClaimChunk<'p, T> = api::ClaimChunk<'p, T, Mpmc>;
 
-/// A message being read in place.
+/// A message that is read in place.
 pub type ReadGuard<'c, M> = api::ReadGuard<'c, M, Mpmc>;
 
-/// Several messages being read in place.
+/// Several messages that are read in place.
 pub type ReadChunk<'c, T> = api::ReadChunk<'c, T, Mpmc>;
 
-/// Messages as they come.
+/// A blocking iterator over messages.
 pub type Iter<'c, M> = api::Iter<'c, M, Mpmc>;
 
-/// The messages that are there.
+/// A non-blocking iterator over messages.
 pub type TryIter<'c, M> = api::TryIter<'c, M, Mpmc>;
 
 impl<M: Message + ?Sized> Ring<M> {
-    /// Finishes what dead participants had begun, and says what that was. There is no need to: who
-    /// is refused does it, and who attaches. Waits for another process that does it at the same
-    /// time, for a liveness interval or a second, whichever is more. If that one is killed, the next
-    /// one goes on.
+    /// Finishes the operations of dead participants, and returns what was recovered.
+    ///
+    /// No program needs to call it: participants that attach, or find the ring full or empty,
+    /// recover it too. Waits for another process that recovers the ring, at most for a liveness
+    /// interval or a second, whichever is more. If a recovering process is killed, the next one
+    /// continues.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-recover-{}", std::process::id());
@@ -119,7 +125,8 @@ impl<M: Message + ?Sized> Ring<M> {
         self.open_ring().recover()
     }
 
-    /// What was recovered since the ring was made, by whomever; zeroes in a forked child.
+    /// Returns the totals of all recoveries by any process since the ring was created; zeroes in a
+    /// forked child. Does not block.
     pub fn counters(&self) -> Counters {
         self.open_ring().counters()
     }

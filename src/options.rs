@@ -1,31 +1,32 @@
-//! How a ring is to be made, and what it must be like to be opened.
+//! Options for creating and opening a ring.
 
-use crate::backing::HugePages;
-use crate::backing::MemoryPolicy;
+use crate::backing::{HugePages, MemoryPolicy};
 use crate::properties::{Delivery, Fences};
 use core::time::Duration;
 
 /// How a blocked push or pop waits.
 ///
-/// A push that finds an MPMC ring full spends up to 400 of its looks on letting the consumers free half of it, and a
-/// producer of an SPSC ring up to 64 on a run of 64 slots: slot by slot the two sides would be in each other's way.
+/// An *attempt* is one check whether the operation can continue. A push that finds an MPMC ring
+/// full spends up to 400 of its attempts until consumers have freed half of the ring. The producer
+/// of an SPSC ring spends up to 64 until 64 slots are free. Otherwise the two sides would contend
+/// for every slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitStrategy {
-    /// Look without end. The lowest latency, and a core each.
+    /// Spins and never sleeps. The lowest latency; each waiting thread occupies a core.
     Spin,
-    /// Look `spins` times, then `yields` times with a `sched_yield(2)` in between, then sleep
-    /// on a futex.
+    /// Spins for `spins` attempts, makes `yields` attempts with a `sched_yield(2)` before each, and
+    /// then sleeps on a futex.
     Sleep {
-        /// Looks before the first yield; each takes some 10 to 50 nanoseconds.
+        /// Attempts before the first yield; each takes some 10 to 50 nanoseconds.
         spins: u32,
-        /// Looks before the first sleep.
+        /// Attempts with a yield before the first sleep.
         yields: u32,
     },
 }
 
 impl Default for WaitStrategy {
-    /// A few microseconds of looking, about what falling asleep and being woken cost.
+    /// Spins for a few microseconds, about the cost of a sleep and a wake-up.
     fn default() -> Self {
         Self::Sleep {
             spins: 400,
@@ -34,16 +35,20 @@ impl Default for WaitStrategy {
     }
 }
 
-/// What a new ring is to be like, and what an existing one must be like to be opened.
+/// The properties of a new ring, and the requirements on an existing one.
 ///
-/// [`capacity`](Self::capacity), [`message_size`](Self::message_size), [`mode`](Self::mode),
-/// [`schema`](Self::schema), [`liveness_interval`](Self::liveness_interval),
-/// [`fences`](Self::fences), [`owner`](Self::owner), [`unlink_when_left`](Self::unlink_when_left) and,
-/// of MPMC rings, [`producers`](Self::producers),
-/// [`consumers`](Self::consumers) and [`delivery`](Self::delivery) are properties of the ring: a
-/// new ring gets them, and an existing one is refused if it differs in one that was set. [`wait`](Self::wait),
-/// [`prefault`](Self::prefault) and [`lock_memory`](Self::lock_memory) concern only the process that
-/// sets them; [`huge_pages`](Self::huge_pages) says what it does.
+/// Three groups of options differ in what they apply to:
+///
+/// * Properties of the ring: [`capacity`](Self::capacity), [`message_size`](Self::message_size),
+///   [`mode`](Self::mode), [`schema`](Self::schema),
+///   [`liveness_interval`](Self::liveness_interval), [`fences`](Self::fences),
+///   [`owner`](Self::owner), [`unlink_when_left`](Self::unlink_when_left) and, in MPMC rings,
+///   [`producers`](Self::producers), [`consumers`](Self::consumers) and
+///   [`delivery`](Self::delivery). A new ring gets them. An existing ring is refused if it differs
+///   in one that is set.
+/// * Settings of this process alone: [`wait`](Self::wait), [`prefault`](Self::prefault) and
+///   [`lock_memory`](Self::lock_memory).
+/// * [`huge_pages`](Self::huge_pages), which can be either.
 ///
 /// ```
 /// use slipring::{Options, WaitStrategy, spsc};
@@ -61,7 +66,7 @@ impl Default for WaitStrategy {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use]
+#[must_use = "options do nothing until a ring is created or opened with them"]
 pub struct Options {
     pub(crate) capacity: Option<usize>,
     pub(crate) message_size: Option<usize>,
@@ -80,79 +85,86 @@ pub struct Options {
 }
 
 impl Options {
-    /// Nothing set.
+    /// Options of which none is set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The number of messages that the ring holds, from 2 to 2^30. It is rounded up to a power
-    /// of two. A new ring needs one. One that [has grown](crate::Ring::grow) is opened by what it was made with, and by what it
-    /// has now.
+    /// The capacity in messages, from 2 to 2^30, rounded up to a power of two. A new ring needs it.
     ///
-    /// A ring takes, all of it from the beginning, so many bytes, where `up` rounds up to a multiple of
-    /// 4096 and `seats` are those of both roles, 2 in an SPSC ring and 128 if not set in an MPMC ring:
+    /// A ring that [has grown](crate::Ring::grow) can be opened with the capacity that it was
+    /// created with and with the one that it has.
+    ///
+    /// All memory of a ring is allocated when it is created. The size in bytes is
     ///
     /// ```text
     /// up(1024 + 128 * seats) + up(capacity * slot)
     /// ```
     ///
-    /// A slot is the message and a word of 8 bytes, or as many as the message is aligned to if these
-    /// are more, rounded up to a multiple of that word. A ring in reserved huge pages has whole ones.
+    /// where `up` rounds up to a multiple of 4096. `seats` are those of both roles: 2 in an SPSC
+    /// ring, 128 by default in an MPMC ring. `slot` is the size of a slot: the message and a word,
+    /// together rounded up to a multiple of that word. The word has 8 bytes, or the alignment of
+    /// the message if that is more. A ring in reserved huge pages occupies whole huge pages.
     pub fn capacity(mut self, messages: usize) -> Self {
         self.capacity = Some(messages);
         self
     }
 
-    /// The longest message of a ring of byte strings, in bytes; a new one needs it. A ring of
-    /// values knows its size from the type, and is refused with another.
+    /// The size of the longest byte string in bytes. A new ring of byte strings needs it.
+    ///
+    /// In a ring of values the type gives the size, and another value is refused.
     pub fn message_size(mut self, bytes: usize) -> Self {
         self.message_size = Some(bytes);
         self
     }
 
-    /// Who may open the ring: the permission bits, exactly, whatever the umask. 0600 if not
-    /// set. Taking part needs both reading and writing.
+    /// The permission bits of the object, exactly: the umask does not change them. 0600 by default.
+    ///
+    /// A participant needs permission to read and to write.
     pub fn mode(mut self, bits: u32) -> Self {
         self.mode = Some(bits);
         self
     }
 
-    /// A number of the user's for the meaning of the messages, 0 if not set: two programs that
-    /// set different ones do not get each other's rings.
+    /// A number that the user assigns to the meaning of the messages, 0 by default.
+    ///
+    /// Two programs that set different numbers can't open each other's rings.
     pub fn schema(mut self, tag: u64) -> Self {
         self.schema = Some(tag);
         self
     }
 
-    /// How often a waiter asks the kernel whether its peer still lives, and the most that the
-    /// peer's death can go unnoticed. 100 ms if not set.
+    /// How often a waiting participant queries the kernel whether its peers are alive, and so the
+    /// longest time for which a death stays unnoticed. 100 ms by default.
     pub fn liveness_interval(mut self, interval: Duration) -> Self {
         self.liveness_interval = Some(interval);
         self
     }
 
-    /// What keeps wake-ups from being lost. If not set, [`Fences::Membarrier`] where the
-    /// kernel has it, else [`Fences::Symmetric`].
+    /// The fences that keep wake-ups from being lost. [`Fences::Membarrier`] by default where the
+    /// kernel supports it, otherwise [`Fences::Symmetric`].
     pub fn fences(mut self, fences: Fences) -> Self {
         self.fences = Some(fences);
         self
     }
 
-    /// How many producers an MPMC ring can have at a time, from 1 to 4096. 64 if not set. Each takes
-    /// 128 bytes of the ring.
+    /// The number of producers that an MPMC ring can have at a time, from 1 to 4096. 64 by default.
+    ///
+    /// Each seat occupies 128 bytes of the ring.
     pub fn producers(mut self, seats: u32) -> Self {
         self.producers = Some(seats);
         self
     }
 
-    /// How many consumers an MPMC ring can have at a time; as [`producers`](Self::producers).
+    /// The number of consumers that an MPMC ring can have at a time, as
+    /// [`producers`](Self::producers).
     pub fn consumers(mut self, seats: u32) -> Self {
         self.consumers = Some(seats);
         self
     }
 
-    /// What becomes of the messages that a consumer of an MPMC ring had taken and not given back
-    /// when it died. [`Delivery::AtLeastOnce`] if not set.
+    /// What happens to the messages that a consumer of an MPMC ring had claimed and not released
+    /// when it died. [`Delivery::AtLeastOnce`] by default.
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = Some(delivery);
         self
@@ -164,47 +176,54 @@ impl Options {
         self
     }
 
-    /// Whether to enter every page into this process's page tables at once, so that no first
-    /// access is slower than the others.
+    /// Whether to map every page into this process's page tables at once, so that a first access is
+    /// no slower than later ones.
+    #[doc(alias = "MAP_POPULATE")]
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.policy.prefault = prefault;
         self
     }
 
-    /// Whether to keep every page in memory for as long as this process has the ring open (`mlock(2)`).
-    /// If the process may not lock as much, the ring is not created or opened.
+    /// Whether to keep every page in memory while this process has the ring open (`mlock(2)`).
+    ///
+    /// If the process may not lock that much memory, the ring is neither created nor opened.
+    #[doc(alias = "mlock")]
     pub fn lock_memory(mut self, lock: bool) -> Self {
         self.policy.lock = lock;
         self
     }
 
-    /// To have the ring in pages that are larger than others, which costs fewer misses of the
-    /// address translation and more memory. With [`HugePages::Reserved`] a new ring is made of them, a POSIX
-    /// shared memory object excepted, or not at all; one that exists must be. Files have them in a directory of
-    /// hugetlbfs.
+    /// Whether to use huge pages, which cause fewer TLB misses and occupy more memory.
+    ///
+    /// With [`HugePages::Reserved`] a new ring consists of reserved huge pages, or is not created.
+    /// A POSIX shared memory object can't have them. A file has them in a directory of hugetlbfs.
+    /// An existing ring is refused if it does not have them.
     pub fn huge_pages(mut self, pages: HugePages) -> Self {
         self.policy.huge = Some(pages);
         self
     }
 
-    /// Whose the ring is: a user id. One that is another user's is refused, before anything is
-    /// bounded that stands in it: wherever others may create names, they may have created this
-    /// one. To give a new ring to somebody else takes privileges.
+    /// The user ID of the ring's owner.
+    ///
+    /// A ring of another user is refused before anything in it is read. Set it where other users
+    /// can create names: they may have created this one. To create a ring for another user takes
+    /// privileges.
     pub fn owner(mut self, user: u32) -> Self {
         self.owner = Some(user);
         self
     }
 
-    /// Whether the name goes when the last participant leaves, by dropping its handle. `false` if not set.
-    /// What is in the ring then is gone with it, and the ring is [closed](crate::Ring::close) for those who
-    /// still have it open without taking part. If the last one is killed the name holders until
-    /// somebody comes and leaves.
+    /// Whether the last participant that drops its handle removes the name. `false` by default.
+    ///
+    /// The messages in the ring are lost with it. For processes that have the ring open without a
+    /// seat it is [closed](crate::Ring::close). If the last participant is killed, the name stays
+    /// until another one has attached and left.
     pub fn unlink_when_left(mut self, unlink: bool) -> Self {
         self.unlink_when_left = Some(unlink);
         self
     }
 
-    /// The position of the first message. For tests of what happens when positions wrap.
+    /// The position of the first message, for tests of what happens when positions wrap.
     #[doc(hidden)]
     pub fn first_position(mut self, position: u64) -> Self {
         self.first_position = position;

@@ -1,6 +1,6 @@
-//! When recovery runs, and what follows from it: the lock, the counts, the wake-ups.
+//! Recovery of a ring: its lock, its counters and its wake-ups.
 //!
-//! What it does is in [`ring::sweep`](crate::ring::sweep).
+//! [`ring::sweep`](crate::ring::sweep) has the algorithm.
 
 use crate::backing::Object;
 use crate::error::{Recovering, SystemError};
@@ -15,58 +15,58 @@ use crate::sys::process;
 use core::cell::RefCell;
 use std::sync::Arc;
 
-/// What a recovery did.
+/// The result of one recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Dead participants of whose operations nothing is left to be done.
+    /// Dead participants that are fully recovered: all their operations are finished.
     pub settled: u64,
-    /// Positions that dead producers had claimed and not filled. Consumers skip them.
+    /// Positions that dead producers had claimed and not published. Consumers skip them.
     pub tombstones: u64,
-    /// Messages of dead consumers that were dropped, as the ring is at-most-once.
+    /// Messages of dead consumers that were dropped, because the ring is at-most-once.
     pub dropped: u64,
     /// Messages of dead consumers that wait for a live one. The next consumer that finds the ring
-    /// empty takes them.
+    /// empty adopts them.
     pub waiting: u64,
-    /// Positions of which it can't be known yet whose they are: a live participant is in the middle
-    /// of an operation on them, and perhaps stopped.
+    /// Positions with an unknown claimant: a live participant, perhaps a stopped one, is in
+    /// the middle of an operation on them.
     pub undecided: u64,
 }
 
-/// What was recovered in the life of a ring.
+/// The totals of all recoveries since a ring was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Times that something was recovered.
+    /// Recoveries that changed something.
     pub recoveries: u64,
-    /// Positions without a message, because their producer died or gave them up.
+    /// Positions without a message: their producer died, or dropped its claim.
     pub tombstones: u64,
-    /// Times that a message was taken from a dead consumer to be delivered again.
+    /// Redeliveries: how often a live consumer took over a message of a dead one.
     pub redelivered: u64,
     /// Messages of dead consumers that were dropped.
     pub dropped: u64,
 }
 
-/// What a consumer has taken over, and where.
+/// Orphans that a consumer has adopted, and their segment.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     pub(crate) segment: Arc<Segment>,
     pub(crate) run: Run,
 }
 
-/// The object whose rings may need recovery, and who looks at it.
+/// An object that may need recovery, and the participant that checks it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecoveryContext<'a> {
-    /// The first ring.
+    /// Of the first segment.
     pub(crate) view: &'a View,
     pub(crate) geometry: &'a Geometry,
     pub(crate) object: &'a Object,
-    /// The looker's seat.
+    /// The caller's seat lock, if it has a seat.
     pub(crate) own: Option<&'a OwnedLock>,
 }
 
-/// The right to recover, and what is known of who is gone: of the dead it holders true as long as
-/// nobody else can take a seat.
+/// The recovery lock, and which participants are gone. A participant that was found gone stays gone
+/// while the lock is held, since no other process can claim its seat.
 #[derive(Debug)]
 pub(crate) struct RecoveryGuard<'a> {
     context: RecoveryContext<'a>,
@@ -74,35 +74,45 @@ pub(crate) struct RecoveryGuard<'a> {
     _lock: OwnedLock,
 }
 
-/// Who was asked about, and who was gone, one bit for each seat.
+/// Caches which participants are gone, so that each lock is queried once.
 #[derive(Debug, Default)]
-struct DeadSet(RefCell<[Bits; 2]>);
+struct DeadSet(RefCell<DeadBits>);
+
+/// One bit for each seat of both roles.
+type SeatBits = [u64; MAX_SEATS as usize * 2 / 64];
 
 #[derive(Debug)]
-struct Bits([u64; MAX_SEATS as usize * 2 / 64]);
+struct DeadBits {
+    queried: SeatBits,
+    gone: SeatBits,
+}
 
-impl Default for Bits {
+impl Default for DeadBits {
     fn default() -> Self {
-        Self([0; MAX_SEATS as usize * 2 / 64])
+        let none = [0; MAX_SEATS as usize * 2 / 64];
+        Self {
+            queried: none,
+            gone: none,
+        }
     }
 }
 
 impl DeadSet {
     fn is_gone(&self, context: &RecoveryContext<'_>, seat: u32) -> bool {
-        let [asked, gone] = &mut *self.0.borrow_mut();
+        let DeadBits { queried, gone } = &mut *self.0.borrow_mut();
         let (word, bit) = (seat as usize / 64, 1 << (seat % 64));
-        if asked.0[word] & bit == 0 {
-            asked.0[word] |= bit;
+        if queried[word] & bit == 0 {
+            queried[word] |= bit;
             if seat::is_gone(context.object, context.view, seat, context.own) {
-                gone.0[word] |= bit;
+                gone[word] |= bit;
             }
         }
-        gone.0[word] & bit != 0
+        gone[word] & bit != 0
     }
 }
 
 impl<'a> RecoveryContext<'a> {
-    /// Whether somebody is gone who left something to be done.
+    /// Whether a participant that is gone left an operation unfinished.
     pub(crate) fn is_recovery_needed(&self, segments: &ActiveSegments) -> bool {
         let dead = DeadSet::default();
         segments
@@ -110,7 +120,7 @@ impl<'a> RecoveryContext<'a> {
             .any(|segment| self.sweep_of(segment, &dead).is_needed())
     }
 
-    /// Takes the right to recover, unless somebody has it.
+    /// Acquires the recovery lock, or returns which process holds it. Never blocks.
     pub(crate) fn try_lock(self) -> Result<Result<RecoveryGuard<'a>, Recovering>, SystemError> {
         let recoverer = &self.view.header().status.0.recoverer;
         Ok(match OwnedLock::recovery(self.object)? {
@@ -148,7 +158,7 @@ impl<'a> RecoveryContext<'a> {
 }
 
 impl RecoveryGuard<'_> {
-    /// Finishes what the dead had begun, and says what the adopter has to go on with.
+    /// Finishes the operations of dead participants. Returns what the adopter has adopted.
     pub(crate) fn recover(
         &self,
         segments: &ActiveSegments,
@@ -157,8 +167,8 @@ impl RecoveryGuard<'_> {
         segments.finish_handovers();
         let (mut recovery, mut adopted) = (Recovery::default(), None);
         for segment in segments.iter() {
-            let sweep_of = self.context.sweep_of(segment, &self.dead);
-            let stats = sweep_of.sweep(adopter, self.context.geometry.delivery);
+            let sweep = self.context.sweep_of(segment, &self.dead);
+            let stats = sweep.sweep(adopter, self.context.geometry.delivery);
             self.record(segment, &stats);
             recovery.settled += stats.settled;
             recovery.tombstones += stats.tombstones;
@@ -167,7 +177,7 @@ impl RecoveryGuard<'_> {
             recovery.undecided += stats.undecided;
             if let Some(run) = stats.adopted {
                 let segment = Arc::clone(segment);
-                // One at a time.
+                // A consumer has one intent, so it adopts one run.
                 adopter = None;
                 adopted = Some(Adopted { segment, run });
             }
@@ -175,7 +185,7 @@ impl RecoveryGuard<'_> {
         let orphans = &self.context.view.header().status.0.orphans;
         orphans.set(recovery.waiting > 0);
         if recovery.waiting > 0 {
-            // Whoever takes them may be asleep at a later ring.
+            // The consumer that will adopt them may sleep on a later segment.
             let events = segments
                 .iter()
                 .map(|segment| &segment.view.header().not_empty.0);
@@ -184,25 +194,26 @@ impl RecoveryGuard<'_> {
         (recovery, adopted)
     }
 
-    /// Takes what a dead consumer held over, by whoever now holds its seat.
+    /// Transfers the unfinished claim of a dead consumer to the new holder of its seat, the caller.
     pub(crate) fn inherit(&self, segment: &Segment, seat: u32) -> Inheritance {
         let mut stats = SweepStats::default();
-        let sweep_of = self.context.sweep_of(segment, &self.dead);
-        let inheritance = sweep_of.inherit(seat, self.context.geometry.delivery, &mut stats);
+        let sweep = self.context.sweep_of(segment, &self.dead);
+        let inheritance = sweep.inherit(seat, self.context.geometry.delivery, &mut stats);
         self.record(segment, &stats);
         inheritance
     }
 
-    /// Whether any consumer, dead or alive, may have taken a message that it has not given back.
+    /// Whether any consumer, dead or alive, may have claimed a message that it has not released.
     pub(crate) fn has_claimed_messages(&self, segments: &ActiveSegments) -> bool {
-        let held_in = |segment: &Arc<Segment>| {
+        let has_claims = |segment: &Arc<Segment>| {
             let mut consumers = self.context.geometry.seats(Role::Consumer);
             consumers.any(|seat| segment.intent(seat).is_some())
         };
-        segments.iter().any(held_in)
+        segments.iter().any(has_claims)
     }
 
-    /// Lets nobody begin in the oldest rings any more, nor recover them, as far as each of them `is_done`.
+    /// Retires the oldest segments for which `is_done` is true, but never the newest one. No
+    /// participant starts in a retired segment or recovers it.
     pub(crate) fn retire(&self, segments: &ActiveSegments, is_done: impl Fn(&Segment) -> bool) {
         let oldest = &self.context.view.header().status.0.oldest_active;
         for (_, next) in segments
@@ -213,20 +224,21 @@ impl RecoveryGuard<'_> {
         }
     }
 
-    /// The oldest ring that somebody who is there may look at, as far as participants say.
+    /// The offset of the oldest segment that a live participant may access, by what participants
+    /// have recorded; `u64::MAX` if there is no live participant.
     pub(crate) fn oldest_in_use(&self) -> u64 {
         let seats = 0..self.context.geometry.participants();
         let in_use = |seat: &u32| !self.dead.is_gone(&self.context, *seat);
-        let places = seats
+        let offsets = seats
             .filter(in_use)
             .map(|seat| self.context.view.entry(seat).oldest_segment());
-        places.min().unwrap_or(u64::MAX)
+        offsets.min().unwrap_or(u64::MAX)
     }
 
-    /// Counts what was done, and wakes who waits for it.
+    /// Adds a sweep to the ring's counters, and wakes the participants that can continue.
     fn record(&self, segment: &Segment, stats: &SweepStats) {
         let status = &self.context.view.header().status.0;
-        // Relaxed: counts to look at, by which nothing is reached.
+        // Relaxed: statistics.
         for (count, by) in [
             (&status.tombstones, stats.tombstones),
             (&status.redelivered, stats.redelivered),

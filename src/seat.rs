@@ -1,19 +1,19 @@
-//! Who holds the seats of a ring, and whether they are alive.
+//! Seat locks: which process holds a seat, and whether that process is alive.
 //!
-//! A seat is one byte of the ring's object under an open-file-description lock that a mapping
-//! holds. The mapping pins the description, so the kernel lets the lock go exactly when the
-//! address space is gone, and by then no thread of it can store into the ring any more. A
-//! free lock is proof of death; a heartbeat, a pid or a time-out would only be a guess. Of a System V
-//! segment it is a semaphore that the kernel sets back when the process ends, after its address
-//! space is gone.
+//! A seat is one byte of the ring's object under an open-file-description lock. A mapping keeps the
+//! description open, so the kernel releases the lock exactly when the address space is gone. From
+//! then on no thread of the process can store to the ring. A free lock therefore proves that its
+//! holder is dead; a heartbeat, a pid or a time-out would only be a guess.
 //!
-//! The right to recover is such a lock too: it is never left behind.
+//! In a System V segment a seat is a semaphore, which the kernel restores when the process exits,
+//! after its address space is gone.
+//!
+//! The recovery lock is a lock of the same kind: it is never left locked.
 
 use crate::backing::{LockGuard, LockId, Object};
 use crate::error::SystemError;
 use crate::layout::{Entry, ProcessIdentity, View};
-use crate::ring::participants::Arrivals;
-use crate::ring::participants::Phase;
+use crate::ring::participants::{Arrivals, Phase};
 use crate::role::{Peer, Role};
 use crate::sys::process;
 use core::ops::Range;
@@ -26,43 +26,45 @@ pub(crate) struct OwnedLock {
 }
 
 impl OwnedLock {
-    /// Takes a seat, unless somebody holds it.
+    /// Acquires a seat's lock; `None` if it is held. Never blocks.
     pub(crate) fn seat(object: &Object, seat: u32) -> Result<Option<Self>, SystemError> {
-        Self::take(object, LockId::Seat(seat))
+        Self::try_acquire(object, LockId::Seat(seat))
     }
 
-    /// Takes the right to recover, unless somebody has it.
+    /// Acquires the recovery lock; `None` if it is held. Never blocks.
     pub(crate) fn recovery(object: &Object) -> Result<Option<Self>, SystemError> {
-        Self::take(object, LockId::Recovery)
+        Self::try_acquire(object, LockId::Recovery)
     }
 
-    fn take(object: &Object, lock: LockId) -> Result<Option<Self>, SystemError> {
+    fn try_acquire(object: &Object, lock: LockId) -> Result<Option<Self>, SystemError> {
         let held = object.take(lock)?;
         Ok(held.map(|held| Self { _held: held, lock }))
     }
 }
 
-/// Says in its entry who holds a seat.
+/// Records this process as the holder of a seat, in the seat's entry.
 pub(crate) fn announce_arrival(entry: &Entry, arrivals: &Arrivals, role: Role) {
     let identity = ProcessIdentity {
         pid: process::pid(),
         start_time: process::start_time(),
         pid_namespace: process::pid_namespace(),
     };
-    // First, so that nobody takes the new seat_state for the old one.
+    // First, so that no peer mistakes the new holder for the last one.
     arrivals.increment();
     entry.activate(identity, role);
 }
 
-/// Says that the holder of a seat goes in good order.
+/// Records that the holder of a seat leaves.
 pub(crate) fn announce_departure(entry: &Entry, arrivals: &Arrivals) {
     entry.leave();
     arrivals.increment();
 }
 
-/// One of the seats that is held, or `None` if certainly none is. `own` is the asker's seat, which
-/// proves that the answers are about this ring: a descriptor that was closed behind the library's
-/// back, and its number used again, says "free" to everything. Any doubt is life.
+/// Returns a seat of the range that is held, or `None` if it is certain that none is. In doubt, a
+/// seat counts as held.
+///
+/// `own` is the caller's seat lock, if it has one. It proves that the answers concern this ring. If
+/// foreign code closed the ring's descriptor and the number was reused, every lock would look free.
 pub(crate) fn find_held(
     object: &Object,
     seats: &Range<u32>,
@@ -73,9 +75,10 @@ pub(crate) fn find_held(
         None => object.is_genuine(),
     };
     let first_held = || match object.held_seat(seats) {
-        Ok(found) => found,
+        Ok(held) => held,
         Err(_) => Some(seats.start),
     };
+    // The second query lies between two proofs, so its answer concerns this ring.
     for _ in 0..2 {
         if let Some(held) = first_held() {
             return Some(held);
@@ -87,24 +90,29 @@ pub(crate) fn find_held(
     None
 }
 
-/// Whether who held a seat has left it or is dead, for who has the right to recover: nobody takes a seat
-/// without that. Who has left does nothing more, though its lock may be held for a while: by a child that another
-/// thread is just spawning, as `posix_spawn` copies every descriptor until its exec.
+/// Whether the last holder of a seat has left or is dead. `true` stays true while the caller holds
+/// the recovery lock: without that lock no participant claims the seat.
+///
+/// A participant that has left stores nothing more, though its lock may stay held for a while. A
+/// child that another thread spawns holds it until exec, since `posix_spawn` copies every
+/// descriptor.
 pub(crate) fn is_gone(object: &Object, view: &View, seat: u32, own: Option<&OwnedLock>) -> bool {
     view.entry(seat).seat_state().phase() == Phase::Left
         || find_held(object, &(seat..seat + 1), own).is_none()
 }
 
-/// What is known of the holders of some seats.
+/// The state of the participants of a role.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PeerStatus {
     pub(crate) peer: Peer,
-    /// Whether a lock is held whose entry says otherwise: its holder is about to leave or has just
-    /// come. Either may have told everybody already.
+    /// Whether a seat is held although its entry is not active: the holder is leaving or has just
+    /// arrived.
+    /// It may have changed its last signal already, so that only another query shows the outcome.
     pub(crate) is_transient: bool,
 }
 
-/// Asks about all who hold seats of a role, or what became of the last ones.
+/// Queries the kernel about the holders of a role's seats. If there are none, returns how the last
+/// ones ended.
 pub(crate) fn query_peers(
     object: &Object,
     view: &View,
@@ -112,8 +120,8 @@ pub(crate) fn query_peers(
     seats: &Range<u32>,
     own: Option<&OwnedLock>,
 ) -> PeerStatus {
-    /// Stays that begin or end while they are asked about; peers that come and go faster than
-    /// that are alive.
+    /// Queries that an arrival or a departure may invalidate. Peers that change more often count as
+    /// alive.
     const MAX_RETRIES: u32 = 8;
     let arrivals = view.header().status.0.arrivals(role);
     for _ in 0..MAX_RETRIES {
@@ -126,7 +134,7 @@ pub(crate) fn query_peers(
             };
         }
         let peer = last_state(view, seats);
-        // A seat_state that began meanwhile has a lock that was not asked about.
+        // The lock of a holder that arrived meanwhile was not queried.
         if arrivals.count() == before {
             return PeerStatus {
                 peer,
@@ -142,8 +150,7 @@ pub(crate) fn query_peers(
     }
 }
 
-/// What became of those who held seats that are all free: that one died says more than that
-/// others left.
+/// How the last holders of seats ended that are all free. A death takes precedence over departures.
 fn last_state(view: &View, seats: &Range<u32>) -> Peer {
     let mut last = Peer::NeverCame;
     for seat in seats.clone() {

@@ -1,9 +1,11 @@
-//! One producer and one consumer, each in any process.
+//! Rings with one producer and one consumer, each in any process.
 //!
 //! ```
+//! use slipring::bytemuck::{Pod, Zeroable};
 //! use slipring::spsc;
 //!
-//! #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+//! #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+//! #[bytemuck(crate = "slipring::bytemuck")]
 //! #[repr(C)]
 //! struct Quote {
 //!     instrument: u32,
@@ -16,7 +18,7 @@
 //! let mut producer = ring.producer()?;
 //! producer.push(&Quote { instrument: 7, price: 1250 })?;
 //!
-//! // In another, which needs to know nothing but the name:
+//! // In another process, which needs only the name and the type:
 //! let ring = spsc::Ring::<Quote>::open(name)?;
 //! let mut consumer = ring.consumer()?;
 //! # drop(producer);
@@ -27,20 +29,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Coming and going
+//! # Attaching and detaching
 //!
-//! A ring outlives its users: it is there until its [name is removed](crate::unlink) and the last
-//! process has let go of it. Each end has one holder at a time; the next holder goes on where the
-//! last one stopped, in good order or by death. Nothing is lost then, and nothing comes twice but
-//! a message that a dead consumer was still [reading in place](Consumer::read).
+//! A ring outlives the processes that use it. It exists until its [name is removed](crate::unlink)
+//! and the last process has released it. Each role has one seat, which one handle holds at a time.
+//! The next holder continues where the last one stopped, whether that one left or died. No message
+//! is lost then. None is duplicated, except for a message that a dead consumer was
+//! [reading in place](Consumer::read).
 //!
-//! What the other end is doing is a [`Peer`](crate::Peer); that it is gone is reported as
-//! [`Disconnected`](crate::error::Disconnected), once nothing is left to do without it. A process
-//! that is stopped (SIGSTOP, a debugger) is not gone, and is waited for.
+//! [`Peer`](crate::Peer) describes the state of the other role. Its absence is reported as
+//! [`Disconnected`](crate::error::Disconnected), once nothing is left to do without it. A stopped
+//! process (SIGSTOP, a debugger) is not absent, and operations wait for it.
 //!
 //! # Forked children
 //!
-//! A handle belongs to the process that made it. In a forked child its operations return
+//! A handle belongs to the process that created it. In a forked child its operations return
 //! [`Forked`](crate::error::Forked), and dropping it does nothing. The child opens the ring for
 //! itself.
 
@@ -49,26 +52,26 @@ use crate::{api, protocol::Spsc};
 /// A ring with one producer and one consumer.
 pub type Ring<M> = api::Ring<M, Spsc>;
 
-/// The end that pushes.
+/// The handle that pushes.
 pub type Producer<M> = api::Producer<M, Spsc>;
 
-/// The end that pops.
+/// The handle that pops.
 pub type Consumer<M> = api::Consumer<M, Spsc>;
 
-/// A slot being written in place.
+/// A claimed slot, to be written in place.
 pub type Claim<'p, M> = api::Claim<'p, M, Spsc>;
 
-/// Several slots being written in place.
+/// Several slots that are written in place.
 pub type ClaimChunk<'p, T> = api::ClaimChunk<'p, T, Spsc>;
 
-/// A message being read in place.
+/// A message that is read in place.
 pub type ReadGuard<'c, M> = api::ReadGuard<'c, M, Spsc>;
 
-/// Several messages being read in place.
+/// Several messages that are read in place.
 pub type ReadChunk<'c, T> = api::ReadChunk<'c, T, Spsc>;
 
-/// Messages as they come.
+/// A blocking iterator over messages.
 pub type Iter<'c, M> = api::Iter<'c, M, Spsc>;
 
-/// The messages that are there.
+/// A non-blocking iterator over messages.
 pub type TryIter<'c, M> = api::TryIter<'c, M, Spsc>;

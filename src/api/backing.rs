@@ -1,4 +1,4 @@
-//! What of a ring is to do with where it lives.
+//! Operations of a ring that depend on its backing: memfds, files and memory.
 
 use super::Ring;
 use crate::backing::{Backing, syscall_error};
@@ -11,12 +11,13 @@ use crate::sys::socket;
 use std::os::fd::{AsFd, BorrowedFd};
 
 impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
-    /// Opens the ring that is in a memfd.
+    /// Opens the ring in a memfd.
     ///
-    /// Of the descriptor nothing is oldest_allocated: the ring opens one of its own, for which it needs /proc and
-    /// the permission that the [mode](Options::mode) gives. The memfd must be sealed as those are in which
-    /// rings are [created](Self::create_with), so that nobody can change its size: then no peer, however hostile,
-    /// can have this process get a SIGBUS.
+    /// The ring opens a descriptor of its own and does not keep the given one. For that it needs
+    /// `/proc` and the permission that the [mode](Options::mode) grants.
+    ///
+    /// The memfd must have the seals with which rings are [created](Self::create_with), so that its
+    /// size can't change. Then no peer, however hostile, can cause a SIGBUS in this process.
     ///
     /// ```
     /// use slipring::spsc;
@@ -31,25 +32,26 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     ///
     /// # Errors
     ///
-    /// [`Seals`](OpenError::Seals) if it is not such a memfd; see [`OpenError`].
+    /// [`Seals`](OpenError::Seals) if the descriptor is not such a memfd; see [`OpenError`].
     pub fn from_fd(descriptor: impl AsFd) -> Result<Self, OpenError> {
         Self::from_fd_with(descriptor, &Options::new())
     }
 
-    /// [Opens](Self::from_fd) the ring that is in a memfd, if it is as the [options](Options) say.
+    /// [Opens](Self::from_fd) the ring in a memfd, if it meets the [options](Options).
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
     pub fn from_fd_with(descriptor: impl AsFd, options: &Options) -> Result<Self, OpenError> {
-        Self::open_with(&Backing::descriptor(descriptor), options)
+        Self::open_with(Backing::descriptor(descriptor), options)
     }
 
-    /// Opens the same ring once more, with a mapping of its own, whatever its name names by now.
+    /// Opens the same object once more, with a mapping of its own, whatever its name leads to by
+    /// now.
     ///
-    /// This is how a forked child gets a ring that it can use: the one of its parent answers
-    /// [`Forked`](crate::error::Forked) to everything else. Each process takes its seats after the fork.
-    /// A memfd, which has no name, is for such processes.
+    /// A forked child gets a usable ring this way: everything else that it does with its parent's
+    /// ring returns [`Forked`](crate::error::Forked). Each process attaches after the fork. With a
+    /// memfd, a parent and its children share a ring without a name.
     ///
     /// ```no_run
     /// use slipring::spsc;
@@ -70,18 +72,20 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         self.typed().reopen().map(Self::new)
     }
 
-    /// The descriptor of the ring's object, to be handed on; `None` if it is a System V segment, or if
-    /// somebody has closed what was not theirs.
+    /// The descriptor of the ring's object, to pass it on. `None` in a System V segment, or if
+    /// foreign code has closed the descriptor.
     ///
-    /// It is closed by `execve(2)`; a program that is to inherit it needs a duplicate. Nobody should lock
-    /// anything through it.
+    /// `execve(2)` closes it; for a program that is to inherit it, duplicate it. Do not set locks
+    /// through it.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.open_ring().object().descriptor()
     }
 
-    /// Sends the descriptor of a ring in a memfd over a Unix socket, to whoever [receives](Self::receive) it.
+    /// Sends the descriptor of a ring in a memfd over a Unix socket, to a process that
+    /// [receives](Self::receive) it.
     ///
-    /// Waits as the socket does. A process that is killed on the way has sent it or not.
+    /// Blocks as the socket does. If the process is killed meanwhile, the descriptor was sent or it
+    /// was not.
     ///
     /// ```
     /// use slipring::spsc;
@@ -98,7 +102,8 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     ///
     /// # Errors
     ///
-    /// [`Named`](HandOverError::Named) of a ring that can be opened by name; see [`HandOverError`].
+    /// [`Named`](HandOverError::Named) if the ring can be opened by name; see [`HandOverError`].
+    #[doc(alias = "SCM_RIGHTS")]
     pub fn hand_over(&self, socket: impl AsFd) -> Result<(), HandOverError> {
         if !self.open_ring().object().is_nameless() {
             return Err(HandOverError::Named);
@@ -107,9 +112,11 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         socket::send(socket, descriptor).map_err(|refused| syscall_error("sendmsg", refused).into())
     }
 
-    /// Opens the ring whose descriptor comes next over a Unix socket. Waits for it as the socket does.
+    /// Receives the next descriptor from a Unix socket, and opens the ring in it. Blocks as the
+    /// socket does.
     ///
-    /// What comes is checked as by [`from_fd`](Self::from_fd), so whoever sends it need not be trusted.
+    /// The descriptor is checked as by [`from_fd`](Self::from_fd), so its sender need not be
+    /// trusted.
     ///
     /// # Errors
     ///
@@ -118,7 +125,7 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         Self::receive_with(socket, &Options::new())
     }
 
-    /// [Receives](Self::receive) a ring, if it is as the [options](Options) say.
+    /// [Receives](Self::receive) a ring, if it meets the [options](Options).
     ///
     /// # Errors
     ///
@@ -134,24 +141,35 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
         }
     }
 
-    /// Has the ring, as it is, written to the disk that it lives on, and waits for that. Of a ring that
-    /// lives in memory there is nothing to be written.
+    /// Writes the ring to the disk that holds its file, and blocks until that is done. A ring in
+    /// memory has nothing to be written.
     ///
-    /// The kernel writes pages whenever it likes, in any order. After a power cut, or when the machine
-    /// crashes, what is on disk is what was there at the last `sync` that ended, with any of what has been
-    /// stored since, and perhaps half of a message: so `sync` while nobody pushes or pops, and expect a ring that was in
-    /// use since to say [`Corrupt`](crate::error::Corrupt), or to hold some messages again or no more.
-    /// A new ring is not certain to be on disk at all before its first `sync`. No process that is killed, and
-    /// no machine that is shut down in good order, needs it.
+    /// Only a power failure or a crash of the machine makes it necessary, not a killed process or
+    /// an orderly shutdown. After such a failure the file has the bytes of the last completed
+    /// `sync`, mixed with any stores since then. The kernel writes pages at any time and in any
+    /// order. A new ring may be missing from the disk until its first `sync`.
+    ///
+    /// So call `sync` while no participant pushes or pops. A ring that was used after the last
+    /// `sync` may hold half of a message, report [`Corrupt`](crate::error::Corrupt), or have
+    /// repeated or missing messages.
+    ///
+    /// ```no_run
+    /// let ring = slipring::spsc::Ring::<u64>::create("file:/var/lib/example/ring", 64)?;
+    /// ring.producer()?.push(&7)?;
+    /// ring.sync()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// See [`SyncError`].
+    #[doc(alias = "msync")]
     pub fn sync(&self) -> Result<(), SyncError> {
         self.open_ring().sync()
     }
 
-    /// What the kernel tells of the ring's memory: its size, whose it is, and how much of it is where.
+    /// Queries the kernel about the ring's memory: its size, its owner, and how much of it is
+    /// resident, locked or in huge pages. Does not block.
     ///
     /// ```
     /// use slipring::{HugePages, Options, spsc};

@@ -1,4 +1,4 @@
-//! A slot being written in place.
+//! The type `Claim`.
 
 use crate::endpoint::PushEndpoint;
 use crate::error::Forked;
@@ -8,16 +8,18 @@ use bytemuck::Pod;
 use core::{fmt, slice};
 use std::io;
 
-/// A free slot, to be written in place and then committed. Dropped, by a panic too, forgotten or
-/// killed, it [publishes nothing](super::Producer::try_claim). In a forked child it does nothing.
+/// A claimed slot, to be written in place and then committed.
 ///
-/// A byte string is written piece by piece, by [`io::Write`]:
+/// A claim that is dropped, also by a panic, forgotten or killed
+/// [publishes nothing](super::Producer::try_claim). In a forked child it does nothing.
+///
+/// A byte string can be written in pieces with [`io::Write`]:
 ///
 /// ```
 /// use std::io::Write;
 ///
 /// # let name = &format!("/slipring-doc-claim-{}", std::process::id());
-/// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 64)?;
+/// # let ring = slipring::spsc::Ring::<[u8]>::create_bytes(name, 4, 64)?;
 /// # slipring::unlink(name)?;
 /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
 /// let mut claim = producer.claim()?;
@@ -26,10 +28,10 @@ use std::io;
 /// assert_eq!(consumer.pop()?, b"1 + 2 = 3");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "a claim that is dropped publishes nothing"]
+#[must_use = "a claim publishes nothing until it is committed"]
 pub struct Claim<'p, M: Message + ?Sized, P: Protocol> {
     push: &'p mut PushEndpoint<M, P>,
-    /// Bytes from the start of the slot that the user has written.
+    /// Bytes that were written, from the start of the payload.
     written: u32,
 }
 
@@ -41,18 +43,18 @@ impl<'p, M: Message + ?Sized, P: Protocol> Claim<'p, M, P> {
 }
 
 impl<T: Pod, P: Protocol> Claim<'_, T, P> {
-    /// Writes the value, over what was written before.
+    /// Writes the value, replacing an earlier one. [`commit`](Self::commit) publishes it.
     #[inline]
     pub fn write(&mut self, value: &T) {
         if self.push.endpoint().is_usable() {
-            // SAFETY: the claimed slot was laid out for a `T` and is this producer's alone.
+            // SAFETY: the claimed slot was laid out for a `T`, and only this producer writes to it.
             unsafe { self.push.payload().store(value) }
             self.written = self.push.message_size();
         }
     }
 
-    /// The slot itself, to be written in place. What it holds before is some earlier message, or
-    /// zeroes; [`commit`](Self::commit) publishes what it holds then.
+    /// The payload of the slot, to be written in place. It holds an earlier message or zeroes.
+    /// [`commit`](Self::commit) publishes its content of that moment.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-claim-mut-{}", std::process::id());
@@ -70,17 +72,20 @@ impl<T: Pod, P: Protocol> Claim<'_, T, P> {
     ///
     /// # Safety
     ///
-    /// All peers are cooperative: no process stores into a slot that was claimed by another. The
+    /// All peers are cooperative: no process stores to a slot that another one has claimed. The
     /// process was not forked since the claim was made.
     #[inline]
     pub unsafe fn get_mut(&mut self) -> &mut T {
         self.written = self.push.message_size();
-        // SAFETY: aligned for a `T`, for which any bytes are good; exclusive by this
-        // function's contract and the borrow of the producer.
+        // SAFETY: aligned for a `T`, of which any bytes are a value; exclusive by this function's
+        // contract and the borrow of the producer.
         unsafe { &mut *self.push.payload().as_ptr().cast::<T>() }
     }
 
-    /// Publishes the value; all zeroes if none was written.
+    /// Publishes the value, or all zeroes if none was written, with one store. Never blocks.
+    ///
+    /// If the process is killed within the call, the message is published completely or not at all.
+    /// In a forked child the call does nothing.
     #[inline]
     pub fn commit(self) {
         if !self.push.endpoint().is_usable() {
@@ -88,7 +93,7 @@ impl<T: Pod, P: Protocol> Claim<'_, T, P> {
         }
         let size = self.push.message_size();
         if self.written < size {
-            // SAFETY: the claimed slot has room for `size` bytes and is this producer's alone.
+            // SAFETY: the claimed slot has `size` bytes, and only this producer writes to it.
             unsafe { self.push.payload().zero(size as usize) }
         }
         self.push.commit(size);
@@ -96,36 +101,39 @@ impl<T: Pod, P: Protocol> Claim<'_, T, P> {
 }
 
 impl<P: Protocol> Claim<'_, [u8], P> {
-    /// How many more bytes fit.
+    /// The number of bytes that still fit.
     #[inline]
     pub fn remaining(&self) -> usize {
         (self.push.message_size() - self.written) as usize
     }
 
-    /// The rest of the slot, [`remaining`](Self::remaining) bytes. What they hold is left over
-    /// from earlier messages; say with [`advance`](Self::advance) how many were written.
+    /// The rest of the slot, [`remaining`](Self::remaining) bytes, which hold bytes of earlier
+    /// messages or zeroes. [`advance`](Self::advance) records how many of them were written.
     ///
     /// # Safety
     ///
-    /// All peers are cooperative: no process stores into a slot that was claimed by another. The
+    /// All peers are cooperative: no process stores to a slot that another one has claimed. The
     /// process was not forked since the claim was made.
     #[inline]
     pub unsafe fn spare_mut(&mut self) -> &mut [u8] {
         let at = self.push.payload().as_ptr();
-        // SAFETY: the slot is at least as long as was written.
+        // SAFETY: at most as many bytes were written as the slot has.
         let rest = unsafe { at.add(self.written as usize) };
-        // SAFETY: the rest of the slot, exclusive by this function's contract and the borrow
-        // of the producer.
+        // SAFETY: inside the slot; exclusive by this function's contract and the borrow of the
+        // producer.
         unsafe { slice::from_raw_parts_mut(rest, self.remaining()) }
     }
 
-    /// Counts `bytes` more as written, at most all that remain.
+    /// Records that `bytes` more bytes were written, at most all that remain.
     #[inline]
     pub fn advance(&mut self, bytes: usize) {
         self.written += bytes.min(self.remaining()) as u32;
     }
 
-    /// Publishes what was written, which may be nothing: an empty message.
+    /// Publishes the bytes that were written, perhaps none, with one store. Never blocks.
+    ///
+    /// If the process is killed within the call, the message is published completely or not at all.
+    /// In a forked child the call does nothing.
     #[inline]
     pub fn commit(self) {
         if self.push.endpoint().is_usable() {
@@ -134,7 +142,7 @@ impl<P: Protocol> Claim<'_, [u8], P> {
     }
 }
 
-/// Appends to the message; `Ok(0)` when the slot is full.
+/// Appends to the message. Returns `Ok(0)` when the slot is full, and an error in a forked child.
 impl<P: Protocol> io::Write for Claim<'_, [u8], P> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -142,7 +150,7 @@ impl<P: Protocol> io::Write for Claim<'_, [u8], P> {
             return Err(io::Error::other(Forked));
         }
         let fitting = &bytes[..bytes.len().min(self.remaining())];
-        // SAFETY: as many remain after what was written, in a slot of this producer's alone.
+        // SAFETY: that many bytes remain in the slot, and only this producer writes to it.
         unsafe {
             self.push
                 .payload()
@@ -157,7 +165,7 @@ impl<P: Protocol> io::Write for Claim<'_, [u8], P> {
     }
 }
 
-/// Gives the slot up. After a commit there is nothing to give up.
+/// Abandons the slot. Does nothing after a commit.
 impl<M: Message + ?Sized, P: Protocol> Drop for Claim<'_, M, P> {
     #[inline]
     fn drop(&mut self) {

@@ -18,17 +18,17 @@ use std::time::Instant;
 
 /// A handle that pops messages from a ring.
 ///
-/// [`Ring::consumer`](super::Ring::consumer) returns it. The handle holds a seat until it is dropped
-/// or its process ends. It may move between threads; one thread at a time uses it. In an MPMC ring,
-/// "the producer" below stands for all producers together.
+/// [`Ring::consumer`](super::Ring::consumer) returns it. The handle holds a seat until it is
+/// dropped or its process ends. It may move between threads; one thread at a time uses it. In an
+/// MPMC ring, "the producer" below stands for all producers together.
 ///
 /// # Delivery and visibility
 ///
 /// A pop copies the message out of its slot and then releases the slot with one store. If the
 /// consumer is killed before that store, it has not popped the message: another consumer receives
-/// it; in an SPSC ring, the next holder of the seat. If the consumer is killed after that store, the
-/// message is consumed, even if the process has done nothing with it yet. To finish the work before
-/// the slot is released, [`read`](Self::read) the message in place.
+/// it; in an SPSC ring, the next holder of the seat. If the consumer is killed after that store,
+/// the message is consumed, even if the process has done nothing with it yet. To finish the work
+/// before the slot is released, [`read`](Self::read) the message in place.
 ///
 /// A consumer that pops a message sees everything that the producer's thread wrote to shared memory
 /// before it pushed the message.
@@ -67,8 +67,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     ///
     /// [`Empty`](TryPopError::Empty) if the next message is not published yet.
     /// [`Disconnected`](TryPopError::Disconnected) if, in addition, the producer left or died, or
-    /// the ring is closed; the kernel is queried for a death at most once per liveness interval. See
-    /// [`TryPopError`].
+    /// the ring is closed; the kernel is queried for a death at most once per liveness interval.
+    /// See [`TryPopError`].
     #[doc(alias = "recv")]
     #[doc(alias = "receive")]
     #[doc(alias = "dequeue")]
@@ -80,8 +80,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         }
     }
 
-    /// Pops the next message. Blocks while the ring is empty: until the producer pushes, or attaches
-    /// and then does.
+    /// Pops the next message. Blocks while the ring is empty: until the producer pushes, or
+    /// attaches and then does.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-pop-{}", std::process::id());
@@ -133,7 +133,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         }
     }
 
-    /// [Pops](Self::pop) the next message. Blocks while the ring is empty, at most until `deadline`.
+    /// [Pops](Self::pop) the next message. Blocks while the ring is empty, at most until
+    /// `deadline`.
     ///
     /// # Errors
     ///
@@ -154,7 +155,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-pop-into-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create_bytes(name, 4, 16)?;
     /// # slipring::unlink(name)?;
     /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     /// let mut message = Vec::with_capacity(ring.message_size());
@@ -340,8 +341,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         })
     }
 
-    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does. Blocks until there is a first message, at
-    /// most for `timeout`.
+    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does. Blocks until there is a first message,
+    /// at most for `timeout`.
     ///
     /// # Errors
     ///
@@ -356,8 +357,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         })
     }
 
-    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does. Blocks until there is a first message, at
-    /// most until `deadline`.
+    /// Pops as [`try_pop_slice`](Self::try_pop_slice) does. Blocks until there is a first message,
+    /// at most until `deadline`.
     ///
     /// # Errors
     ///
@@ -400,7 +401,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         })
     }
 
-    /// Pops as [`try_pop_append`](Self::try_pop_append) does. Blocks until there is a first message.
+    /// Pops as [`try_pop_append`](Self::try_pop_append) does. Blocks until there is a first
+    /// message.
     ///
     /// # Errors
     ///
@@ -415,8 +417,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         })
     }
 
-    /// Pops as [`try_pop_append`](Self::try_pop_append) does. Blocks until there is a first message,
-    /// at most for `timeout`.
+    /// Pops as [`try_pop_append`](Self::try_pop_append) does. Blocks until there is a first
+    /// message, at most for `timeout`.
     ///
     /// # Errors
     ///
@@ -432,8 +434,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         })
     }
 
-    /// Pops as [`try_pop_append`](Self::try_pop_append) does. Blocks until there is a first message,
-    /// at most until `deadline`.
+    /// Pops as [`try_pop_append`](Self::try_pop_append) does. Blocks until there is a first
+    /// message, at most until `deadline`.
     ///
     /// # Errors
     ///
@@ -494,8 +496,8 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
-    /// Whether there is no message. In an SPSC ring `false` stays false until this handle pops. `true`
-    /// may be outdated when the call returns.
+    /// Whether there is no message. In an SPSC ring `false` stays false until this handle pops.
+    /// `true` may be outdated when the call returns.
     ///
     /// The call loads the slot's own word: after `false`, what the producer wrote before it pushed
     /// is visible.
@@ -512,9 +514,9 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
 
     /// The number of messages that the ring can hold.
     ///
-    /// After [`grow`](super::Ring::grow) this is the capacity that the handle works with: the old one
-    /// until it has popped every message there. [`Ring::capacity`](super::Ring::capacity) is the
-    /// newest.
+    /// After [`grow`](super::Ring::grow) this is the capacity that the handle works with: the old
+    /// one until it has popped every message there. [`Ring::capacity`](super::Ring::capacity) is
+    /// the newest.
     pub fn capacity(&self) -> usize {
         self.pop.endpoint().capacity()
     }

@@ -1,11 +1,13 @@
-//! Messages one after the other.
+//! The iterators of a consumer.
 
 use super::Consumer;
 use crate::message::Message;
 use crate::protocol::Protocol;
 use core::fmt;
 
-/// Messages as they come, by [`Consumer::iter`].
+/// A blocking iterator over messages, from [`Consumer::iter`].
+///
+/// It ends when [`pop`](Consumer::pop) fails.
 #[must_use = "an iterator pops only when it is advanced"]
 pub struct Iter<'c, M: Message + ?Sized, P: Protocol> {
     pub(super) consumer: &'c mut Consumer<M, P>,
@@ -20,7 +22,9 @@ impl<M: Message + ?Sized, P: Protocol> Iterator for Iter<'_, M, P> {
     }
 }
 
-/// The messages that are there, by [`Consumer::try_iter`].
+/// A non-blocking iterator over messages, from [`Consumer::try_iter`].
+///
+/// It ends when [`try_pop`](Consumer::try_pop) fails.
 #[must_use = "an iterator pops only when it is advanced"]
 pub struct TryIter<'c, M: Message + ?Sized, P: Protocol> {
     pub(super) consumer: &'c mut Consumer<M, P>,

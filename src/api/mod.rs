@@ -1,9 +1,11 @@
-//! What users see: rings and their handles, whatever the kind. Each type delegates to its engine.
+//! The public interface: rings and their handles, of any kind. Each handle delegates to its
+//! endpoint.
 
 mod backing;
 mod chunk;
 mod claim;
 mod consumer;
+mod create;
 mod guard;
 mod iter;
 mod producer;

@@ -19,9 +19,9 @@ use std::time::Instant;
 
 /// A handle that pushes messages into a ring.
 ///
-/// [`Ring::producer`](super::Ring::producer) returns it. The handle holds a seat until it is dropped
-/// or its process ends. It may move between threads; one thread at a time uses it. In an MPMC ring,
-/// "the consumer" below stands for all consumers together.
+/// [`Ring::producer`](super::Ring::producer) returns it. The handle holds a seat until it is
+/// dropped or its process ends. It may move between threads; one thread at a time uses it. In an
+/// MPMC ring, "the consumer" below stands for all consumers together.
 ///
 /// # Atomicity and visibility
 ///
@@ -156,9 +156,9 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
     /// Claims the next slot to write a message in place, if it is free. Never blocks.
     ///
-    /// A claim that is dropped, forgotten or killed publishes nothing. In an SPSC ring the next push
-    /// uses its slot. In an MPMC ring consumers skip its position, and wait there until the claim
-    /// ends. A forgotten claim is filled by the next push of this handle.
+    /// A claim that is dropped, forgotten or killed publishes nothing. In an SPSC ring the next
+    /// push uses its slot. In an MPMC ring consumers skip its position, and wait there until the
+    /// claim ends. A forgotten claim is filled by the next push of this handle.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-try-claim-{}", std::process::id());
@@ -219,9 +219,9 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     /// Pushes messages from the start of a slice, as many as there is room for, and at most one
     /// lap. Returns how many. Never blocks, and wakes the consumer once.
     ///
-    /// A producer that is killed within the call has pushed some of them, in order, each completely.
-    /// In an MPMC ring one compare-and-swap claims up to 4096 positions. Messages of other producers
-    /// lie between those of two claims.
+    /// A producer that is killed within the call has pushed some of them, in order, each
+    /// completely. In an MPMC ring one compare-and-swap claims up to 4096 positions. Messages of
+    /// other producers lie between those of two claims.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-try-push-slice-{}", std::process::id());
@@ -234,19 +234,19 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
     ///
     /// # Errors
     ///
-    /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends the
-    /// batch before it.
+    /// As for [`try_push`](Self::try_push) of the first message. A message that is too long ends
+    /// the batch before it.
     pub fn try_push_slice<B: Borrow<M>>(&mut self, messages: &[B]) -> Result<usize, TryPushError> {
         self.push
             .push_some(messages, |push, max| Ok(push.claim(WaitLimit::None, max)?))
     }
 
-    /// Pushes all messages of a slice. Blocks whenever the ring is full. Wakes the consumer once per
-    /// run of free slots.
+    /// Pushes all messages of a slice. Blocks whenever the ring is full. Wakes the consumer once
+    /// per run of free slots.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-push-slice-{}", std::process::id());
-    /// # let ring = slipring::spsc::Ring::<[u8]>::create(name, 4, 16)?;
+    /// # let ring = slipring::spsc::Ring::<[u8]>::create_bytes(name, 4, 16)?;
     /// # slipring::unlink(name)?;
     /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     /// let message: &[u8] = b"hello";
@@ -264,8 +264,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         })
     }
 
-    /// Pushes all messages of a slice, as [`push_slice`](Self::push_slice). Blocks while the ring is
-    /// full, at most for `timeout` in total.
+    /// Pushes all messages of a slice, as [`push_slice`](Self::push_slice). Blocks while the ring
+    /// is full, at most for `timeout` in total.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-push-slice-timeout-{}", std::process::id());
@@ -327,13 +327,14 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
         within(tail.wrapping_sub(head), self.capacity() as u64)
     }
 
-    /// Whether no message is in the ring. In an SPSC ring `true` stays true until this handle pushes.
+    /// Whether no message is in the ring. In an SPSC ring `true` stays true until this handle
+    /// pushes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room. In an SPSC ring `false` stays false until this handle pushes. `true`
-    /// may be outdated when the call returns.
+    /// Whether there is no room. In an SPSC ring `false` stays false until this handle pushes.
+    /// `true` may be outdated when the call returns.
     pub fn is_full(&self) -> bool {
         let chain = self.push.endpoint().open_ring().chain();
         chain.check_process().is_ok() && !self.push.is_ready()
@@ -341,8 +342,8 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
     /// The number of messages that the ring can hold.
     ///
-    /// After [`grow`](super::Ring::grow) this is the capacity that the handle works with: the old one
-    /// until its next push. [`Ring::capacity`](super::Ring::capacity) is the newest.
+    /// After [`grow`](super::Ring::grow) this is the capacity that the handle works with: the old
+    /// one until its next push. [`Ring::capacity`](super::Ring::capacity) is the newest.
     pub fn capacity(&self) -> usize {
         self.push.endpoint().capacity()
     }

@@ -63,6 +63,9 @@ pub enum UnlinkError {
         /// The name.
         name: String,
     },
+    /// The ring was opened before this process was forked.
+    #[error(transparent)]
+    Forked(#[from] Forked),
     /// The kernel refused.
     #[error(transparent)]
     System(#[from] SystemError),

@@ -1,41 +1,43 @@
-//! A copy of a ring's header and entries, and what it says. The copy is private: what is looked at does not
-//! change under the looker, and nothing of the ring has to be mapped.
+//! A private copy of a ring's header and entries. It does not change while it is read, and nothing
+//! of the ring needs to be mapped.
 
 use super::header::{Entry, Header, Status};
 use super::{Geometry, HEADER_SIZE, ProcessIdentity, SETTINGS_AT, Settings};
 use crate::ring::closing::Closing;
 use crate::ring::intent::{Intent, Run};
-use crate::ring::participants::OrphanHint;
-use crate::ring::participants::SeatSnapshot;
+use crate::ring::participants::{OrphanHint, SeatSnapshot};
 use crate::role::Role;
 use crate::wait;
 use core::mem::offset_of;
 
+const STATUS_AT: usize = offset_of!(Header, status);
+
+/// A copy of the first bytes of a segment.
 #[derive(Debug)]
 pub(crate) struct HeaderCopy {
     bytes: Vec<u8>,
 }
 
-/// What the entry of a seat says.
+/// A copy of the entry of a seat.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntryCopy {
     pub(crate) seat_state: SeatSnapshot,
     pub(crate) identity: ProcessIdentity,
     pub(crate) intent: Option<Run>,
-    /// Where the ring lies that the holder works on, or one before it.
+    /// The offset of the segment that the holder works on, or of an earlier one.
     pub(crate) oldest_segment: u64,
 }
 
 impl HeaderCopy {
-    /// Where the next position to read lies in the ring.
+    /// The offset in a segment of the word [`head`](Self::head).
     pub(crate) const HEAD_AT: u64 = offset_of!(Header, head) as u64;
-    /// Where in the ring it says where the next one lies, and in the first one where the oldest lies that is not
-    /// retired.
+    /// The offset in a segment of the word [`next_segment`](Self::next_segment).
     pub(crate) const NEXT_SEGMENT_AT: u64 =
         (SETTINGS_AT + offset_of!(Settings, next_segment)) as u64;
+    /// The offset in the first segment of the word [`oldest_active`](Self::oldest_active).
     pub(crate) const OLDEST_AT: u64 = (STATUS_AT + offset_of!(Status, oldest_active)) as u64;
 
-    /// An empty picture, to be filled from the ring's first bytes.
+    /// A zeroed copy, to be filled with the segment's first bytes.
     pub(crate) fn blank(geometry: &Geometry) -> Self {
         let entries = geometry.participants() as usize * size_of::<Entry>();
         Self {
@@ -62,7 +64,8 @@ impl HeaderCopy {
         self.long(offset_of!(Header, head))
     }
 
-    /// Whether somebody of a role may be asleep, and how often that role was notified, modulo 2^31.
+    /// Whether a participant of a role may be asleep, and how often that role was notified, modulo
+    /// 2^31.
     pub(crate) fn event(&self, role: Role) -> (bool, u32) {
         wait::decode(self.word(match role {
             Role::Producer => offset_of!(Header, not_full),
@@ -95,17 +98,17 @@ impl HeaderCopy {
         self.long(STATUS_AT + offset_of!(Status, dropped))
     }
 
-    /// Where the ring lies that follows; 0 if none does.
+    /// The offset of the next segment, or 0.
     pub(crate) fn next_segment(&self) -> u64 {
         self.long(Self::NEXT_SEGMENT_AT as usize)
     }
 
-    /// Where the oldest ring lies that is not retired.
+    /// The offset of the oldest segment that is not retired.
     pub(crate) fn oldest_active(&self) -> u64 {
         self.long(Self::OLDEST_AT as usize)
     }
 
-    /// Where the oldest ring lies whose memory was not given back.
+    /// The offset of the oldest segment that still has its memory.
     pub(crate) fn oldest_allocated(&self) -> u64 {
         self.long(STATUS_AT + offset_of!(Status, oldest_allocated))
     }
@@ -115,7 +118,7 @@ impl HeaderCopy {
         self.long(SETTINGS_AT + offset_of!(Settings, created_at))
     }
 
-    /// The entry of a seat, which must be one of the ring's, in a picture that has entries.
+    /// The entry of a seat. For a copy with entries, and a seat that the ring has.
     pub(crate) fn entry(&self, seat: u32, geometry: &Geometry) -> EntryCopy {
         let entry = HEADER_SIZE + seat as usize * size_of::<Entry>();
         let intent = entry + offset_of!(Entry, intent);
@@ -140,5 +143,3 @@ impl HeaderCopy {
         bytemuck::pod_read_unaligned(&self.bytes[offset..][..8])
     }
 }
-
-const STATUS_AT: usize = offset_of!(Header, status);

@@ -1,9 +1,6 @@
-//! The geometry of a ring: what its header says, validated and copied into private memory.
+//! The geometry of a ring: the constants of its header, validated and copied to private memory.
 
-use super::codes::{
-    decode_delivery, decode_encoding, decode_fences, decode_kind, encode_delivery, encode_encoding,
-    encode_fences, encode_kind,
-};
+use super::codes::Code;
 use super::{
     Entry, HEADER_SIZE, HeaderConstants, IDENTITY_AT, Identity, LINE, MAGIC, MAX_SEATS, PAGE,
     SETTINGS_AT, Settings, VERSION, nanos,
@@ -18,26 +15,27 @@ use crate::role::Role;
 use core::ops::Range;
 use core::time::Duration;
 
-/// Everything about a ring that does not change, checked and private: no address is ever
-/// computed from anything else.
+/// The constant properties of a ring, validated and in private memory. Every address in the ring is
+/// computed from them alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) kind: Kind,
     pub(crate) fences: Fences,
     pub(crate) shape: Shape,
     pub(crate) capacity: u64,
-    /// Seats for producers, which come first.
+    /// Seats for producers, the lower numbers.
     pub(crate) producers: u32,
+    /// Seats for consumers.
     pub(crate) consumers: u32,
     pub(crate) schema: u64,
     pub(crate) liveness_interval: Duration,
     pub(crate) delivery: Delivery,
     pub(crate) first_position: u64,
-    /// Whether the name goes with the last participant.
+    /// Whether the last participant that leaves removes the name.
     pub(crate) unlink_when_left: bool,
 }
 
-/// The name goes with the last participant.
+/// The flag of [`Geometry::unlink_when_left`].
 const UNLINK_WHEN_LEFT: u32 = 1;
 
 impl Geometry {
@@ -78,19 +76,19 @@ impl Geometry {
         self.slots_offset() + (position & (self.capacity - 1)) * self.stride()
     }
 
-    /// The size of the whole ring in bytes: below 2^63 with the most and largest slots.
+    /// The size of the whole ring in bytes: below 2^63 even with the most and largest slots.
     pub(crate) fn total_len(&self) -> u64 {
         (self.slots_offset() + self.capacity * self.stride()).next_multiple_of(PAGE)
     }
 
-    /// The lines that say it.
+    /// The constant parts of the ring's header.
     pub(crate) fn constants(&self, boot_id: [u8; 16], created_at: u64) -> HeaderConstants {
         let identity = Identity {
             magic: MAGIC,
             version: VERSION,
-            kind: encode_kind(self.kind),
-            encoding: encode_encoding(self.shape.encoding),
-            fences: encode_fences(self.fences),
+            kind: self.kind.encode(),
+            encoding: self.shape.encoding.encode(),
+            fences: self.fences.encode(),
             capacity: self.capacity,
             stride: u32::try_from(self.stride()).unwrap_or(u32::MAX),
             payload_size: self.shape.size,
@@ -106,7 +104,7 @@ impl Geometry {
             created_at,
             boot_id,
             liveness_interval: nanos(self.liveness_interval),
-            delivery: encode_delivery(self.delivery),
+            delivery: self.delivery.encode(),
             flags: if self.unlink_when_left {
                 UNLINK_WHEN_LEFT
             } else {
@@ -119,13 +117,14 @@ impl Geometry {
         HeaderConstants { identity, settings }
     }
 
-    /// Where the ring lies that follows one, of which these are the first bytes; 0 if none does.
+    /// The offset of the next segment, or 0, from the first bytes of a segment.
     pub(crate) fn next_segment_in(bytes: &[u8; HEADER_SIZE]) -> u64 {
         let settings: Settings = bytemuck::pod_read_unaligned(&bytes[SETTINGS_AT..]);
         settings.next_segment
     }
 
-    /// [Checks](Self::check) what the first bytes of an object say, of `size` bytes in all.
+    /// [Validates](Self::validate) the first segment of an object of `size` bytes, including the
+    /// offset of the next segment.
     pub(crate) fn validate_first(
         bytes: &[u8; HEADER_SIZE],
         size: u64,
@@ -139,7 +138,8 @@ impl Geometry {
         }
     }
 
-    /// Checks that an object, whose size is rounded up to a page of its, holds this ring and nothing else.
+    /// Checks that an object holds this ring and nothing else. `page` is the object's page size, to
+    /// which its size may be rounded up.
     pub(crate) fn check_exact_size(&self, size: u64, page: u64) -> Result<(), OpenError> {
         let exact = self.total_len();
         if size == exact || size == exact.next_multiple_of(page) {
@@ -148,8 +148,12 @@ impl Geometry {
         Err(inconsistent("total_len", exact))
     }
 
-    /// Checks what the first bytes of a ring say against each other and against how many there are: more than
-    /// the ring has may be those of another one that follows, or was going to.
+    /// Validates the first bytes of a segment: each field by itself, against the other fields, and
+    /// against `size`. That is the number of bytes from the start of the segment to the end of the
+    /// object.
+    ///
+    /// Bytes behind the segment are no error. They may belong to the next segment, or to one that
+    /// was never appended, because its creator died.
     pub(crate) fn validate(
         bytes: &[u8; HEADER_SIZE],
         size: u64,
@@ -178,11 +182,9 @@ impl Geometry {
             return Err(OpenError::UnknownFlags { found: unknown });
         }
 
-        let kind = decode_kind(identity.kind).ok_or(inconsistent("kind", identity.kind))?;
-        let encoding = decode_encoding(identity.encoding)
-            .ok_or(inconsistent("encoding", identity.encoding))?;
-        let fences =
-            decode_fences(identity.fences).ok_or(inconsistent("fences", identity.fences))?;
+        let kind = decode("kind", identity.kind)?;
+        let encoding = decode("encoding", identity.encoding)?;
+        let fences = decode("fences", identity.fences)?;
         let capacity = identity.capacity;
         if !capacity.is_power_of_two() || !(MIN_CAPACITY..=MAX_CAPACITY).contains(&capacity) {
             return Err(inconsistent("capacity", capacity));
@@ -194,20 +196,19 @@ impl Geometry {
         if !align.is_power_of_two() || align as usize > MAX_ALIGN {
             return Err(inconsistent("payload_align", align));
         }
-        let most_seats = match kind {
+        let max_seats = match kind {
             Kind::Spsc => 1,
             Kind::Mpmc => MAX_SEATS,
         };
         let producers = identity.producers;
-        if !(1..=most_seats).contains(&producers) {
+        if !(1..=max_seats).contains(&producers) {
             return Err(inconsistent("producers", producers));
         }
         let consumers = identity.participants.wrapping_sub(producers);
-        if !(1..=most_seats).contains(&consumers) {
+        if !(1..=max_seats).contains(&consumers) {
             return Err(inconsistent("participants", identity.participants));
         }
-        let delivery = decode_delivery(settings.delivery)
-            .ok_or(inconsistent("delivery", settings.delivery))?;
+        let delivery = decode("delivery", settings.delivery)?;
         if kind == Kind::Spsc && delivery != Delivery::default() {
             return Err(inconsistent("delivery", settings.delivery));
         }
@@ -255,6 +256,10 @@ impl Geometry {
         }
         Ok(geometry)
     }
+}
+
+fn decode<T: Code>(field: &'static str, word: u32) -> Result<T, OpenError> {
+    T::decode(word).ok_or_else(|| inconsistent(field, word))
 }
 
 fn inconsistent(field: &'static str, found: impl Into<u64>) -> OpenError {

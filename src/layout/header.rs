@@ -1,6 +1,6 @@
-//! The words of a header that live: those that processes store to while the ring is in use.
+//! The live words of a header: those that processes store to while the ring is in use.
 
-use super::codes::encode_role;
+use super::codes::Code;
 use super::{Geometry, HEADER_SIZE, HeaderConstants, Identity, LINE, Settings};
 use crate::ring::Words;
 use crate::ring::closing::Closing;
@@ -14,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::ptr::NonNull;
 
-/// A value with a line to itself.
+/// A value with a cache line of its own.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Line<T>(pub(crate) T);
@@ -31,8 +31,8 @@ pub(crate) struct Header {
     settings: UnsafeCell<Settings>,
 }
 
-/// What is stored to seldom: who came and went, how the ring ends, what was recovered. All but the closing is
-/// looked for in the first ring of an object alone.
+/// Words that are seldom stored: arrivals, closing flags and recovery counters. All but `closing`
+/// are used in the first segment of an object alone.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Status {
@@ -40,22 +40,21 @@ pub(crate) struct Status {
     producers: Arrivals,
     consumers: Arrivals,
     pub(crate) orphans: OrphanHint,
-    /// Who took the recovery lock last, for people to read.
+    /// The pid of the last holder of the recovery lock, for error texts.
     pub(crate) recoverer: AtomicU32,
-    /// Who took the lock to grow last, for people to read.
+    /// The pid of the last holder of the growth lock, for error texts.
     pub(crate) grower: AtomicU32,
     pub(crate) recoveries: AtomicU64,
     pub(crate) tombstones: AtomicU64,
     pub(crate) redelivered: AtomicU64,
     pub(crate) dropped: AtomicU64,
-    /// Where the oldest ring lies that is not retired.
+    /// The offset of the oldest segment that is not retired.
     pub(crate) oldest_active: AtomicU64,
-    /// Where the oldest ring lies whose memory was not given back.
+    /// The offset of the oldest segment that still has its memory.
     pub(crate) oldest_allocated: AtomicU64,
 }
 
 impl Status {
-    /// The participants of a role.
     #[inline(always)]
     pub(crate) fn arrivals(&self, role: Role) -> &Arrivals {
         match role {
@@ -65,7 +64,7 @@ impl Status {
     }
 }
 
-/// What a participant says about itself. Only its seat's lock is proof of anything.
+/// The record of a seat, written by its holder. Only the seat's lock proves anything.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(crate) struct Entry {
@@ -75,7 +74,7 @@ pub(crate) struct Entry {
     pub(super) start_time: AtomicU64,
     pub(super) pid_namespace: AtomicU64,
     pub(super) intent: Intent,
-    /// Where the ring lies that the holder works on, or one before it.
+    /// The offset of the segment that the holder works on, or of an earlier one.
     pub(super) oldest_segment: AtomicU64,
 }
 
@@ -102,7 +101,7 @@ const _: () = {
     assert!(size_of::<Intent>() == 0x10);
 };
 
-/// Who a participant is, for people to read.
+/// The process that holds a seat, for diagnostics.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProcessIdentity {
     pub(crate) pid: u32,
@@ -121,45 +120,45 @@ impl Entry {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        // Relaxed: for people to read.
+        // Relaxed: for diagnostics.
         self.pid.load(Relaxed)
     }
 
-    /// Where the ring lies that the holder works on, or one before it.
+    /// The offset of the segment that the holder works on, or of an earlier one.
     pub(crate) fn oldest_segment(&self) -> u64 {
         self.oldest_segment.load(Acquire) // W
     }
 
-    /// Says that the holder works on the ring that lies there and on later ones, and is done with those before.
+    /// Records that the holder has finished with all segments before this offset.
     pub(crate) fn set_oldest_segment(&self, offset: u64) {
         self.oldest_segment.store(offset, Release); // W
     }
 
-    /// Says who holds the seat from now on. Only the holder of its lock may.
+    /// Records the new holder of the seat. Only for the holder of the seat's lock.
     pub(crate) fn activate(&self, identity: ProcessIdentity, role: Role) {
-        self.role.store(encode_role(role), Relaxed);
+        self.role.store(role.encode(), Relaxed);
         self.pid.store(identity.pid, Relaxed);
         self.start_time.store(identity.start_time, Relaxed);
         self.pid_namespace.store(identity.pid_namespace, Relaxed);
         self.seat_state.activate();
     }
 
-    /// Says that the holder goes in good order. Only the holder of the lock may.
+    /// Records that the holder leaves. Only for the holder of the seat's lock.
     pub(crate) fn leave(&self) {
         self.seat_state.leave();
     }
 }
 
-/// A mapped ring, seen through its geometry.
+/// Access to a mapped ring, as its geometry lays it out.
 #[derive(Debug)]
 pub(crate) struct View {
     header: NonNull<Header>,
-    // `'static` stands for "as long as the view": only borrows of the view leave this module.
+    // `'static` means "as long as the view": only borrows of the view leave this module.
     slots: Slots<'static>,
     participants: u32,
 }
 
-// SAFETY: all that is reached by shared reference through a view is atomic.
+// SAFETY: everything that a shared reference to a view reaches is atomic.
 unsafe impl Send for View {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for View {}
@@ -167,13 +166,13 @@ unsafe impl Sync for View {}
 impl View {
     /// # Safety
     ///
-    /// While the view is in use, `base` is the start of a mapping, readable
-    /// and writable, of as many bytes as `geometry` takes.
+    /// While the view is in use, `base` is the start of a readable and writable mapping of at least
+    /// `geometry.total_len()` bytes.
     pub(crate) unsafe fn new(base: NonNull<u8>, geometry: &Geometry) -> Self {
         // SAFETY: the slots lie inside the ring.
         let first_slot = unsafe { base.add(geometry.slots_offset() as usize) };
-        // SAFETY: the mapping has room for as many slots; a page's start is aligned for a word
-        // and, as geometries are checked, for any payload.
+        // SAFETY: the mapping has room for all slots. They start at a page, which is aligned for a
+        // word and, since geometries are validated, for the payload.
         let slots = unsafe { Slots::new(first_slot, geometry.capacity, geometry.slot_layout()) };
         Self {
             header: base.cast(),
@@ -184,8 +183,8 @@ impl View {
 
     #[inline(always)]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: a mapping starts with a header, and holders while the view is in use; live words
-        // are atomic, and the constant lines are never looked at through this reference.
+        // SAFETY: the mapping starts with a header and lasts while the view is in use. The live
+        // words are atomic, and the constant lines are never read through this reference.
         unsafe { self.header.as_ref() }
     }
 
@@ -194,14 +193,18 @@ impl View {
         &self.slots
     }
 
-    /// The entry of a seat, which must be one of the ring's.
+    /// The entry of a seat.
+    ///
+    /// # Panics
+    ///
+    /// If the ring has no such seat.
     pub(crate) fn entry(&self, seat: u32) -> &Entry {
         assert!(seat < self.participants);
         // SAFETY: the entries follow the header, inside the mapping.
         let first = unsafe { self.header.add(1) }.cast::<Entry>();
-        // SAFETY: there are as many as participants, which the seat is below.
+        // SAFETY: there are `participants` entries, and the seat's number is lower.
         let entry = unsafe { first.add(seat as usize) };
-        // SAFETY: all fields are atomic, and the mapping holders while the view is in use.
+        // SAFETY: all fields are atomic, and the mapping lasts while the view is in use.
         unsafe { entry.as_ref() }
     }
 
@@ -214,7 +217,11 @@ impl View {
         }
     }
 
-    /// The view of the holder of a seat, which must be one of the ring's.
+    /// The view of the holder of a seat.
+    ///
+    /// # Panics
+    ///
+    /// If the ring has no such seat.
     ///
     /// # Safety
     ///
@@ -227,24 +234,25 @@ impl View {
         }
     }
 
-    /// Where in the object the ring lies that follows this one; 0 if none does. It is stored when that one is
-    /// whole.
+    /// The word with the offset of the next segment, or 0. It is stored after that segment is
+    /// complete.
     pub(crate) fn next_segment(&self) -> &AtomicU64 {
         const { assert!(offset_of!(Settings, next_segment) % 8 == 0) };
         let settings = self.header().settings.get();
         // SAFETY: inside the settings.
         let word = unsafe { settings.byte_add(offset_of!(Settings, next_segment)) };
-        // SAFETY: aligned for a word, in the mapping, and never looked at but through here.
+        // SAFETY: aligned for a word, inside the mapping, and accessed only through this function
+        // once the ring is initialised.
         unsafe { AtomicU64::from_ptr(word.cast()) }
     }
 
-    /// In which run of the machine the ring was made, or last opened for the first time.
+    /// The boot of the machine in which the ring was created or, later, first opened.
     pub(crate) fn boot_id(&self) -> [u8; 16] {
         // Relaxed: it is only compared.
         bytemuck::cast(self.boot_words().map(|word| word.load(Relaxed)))
     }
 
-    /// Says that the ring was opened in this run of the machine.
+    /// Records that the ring was opened in this boot of the machine.
     pub(crate) fn set_boot_id(&self, boot_id: [u8; 16]) {
         let words: [u64; 2] = bytemuck::pod_read_unaligned(&boot_id);
         for (word, value) in self.boot_words().into_iter().zip(words) {
@@ -257,19 +265,20 @@ impl View {
         let settings = self.header().settings.get();
         // SAFETY: inside the settings.
         let first = unsafe { settings.byte_add(offset_of!(Settings, boot_id)) }.cast::<u64>();
-        // SAFETY: sixteen bytes long.
+        // SAFETY: the field is sixteen bytes long.
         [first, unsafe { first.add(1) }].map(|word| {
-            // SAFETY: aligned for a word, in the mapping, and never looked at but through here.
+            // SAFETY: aligned for a word, inside the mapping, and accessed only through this
+            // function once the ring is initialised.
             unsafe { AtomicU64::from_ptr(word) }
         })
     }
 
-    /// Writes a new ring into zeroed memory.
+    /// Initialises a new ring in zeroed memory.
     ///
     /// # Safety
     ///
-    /// No other process or thread accesses the ring before this returns, except that a process may
-    /// load its first word, as one that opens a System V segment does.
+    /// No other process or thread accesses the ring before this returns, with one exception. A
+    /// process that opens a System V segment may load the ring's first word.
     pub(crate) unsafe fn initialise(&mut self, geometry: &Geometry, constants: HeaderConstants) {
         let first = geometry.first_position;
         for index in 0..geometry.capacity {
@@ -285,7 +294,7 @@ impl View {
         let identity = header.identity.0.get().cast::<u64>();
         let (magic, rest) = constants.identity.split_magic();
         for (index, word) in (1..).zip(rest) {
-            // SAFETY: the identity is as many words long.
+            // SAFETY: the identity has that many words.
             let at = unsafe { identity.add(index) };
             // SAFETY: aligned for a word; no other access, by this function's contract.
             unsafe { at.write(word) };
@@ -297,14 +306,14 @@ impl View {
     }
 }
 
-/// A view of a mapped ring for the holder of one seat: the entry is found once.
+/// A view of a mapped ring for the holder of one seat, with the address of its entry.
 #[derive(Debug)]
 pub(crate) struct SeatView {
     view: View,
     entry: NonNull<Entry>,
 }
 
-// SAFETY: all that is reached through the view is atomic.
+// SAFETY: everything that a shared reference to the view reaches is atomic.
 unsafe impl Send for SeatView {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for SeatView {}

@@ -6,22 +6,23 @@
 //! 0x100  head       u64, next position to read
 //! 0x180  not_empty  event word
 //! 0x200  not_full   event word
-//! 0x280  status     closing, rolls, orphan hint, counters, the oldest of the rings in use
-//! 0x300  settings   creation time, boot, liveness interval, flags, next_segment, first position
+//! 0x280  status     closing, arrivals, orphan hint, counters, oldest segments
+//! 0x300  settings   creation time, boot, liveness interval, flags, next segment, first position
 //! 0x400  entries    one per participant, 128 bytes each
 //! ....   slots      from the next multiple of 4096
 //! ```
 //!
-//! Lines are 128 bytes apart whatever the machine's own are: two processes on one machine may
-//! be built for different ones, and a file may move. All positions are offsets, all fields
-//! fixed-width integers.
+//! Lines are 128 bytes apart, whatever the machine's cache lines are. Two processes on one machine
+//! may be built for different ones, and a file may move to another machine. All fields are
+//! fixed-width integers; a location is an offset, never an address.
 //!
-//! An object may hold several such rings, of which each follows the one before it: where the next_segment
-//! lies is said in bytes from the start of the object. They have the same seats, whose locks are the object's.
+//! An object may hold several such rings, its segments. Each records the offset of the next one, in
+//! bytes from the start of the object. They share the seats; the seat locks belong to the object.
 //!
-//! The size of a ring is `round_up(0x400 + 128 * participants, 4096) + capacity * stride`,
-//! rounded up to 4096, where a slot's `stride` is its word (8 bytes, or the payload's
-//! alignment if that is more) and its payload, rounded up to the larger alignment of the two.
+//! The size of a ring is `round_up(0x400 + 128 * participants, 4096) + capacity * stride`, rounded
+//! up to 4096. A slot starts with its word: 8 bytes, or the payload's alignment if that is more.
+//! `stride` is the sizes of the word and the payload, rounded up to the larger alignment of the
+//! two.
 
 mod codes;
 mod copy;
@@ -49,7 +50,7 @@ pub(crate) const HEADER_SIZE: usize = 0x400;
 /// The most seats of one role.
 pub(crate) const MAX_SEATS: u32 = 4096;
 
-/// What a ring is, as its first line says it.
+/// The first line of a ring: its type and geometry.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Identity {
@@ -80,7 +81,7 @@ impl Identity {
     }
 }
 
-/// How a ring is to be used, as its seventh line says it. What is not used yet is zero.
+/// The seventh line of a ring: how it is used. Unused fields are zero.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Settings {
@@ -118,7 +119,7 @@ pub(crate) struct HeaderConstants {
     pub(crate) settings: Settings,
 }
 
-/// Of a duration above five centuries, five centuries.
+/// Nanoseconds; for a duration above five centuries, `u64::MAX`.
 pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,8 @@
-//! The rings of an object, as an observer finds them: one after the other, none of them mapped, and nothing of
-//! them bounded that was not checked.
+//! The segments of an object, as an observer reads them: none is mapped, and each is validated.
 //!
-//! Each ring counts its positions from its own first one. An observer tells them as if there were one ring: those
-//! of the next ring go on where the last one ended. For that it walks from the first ring on, of which all headers
-//! seat_state, and remembers how far the rings that are retired have brought it.
+//! Each segment counts its positions from its own first one. An observer reports global positions,
+//! which continue from one segment to the next. To compute them it walks from the first segment on:
+//! the header of every segment stays readable. It caches where the retired segments have ended.
 
 use super::Observer;
 use crate::error::{Corrupt, ObserveError, OpenError};
@@ -14,18 +13,18 @@ use crate::ring::slot::{SEGMENT_END, Stamp};
 use crate::role::Role;
 use crate::segment::MAX_ACTIVE;
 
-/// How often to walk along rings of which some are retired meanwhile.
-const TRIES: u32 = 8;
+/// Attempts to walk the chain while segments of it are being retired.
+const MAX_WALKS: u32 = 8;
 
-/// One of the rings of an object.
+/// A validated segment of an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SegmentInfo {
     pub(super) geometry: Geometry,
     /// Bytes from the start of the object.
     pub(super) offset: u64,
-    /// What the ring's first position is among those of all rings.
+    /// The global position of the segment's first position.
     base: u64,
-    /// Up to where it has positions among those of all, if it has ended.
+    /// The global position at which the segment has ended, if it has.
     end: Option<u64>,
     pub(super) has_next_segment: bool,
 }
@@ -41,71 +40,74 @@ impl SegmentInfo {
         }
     }
 
-    /// What one of the ring's positions is among those of all rings.
-    pub(super) fn among_all(&self, own: u64) -> u64 {
-        let count = own.wrapping_sub(self.geometry.first_position);
+    /// The global position of one of the segment's own positions.
+    pub(super) fn global_position(&self, local: u64) -> u64 {
+        let count = local.wrapping_sub(self.geometry.first_position);
         self.base.wrapping_add(count)
     }
 
-    /// The reverse.
-    pub(super) fn own(&self, among_all: u64) -> u64 {
-        let count = among_all.wrapping_sub(self.base);
+    /// The reverse of [`global_position`](Self::global_position).
+    pub(super) fn local_position(&self, global: u64) -> u64 {
+        let count = global.wrapping_sub(self.base);
         self.geometry.first_position.wrapping_add(count)
     }
 
-    /// The size of an object that has all of the ring.
+    /// The end of the segment in the object.
     pub(super) fn until(&self) -> u64 {
         self.offset.saturating_add(self.geometry.total_len())
     }
 
-    fn slot(&self, own: u64) -> u64 {
-        self.offset + self.geometry.slot_offset(own)
+    fn slot(&self, local: u64) -> u64 {
+        self.offset + self.geometry.slot_offset(local)
     }
 
-    /// Where the slot of a position lies in the object, and where its payload does.
-    pub(super) fn places(&self, own: u64) -> (u64, u64) {
-        let slot = self.slot(own);
+    /// The offsets in the object of a position's slot and of the payload in it.
+    pub(super) fn slot_and_payload(&self, local: u64) -> (u64, u64) {
+        let slot = self.slot(local);
         (slot, slot + self.geometry.payload_offset())
     }
 }
 
-/// A ring, and what was in it.
+/// A copy of a segment's header, and its positions.
 #[derive(Debug)]
 pub(super) struct SegmentCopy {
-    pub(super) link: SegmentInfo,
+    pub(super) info: SegmentInfo,
     pub(super) copy: HeaderCopy,
-    /// As the ring itself counts.
+    /// In the segment's own positions, as `tail`.
     pub(super) head: u64,
     pub(super) tail: u64,
 }
 
 impl SegmentCopy {
     pub(super) fn is_ended(&self) -> bool {
-        self.link.end.is_some()
+        self.info.end.is_some()
     }
 
-    /// Whether all that will ever be in the ring has been taken.
-    fn is_over(&self) -> bool {
+    /// Whether every message that the segment will ever hold has been claimed.
+    fn is_drained(&self) -> bool {
         self.is_ended() && self.head == self.tail
     }
 }
 
-/// Where the next message is popped from and the next one pushed to, of all rings.
-pub(super) fn ends(rings: &[SegmentCopy]) -> (u64, u64) {
-    let [.., newest] = rings else { return (0, 0) };
-    let next = rings.iter().find(|ring| !ring.is_over()).unwrap_or(newest);
-    let head = next.link.among_all(next.head);
-    (head, newest.link.among_all(newest.tail))
+/// The global positions of the next message to be popped and of the next one to be pushed.
+pub(super) fn head_and_tail(segments: &[SegmentCopy]) -> (u64, u64) {
+    let [.., newest] = segments else {
+        return (0, 0);
+    };
+    let undrained = segments.iter().find(|segment| !segment.is_drained());
+    let next = undrained.unwrap_or(newest);
+    let head = next.info.global_position(next.head);
+    (head, newest.info.global_position(newest.tail))
 }
 
-/// What is remembered from one look to the next.
+/// What an observer keeps from one walk to the next.
 #[derive(Debug)]
 pub(super) struct SegmentCache {
-    /// The oldest ring that was not retired.
+    /// The oldest segment that was not retired.
     oldest: SegmentInfo,
-    /// How often the producers and the consumers of those before were woken.
+    /// How often the producers and the consumers of retired segments were notified.
     wakes: [u32; 2],
-    /// Those that were not retired.
+    /// The segments that were not retired.
     segments: Vec<SegmentInfo>,
 }
 
@@ -119,15 +121,15 @@ impl SegmentCache {
         }
     }
 
-    /// The ring in which a position is or will be: `None` of one in a ring that is retired.
-    pub(super) fn find(&self, among_all: u64) -> Option<SegmentInfo> {
-        let is_before = |edge: u64| among_all.wrapping_sub(edge) > u64::MAX / 2;
-        let mut rings = self.segments.iter();
+    /// The segment that has a global position or will have it; `None` if that segment is retired.
+    pub(super) fn find(&self, global: u64) -> Option<SegmentInfo> {
+        let is_before = |edge: u64| global.wrapping_sub(edge) > u64::MAX / 2;
         if self.oldest.offset > 0 && is_before(self.oldest.base) {
             return None;
         }
-        rings
-            .find(|ring| ring.end.is_none_or(is_before))
+        let mut segments = self.segments.iter();
+        segments
+            .find(|segment| segment.end.is_none_or(is_before))
             .or(self.segments.last())
             .copied()
     }
@@ -137,101 +139,105 @@ impl SegmentCache {
     }
 
     fn geometry_at(&self, offset: u64) -> Option<Geometry> {
-        let known = self.segments.iter().find(|ring| ring.offset == offset);
-        known.map(|ring| ring.geometry)
+        let mut segments = self.segments.iter();
+        let cached = segments.find(|segment| segment.offset == offset);
+        cached.map(|segment| segment.geometry)
     }
 }
 
 impl Observer {
-    /// The rings that are not retired, oldest first: at least one. With their entries, or the headers alone.
+    /// Copies the segments that are not retired, oldest first and at least one: with their entries,
+    /// or only their headers.
     pub(super) fn walk(
         &self,
-        known: &mut SegmentCache,
+        cache: &mut SegmentCache,
         has_entries: bool,
     ) -> Result<Vec<SegmentCopy>, ObserveError> {
-        let mut tries = 1;
+        let mut walks = 1;
         loop {
             let oldest = self.word(HeaderCopy::OLDEST_AT)?;
-            self.pass_retired(known, oldest)?;
-            let rings = self.look_along(known, has_entries)?;
-            // Of a ring that was retired meanwhile the slots may be gone, and with them the mark at its end.
-            let is_settled = rings.len() == 1 || self.word(HeaderCopy::OLDEST_AT)? == oldest;
-            if is_settled || tries == TRIES {
-                known.segments = rings.iter().map(|ring| ring.link).collect();
-                return Ok(rings);
+            self.pass_retired(cache, oldest)?;
+            let segments = self.copy_segments(cache, has_entries)?;
+            // If a segment was retired meanwhile, its slots may be reclaimed, and with them the
+            // mark that ends it.
+            let is_stable = segments.len() == 1 || self.word(HeaderCopy::OLDEST_AT)? == oldest;
+            if is_stable || walks == MAX_WALKS {
+                cache.segments = segments.iter().map(|segment| segment.info).collect();
+                return Ok(segments);
             }
-            tries += 1;
+            walks += 1;
         }
     }
 
-    /// Goes on to the oldest ring that is not retired, and counts what was in those before.
-    fn pass_retired(&self, known: &mut SegmentCache, oldest: u64) -> Result<(), ObserveError> {
-        let (mut link, mut wakes) = match oldest < known.oldest.offset {
-            // What led beyond it was forged, or this is.
+    /// Advances the cache to the oldest segment that is not retired, and adds up what the retired
+    /// ones have counted.
+    fn pass_retired(&self, cache: &mut SegmentCache, oldest: u64) -> Result<(), ObserveError> {
+        let (mut segment, mut wakes) = match oldest < cache.oldest.offset {
+            // The earlier offset was forged, or this one is.
             true => {
                 let first = SegmentCache::new(self.geometry);
                 (first.oldest, first.wakes)
             }
-            false => (known.oldest, known.wakes),
+            false => (cache.oldest, cache.wakes),
         };
-        while link.offset != oldest {
-            let copy = self.picture_of(&link, false)?;
-            let next = self.next_segment(&link, &copy)?.ok_or(Corrupt)?;
+        while segment.offset != oldest {
+            let copy = self.copy_of(&segment, false)?;
+            let next = self.next_segment(&segment, &copy)?.ok_or(Corrupt)?;
             if next > oldest {
                 return Err(Corrupt.into());
             }
-            let end = match link.geometry.kind {
+            let end = match segment.geometry.kind {
                 Kind::Mpmc => position(copy.tail()),
-                // The consumer came to the mark, and said so before the ring was retired.
+                // The consumer reached the mark and stored its head before the segment was retired.
                 Kind::Spsc => copy.head(),
             };
-            let base = link.among_all(end);
+            let base = segment.global_position(end);
             for role in [Role::Producer, Role::Consumer] {
                 let (_, more) = copy.event(role);
-                let all = &mut wakes[role as usize];
-                *all = all.wrapping_add(more);
+                let total = &mut wakes[role as usize];
+                *total = total.wrapping_add(more);
             }
-            link = SegmentInfo::new(self.geometry_at(known, next)?, next, base);
+            segment = SegmentInfo::new(self.geometry_at(cache, next)?, next, base);
         }
-        // Only what has led there is remembered.
-        (known.oldest, known.wakes) = (link, wakes);
+        // Only after the walk has reached the segment: a failed walk changes nothing.
+        (cache.oldest, cache.wakes) = (segment, wakes);
         Ok(())
     }
 
-    fn look_along(
+    fn copy_segments(
         &self,
-        known: &SegmentCache,
+        cache: &SegmentCache,
         has_entries: bool,
     ) -> Result<Vec<SegmentCopy>, ObserveError> {
-        let mut rings = Vec::new();
-        let mut link = known.oldest;
+        let mut segments = Vec::new();
+        let mut info = cache.oldest;
         loop {
-            let (looked, next) = self.look_at(link, has_entries)?;
-            let end = looked.link.among_all(looked.tail);
-            rings.push(looked);
+            let (segment, next) = self.copy_segment(info, has_entries)?;
+            let end = segment.info.global_position(segment.tail);
+            segments.push(segment);
             let Some(next) = next else {
-                return Ok(rings);
+                return Ok(segments);
             };
-            if rings.len() == MAX_ACTIVE {
+            if segments.len() == MAX_ACTIVE {
                 return Err(Corrupt.into());
             }
-            link = SegmentInfo::new(self.geometry_at(known, next)?, next, end);
+            info = SegmentInfo::new(self.geometry_at(cache, next)?, next, end);
         }
     }
 
-    /// A ring as it is now, and where the next one lies.
-    fn look_at(
+    /// Copies a segment. Also returns the offset of the next one.
+    fn copy_segment(
         &self,
-        mut link: SegmentInfo,
+        mut info: SegmentInfo,
         has_entries: bool,
     ) -> Result<(SegmentCopy, Option<u64>), ObserveError> {
-        // Before the tail, behind which it then is.
-        let head = self.word(link.offset + HeaderCopy::HEAD_AT)?;
-        let copy = self.picture_of(&link, has_entries)?;
-        let next = self.next_segment(&link, &copy)?;
-        link.has_next_segment = next.is_some();
+        // Before the tail, so that it is not beyond it.
+        let head = self.word(info.offset + HeaderCopy::HEAD_AT)?;
+        let copy = self.copy_of(&info, has_entries)?;
+        let next = self.next_segment(&info, &copy)?;
+        info.has_next_segment = next.is_some();
         let mut tail = copy.tail();
-        let is_ended = match link.geometry.kind {
+        let is_ended = match info.geometry.kind {
             Kind::Mpmc => {
                 let is_sealed = is_sealed(tail);
                 tail = position(tail);
@@ -239,67 +245,71 @@ impl Observer {
             }
             Kind::Spsc => {
                 let is_end_marker =
-                    next.is_some() && self.is_end_marker(&link, tail.wrapping_sub(1))?;
+                    next.is_some() && self.is_end_marker(&info, tail.wrapping_sub(1))?;
                 tail = tail.wrapping_sub(is_end_marker.into());
                 is_end_marker
             }
         };
-        link.end = is_ended.then(|| link.among_all(tail));
-        let looked = SegmentCopy {
-            link,
+        info.end = is_ended.then(|| info.global_position(tail));
+        let segment = SegmentCopy {
+            info,
             copy,
             head,
             tail,
         };
-        Ok((looked, next))
+        Ok((segment, next))
     }
 
-    /// Whether an SPSC ring ended at a position.
-    fn is_end_marker(&self, link: &SegmentInfo, own: u64) -> Result<bool, ObserveError> {
-        let stamp = Stamp::from_word(self.word(link.slot(own))?);
-        Ok(stamp.ahead_of(own) == 1 && stamp.len() == SEGMENT_END)
+    /// Whether an SPSC segment ended at one of its own positions.
+    fn is_end_marker(&self, segment: &SegmentInfo, local: u64) -> Result<bool, ObserveError> {
+        let stamp = Stamp::from_word(self.word(segment.slot(local))?);
+        Ok(stamp.ahead_of(local) == 1 && stamp.len() == SEGMENT_END)
     }
 
-    fn picture_of(
+    fn copy_of(
         &self,
-        link: &SegmentInfo,
+        segment: &SegmentInfo,
         has_entries: bool,
     ) -> Result<HeaderCopy, ObserveError> {
         let mut copy = match has_entries {
             true => HeaderCopy::blank(&self.geometry),
             false => HeaderCopy::blank_header(),
         };
-        self.fill(link.offset, copy.bytes_mut(), link.until())?;
+        self.fill(segment.offset, copy.bytes_mut(), segment.until())?;
         Ok(copy)
     }
 
-    /// Where the ring lies that follows: behind this one.
-    fn next_segment(&self, link: &SegmentInfo, copy: &HeaderCopy) -> Result<Option<u64>, Corrupt> {
+    /// The offset of the next segment, which lies behind this one.
+    fn next_segment(
+        &self,
+        segment: &SegmentInfo,
+        copy: &HeaderCopy,
+    ) -> Result<Option<u64>, Corrupt> {
         match copy.next_segment() {
             0 => Ok(None),
-            next if next >= link.until() && next % PAGE == 0 => Ok(Some(next)),
+            next if next >= segment.until() && next % PAGE == 0 => Ok(Some(next)),
             _ => Err(Corrupt),
         }
     }
 
-    /// What a ring says of itself that lies somewhere in the object: nothing else than the first one, but how many
-    /// messages it holds.
-    fn geometry_at(&self, known: &SegmentCache, offset: u64) -> Result<Geometry, ObserveError> {
-        if let Some(geometry) = known.geometry_at(offset) {
+    /// The validated geometry of the segment at an offset. It differs from the first segment's in
+    /// the capacity and the first position alone.
+    fn geometry_at(&self, cache: &SegmentCache, offset: u64) -> Result<Geometry, ObserveError> {
+        if let Some(geometry) = cache.geometry_at(offset) {
             return Ok(geometry);
         }
-        let size = self.found.object().stat()?.size;
+        let size = self.opened.object().stat()?.size;
         let truncated = |expected| ObserveError::Truncated {
             expected: offset.saturating_add(expected),
             found: size,
         };
-        // The kernel refuses to look where no file goes.
+        // The kernel refuses to read at offsets that no file can have.
         if offset > size {
             return Err(truncated(PAGE));
         }
-        let mut head = [0; HEADER_SIZE];
-        self.fill(offset, &mut head, offset + PAGE)?;
-        let found = match Geometry::validate(&head, size - offset, "") {
+        let mut header = [0; HEADER_SIZE];
+        self.fill(offset, &mut header, offset + PAGE)?;
+        let found = match Geometry::validate(&header, size - offset, "") {
             Ok(found) => found,
             Err(OpenError::Truncated { expected, .. }) => return Err(truncated(expected)),
             Err(_) => return Err(Corrupt.into()),

@@ -1,4 +1,4 @@
-//! Looking at a ring without taking part in it.
+//! A read-only view of a ring.
 
 mod chain;
 mod snapshot;
@@ -18,15 +18,16 @@ use crate::sys::fork::Generation;
 use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A ring that is looked at, whatever its kind and its messages, by somebody who takes no part in it.
+/// A read-only view of a ring of any kind, with any messages.
 ///
-/// An observer takes no seat, stores nothing into the ring and wakes nobody: those who take part can't tell
-/// whether it is there. It needs permission to read, not to write. What it tells is a copy of what stood
-/// in the ring; nothing of it is bounded any further than it can be checked, so it is safe to look at
-/// any ring, also one that is broken or being cut short.
+/// An observer claims no seat, stores nothing to the ring and wakes no participant: participants
+/// can't detect it. It needs permission to read the ring, not to write it.
 ///
-/// Of a ring that [has grown](crate::Ring::grow) it tells what is in all the rings that follow each other. Positions
-/// count on from one to the next, so that they are those of the messages since the ring was made.
+/// Everything that it returns is a copy of the ring's bytes, validated as far as possible. So it
+/// may observe any ring safely, also one that is corrupt or being truncated.
+///
+/// For a ring that [has grown](crate::Ring::grow) it covers all segments. Positions continue from
+/// one segment to the next, so they count the messages since the ring was created.
 ///
 /// ```
 /// use slipring::{Observer, Occupancy, Role, spsc};
@@ -47,53 +48,57 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// ```
 #[derive(Debug)]
 pub struct Observer {
-    found: OpenedObject,
-    /// Of the first ring.
+    opened: OpenedObject,
+    /// Of the first segment.
     geometry: Geometry,
     opened_in: Generation,
-    known: Mutex<SegmentCache>,
+    cache: Mutex<SegmentCache>,
 }
 
 /// What an [`Observer`] finds at a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Peek {
-    /// The message, which was copied whole.
+    /// A message, which was copied completely.
     Message,
-    /// No message: whoever claimed the position gave it up, or died.
+    /// No message: the producer that claimed the position died, or dropped its claim.
     Tombstone,
-    /// It has not been pushed yet.
+    /// Nothing is published at the position yet.
     NotYet,
-    /// Its slot has been given back, or used again.
+    /// The slot has been released, and perhaps reused.
     Gone,
 }
 
 impl Observer {
-    /// Opens a ring to be looked at. It takes what [`Backing`](crate::Backing) describes.
+    /// Opens a ring to observe it. `name` is one that [`Backing`](crate::Backing) describes. Does
+    /// not wait for a ring that is still being created.
     ///
     /// # Errors
     ///
-    /// If there is no ring, none that may be read, or one whose header is broken, which the error names; see
-    /// [`OpenError`].
+    /// If there is no ring, the process may not read it, or its header is invalid; the error names
+    /// the field. See [`OpenError`].
     pub fn open(name: impl AsRef<str>) -> Result<Self, OpenError> {
         let name = name.as_ref();
         let backing = BackingName::new(name)?;
-        let found = OpenedObject::open(
+        let opened = OpenedObject::open(
             &backing,
             &MemoryPolicy::default(),
             Access::ReadOnly,
             Duration::ZERO,
         )?;
-        let geometry = Geometry::validate(&found.header()?, found.stat.size, name)?;
+        let geometry = Geometry::validate(&opened.header()?, opened.stat.size, name)?;
         Ok(Self {
-            found,
+            opened,
             geometry,
             opened_in: Generation::current(),
-            known: Mutex::new(SegmentCache::new(geometry)),
+            cache: Mutex::new(SegmentCache::new(geometry)),
         })
     }
 
-    /// What the ring is, what is in it, and who has it. The parts are read one after the other, and the ring
-    /// goes on meanwhile.
+    /// Copies the state of the ring: its properties, its positions and its participants.
+    ///
+    /// The parts are read one after the other while the ring is in use, so they may belong to
+    /// different moments. The call queries the kernel about each seat.
     ///
     /// # Errors
     ///
@@ -103,27 +108,28 @@ impl Observer {
         if self.opened_in.is_past() {
             return Err(Forked.into());
         }
-        let properties = self.found.object().stat()?;
-        // Who leaves says so before the lock is free, and who comes has the lock before: so a seat_state that stood
-        // before and after its lock was found free has ended by death.
+        let stat = self.opened.object().stat()?;
+        // A participant that leaves records it before its lock is free, and one that arrives has
+        // acquired its lock before it is recorded. So a holder that is recorded both before and
+        // after its lock was found free is dead.
         let before = self.copy()?;
         let held = self.held_seats();
         let after = self.copy()?;
-        let mut known = self.known();
-        let rings = self.walk(&mut known, true)?;
-        let seats = snapshot::seats(&self.geometry, &before, &held, &after, &rings);
+        let mut cache = self.lock_cache();
+        let segments = self.walk(&mut cache, true)?;
+        let seats = snapshot::seats(&self.geometry, &before, &held, &after, &segments);
         Ok(Snapshot::new(
             &self.geometry,
-            &properties,
+            &stat,
             &after,
-            &known,
-            &rings,
+            &cache,
+            &segments,
             seats,
         ))
     }
 
-    /// The next positions to be popped from and to be pushed to, [`head`](Snapshot::head) and
-    /// [`tail`](Snapshot::tail): for less than a [snapshot](Self::snapshot) costs.
+    /// Returns the next positions to be popped and pushed, [`head`](Snapshot::head) and
+    /// [`tail`](Snapshot::tail). Costs less than a [snapshot](Self::snapshot).
     ///
     /// # Errors
     ///
@@ -132,28 +138,28 @@ impl Observer {
         if self.opened_in.is_past() {
             return Err(Forked.into());
         }
-        let rings = self.walk(&mut self.known(), false)?;
-        Ok(chain::ends(&rings))
+        let segments = self.walk(&mut self.lock_cache(), false)?;
+        Ok(chain::head_and_tail(&segments))
     }
 
-    fn known(&self) -> MutexGuard<'_, SegmentCache> {
-        // What a panic has left is as good as what anybody else has.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_cache(&self) -> MutexGuard<'_, SegmentCache> {
+        // A panic leaves the cache valid: it interrupts no update.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first ring's header, and its entries, which are the ones that say who has a seat.
+    /// The first segment's header and its entries, which are those of all segments.
     fn copy(&self) -> Result<HeaderCopy, ObserveError> {
         let mut copy = HeaderCopy::blank(&self.geometry);
         self.fill(0, copy.bytes_mut(), self.geometry.total_len())?;
         Ok(copy)
     }
 
-    /// Of each seat, whether its lock is held.
+    /// Whether each seat's lock is held.
     fn held_seats(&self) -> Vec<bool> {
-        let object = self.found.object();
+        let object = self.opened.object();
         let of_role = |role| {
             let seats = self.geometry.seats(role);
-            // To ask once for all is enough if nobody is there.
+            // One query is enough if no seat of the role is held.
             let is_any_held = seat::find_held(object, &seats, None).is_some();
             seats.map(move |seat| {
                 is_any_held && seat::find_held(object, &(seat..seat + 1), None).is_some()
@@ -163,12 +169,28 @@ impl Observer {
         producers.chain(of_role(Role::Consumer)).collect()
     }
 
-    /// Copies the message of a position over `message`, if it is in the ring and holders there meanwhile. Unless the
-    /// answer is [`Message`](Peek::Message), `message` holds nothing of use.
+    /// Copies the message at a position to `message`, if it stays in the ring meanwhile. Never
+    /// blocks. Unless the result is [`Message`](Peek::Message), the content of `message` is
+    /// unspecified.
     ///
-    /// Positions count from [`first_position`](Snapshot::first_position) on; those from
-    /// [`head`](Snapshot::head) to [`tail`](Snapshot::tail) are in the ring. Of a ring that has grown the next ring is
-    /// looked at from where the last one has ended.
+    /// Positions start at 0. Those from [`head`](Snapshot::head) up to [`tail`](Snapshot::tail) are
+    /// in the ring. In a ring that has grown, positions continue in the next segment where the last
+    /// one ended.
+    ///
+    /// ```
+    /// # let name = &format!("/slipring-doc-peek-{}", std::process::id());
+    /// # let ring = slipring::spsc::Ring::<u64>::create(name, 4)?;
+    /// # let observer = slipring::Observer::open(name)?;
+    /// # slipring::unlink(name)?;
+    /// use slipring::Peek;
+    ///
+    /// ring.producer()?.push(&7)?;
+    /// let mut message = Vec::new();
+    /// assert_eq!(observer.peek(0, &mut message)?, Peek::Message);
+    /// assert_eq!(message, 7_u64.to_ne_bytes());
+    /// assert_eq!(observer.peek(1, &mut message)?, Peek::NotYet);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -177,58 +199,60 @@ impl Observer {
         if self.opened_in.is_past() {
             return Err(Forked.into());
         }
-        let Some(mut link) = self.known().find(position) else {
+        let Some(mut segment) = self.lock_cache().find(position) else {
             return Ok(Peek::Gone);
         };
         for _ in 0..MAX_ACTIVE {
-            let peeked = self.peek_in(&link, link.own(position), message)?;
-            // Where the memory was given back there are zeroes, which may look like anything but bytes of a message.
-            let may_be_blank = peeked != Peek::Message || message.is_empty();
-            let has_next_segment = link.has_next_segment
-                || may_be_blank && self.word(link.offset + HeaderCopy::NEXT_SEGMENT_AT)? != 0;
+            let peeked = self.peek_in(&segment, segment.local_position(position), message)?;
+            // Reclaimed memory reads as zeroes. They may look like any result except a message
+            // with bytes.
+            let may_be_reclaimed = peeked != Peek::Message || message.is_empty();
+            let has_next_segment = segment.has_next_segment
+                || may_be_reclaimed
+                    && self.word(segment.offset + HeaderCopy::NEXT_SEGMENT_AT)? != 0;
             if !has_next_segment {
                 return Ok(peeked);
             }
-            let mut known = self.known();
-            self.walk(&mut known, false)?;
-            match known.find(position) {
-                Some(now) if now.offset == link.offset => return Ok(peeked),
-                Some(next) => link = next,
+            let mut cache = self.lock_cache();
+            self.walk(&mut cache, false)?;
+            match cache.find(position) {
+                Some(same) if same.offset == segment.offset => return Ok(peeked),
+                Some(next) => segment = next,
                 None => return Ok(Peek::Gone),
             }
         }
         Ok(Peek::NotYet)
     }
 
-    /// What is at a position of one of the rings, as it counts itself.
+    /// What is at one of a segment's own positions.
     fn peek_in(
         &self,
-        link: &SegmentInfo,
+        segment: &SegmentInfo,
         position: u64,
         message: &mut Vec<u8>,
     ) -> Result<Peek, ObserveError> {
-        let (slot, payload) = link.places(position);
+        let (slot, payload) = segment.slot_and_payload(position);
         let stamp = || {
-            let word = self.word_until(slot, link.until());
+            let word = self.word_until(slot, segment.until());
             word.map(Stamp::from_word)
         };
         let before = stamp()?;
         match before.ahead_of(position) {
             1 => {}
-            // Free for it, or still a lap behind.
+            // Free for the position, or still a lap behind.
             ahead if ahead <= 0 => return Ok(Peek::NotYet),
             _ => return Ok(Peek::Gone),
         }
         match before.len() {
             TOMBSTONE => return Ok(Peek::Tombstone),
-            // The message of the position is the first one of the ring that follows.
+            // The position's message is the first one of the next segment.
             SEGMENT_END => return Ok(Peek::NotYet),
             forged if forged > self.geometry.shape.size => return Ok(Peek::Gone),
             len => message.resize(len as usize, 0),
         }
-        self.fill(payload, message, link.until())?;
-        // The slot is given back before it is used again: a word that is still the same has stood all
-        // the while.
+        self.fill(payload, message, segment.until())?;
+        // A slot is released before it is reused: if its stamp is the same, it did not change
+        // during the copy.
         fence(Acquire);
         Ok(if stamp()? == before {
             Peek::Message
@@ -247,13 +271,13 @@ impl Observer {
         Ok(u64::from_le_bytes(word))
     }
 
-    /// Copies bytes of a ring, which an object that was cut short since has no more: it should go on `until` there.
+    /// Copies bytes of a segment that ends at `until`. Fails if the object was truncated before it.
     fn fill(&self, offset: u64, bytes: &mut [u8], until: u64) -> Result<(), ObserveError> {
-        let found = self.found.read(offset, bytes)?;
-        if found < bytes.len() {
+        let count = self.opened.read(offset, bytes)?;
+        if count < bytes.len() {
             return Err(ObserveError::Truncated {
                 expected: until,
-                found: self.found.object().stat()?.size.min(offset + found as u64),
+                found: self.opened.object().stat()?.size.min(offset + count as u64),
             });
         }
         Ok(())

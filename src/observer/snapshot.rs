@@ -1,4 +1,4 @@
-//! What an observer tells.
+//! What an observer reports.
 
 use super::chain::{self, SegmentCache, SegmentCopy};
 use crate::backing::ObjectStat;
@@ -12,105 +12,107 @@ use core::ops::Range;
 use core::time::Duration;
 use std::time::SystemTime;
 
-/// A ring as an [`Observer`](crate::Observer) found it.
+/// The state of a ring, as an [`Observer`](crate::Observer) read it.
 ///
-/// What the ring is was checked when it was opened. The rest is what its participants, who may be broken,
-/// have stored: numbers to look at.
+/// The properties of the ring were validated when it was opened. The other values were stored by
+/// participants, which may be faulty: use them for information only.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Which protocol the ring follows.
+    /// The protocol of the ring.
     pub kind: Kind,
-    /// How messages lie in their slots.
+    /// The layout of messages in their slots.
     pub encoding: Encoding,
-    /// What keeps wake-ups from being lost.
+    /// The fences that keep wake-ups from being lost.
     pub fences: Fences,
-    /// What becomes of the messages of dead consumers; of an SPSC ring the default.
+    /// What happens to the messages that a dead consumer held. The default in an SPSC ring.
     pub delivery: Delivery,
-    /// How many messages the ring holds; of one that [has grown](crate::Ring::grow), the newest.
+    /// The number of messages that the ring can hold; after [growth](crate::Ring::grow), the newest
+    /// segment.
     pub capacity: u64,
-    /// The rings that are in use, oldest first: one, but for a ring that has grown and of which somebody still needs an
-    /// older one.
+    /// The segments that are in use, oldest first. There is one, unless the ring has grown and a
+    /// participant still needs an older segment.
     pub segments: Vec<Segment>,
     /// The size of a value, or of the longest byte string, in bytes.
     pub message_size: u32,
     /// The alignment of a value in bytes.
     pub message_align: u32,
-    /// The number of the user's for the meaning of the messages.
+    /// The user's [tag](crate::Options::schema) for the meaning of the messages.
     pub schema: u64,
-    /// How often waiters ask whether others live.
+    /// The longest time between two liveness checks of a waiting participant.
     pub liveness_interval: Duration,
-    /// Whether the name goes with the last participant.
+    /// Whether the last participant that leaves removes the name.
     pub unlink_when_left: bool,
-    /// When the ring was made, by its maker's clock.
+    /// The time at which the ring was created, by its creator's clock.
     pub created_at: SystemTime,
     /// The position of the first message; 0 outside of tests.
+    #[doc(hidden)]
     pub first_position: u64,
-    /// The next position to be pushed to, stored_count from the first message since the ring was made. In an SPSC ring it may
-    /// lag behind by a moment.
+    /// The next position to be pushed, counted from the first message since the ring was created.
+    /// In an SPSC ring it may lag behind by a moment.
     pub tail: u64,
-    /// The next position to be popped from; as [`tail`](Self::tail).
+    /// The next position to be popped, as [`tail`](Self::tail).
     pub head: u64,
-    /// Whether somebody closed the ring.
+    /// Whether the ring was closed.
     pub is_closed: bool,
     /// Whether messages of dead consumers wait for a live one.
     pub has_orphans: bool,
-    /// What was recovered in the life of the ring; zeroes in an SPSC ring.
+    /// The totals of all recoveries; zeroes in an SPSC ring.
     pub counters: Counters,
-    /// What producers sleep on while the ring is full.
+    /// How producers wait while the ring is full.
     pub producers: Waiting,
-    /// What consumers sleep on while the ring is empty.
+    /// How consumers wait while the ring is empty.
     pub consumers: Waiting,
     /// All seats, producers first.
     pub seats: Vec<Seat>,
     /// The size of the ring's object in bytes.
     pub size: u64,
-    /// How many of these bytes have memory, or room on a disk, of their own.
+    /// Bytes of the object that occupy memory or disk space.
     pub allocated: u64,
-    /// About how many bytes are those of older rings that nobody needs, and whose memory holders because somebody has not
-    /// looked up from them yet: a participant that [is behind](Self::is_behind).
+    /// Approximate bytes that will be reclaimed from retired segments, once no participant
+    /// [is behind](Self::is_behind).
     pub retired: u64,
-    /// Who may open it: the permission bits.
+    /// The permission bits of the object.
     pub mode: u32,
-    /// The user whose it is.
+    /// The user ID of the object's owner.
     pub owner: u32,
-    /// The group whose it is.
+    /// The group ID of the object.
     pub group: u32,
 }
 
-/// One of the rings that follow each other in a ring that [has grown](crate::Ring::grow).
+/// A segment: one of the rings that form a ring that [has grown](crate::Ring::grow).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Segment {
-    /// How many messages it holds.
+    /// The number of messages that it can hold.
     pub capacity: u64,
-    /// The next position to be pushed to in it, stored_count as in the snapshot.
+    /// The next position to be pushed to it, counted as in the snapshot.
     pub tail: u64,
-    /// The next position to be popped from; as [`tail`](Self::tail).
+    /// The next position to be popped from it, as [`tail`](Self::tail).
     pub head: u64,
-    /// Whether nothing is pushed to it any more: who pushes goes to the next one. An SPSC ring ends when its
-    /// producer, who is asked to end it, pushes next and there is room.
+    /// Whether pushes go to the next segment. The producer of an SPSC ring ends the segment with
+    /// its next push for which there is room.
     pub is_ended: bool,
-    /// Where it lies in the ring's object, in bytes from the start.
+    /// The offset in the ring's object in bytes.
     pub offset: u64,
-    /// How many bytes it takes.
+    /// The size in bytes.
     pub size: u64,
 }
 
 impl Segment {
-    fn new(ring: &SegmentCopy) -> Self {
-        let SegmentCopy { link, .. } = ring;
+    fn new(segment: &SegmentCopy) -> Self {
+        let SegmentCopy { info, .. } = segment;
         Self {
-            capacity: link.geometry.capacity,
-            tail: link.among_all(ring.tail),
-            head: link.among_all(ring.head),
-            is_ended: ring.is_ended(),
-            offset: link.offset,
-            size: link.geometry.total_len(),
+            capacity: info.geometry.capacity,
+            tail: info.global_position(segment.tail),
+            head: info.global_position(segment.head),
+            is_ended: segment.is_ended(),
+            offset: info.offset,
+            size: info.geometry.total_len(),
         }
     }
 
-    /// About how many messages are in it that nobody has taken.
+    /// The approximate number of messages in it that no consumer has claimed.
     pub fn len(&self) -> u64 {
         within(self.tail.wrapping_sub(self.head), self.capacity) as u64
     }
@@ -125,46 +127,49 @@ impl Segment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiting {
-    /// Whether any of them may be asleep. One that was killed in its sleep still counts until somebody tries to
-    /// wake it.
+    /// Whether a participant may be asleep. One that was killed while it slept counts until a peer
+    /// tries to wake it.
     pub may_sleep: bool,
-    /// How often they were to be woken, modulo 2^31.
+    /// The number of attempts to wake them so far, modulo 2^31.
     pub wakes: u32,
 }
 
-/// A seat of a ring, and who has it.
+/// A seat of a ring, and its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Seat {
-    /// Which of all seats of the ring.
+    /// The number of the seat among all seats of the ring.
     pub number: u32,
-    /// Of which end.
+    /// The role of its holders.
     pub role: Role,
-    /// Whether somebody has it, as the kernel says.
+    /// Whether it is held, as reported by the kernel.
     pub occupancy: Occupancy,
-    /// How many holders it has had, modulo 2^30.
+    /// The number of its holders so far, modulo 2^30.
     pub holders: u32,
-    /// What the holder, or the last one, recorded as its pid, in its own pid namespace. Unverified.
+    /// The pid that the holder, or the last one, recorded in its own pid namespace. Unverified.
     pub pid: u32,
-    /// When that process started, in clock ticks since boot; 0 if it did not know. Unverified.
+    /// The start time of that process, in clock ticks since boot; 0 if unknown. Unverified.
     pub start_time: u64,
-    /// The inode of its pid namespace; 0 if it did not know. Unverified.
+    /// The inode of its pid namespace; 0 if unknown. Unverified.
     pub pid_namespace: u64,
-    /// The positions that it may have claimed, in an MPMC ring: of one that is dead, what it left to be
-    /// recovered.
+    /// The positions that the holder may have claimed, in an MPMC ring. If the holder is dead, they
+    /// are left to be recovered.
     pub intent: Option<Range<u64>>,
-    /// Where the ring lies that the holder works on, as [`Segment::offset`], or one before that. That ring and those after
-    /// it keep their memory. Unverified.
+    /// The [`offset`](Segment::offset) of the segment that the holder works on, or of an earlier
+    /// one. The memory of that segment and of later ones is not reclaimed. Unverified.
     pub oldest_segment: u64,
 }
 
-/// Whether somebody has a seat. That one lives or died is the kernel's word, not a guess; that one left
-/// is its own.
+/// Whether a seat is held.
+///
+/// [`Alive`](Self::Alive) and [`Dead`](Self::Dead) are facts that the kernel reports, not guesses.
+/// [`Left`](Self::Left) was recorded by the holder itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Occupancy {
-    /// Nobody has had it yet.
+    /// The seat has had no holder yet.
     NeverTaken,
-    /// A live process has it; perhaps stopped, but not dead.
+    /// A live process holds it, perhaps a stopped one.
     Alive,
     /// Its last holder dropped its handle.
     Left,
@@ -175,25 +180,25 @@ pub enum Occupancy {
 impl Snapshot {
     pub(super) fn new(
         geometry: &Geometry,
-        properties: &ObjectStat,
+        stat: &ObjectStat,
         copy: &HeaderCopy,
-        known: &SegmentCache,
-        rings: &[SegmentCopy],
+        cache: &SegmentCache,
+        copies: &[SegmentCopy],
         seats: Vec<Seat>,
     ) -> Self {
         let waiting = |role| {
             let mut waiting = Waiting {
                 may_sleep: false,
-                wakes: known.wakes(role),
+                wakes: cache.wakes(role),
             };
-            for (may_sleep, wakes) in rings.iter().map(|ring| ring.copy.event(role)) {
+            for (may_sleep, wakes) in copies.iter().map(|segment| segment.copy.event(role)) {
                 waiting.may_sleep |= may_sleep;
                 waiting.wakes = waiting.wakes.wrapping_add(wakes) & (u32::MAX >> 1);
             }
             waiting
         };
-        let segments: Vec<_> = rings.iter().map(Segment::new).collect();
-        let (head, tail) = chain::ends(rings);
+        let segments: Vec<_> = copies.iter().map(Segment::new).collect();
+        let (head, tail) = chain::head_and_tail(copies);
         let (oldest, oldest_allocated) = (copy.oldest_active(), copy.oldest_allocated());
         let created_at = Duration::from_nanos(copy.created_at());
         Self {
@@ -225,19 +230,18 @@ impl Snapshot {
             producers: waiting(Role::Producer),
             consumers: waiting(Role::Consumer),
             seats,
-            size: properties.size,
-            allocated: properties.allocated,
-            retired: oldest.saturating_sub(oldest_allocated).min(properties.size),
-            mode: properties.mode,
-            owner: properties.owner,
-            group: properties.group,
+            size: stat.size,
+            allocated: stat.allocated,
+            retired: oldest.saturating_sub(oldest_allocated).min(stat.size),
+            mode: stat.mode,
+            owner: stat.owner,
+            group: stat.group,
         }
     }
 
-    /// About how many messages are in the ring that nobody has taken.
+    /// The approximate number of messages in the ring that no consumer has claimed.
     pub fn len(&self) -> u64 {
-        let in_each = self.segments.iter().map(Segment::len);
-        in_each.sum()
+        self.segments.iter().map(Segment::len).sum()
     }
 
     /// Whether no message is in the ring.
@@ -245,79 +249,80 @@ impl Snapshot {
         self.len() == 0
     }
 
-    /// How many positions were pushed to since the ring was made.
+    /// The number of positions that were pushed since the ring was created.
     pub fn pushed(&self) -> u64 {
         self.tail.wrapping_sub(self.first_position)
     }
 
-    /// How many positions were popped from since the ring was made.
+    /// The number of positions that were popped since the ring was created.
     pub fn popped(&self) -> u64 {
         self.head.wrapping_sub(self.first_position)
     }
 
-    /// Whether another ring follows one that somebody still needs.
+    /// Whether more than one segment is in use: the ring has grown, and a participant still needs
+    /// an older segment.
     pub fn is_growing(&self) -> bool {
         self.segments.len() > 1
     }
 
-    /// Whether a seat's holder has not come to the newest ring yet, as far as it says: those before keep their memory
-    /// until it does, when it next pushes or pops.
+    /// Whether a seat's live holder has not reached the newest segment, by what it recorded. Older
+    /// segments keep their memory until it does, with its next push or pop.
     pub fn is_behind(&self, seat: &Seat) -> bool {
         let newest = self.segments.last();
         let is_before = newest.is_some_and(|newest| seat.oldest_segment < newest.offset);
         is_before && seat.occupancy == Occupancy::Alive
     }
 
-    /// The seats of one end.
+    /// The seats of one role.
     pub fn seats_of(&self, role: Role) -> impl Iterator<Item = &Seat> {
         self.seats.iter().filter(move |seat| seat.role == role)
     }
 
-    /// How many live processes' handles there are.
+    /// The number of seats that live processes hold.
     pub fn alive(&self) -> usize {
         let is_alive = |seat: &&Seat| seat.occupancy == Occupancy::Alive;
         self.seats.iter().filter(is_alive).count()
     }
 }
 
-/// Who has the seats: what their entries said before and after their locks were asked about.
+/// The state of each seat, from its entry before and after its lock was queried.
 pub(super) fn seats(
     geometry: &Geometry,
     before: &HeaderCopy,
     held: &[bool],
     after: &HeaderCopy,
-    rings: &[SegmentCopy],
+    segments: &[SegmentCopy],
 ) -> Vec<Seat> {
     let of_role = |role| geometry.seats(role).map(move |number| (number, role));
     let numbers = of_role(Role::Producer).chain(of_role(Role::Consumer));
-    let look = |((number, role), &is_held)| {
-        let seen = after.entry(number, geometry);
-        let is_same = before.entry(number, geometry).seat_state == seen.seat_state;
-        // One of them at most stands, wherever that is.
-        let intent = rings.iter().find_map(|SegmentCopy { link, copy, .. }| {
-            let run = copy.entry(number, &link.geometry).intent?;
-            let start = link.among_all(run.start);
+    let to_seat = |((number, role), &is_held)| {
+        let entry = after.entry(number, geometry);
+        let is_same = before.entry(number, geometry).seat_state == entry.seat_state;
+        // A participant has set an intent in one segment at most.
+        let intent = segments.iter().find_map(|SegmentCopy { info, copy, .. }| {
+            let run = copy.entry(number, &info.geometry).intent?;
+            let start = info.global_position(run.start);
             Some(start..start.saturating_add(run.len))
         });
         Seat {
             number,
             role,
-            occupancy: match seen.seat_state.phase() {
-                // Though its lock may be held for a while, by a child that is just being spawned.
+            occupancy: match entry.seat_state.phase() {
+                // Even if its lock is held: by a child that is being spawned.
                 Phase::Left => Occupancy::Left,
                 _ if is_held => Occupancy::Alive,
                 Phase::NeverTaken => Occupancy::NeverTaken,
                 Phase::Active if is_same => Occupancy::Dead,
-                // Its holder has just come.
+                // The holder arrived after the query.
                 Phase::Active => Occupancy::Alive,
             },
-            holders: seen.seat_state.count(),
-            pid: seen.identity.pid,
-            start_time: seen.identity.start_time,
-            pid_namespace: seen.identity.pid_namespace,
+            holders: entry.seat_state.count(),
+            pid: entry.identity.pid,
+            start_time: entry.identity.start_time,
+            pid_namespace: entry.identity.pid_namespace,
             intent: intent.filter(|_| geometry.kind == Kind::Mpmc),
-            oldest_segment: seen.oldest_segment,
+            oldest_segment: entry.oldest_segment,
         }
     };
-    numbers.zip(held).map(look).collect()
+    numbers.zip(held).map(to_seat).collect()
 }

@@ -1,4 +1,4 @@
-//! Taking a seat.
+//! Claiming a seat.
 
 use crate::error::{AttachError, SegmentError};
 use crate::growth::{Chain, pause_before};
@@ -12,19 +12,19 @@ use crate::seat::{self, OwnedLock};
 use crate::segment::{ActiveSegments, Segment};
 use std::sync::Arc;
 
-/// A seat that was taken.
+/// A seat that the caller has claimed.
 #[derive(Debug)]
 pub(crate) struct ClaimedSeat {
     pub(crate) seat: u32,
     pub(crate) lock: OwnedLock,
-    /// The ring in which the new holder begins.
+    /// The segment in which the new holder starts.
     pub(crate) segment: Arc<Segment>,
-    /// What the last holder had taken and not given back, and the new one goes on with.
+    /// The messages that the last holder claimed and did not release. The new holder pops them.
     pub(crate) adopted: Option<Adopted>,
 }
 
-/// Takes a seat of a role and says so in its entry. Waits for others who are just coming or going,
-/// or recovering.
+/// Claims a seat of a role and records the new holder in its entry. Waits, up to the lock deadline,
+/// for participants that are arriving, leaving or recovering.
 pub(crate) fn claim_seat(chain: &Chain, role: Role) -> Result<ClaimedSeat, AttachError> {
     let deadline = chain.lock_deadline();
     loop {
@@ -39,7 +39,7 @@ pub(crate) fn claim_seat(chain: &Chain, role: Role) -> Result<ClaimedSeat, Attac
 
 enum SeatRefusal {
     Final(AttachError),
-    /// Unless somebody is stopped in the middle of it.
+    /// Another attempt may succeed, unless a process is stopped in the middle of an operation.
     Transient(AttachError),
 }
 
@@ -61,7 +61,8 @@ fn try_claim_seat(chain: &Chain, role: Role) -> Result<ClaimedSeat, SeatRefusal>
             &ActiveSegments::from(Arc::clone(chain.first())),
             role,
         )?;
-        // Whoever had the end before has given it up: so nobody ends the first ring but who has it now.
+        // The last holder of the seat stores nothing more. If the ring has not grown by this
+        // moment, only the new holder can end the first segment.
         if !chain.has_grown() {
             return Ok(occupy(chain, claimed, role));
         }
@@ -73,10 +74,11 @@ fn try_claim_seat(chain: &Chain, role: Role) -> Result<ClaimedSeat, SeatRefusal>
     let segments = chain
         .active_segments()
         .map_err(SegmentError::into_error::<AttachError>)?;
-    // A grower may have died before it asked an SPSC producer to end the segment.
+    // A process that grows the ring may have died before it asked an SPSC producer to end the
+    // segment.
     segments.finish_handovers();
-    // In an SPSC ring there is nothing to be recovered: the lock is for who leaves last, and for rings that
-    // are retired.
+    // An SPSC ring needs no recovery. It needs the lock against two processes: one that removes the
+    // name after the last participant left, and one that retires segments.
     if kind == Kind::Mpmc {
         guard.recover(&segments, None);
         mark_dead_as_left(chain, role);
@@ -90,7 +92,7 @@ fn try_claim_seat(chain: &Chain, role: Role) -> Result<ClaimedSeat, SeatRefusal>
     Ok(occupy(chain, claimed, role))
 }
 
-/// Says in its entry who has taken a seat.
+/// Records the new holder in the seat's entry.
 fn occupy(chain: &Chain, claimed: ClaimedSeat, role: Role) -> ClaimedSeat {
     let entry = chain.view().entry(claimed.seat);
     entry.set_oldest_segment(claimed.segment.offset);
@@ -99,7 +101,7 @@ fn occupy(chain: &Chain, claimed: ClaimedSeat, role: Role) -> ClaimedSeat {
     claimed
 }
 
-/// Takes a seat that nobody holds, and whose last holder left nothing to be done.
+/// Claims a free seat on which no unfinished operation is recorded.
 fn find_seat(
     chain: &Chain,
     segments: &ActiveSegments,
@@ -108,8 +110,8 @@ fn find_seat(
     let view = chain.view();
     let object = chain.object();
     let kind = chain.geometry().kind;
-    // SPSC rings have no intents; whoever writes one there forges it.
-    let leaves_nothing = |seat| {
+    // SPSC participants set no intents: one that is found there is forged.
+    let is_settled = |seat| {
         kind == Kind::Spsc
             || segments
                 .iter()
@@ -118,13 +120,13 @@ fn find_seat(
     let mut holders = Vec::new();
     let mut is_transient = false;
     let mut undecided = None;
-    // First those that nobody seems to lock: to ask the kernel takes the longer the more are held.
+    // Seats that look free first: a query takes the kernel longer the more locks are held.
     let seats = chain.geometry().seats(role);
     let is_active = |&seat: &u32| view.entry(seat).seat_state().phase() == Phase::Active;
     let (active, left): (Vec<_>, Vec<_>) = seats.partition(is_active);
     for seat in left.into_iter().chain(active) {
         if let Some(lock) = OwnedLock::seat(object, seat)? {
-            if leaves_nothing(seat) {
+            if is_settled(seat) {
                 return Ok(ClaimedSeat {
                     seat,
                     lock,
@@ -132,13 +134,13 @@ fn find_seat(
                     adopted: None,
                 });
             }
-            // To be given out it would have to be cleared, and then its claim were nobody's.
+            // Another holder would have to clear the intent, and the claim would be lost.
             undecided = Some(seat);
             continue;
         }
         let entry = view.entry(seat);
-        // A lock whose holder has left may be held by a child that another thread is just
-        // spawning: `posix_spawn` copies every descriptor, until its exec.
+        // The lock of a holder that has left may be held by a child that another thread is
+        // spawning: `posix_spawn` copies every descriptor until exec.
         is_transient |= entry.seat_state().phase() != Phase::Active;
         holders.push(entry.pid());
     }
@@ -161,24 +163,24 @@ fn find_seat(
     })
 }
 
-/// A live participant that may have claimed what the dead one of a seat may have claimed.
+/// The pid of a live participant with an intent that overlaps the one of a seat's dead holder.
 fn find_rival(chain: &Chain, segments: &ActiveSegments, role: Role, seat: u32) -> Option<u32> {
     let view = chain.view();
-    let owed = segments
+    let segment = segments
         .iter()
         .find(|segment| segment.intent(seat).is_some())?;
-    let contested = owed.intent(seat)?;
-    let is_contesting = |&peer: &u32| {
-        let said = owed.intent(peer);
-        said.is_some_and(|run| run.start < contested.end() && contested.start < run.end())
+    let contested = segment.intent(seat)?;
+    let is_rival = |&peer: &u32| {
+        let intent = segment.intent(peer);
+        intent.is_some_and(|run| run.start < contested.end() && contested.start < run.end())
             && !seat::is_gone(chain.object(), view, peer, None)
     };
     let mut peers = chain.geometry().seats(role).filter(|&peer| peer != seat);
-    peers.find(is_contesting).map(|peer| view.entry(peer).pid())
+    peers.find(is_rival).map(|peer| view.entry(peer).pid())
 }
 
-/// When nobody of a role is there any more, the newcomer is the first of others, and how those before
-/// it ended is not told of it.
+/// Marks the dead holders of a role as left, if the role has no live participant. The caller starts
+/// a new generation: after it leaves, peers must not be reported a death from before.
 fn mark_dead_as_left(chain: &Chain, role: Role) {
     let seats = chain.geometry().seats(role);
     if seat::find_held(chain.object(), &seats, None).is_some() {
@@ -192,8 +194,8 @@ fn mark_dead_as_left(chain: &Chain, role: Role) {
     }
 }
 
-/// Takes the seat of a dead consumer together with what that one held, when there is no other.
-/// Without that, a ring would be stuck whose consumers have all died holding something.
+/// Claims the seat of a dead consumer together with its unfinished claim, when no other seat is
+/// free. Without this, a ring would be stuck once every consumer had died with a claimed message.
 fn inherit_seat(
     chain: &Chain,
     guard: &RecoveryGuard<'_>,
@@ -204,11 +206,11 @@ fn inherit_seat(
         let Some(lock) = OwnedLock::seat(object, seat)? else {
             continue;
         };
-        // One at most of what a participant says in several rings stands.
-        let owed = segments
+        // A participant has set an intent in one segment at most.
+        let claimed_in = segments
             .iter()
             .find(|segment| segment.intent(seat).is_some());
-        let segment = Arc::clone(owed.unwrap_or(segments.oldest()));
+        let segment = Arc::clone(claimed_in.unwrap_or(segments.oldest()));
         let adopted = match guard.inherit(&segment, seat) {
             Inheritance::Undecided => continue,
             Inheritance::Nothing => None,

@@ -1,4 +1,4 @@
-//! Removing a ring for certain that nobody has.
+//! Locking a ring that no participant uses, to remove it safely.
 
 use super::OpenRing;
 use crate::backing::{BackingName, MemoryPolicy, OpenedObject};
@@ -12,11 +12,15 @@ use crate::sys::process;
 use core::time::Duration;
 use std::time::SystemTime;
 
-/// A ring of which nobody has a seat, and nobody can take one for as long as the value lives. Who tries waits for a
-/// moment, and is then refused.
+/// Exclusive possession of a ring: no participant holds a seat, and none can claim one.
 ///
-/// [`unlink`](crate::unlink) removes whatever has a name. To look first who has it, and then to remove it, may remove
-/// what somebody has just begun to use, or another ring that has the name by then; this doesn't.
+/// The value holds the ring's locks until it is dropped. A process that tries to attach meanwhile
+/// waits, as it does for a recovery, and is then refused. The kernel releases the locks when the
+/// process dies. In a forked child the value does nothing.
+///
+/// [`unlink`](crate::unlink) removes the ring that has a name at that moment. Between a check that
+/// the ring is unused and the removal, a process may attach, or another ring may take the name.
+/// [`ExclusiveRing::unlink`] excludes both.
 ///
 /// ```
 /// use slipring::{ExclusiveRing, spsc};
@@ -35,8 +39,9 @@ use std::time::SystemTime;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "the ring is locked while the value lives: `ExclusiveRing::lock(n)?;` releases at once"]
 pub struct ExclusiveRing {
-    // Given back first: what becomes of the object may depend on who still holds a lock of it.
+    // Dropped first: what happens to the object may depend on the locks that are still held.
     _locks: Vec<OwnedLock>,
     open_ring: OpenRing,
     backing: BackingName,
@@ -44,13 +49,16 @@ pub struct ExclusiveRing {
 }
 
 impl ExclusiveRing {
-    /// Keeps everybody from a ring that nobody has. It takes what [`Backing`](crate::Backing) describes, a new memfd
-    /// excepted.
+    /// Locks a ring that no participant uses. `name` is one that [`Backing`](crate::Backing)
+    /// describes, except for a new memfd.
+    ///
+    /// Waits for a process that recovers the ring or attaches to it, for a liveness interval or a
+    /// second, whichever is more.
     ///
     /// # Errors
     ///
-    /// If there is no ring, somebody has a seat of it, or this process may not take part in it; see
-    /// [`ExclusiveError`].
+    /// If there is no such ring, a participant holds a seat, or this process may not read and write
+    /// the ring; see [`ExclusiveError`].
     pub fn lock(name: impl AsRef<str>) -> Result<Self, ExclusiveError> {
         let name = name.as_ref();
         let backing = BackingName::new(name).map_err(OpenError::from)?;
@@ -74,7 +82,7 @@ impl ExclusiveRing {
         })
     }
 
-    /// How many messages are in the ring.
+    /// The number of messages in the ring; 0 in a forked child.
     pub fn len(&self) -> usize {
         self.open_ring.len()
     }
@@ -84,22 +92,28 @@ impl ExclusiveRing {
         self.len() == 0
     }
 
-    /// When the ring was made, by its maker's clock.
+    /// The time at which the ring was created, by its creator's clock.
     pub fn created_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + self.created_at
     }
 
-    /// Removes the ring. For those who have it open without a seat it is [closed](crate::Ring::close).
+    /// Removes the ring, and [closes](crate::Ring::close) it for processes that have it open
+    /// without a seat.
+    ///
+    /// If this process is killed between the removal and the closing, the ring is removed and not
+    /// closed.
     ///
     /// # Errors
     ///
-    /// If the name is another ring's by now, or there is no permission to remove it.
+    /// If the name belongs to another ring by now, the process may not remove it, or the process is
+    /// a forked child. The ring is unchanged then. See [`UnlinkError`].
+    #[doc(alias = "shm_unlink")]
     pub fn unlink(self) -> Result<(), UnlinkError> {
-        let removed = self.open_ring.object().unlink(&self.backing);
-        if removed.is_ok() {
-            self.open_ring.close();
-        }
-        removed
+        // The locks belong to the parent, which may have released them since.
+        self.open_ring.chain().check_process()?;
+        self.open_ring.object().unlink(&self.backing)?;
+        self.open_ring.close();
+        Ok(())
     }
 }
 

@@ -1,25 +1,27 @@
-//! What the kernel tells of a ring's memory.
+//! The kernel's view of a ring's memory.
 
 use crate::backing::{ObjectStat, Residency};
 
-/// What the kernel tells of a ring's object, and of this process's mapping of it.
+/// What the kernel reports about a ring's object, and about this process's mapping of it.
+///
+/// Where `/proc` does not report a value, [`resident`](Self::resident), [`locked`](Self::locked)
+/// and [`huge`](Self::huge) are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryStat {
     /// The size of the object in bytes.
     pub size: u64,
-    /// Who may open it: the permission bits.
+    /// The permission bits of the object.
     pub mode: u32,
-    /// The user whose it is.
+    /// The user ID of the owner.
     pub owner: u32,
-    /// The group whose it is.
+    /// The group ID.
     pub group: u32,
-    /// How many bytes are entered in this process's page tables. This and what follows is 0 where /proc
-    /// does not tell.
+    /// Bytes that this process's page tables map.
     pub resident: u64,
-    /// How many bytes this process has locked into memory.
+    /// Bytes that this process has locked into memory.
     pub locked: u64,
-    /// How many bytes are mapped by huge pages.
+    /// Bytes that are mapped by huge pages.
     pub huge: u64,
 }
 

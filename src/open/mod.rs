@@ -142,7 +142,7 @@ impl OpenRing {
         }
     }
 
-    /// Recovers the ring if the machine was started since a process had it open: the locks of that
+    /// Recovers the ring if the machine was started since a process had it open. The locks of that
     /// time are gone, so no participant of that time counts as live.
     fn recover_after_boot(&self) {
         let boot_id = process::boot_id();
@@ -301,7 +301,7 @@ impl OpenRing {
 ///
 /// ```
 /// # let name = &format!("/slipring-doc-recover-any-{}", std::process::id());
-/// # let ring = slipring::mpmc::Ring::<[u8]>::create(name, 4, 100)?;
+/// # let ring = slipring::mpmc::Ring::<[u8]>::create_bytes(name, 4, 100)?;
 /// let recovery = slipring::recover(name)?;
 /// # slipring::unlink(name)?;
 /// assert_eq!(recovery.settled, 0);
@@ -321,7 +321,7 @@ pub fn recover(name: impl AsRef<str>) -> Result<Recovery, RecoverError> {
 ///
 /// ```
 /// # let name = &format!("/slipring-doc-grow-any-{}", std::process::id());
-/// # let ring = slipring::mpmc::Ring::<[u8]>::create(name, 4, 100)?;
+/// # let ring = slipring::mpmc::Ring::<[u8]>::create_bytes(name, 4, 100)?;
 /// slipring::grow(name, 1000)?;
 /// # slipring::unlink(name)?;
 /// assert_eq!(ring.capacity(), 1024);

@@ -1,4 +1,4 @@
-//! An open ring whose kind and message type were checked.
+//! An open ring with a checked kind and message type.
 
 use super::OpenRing;
 use super::validate::check_options;

@@ -1,4 +1,4 @@
-//! What a new ring is to be like, and whether one that was found is what was asked for.
+//! Options: the geometry that they give a new ring, and the checks of an existing one.
 
 use crate::backing::ObjectStat;
 use crate::error::{CreateError, OpenError};
@@ -13,7 +13,7 @@ use core::time::Duration;
 const DEFAULT_INTERVAL: Duration = Duration::from_millis(100);
 const DEFAULT_SEATS: u32 = 64;
 
-/// The geometry of a ring that does not exist yet.
+/// The geometry of a new ring. An option that is not set has its default.
 pub(super) fn plan_geometry<M: Message + ?Sized>(
     kind: Kind,
     options: &Options,
@@ -96,21 +96,22 @@ fn choose_fences(asked: Option<Fences>) -> Result<Fences, CreateError> {
     }
 }
 
-/// Whether an object that was found is one that may be bounded at all.
-pub(super) fn check_owner(properties: &ObjectStat, options: &Options) -> Result<(), OpenError> {
+/// Checks the owner of an object. Runs before anything in the object is read: another user may have
+/// created it to deceive this process.
+pub(super) fn check_owner(stat: &ObjectStat, options: &Options) -> Result<(), OpenError> {
     match options.owner {
-        Some(expected) if expected != properties.owner => Err(OpenError::Owner {
+        Some(expected) if expected != stat.owner => Err(OpenError::Owner {
             expected,
-            found: properties.owner,
+            found: stat.owner,
         }),
         _ => Ok(()),
     }
 }
 
-/// Whether a ring that was found is what was asked for.
+/// Checks a ring against the kind and the message type, and against every option that is set.
 pub(super) fn check_options<M: Message + ?Sized>(
     found: &Geometry,
-    properties: &ObjectStat,
+    stat: &ObjectStat,
     kind: Kind,
     options: &Options,
 ) -> Result<(), OpenError> {
@@ -181,10 +182,10 @@ pub(super) fn check_options<M: Message + ?Sized>(
             found: found.delivery,
         });
     }
-    if let Some(expected) = options.mode.filter(|&mode| mode != properties.mode) {
+    if let Some(expected) = options.mode.filter(|&mode| mode != stat.mode) {
         return Err(OpenError::Mode {
             expected,
-            found: properties.mode,
+            found: stat.mode,
         });
     }
     let asked = options.unlink_when_left;
@@ -199,7 +200,7 @@ pub(super) fn check_options<M: Message + ?Sized>(
             found: found.fences,
         });
     }
-    // Last: of a ring that has grown it is not the last word.
+    // Last: the caller accepts another capacity if the ring has grown to it.
     let capacity = options.capacity.map(|asked| {
         (asked as u64)
             .checked_next_power_of_two()

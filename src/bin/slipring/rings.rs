@@ -143,6 +143,7 @@ pub(crate) fn occupancy(seat: &Seat) -> &'static str {
         Occupancy::Alive => "alive",
         Occupancy::Left => "left",
         Occupancy::Dead => "dead",
+        _ => "unknown",
     }
 }
 

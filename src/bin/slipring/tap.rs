@@ -87,7 +87,8 @@ impl Watch {
                 show(text, self.next, &message);
             }
             Peek::Gone => self.missed += 1,
-            Peek::Tombstone => {}
+            // A tombstone.
+            _ => {}
         }
         self.next = self.next.wrapping_add(1);
         Ok(true)
