@@ -9,13 +9,13 @@
 //!
 //! | edge | store                                | load                          | carries                | model |
 //! |------|--------------------------------------|-------------------------------|------------------------|-------|
-//! | C    | the word, Release, `close`           | the word, Acquire, `is_closed` | what was pushed before | `what_was_pushed_before_closing_is_popped` |
-//! | C    | the word, Release, `supersede`            | the word, Acquire, `close`    | the successor          | `a_ring_that_is_closed_while_it_grows_is_closed` |
-//! | I    | tail, Release, `seal`                | the index's own               | the successor          | `who_meets_a_seal_finds_the_successor` |
+//! | C    | the word, Release, `close`           | the word, Acquire, `is_closed` | what was pushed before | `messages_pushed_before_close_are_popped` |
+//! | C    | the word, Release, `supersede`            | the word, Acquire, `close`    | the successor          | `close_while_growing_closes_next_segment` |
+//! | I    | tail, Release, `seal`                | the index's own               | the successor          | `push_refused_by_seal_sees_next_segment` |
 //!
 //! That `close` and `supersede` change one word, each with what it found there, is why either who closes
 //! sees that there is a successor to be closed too, or who made the successor sees that the ring is closed
-//! (`a_ring_that_is_closed_while_it_grows_is_closed`).
+//! (`close_while_growing_closes_next_segment`).
 
 use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 

@@ -10,8 +10,8 @@
 //!
 //! | edge | store                           | load                           | carries                       | model |
 //! |------|---------------------------------|--------------------------------|-------------------------------|-------|
-//! | A    | position, Release, `set`, `clear` | position, Acquire, `read`  | the slots of the claim before | `a_claim_seen_to_be_over_is_seen_to_be_published` |
-//! | B    | count, Release, `set`         | count, Acquire, `read`         | the slots of the claim before | `a_claim_of_another_length_is_not_mistaken_for_the_one_before` |
+//! | A    | position, Release, `set`, `clear` | position, Acquire, `read`  | the slots of the claim before | `ended_intent_makes_finished_slots_visible` |
+//! | B    | count, Release, `set`         | count, Acquire, `read`         | the slots of the claim before | `intent_of_new_length_is_not_read_with_old_position` |
 
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Release};
 

@@ -18,7 +18,7 @@
 //!
 //! | edge | store                        | load                               | carries                          | model |
 //! |------|------------------------------|------------------------------------|----------------------------------|-------|
-//! | I    | index, Release, `claim_run`, `claim_one` | index, Acquire, `claim_run`, `claim_one`, `is_ready`, recovery | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap`, `an_empty_ring_is_not_due_by_an_old_lap`, `a_full_ring_is_not_due_by_an_old_lap` |
+//! | I    | index, Release, `claim_run`, `claim_one` | index, Acquire, `claim_run`, `claim_one`, `is_ready`, recovery | the claimant's intent, and the slots that it saw | `visible_claim_makes_its_intent_visible`, `claim_is_refused_only_by_current_lap`, `empty_ring_is_not_ready_from_stale_lap`, `full_ring_is_not_ready_from_stale_lap` |
 //!
 //! A claim that succeeds needs no Acquire of its own: what it replaces was loaded with Acquire
 //! before. Who sees a claim sees all before it, as only claims move the index.

@@ -10,8 +10,8 @@
 //!
 //! | edge | store                                  | load                       | carries                    | model |
 //! |------|----------------------------------------|----------------------------|----------------------------|-------|
-//! | L    | the count, Release, `increment`        | the count, Acquire, `count` | the entry of a participant that left | `who_hears_of_a_departure_finds_it` |
-//! | S    | the word, Release, `activate` and `leave` | the word, Acquire, `load` | what the holder did before | `what_was_pushed_before_leaving_is_popped`, `who_sees_a_stay_sees_what_its_holder_wrote_before`, `what_who_has_left_held_is_adopted_as_it_left_it` |
+//! | L    | the count, Release, `increment`        | the count, Acquire, `count` | the entry of a participant that left | `changed_count_makes_departed_seat_visible` |
+//! | S    | the word, Release, `activate` and `leave` | the word, Acquire, `load` | what the holder did before | `messages_pushed_before_leave_are_popped`, `active_seat_makes_pid_of_holder_visible`, `claim_of_departed_consumer_is_adopted_where_it_stopped` |
 
 use crate::sync::{Acquire, AtomicU32, Relaxed, Release};
 

@@ -17,8 +17,8 @@
 //!
 //! | edge | store                        | load                       | carries                | model |
 //! |------|------------------------------|----------------------------|------------------------|-------|
-//! | P    | the word, Release, `publish` | the word, Acquire, `stamp` | the payload            | `a_slot_is_used_again_in_order` |
-//! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading | `a_slot_is_used_again_in_order` |
+//! | P    | the word, Release, `publish` | the word, Acquire, `stamp` | the payload            | `slot_reuse_keeps_message_order` |
+//! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading | `slot_reuse_keeps_message_order` |
 
 use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
 use core::marker::PhantomData;

@@ -18,8 +18,8 @@
 //!
 //! | edge | store                     | load                      | carries                   | model |
 //! |------|---------------------------|---------------------------|---------------------------|-------|
-//! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it | `a_producer_that_knows_only_the_tail_finds_its_place` |
-//! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `a_consumer_that_knows_only_the_head_finds_its_place` |
+//! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it | `producer_resuming_from_tail_finds_its_position` |
+//! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `consumer_resuming_from_head_finds_its_position` |
 
 use super::slot::{SEGMENT_END, Slot, Slots};
 use super::{PopSide, PushSide, Words};

@@ -13,7 +13,7 @@ use std::thread;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Extent {
     /// Every interleaving.
-    Whole,
+    Exhaustive,
     /// Where that is too much, or where threads spin: at most so many preemptions under loom,
     /// and random schedules under shuttle, whose exhaustive scheduler never leaves a loop.
     Preemptions(usize),
@@ -63,8 +63,8 @@ where
 fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
     let mut explorer = loom::model::Builder::new();
     explorer.preemption_bound = match extent {
-        Extent::Whole => None,
-        Extent::Preemptions(most) => Some(most),
+        Extent::Exhaustive => None,
+        Extent::Preemptions(max) => Some(max),
     };
     explorer.check(model);
 }
@@ -74,12 +74,12 @@ fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
     const RANDOM: usize = 10_000;
     const GUIDED: usize = 10_000;
     match extent {
-        Extent::Whole => shuttle::check_dfs(model, None),
-        Extent::Preemptions(most) => {
+        Extent::Exhaustive => shuttle::check_dfs(model, None),
+        Extent::Preemptions(max) => {
             let model = Arc::new(model);
             let again = Arc::clone(&model);
             shuttle::check_random(move || model(), RANDOM);
-            shuttle::check_pct(move || again(), GUIDED, most + 1);
+            shuttle::check_pct(move || again(), GUIDED, max + 1);
         }
     }
 }

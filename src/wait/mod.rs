@@ -19,8 +19,8 @@
 //!
 //! | edge | store                           | load                       | carries | model |
 //! |------|---------------------------------|----------------------------|---------|-------|
-//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]    | the work; the other way, the bit | `a_notifier_finds_the_bit_or_the_sleeper_the_work` |
-//! | N    | the word, Release, `notify_all` | the word, `wait`; then F   | what was stored before `notify_all` | `nobody_sleeps_through_the_end` |
+//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]    | the work; the other way, the bit | `notifier_sees_asleep_bit_or_sleeper_sees_work` |
+//! | N    | the word, Release, `notify_all` | the word, `wait`; then F   | what was stored before `notify_all` | `notify_all_makes_earlier_stores_visible` |
 
 use crate::properties::Fences;
 use crate::sync::{Relaxed, Release};

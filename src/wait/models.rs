@@ -86,8 +86,8 @@ impl Work {
 
 /// F: either the sleeper finds the work, or the notifier finds the bit.
 #[test]
-fn a_notifier_finds_the_bit_or_the_sleeper_the_work() {
-    check(Extent::Whole, 60, &[false, true], || {
+fn notifier_sees_asleep_bit_or_sleeper_sees_work() {
+    check(Extent::Exhaustive, 60, &[false, true], || {
         let work = Work::new();
         let adding = spawn({
             let work = Arc::clone(&work);
@@ -100,7 +100,7 @@ fn a_notifier_finds_the_bit_or_the_sleeper_the_work() {
 }
 
 #[test]
-fn two_sleepers_are_woken_one_by_one() {
+fn two_notifies_wake_two_sleepers() {
     check(Extent::Preemptions(2), 1000, &[0, 1, 2], || {
         let work = Work::new();
         let takers = [(); 2].map(|()| {
@@ -122,7 +122,7 @@ fn two_sleepers_are_woken_one_by_one() {
 /// The bit that is left over makes the notifier clear it, while a sleeper that the bit speaks
 /// for may be on its way to sleep.
 #[test]
-fn who_clears_the_bit_wakes_who_came_in_between() {
+fn clearing_stale_bit_wakes_sleeper_that_just_armed() {
     check(Extent::Preemptions(3), 1000, &[false, true], || {
         let work = Work::new();
         work.event.wait(Fences::Symmetric, Instant::NEVER, || true);
@@ -144,7 +144,7 @@ fn who_clears_the_bit_wakes_who_came_in_between() {
 
 /// A sleeper is killed, awake or asleep; its successor sleeps on the same word.
 #[test]
-fn a_killed_sleeper_costs_one_needless_wake() {
+fn killed_sleeper_costs_one_extra_wake() {
     check(Extent::Preemptions(2), 300, &[false, true], || {
         let work = Work::new();
         let killed = spawn({
@@ -173,8 +173,8 @@ fn a_killed_sleeper_costs_one_needless_wake() {
 
 /// N: what was stored before `notify_all` is seen by who falls asleep too late to be woken.
 #[test]
-fn nobody_sleeps_through_the_end() {
-    check(Extent::Whole, 40, &[false, true], || {
+fn notify_all_makes_earlier_stores_visible() {
+    check(Extent::Exhaustive, 40, &[false, true], || {
         let work = Work::new();
         let closing = spawn({
             let work = Arc::clone(&work);
@@ -187,7 +187,7 @@ fn nobody_sleeps_through_the_end() {
 }
 
 #[test]
-fn the_end_wakes_every_sleeper() {
+fn notify_all_wakes_every_sleeper() {
     check(Extent::Preemptions(2), 400, &[0, 1, 2], || {
         let work = Work::new();
         let waiters = [(); 2].map(|()| {

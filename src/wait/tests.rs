@@ -26,7 +26,7 @@ fn take(items: &AtomicU32, event: &Event) {
 }
 
 #[test]
-fn every_sleeper_is_woken_for_what_there_is() {
+fn notify_wakes_a_sleeper_for_every_item() {
     let (items, taken) = (AtomicU32::new(0), AtomicU32::new(0));
     let (there, back) = (Event::new(), Event::new());
     thread::scope(|scope| {
@@ -49,7 +49,7 @@ fn every_sleeper_is_woken_for_what_there_is() {
 }
 
 #[test]
-fn who_is_told_of_the_end_stops_waiting() {
+fn notify_all_ends_every_wait() {
     let (over, event) = (AtomicU32::new(0), Event::new());
     let is_over = || over.load(Relaxed) == 1;
     thread::scope(|scope| {
@@ -66,7 +66,7 @@ fn who_is_told_of_the_end_stops_waiting() {
 }
 
 #[test]
-fn a_sleep_ends_with_its_time() {
+fn wait_returns_at_deadline() {
     let event = Event::new();
     let until = Instant::now().after(Duration::from_millis(5));
     while Instant::now() < until {

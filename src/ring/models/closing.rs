@@ -1,30 +1,30 @@
 //! Rings that end, and are followed by another one.
 
 use super::mpmc::{consumer, producer};
-use super::{Memory, Popper, Pusher, WRAP_32};
+use super::{Memory, TestConsumer, TestProducer, WRAP_32};
 use crate::ring::closing::{self, Closing, SEALED, is_drained, seal};
 use crate::ring::{PopSide, PushSide};
 use crate::sync::model::{Extent, check, spawn, yield_now};
 use crate::sync::{AtomicU64, Relaxed};
 use std::sync::Arc;
 
-impl<W: PushSide> Pusher<W> {
+impl<W: PushSide> TestProducer<W> {
     fn end_segment(&mut self) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.end_segment(&words).unwrap()
     }
 }
 
-impl<R: PopSide> Popper<R> {
+impl<R: PopSide> TestConsumer<R> {
     fn is_past_end(&self) -> bool {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.is_past_end(&words)
     }
 }
 
 /// I carries the successor: whose push is refused by a seal knows where to go. Tells whether it was.
 #[test]
-fn who_meets_a_seal_finds_the_successor() {
+fn push_refused_by_seal_sees_next_segment() {
     check(Extent::Preemptions(4), 10, &[false, true], || {
         let memory = Memory::at(WRAP_32);
         let successor = Arc::new(AtomicU64::new(0));
@@ -53,16 +53,16 @@ fn who_meets_a_seal_finds_the_successor() {
 /// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies below the
 /// end. Tells how much that was.
 #[test]
-fn a_push_is_refused_or_below_the_end() {
+fn push_while_sealing_is_refused_or_below_final_tail() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2, 3], || {
         let memory = Memory::of(4, WRAP_32);
         let sealing = spawn({
             let memory = Arc::clone(&memory);
             move || seal(&memory.tail)
         });
-        let pushing = [(0, 1, &[11][..]), (1, 2, &[21, 22])].map(|(seat, most, messages)| {
+        let pushing = [(0, 1, &[11][..]), (1, 2, &[21, 22])].map(|(seat, max, messages)| {
             let mut producer = producer(&memory, seat);
-            spawn(move || producer.push_some(most, messages))
+            spawn(move || producer.push_some(max, messages))
         });
         let pushed = pushing.map(|producer| producer.join().unwrap()).concat();
         sealing.join().unwrap();
@@ -82,7 +82,7 @@ fn a_push_is_refused_or_below_the_end() {
 /// A consumer goes on when everything below the end has been taken, and not while somebody who claimed a place there
 /// has not published. Tells how much it popped.
 #[test]
-fn nobody_goes_on_before_the_last_message() {
+fn consumer_advances_only_after_last_message() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2], || {
         let memory = Memory::at(WRAP_32);
         let mut producer = producer(&memory, 0);
@@ -114,7 +114,7 @@ fn nobody_goes_on_before_the_last_message() {
 
 /// Whoever holds a message of a ring that is over says so; who doesn't has given it back. Tells whether it had.
 #[test]
-fn nothing_is_held_of_a_ring_that_is_drained() {
+fn drained_ring_without_intents_has_no_unreleased_slot() {
     check(Extent::Preemptions(4), 20, &[false, true], || {
         let memory = Memory::at(WRAP_32);
         producer(&memory, 0).push_some(1, &[11]);
@@ -141,8 +141,8 @@ fn nothing_is_held_of_a_ring_that_is_drained() {
 /// Either who closes the ring sees that another one follows, or who made that one sees that the ring is closed. Tells
 /// who closed it.
 #[test]
-fn a_ring_that_is_closed_while_it_grows_is_closed() {
-    check(Extent::Whole, 3, &[(false, true), (true, false)], || {
+fn close_while_growing_closes_next_segment() {
+    check(Extent::Exhaustive, 3, &[(false, true), (true, false)], || {
         let rings = Arc::new([Closing::new(), Closing::new()]);
         let successor = Arc::new(AtomicU64::new(0));
         let growing = spawn({
@@ -175,32 +175,32 @@ fn a_ring_that_is_closed_while_it_grows_is_closed() {
 
 /// The end of an SPSC ring comes in line. Tells whether the consumer had to wait.
 #[test]
-fn what_was_pushed_before_the_marker_is_popped_before_it() {
+fn messages_before_end_marker_are_popped_first() {
     check(Extent::Preemptions(5), 100, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
+        let mut producer = TestProducer::resume(&memory);
+        let mut consumer = TestConsumer::resume(&memory);
         let pushing = spawn(move || {
-            (1..=2).for_each(|message| pusher.push_spinning(message));
-            while !pusher.end_segment() {
+            (1..=2).for_each(|message| producer.push_spinning(message));
+            while !producer.end_segment() {
                 yield_now();
             }
             // Whoever comes after finds it done.
-            assert!(Pusher::resume(&pusher.memory).end_segment());
+            assert!(TestProducer::resume(&producer.memory).end_segment());
         });
         let popping = spawn(move || {
             let mut popped = Vec::new();
-            while !popper.is_past_end() {
-                match popper.receive() {
+            while !consumer.is_past_end() {
+                match consumer.pop_fast() {
                     Some(message) => popped.push(message),
                     None => {
-                        popper.was_refused = true;
+                        consumer.was_refused = true;
                         yield_now();
                     }
                 }
             }
             assert_eq!(popped, [1, 2]);
-            popper.was_refused
+            consumer.was_refused
         });
         pushing.join().unwrap();
         popping.join().unwrap()
@@ -208,8 +208,8 @@ fn what_was_pushed_before_the_marker_is_popped_before_it() {
 }
 
 #[test]
-fn a_seal_keeps_the_position() {
-    check(Extent::Whole, 1, &[()], || {
+fn seal_keeps_position() {
+    check(Extent::Exhaustive, 1, &[()], || {
         let tail = AtomicU64::new(WRAP_32);
         seal(&tail);
         seal(&tail);

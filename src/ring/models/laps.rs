@@ -1,7 +1,7 @@
 //! What the slot at the index says to who wants to claim it: of this lap, of the last one, or of
 //! one that is long over.
 
-use super::mpmc::{apply_policy, consumer, filled_with, producer};
+use super::mpmc::{assert_delivered_once, consumer, with_messages, producer};
 use super::{Memory, WRAP_32, WRAP_64};
 use crate::error::Corrupt;
 use crate::ring::PushSide;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// I carries the slots that the claimants before had seen: with them, a slot is a lap behind at
 /// most, and what is further off is corrupt. What comes of it is what a visitor finds.
 #[test]
-fn a_claim_that_is_refused_was_refused_by_this_lap() {
+fn claim_is_refused_only_by_current_lap() {
     let outcomes = [None, Some(1), Some(2), Some(3)];
     check(Extent::Preemptions(3), 400, &outcomes, || {
         let memory = Memory::at(WRAP_32 - 1);
@@ -31,7 +31,7 @@ fn a_claim_that_is_refused_was_refused_by_this_lap() {
         let visiting = spawn(move || visitor.pop_some(1, 1));
         let (pushed, popped) = busy.join().unwrap();
         let visited = visiting.join().unwrap();
-        apply_policy(&memory, &[pushed], &[popped, visited.clone()]);
+        assert_delivered_once(&memory, &[pushed], &[popped, visited.clone()]);
         visited.first().copied()
     });
 }
@@ -39,7 +39,7 @@ fn a_claim_that_is_refused_was_refused_by_this_lap() {
 /// I of a look: who sees where the ring ends sees at least what its claimants saw, and nothing
 /// older, which would look like somebody's going on. Tells whether the end was seen.
 #[test]
-fn an_empty_ring_is_not_due_by_an_old_lap() {
+fn empty_ring_is_not_ready_from_stale_lap() {
     check(Extent::Preemptions(4), 50, &[false, true], || {
         let memory = Memory::at(WRAP_32 - 1);
         let (mut producer, mut regular) = (producer(&memory, 0), consumer(&memory, 2));
@@ -61,7 +61,7 @@ fn an_empty_ring_is_not_due_by_an_old_lap() {
 }
 
 #[test]
-fn a_full_ring_is_not_due_by_an_old_lap() {
+fn full_ring_is_not_ready_from_stale_lap() {
     check(Extent::Preemptions(4), 50, &[false, true], || {
         let memory = Memory::at(WRAP_32 - 1);
         let (mut regular, mut consumer) = (producer(&memory, 0), consumer(&memory, 2));
@@ -86,13 +86,13 @@ fn a_full_ring_is_not_due_by_an_old_lap() {
 /// Somebody still reads what lay in the slot a lap ago. Tells how far the slot was ahead of the
 /// consumer that was refused, if one was.
 #[test]
-fn a_slow_consumer_makes_the_ring_look_empty() {
+fn slot_still_being_read_makes_ring_look_empty() {
     check(
         Extent::Preemptions(3),
         100,
         &[None, Some(-1), Some(0)],
         || {
-            let memory = filled_with(Memory::at(WRAP_32), 2);
+            let memory = with_messages(Memory::at(WRAP_32), 2);
             let mut slow = consumer(&memory, 2);
             let slow = spawn(move || slow.pop_some(1, 1));
             let mut fast = consumer(&memory, 3);
@@ -110,7 +110,7 @@ fn a_slow_consumer_makes_the_ring_look_empty() {
             });
             let slow = slow.join().unwrap();
             let (popped, ahead) = looking.join().unwrap();
-            apply_policy(&memory, &[], &[slow, popped]);
+            assert_delivered_once(&memory, &[], &[slow, popped]);
             ahead
         },
     );
@@ -119,7 +119,7 @@ fn a_slow_consumer_makes_the_ring_look_empty() {
 /// As above: somebody has claimed the slot a lap ago, and is still writing into it, or somebody
 /// has written. Tells how far the slot was ahead of the producer that was refused, if one was.
 #[test]
-fn a_slow_producer_makes_the_ring_look_full() {
+fn slot_still_being_written_makes_ring_look_full() {
     check(
         Extent::Preemptions(3),
         100,
@@ -143,7 +143,7 @@ fn a_slow_producer_makes_the_ring_look_full() {
             });
             let slow = slow.join().unwrap();
             let (pushed, ahead) = looking.join().unwrap();
-            apply_policy(&memory, &[slow, pushed], &[]);
+            assert_delivered_once(&memory, &[slow, pushed], &[]);
             ahead
         },
     );
@@ -153,9 +153,9 @@ fn a_slow_producer_makes_the_ring_look_full() {
 /// index stands there. A consumer loads the index, and before it looks at the slot, 2^32 messages
 /// go through: there is always one to take. The last steps of that history are what it may see.
 #[test]
-fn who_looks_away_for_long_is_not_told_of_another_position() {
+fn claim_after_stamp_wrap_gets_matching_position() {
     const FAR: u64 = 1 << 32;
-    check(Extent::Whole, 10, &[1, FAR], || {
+    check(Extent::Exhaustive, 10, &[1, FAR], || {
         let memory = Memory::at(0);
         let mut early = consumer(&memory, 2);
         let mut first = producer(&memory, 0);
@@ -182,14 +182,14 @@ fn who_looks_away_for_long_is_not_told_of_another_position() {
 
 /// Positions end: at `i64::MAX` there is none after it to move the index to, as the highest bit is the seal's.
 #[test]
-fn the_last_position_is_given_to_one() {
-    check(Extent::Whole, 50, &[(0, 1), (1, 0)], || {
+fn last_position_is_claimed_once() {
+    check(Extent::Exhaustive, 50, &[(0, 1), (1, 0)], || {
         let memory = Memory::at((WRAP_64 >> 1) - 1);
         let racing = [0, 1].map(|seat| {
             let mut producer = producer(&memory, seat);
             let memory = Arc::clone(&memory);
             spawn(move || {
-                let words = memory.for_pushing(&producer.slots, seat);
+                let words = memory.producer_words(&producer.slots, seat);
                 let claimed = producer.writer.claim(&words, 1);
                 if claimed == Ok(true) {
                     assert!(producer.write(1));

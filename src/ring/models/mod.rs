@@ -43,14 +43,14 @@ type Payload = core::cell::UnsafeCell<u64>;
 
 /// A slot of a line, as large as it takes for both ends to probe ahead.
 #[repr(C, align(64))]
-struct Place {
+struct SlotMemory {
     word: AtomicU64,
     payload: Payload,
 }
 
 /// What two processes would share.
 struct Memory {
-    places: Box<[Place]>,
+    slot_memory: Box<[SlotMemory]>,
     tail: AtomicU64,
     head: AtomicU64,
     not_empty: Event,
@@ -58,11 +58,11 @@ struct Memory {
     /// Of the producers and of the consumers, in rings that have them.
     intents: [Intent; PARTICIPANTS],
     /// Who of them is dead, as the kernel says.
-    gone: [AtomicU32; PARTICIPANTS],
+    is_gone: [AtomicU32; PARTICIPANTS],
     /// The recovery lock: the kernel frees it, too, when its holder is dead.
-    recovery: Mutex<()>,
+    recovery_lock: Mutex<()>,
     /// What a model pushed before it began.
-    was_filled_with: OnceLock<Vec<u64>>,
+    initial_messages: OnceLock<Vec<u64>>,
 }
 
 // SAFETY: a payload is reached through a `Slots` alone, one thread at a time if the ring is
@@ -76,20 +76,20 @@ impl Memory {
     }
 
     fn of(capacity: u64, position: u64) -> Arc<Self> {
-        let place = |_| Place {
+        let slot = |_| SlotMemory {
             word: AtomicU64::new(0),
             payload: Payload::new(0),
         };
         let memory = Arc::new(Self {
-            places: (0..capacity).map(place).collect(),
+            slot_memory: (0..capacity).map(slot).collect(),
             tail: AtomicU64::new(position),
             head: AtomicU64::new(position),
             not_empty: Event::new(),
             not_full: Event::new(),
             intents: core::array::from_fn(|_| Intent::new()),
-            gone: core::array::from_fn(|_| AtomicU32::new(0)),
-            recovery: Mutex::new(()),
-            was_filled_with: OnceLock::new(),
+            is_gone: core::array::from_fn(|_| AtomicU32::new(0)),
+            recovery_lock: Mutex::new(()),
+            initial_messages: OnceLock::new(),
         });
         for step in 0..capacity {
             let position = position.wrapping_add(step);
@@ -101,16 +101,16 @@ impl Memory {
     /// For a user that lives no longer than the memory.
     fn slots(&self) -> Slots<'static> {
         let spacing = SlotLayout {
-            stride: size_of::<Place>(),
-            payload_offset: core::mem::offset_of!(Place, payload),
+            stride: size_of::<SlotMemory>(),
+            payload_offset: core::mem::offset_of!(SlotMemory, payload),
         };
-        let base = NonNull::from(&*self.places).cast();
+        let base = NonNull::from(&*self.slot_memory).cast();
         // SAFETY: so many places lie there, a word and a payload each; both may be changed
         // through a shared reference.
-        unsafe { Slots::new(base, self.places.len() as u64, spacing) }
+        unsafe { Slots::new(base, self.slot_memory.len() as u64, spacing) }
     }
 
-    fn for_pushing<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
+    fn producer_words<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
         Words {
             slots,
             index: &self.tail,
@@ -119,17 +119,17 @@ impl Memory {
         }
     }
 
-    fn for_popping<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
+    fn consumer_words<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
         Words {
             index: &self.head,
             tail: &self.tail,
-            ..self.for_pushing(slots, seat)
+            ..self.producer_words(slots, seat)
         }
     }
 }
 
 /// A producer, as `Producer` uses the ring.
-struct Pusher<W = Writer> {
+struct TestProducer<W = Writer> {
     writer: W,
     seat: usize,
     slots: Slots<'static>,
@@ -138,17 +138,17 @@ struct Pusher<W = Writer> {
     was_refused: bool,
 }
 
-impl Pusher {
+impl TestProducer {
     fn resume(memory: &Arc<Memory>) -> Self {
         Self::at_seat(memory, 0)
     }
 }
 
-impl<W: PushSide> Pusher<W> {
+impl<W: PushSide> TestProducer<W> {
     fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
         let slots = memory.slots();
         Self {
-            writer: W::resume(&memory.for_pushing(&slots, seat)).unwrap(),
+            writer: W::resume(&memory.producer_words(&slots, seat)).unwrap(),
             seat,
             slots,
             memory: Arc::clone(memory),
@@ -158,13 +158,13 @@ impl<W: PushSide> Pusher<W> {
 
     /// Writes a message into the next slot, if that is free. Nobody else sees it yet.
     fn write(&mut self, message: u64) -> bool {
-        self.write_first_of(1, message)
+        self.claim_and_write(1, message)
     }
 
     /// As `write`, of `most` messages at once.
-    fn write_first_of(&mut self, most: u64, message: u64) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
-        let free = self.writer.claim(&words, most).unwrap();
+    fn claim_and_write(&mut self, max: u64, message: u64) -> bool {
+        let words = self.memory.producer_words(&self.slots, self.seat);
+        let free = self.writer.claim(&words, max).unwrap();
         if free {
             // SAFETY: the slot holds a `u64`, and was found to be this producer's.
             unsafe { self.writer.slot(&words).payload().store(&message) };
@@ -174,34 +174,34 @@ impl<W: PushSide> Pusher<W> {
     }
 
     /// Pushes a message as `Producer` does when nothing stands in the way, or it has only to look.
-    fn send(&mut self, message: u64) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
-        let send = |writer: &mut W| writer.push_one(&words, |slot| put(message, slot));
-        send(&mut self.writer)
-            || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && send(&mut self.writer)
+    fn push_fast(&mut self, message: u64) -> bool {
+        let words = self.memory.producer_words(&self.slots, self.seat);
+        let push_fast = |writer: &mut W| writer.push_one(&words, |slot| put(message, slot));
+        push_fast(&mut self.writer)
+            || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && push_fast(&mut self.writer)
     }
 
     fn publish(&mut self) {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.publish(&words, 8);
     }
 
     fn store_hint(&self) {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.store_hint(&words);
     }
 
     fn is_ready(&self) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.is_ready(&words)
     }
 
     fn position(&self) -> u64 {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.next(&words)
     }
 
-    fn announce(&self) {
+    fn notify(&self) {
         self.store_hint();
         self.memory.not_empty.notify(Fences::Symmetric);
     }
@@ -217,12 +217,12 @@ impl<W: PushSide> Pusher<W> {
             not_full.wait(Fences::Symmetric, until, || self.is_ready());
         }
         self.publish();
-        self.announce();
+        self.notify();
     }
 
     /// Without the event words, whose fences and locks order more than a ring needs.
     fn push_spinning(&mut self, message: u64) {
-        while !self.send(message) {
+        while !self.push_fast(message) {
             self.was_refused = true;
             yield_now();
         }
@@ -231,7 +231,7 @@ impl<W: PushSide> Pusher<W> {
 }
 
 /// A consumer, as `Consumer` uses the ring.
-struct Popper<R = Reader> {
+struct TestConsumer<R = Reader> {
     reader: R,
     seat: usize,
     slots: Slots<'static>,
@@ -240,17 +240,17 @@ struct Popper<R = Reader> {
     was_refused: bool,
 }
 
-impl Popper {
+impl TestConsumer {
     fn resume(memory: &Arc<Memory>) -> Self {
         Self::at_seat(memory, PRODUCERS)
     }
 }
 
-impl<R: PopSide> Popper<R> {
+impl<R: PopSide> TestConsumer<R> {
     fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
         let slots = memory.slots();
         Self {
-            reader: R::resume(&memory.for_popping(&slots, seat)).unwrap(),
+            reader: R::resume(&memory.consumer_words(&slots, seat)).unwrap(),
             seat,
             slots,
             memory: Arc::clone(memory),
@@ -260,14 +260,14 @@ impl<R: PopSide> Popper<R> {
 
     /// Reads the next message, if there is one. It is still there.
     fn read(&mut self) -> Option<u64> {
-        self.read_first_of(1)
+        self.claim_and_read(1)
     }
 
     /// As `read`, of `most` messages at once. What is no message is given back.
-    fn read_first_of(&mut self, most: u64) -> Option<u64> {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+    fn claim_and_read(&mut self, max: u64) -> Option<u64> {
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         loop {
-            let len = self.reader.claim(&words, most).unwrap();
+            let len = self.reader.claim(&words, max).unwrap();
             self.was_refused |= len.is_none();
             if len? == TOMBSTONE {
                 self.reader.release(&words);
@@ -280,47 +280,47 @@ impl<R: PopSide> Popper<R> {
     }
 
     /// Pops a message as `Consumer` does when nothing stands in the way.
-    fn receive(&mut self) -> Option<u64> {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+    fn pop_fast(&mut self) -> Option<u64> {
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.pop_one(&words, get)
     }
 
     fn release(&mut self) {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.release(&words);
     }
 
     fn store_hint(&self) {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.store_hint(&words);
     }
 
     fn is_ready(&self) -> bool {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.is_ready(&words)
     }
 
     fn position(&self) -> u64 {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.next(&words)
     }
 
-    fn announce(&self) {
+    fn notify(&self) {
         self.store_hint();
         self.memory.not_full.notify(Fences::Symmetric);
     }
 
-    fn pop_now(&mut self) -> Option<u64> {
+    fn try_pop(&mut self) -> Option<u64> {
         let message = self.read()?;
         self.release();
-        self.announce();
+        self.notify();
         Some(message)
     }
 
     /// Without the event words, as `push_spinning`.
     fn pop_spinning(&mut self) -> u64 {
         loop {
-            if let Some(message) = self.receive() {
+            if let Some(message) = self.pop_fast() {
                 self.store_hint();
                 return message;
             }
@@ -336,7 +336,7 @@ impl<R: PopSide> Popper<R> {
     /// As `pop`, in sleeps that end when `until` lapses, and are followed by others.
     fn pop_until(&mut self, until: Instant) -> u64 {
         loop {
-            if let Some(message) = self.pop_now() {
+            if let Some(message) = self.try_pop() {
                 return message;
             }
             let not_empty = &self.memory.not_empty;
