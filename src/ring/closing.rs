@@ -2,9 +2,9 @@
 //!
 //! An MPMC ring is *sealed*: the highest bit of its tail is set, which no position has. No claim
 //! can succeed after that, because its compare-and-swap expects a tail without the bit. So the tail
-//! is final. An SPSC ring can be ended only by its producer: [`Closing::supersede`] requests it, and
-//! the producer publishes an end marker in place of the next message. Producers and consumers find
-//! the seal and the marker in words that they load anyway.
+//! is final. An SPSC ring can be ended only by its producer: [`Closing::supersede`] requests it,
+//! and the producer publishes an end marker in place of the next message. Producers and consumers
+//! find the seal and the marker in words that they load anyway.
 //!
 //! # Ordering
 //!
@@ -15,8 +15,8 @@
 //! | I    | tail, Release, `seal`                | tail, Acquire, as in [`mpmc`](super::mpmc) | the next segment | `push_refused_by_seal_sees_next_segment` |
 //!
 //! `close` and `supersede` are read-modify-writes of one word, so the later one sees the earlier
-//! one. Either `close` returns that the next segment must be closed too, or `supersede` returns that
-//! the ring is closed (`close_while_growing_closes_next_segment`).
+//! one. Either `close` returns that the next segment must be closed too, or `supersede` returns
+//! that the ring is closed (`close_while_growing_closes_next_segment`).
 
 use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 

@@ -6,6 +6,7 @@
 //! MPMC ring claims no position from 2^63 on. The *slot* of a position is
 //! `position & (capacity - 1)`.
 
+mod claim;
 pub(crate) mod closing;
 pub(crate) mod intent;
 pub(crate) mod mpmc;
@@ -90,14 +91,15 @@ pub trait PushSide: Sized + Debug {
     /// The next claimed slot.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
-    /// Publishes the message in the next claimed slot. The caller [stores the hint](Self::store_hint)
-    /// before it returns to its own caller, and at least once per lap.
+    /// Publishes the message in the next claimed slot. The caller [stores the
+    /// hint](Self::store_hint) before it returns to its own caller, and at least once per lap.
     fn publish(&mut self, words: &Words<'_>, len: u32);
 
     /// Makes the new position visible to observers and successors.
     fn store_hint(&self, words: &Words<'_>);
 
-    /// Whether slots are claimed and not published that [`is_ready`](Self::is_ready) does not cover.
+    /// Whether slots are claimed and not published that [`is_ready`](Self::is_ready) does not
+    /// cover.
     fn has_claim(&self) -> bool {
         false
     }
@@ -105,8 +107,8 @@ pub trait PushSide: Sized + Debug {
     /// Abandons the slots that are claimed and not published. Returns the number of tombstones.
     fn abandon(&mut self, words: &Words<'_>) -> u64;
 
-    /// Ends the ring, if this is the producer's task and a slot is free. Nothing may be claimed, and
-    /// the next segment must exist or be requested. Returns whether the ring has ended.
+    /// Ends the ring, if this is the producer's task and a slot is free. Nothing may be claimed,
+    /// and the next segment must exist or be requested. Returns whether the ring has ended.
     fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt>;
 }
 
@@ -128,8 +130,8 @@ pub trait PopSide: Sized + Debug {
     /// the first, if there is one. They belong to this consumer until it releases them.
     fn claim(&mut self, words: &Words<'_>, max: u64) -> Result<Option<u32>, Corrupt>;
 
-    /// Passes one message to `read`, releases its slot and [stores the hint](Self::store_hint), if a
-    /// message is found at the first attempt. `read` does not panic.
+    /// Passes one message to `read`, releases its slot and [stores the hint](Self::store_hint), if
+    /// a message is found at the first attempt. `read` does not panic.
     ///
     /// Returns `None` if no message is found or `read` returns `None`. Then [`claim`](Self::claim)
     /// finds the reason or the message.

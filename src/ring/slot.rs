@@ -9,16 +9,16 @@
 //!
 //! `seq` is derived from a position, modulo 2^32. `position` means free for that position,
 //! `position + 1` full with its message, and `position + capacity` free for the next lap. `len` is
-//! the length of the message in bytes; [`TOMBSTONE`] and [`SEGMENT_END`] mark positions without one.
-//! One store publishes both halves. The sequence number in each slot comes from Dmitry Vyukov's
-//! bounded MPMC queue (1024cores.net).
+//! the length of the message in bytes; [`TOMBSTONE`] and [`SEGMENT_END`] mark positions without
+//! one. One store publishes both halves. The sequence number in each slot comes from Dmitry
+//! Vyukov's bounded MPMC queue (1024cores.net).
 //!
 //! # Ordering
 //!
 //! | edge | store                                  | load                       | carries                | model |
 //! |------|----------------------------------------|----------------------------|------------------------|-------|
-//! | P    | the word, Release, `publish` | the word, Acquire, `stamp` | the payload            | `slot_reuse_keeps_message_order` |
-//! | R    | the word, Release, `release` | the word, Acquire, `stamp` | the end of the reading | `slot_reuse_keeps_message_order` |
+//! | P    | the word, Release, `publish`, `finish` | the word, Acquire, `stamp` | the payload            | `slot_reuse_keeps_message_order` |
+//! | R    | the word, Release, `release`, `finish` | the word, Acquire, `stamp` | the end of the reading | `slot_reuse_keeps_message_order` |
 
 use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
 use core::marker::PhantomData;
@@ -101,14 +101,14 @@ pub(crate) struct Slots<'r> {
     memory: PhantomData<&'r AtomicU64>,
 }
 
-/// How many bytes ahead of its position a participant prefetches the cache lines that it will write.
-/// While it processes that many bytes of small messages, a line arrives from another core.
+/// How many bytes ahead of its position a participant prefetches the cache lines that it will
+/// write. While it processes that many bytes of small messages, a line arrives from another core.
 const PREFETCH_BYTES: usize = 1024;
 /// Bytes in a cache line.
 const CACHE_LINE: usize = 64;
 
-// SAFETY: a slot is an atomic word and payload bytes. The bytes are accessed by raw pointer, through
-// unsafe functions that require exclusive use. Nothing is tied to a thread.
+// SAFETY: a slot is an atomic word and payload bytes. The bytes are accessed by raw pointer,
+// through unsafe functions that require exclusive use. Nothing is tied to a thread.
 unsafe impl Send for Slots<'_> {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Slots<'_> {}
@@ -193,7 +193,7 @@ impl<'r> Slots<'r> {
         let offset = (position & self.mask) as usize * self.layout.stride;
         // SAFETY: the mask keeps the index below the capacity.
         let start = unsafe { self.base.add(offset) };
-        // SAFETY: each slot starts with an aligned word, which lives as long as `'r`.
+        // SAFETY: each slot starts with an aligned word, valid for `'r`.
         let word = unsafe { start.cast::<AtomicU64>().as_ref() };
         // SAFETY: the payload lies within the slot.
         let payload = unsafe { start.as_ptr().add(self.layout.payload_offset) };

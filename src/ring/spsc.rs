@@ -31,11 +31,11 @@ use core::hint::spin_loop;
 /// spread too thin to matter.
 const MAX_PROBE: u64 = 256;
 
-/// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead for a
-/// moment. Slot by slot both would want the same lines all the time.
+/// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead
+/// for a moment. Slot by slot both would want the same lines all the time.
 const MIN_RUN: u64 = 64;
-/// How many pauses that moment has, together until a run was free again: where the consumer is slow or
-/// gone the next message does not wait in vain.
+/// How many pauses that moment has, together until a run was free again: where the consumer is slow
+/// or gone the next message does not wait in vain.
 const MAX_SPINS: u32 = 64;
 
 /// The producer's private state.
@@ -236,7 +236,8 @@ struct Lookahead {
 }
 
 impl Lookahead {
-    /// Up to where the slots from `position` on are full, as far as is known; not `position` itself.
+    /// Up to where the slots from `position` on are full, as far as is known; not `position`
+    /// itself.
     #[inline(always)]
     fn of(&mut self, slots: &Slots<'_>, position: u64) -> u64 {
         if (self.full_until.wrapping_sub(position) as i64) <= 0 {
@@ -387,8 +388,9 @@ pub(crate) fn is_end_marker(slots: &Slots<'_>, position: u64) -> bool {
     stamp.ahead_of(position) == 1 && stamp.len() == SEGMENT_END
 }
 
-/// How far a batch has come. It is oldest_allocated in a register and remembered at the end, also of a batch that
-/// panics: what goes through memory for every message makes each wait for the one before it.
+/// How far a batch has come. It is oldest_allocated in a register and remembered at the end, also
+/// of a batch that panics: what goes through memory for every message makes each wait for the one
+/// before it.
 struct BatchCursor<'end> {
     position: u64,
     remembered: &'end mut u64,
@@ -417,8 +419,8 @@ enum Phase {
     Pending,
 }
 
-/// Walks up from a hint to the first position that was not done. `for_each_unfinished` is told how far the
-/// slot's stamp is ahead of the position, and answers `None` to what can't be.
+/// Walks up from a hint to the first position that was not done. `for_each_unfinished` is told how
+/// far the slot's stamp is ahead of the position, and answers `None` to what can't be.
 fn find_position(
     slots: &Slots<'_>,
     hint: u64,

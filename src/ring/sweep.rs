@@ -23,10 +23,10 @@
 //!
 //! # Ordering
 //!
-//! P and R are the slot's, A and B the intent's, I the index's. The order of the looks needs
-//! their loads to be Acquire, but for the last one. What the dead had stored is visible to who finds their locks
-//! free: the kernel tears down and unlocks in that order. What those had stored who have left is visible to who
-//! sees that they have (S, [`tenancy`](super::tenancy)).
+//! P and R are the slot's, A and B the intent's, I the index's. The order of the looks needs their
+//! loads to be Acquire, but for the last one. What the dead had stored is visible to who finds
+//! their locks free: the kernel tears down and unlocks in that order. What those had stored who
+//! have left is visible to who sees that they have (S, [`tenancy`](super::tenancy)).
 
 use super::closing;
 use super::intent::{Intent, MAX_CLAIM, Run};
@@ -281,8 +281,8 @@ where
     }
 
     /// Tells of each position of a dead participant's intent that it claimed and did not finish,
-    /// lowest first, and whether somebody else who is gone, of a lower seat, says the same of it. Returns for how many
-    /// that can't be known yet.
+    /// lowest first, and whether somebody else who is gone, of a lower seat, says the same of it.
+    /// Returns for how many that can't be known yet.
     fn for_each_unfinished(
         &self,
         seat: u32,

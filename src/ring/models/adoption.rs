@@ -2,8 +2,8 @@
 //! next one finishes it.
 
 use super::deaths::recover_all;
-use super::mpmc::{assert_delivered_once, consumer, with_messages, producer};
-use super::sweep::{set_dead_intent, run};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
+use super::sweep::{run, set_dead_intent};
 use super::{Memory, TestConsumer, WRAP_32};
 use crate::properties::Delivery;
 use crate::ring::PopSide;

@@ -142,35 +142,40 @@ fn drained_ring_without_intents_has_no_unreleased_slot() {
 /// who closed it.
 #[test]
 fn close_while_growing_closes_next_segment() {
-    check(Extent::Exhaustive, 3, &[(false, true), (true, false)], || {
-        let rings = Arc::new([Closing::new(), Closing::new()]);
-        let successor = Arc::new(AtomicU64::new(0));
-        let growing = spawn({
-            let (rings, successor) = (Arc::clone(&rings), Arc::clone(&successor));
-            move || {
-                successor.store(7, Relaxed);
-                let is_closed = rings[0].supersede();
-                if is_closed {
-                    rings[1].close();
+    check(
+        Extent::Exhaustive,
+        3,
+        &[(false, true), (true, false)],
+        || {
+            let rings = Arc::new([Closing::new(), Closing::new()]);
+            let successor = Arc::new(AtomicU64::new(0));
+            let growing = spawn({
+                let (rings, successor) = (Arc::clone(&rings), Arc::clone(&successor));
+                move || {
+                    successor.store(7, Relaxed);
+                    let is_closed = rings[0].supersede();
+                    if is_closed {
+                        rings[1].close();
+                    }
+                    is_closed
                 }
-                is_closed
-            }
-        });
-        let closing = spawn({
-            let rings = Arc::clone(&rings);
-            move || {
-                let has_next_segment = rings[0].close();
-                if has_next_segment {
-                    assert_eq!(successor.load(Relaxed), 7);
-                    rings[1].close();
+            });
+            let closing = spawn({
+                let rings = Arc::clone(&rings);
+                move || {
+                    let has_next_segment = rings[0].close();
+                    if has_next_segment {
+                        assert_eq!(successor.load(Relaxed), 7);
+                        rings[1].close();
+                    }
+                    has_next_segment
                 }
-                has_next_segment
-            }
-        });
-        let closed = (growing.join().unwrap(), closing.join().unwrap());
-        assert!(rings[1].is_closed() && !rings[1].is_superseded());
-        closed
-    });
+            });
+            let closed = (growing.join().unwrap(), closing.join().unwrap());
+            assert!(rings[1].is_closed() && !rings[1].is_superseded());
+            closed
+        },
+    );
 }
 
 /// The end of an SPSC ring comes in line. Tells whether the consumer had to wait.

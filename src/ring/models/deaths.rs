@@ -1,7 +1,7 @@
 //! Somebody stops for good, before any of the stores that it would make, while others go on. What
 //! the dead one stores is stored_count: in a model of each number, it makes so many.
 
-use super::mpmc::{assert_delivered_once, consumer, with_messages, producer};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32, get, put};
 use crate::properties::Delivery;
 use crate::ring::mpmc::{Reader, Writer};

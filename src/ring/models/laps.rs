@@ -1,7 +1,7 @@
 //! What the slot at the index says to who wants to claim it: of this lap, of the last one, or of
 //! one that is long over.
 
-use super::mpmc::{assert_delivered_once, consumer, with_messages, producer};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, WRAP_32, WRAP_64};
 use crate::error::Corrupt;
 use crate::ring::PushSide;

@@ -70,7 +70,11 @@ impl TestConsumer<Reader> {
 /// Every message that was pushed is popped by somebody, once, and everybody hears each producer,
 /// which numbers its messages within ten of its own, in its order. What nobody has popped yet is
 /// popped here.
-pub(super) fn assert_delivered_once(memory: &Arc<Memory>, pushed: &[Vec<u64>], popped: &[Vec<u64>]) {
+pub(super) fn assert_delivered_once(
+    memory: &Arc<Memory>,
+    pushed: &[Vec<u64>],
+    popped: &[Vec<u64>],
+) {
     let rest = consumer(memory, 3).pop_some(1, 9);
     let mut all = popped.concat();
     all.extend(&rest);
@@ -141,15 +145,10 @@ const EITHER_MAY_BE_REFUSED: [(bool, bool); 4] =
 
 #[test]
 fn two_producers_keep_order_per_producer() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &EITHER_MAY_BE_REFUSED,
-        || {
-            let memory = with_messages(Memory::at(WRAP_32 - 1), 1);
-            run_concurrently(&memory, 1, &[&[11, 12], &[21]], &[3])
-        },
-    );
+    check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32 - 1), 1);
+        run_concurrently(&memory, 1, &[&[11, 12], &[21]], &[3])
+    });
 }
 
 #[test]
@@ -165,42 +164,27 @@ fn two_consumers_pop_each_message_once() {
 /// loom goes no further than two preemptions here.
 #[test]
 fn two_producers_two_consumers_lose_nothing() {
-    check(
-        Extent::Preemptions(2),
-        4000,
-        &EITHER_MAY_BE_REFUSED,
-        || {
-            let memory = with_messages(Memory::at(WRAP_32), 1);
-            run_concurrently(&memory, 1, &[&[11], &[21]], &[1, 1])
-        },
-    );
+    check(Extent::Preemptions(2), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32), 1);
+        run_concurrently(&memory, 1, &[&[11], &[21]], &[1, 1])
+    });
 }
 
 /// Claims of two, which may get one only, against each other.
 #[test]
 fn two_producers_in_batches_lose_nothing() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &EITHER_MAY_BE_REFUSED,
-        || {
-            let memory = with_messages(Memory::at(WRAP_32), 1);
-            run_concurrently(&memory, 2, &[&[11, 12], &[21]], &[3])
-        },
-    );
+    check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32), 1);
+        run_concurrently(&memory, 2, &[&[11, 12], &[21]], &[3])
+    });
 }
 
 #[test]
 fn two_consumers_in_batches_lose_nothing() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &EITHER_MAY_BE_REFUSED,
-        || {
-            let memory = with_messages(Memory::at(WRAP_32), 2);
-            run_concurrently(&memory, 2, &[&[11, 12]], &[2, 1])
-        },
-    );
+    check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32), 2);
+        run_concurrently(&memory, 2, &[&[11, 12]], &[2, 1])
+    });
 }
 
 /// The slots of a claim are looked at one by one: the last one being free says nothing of those

@@ -1,6 +1,6 @@
 //! Coming and going, and what is found by who hears of it.
 
-use super::mpmc::{assert_delivered_once, consumer, with_messages, producer};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, WRAP_32};
 use crate::properties::{Delivery, Fences};
 use crate::ring::participants::{Arrivals, OrphanHint};

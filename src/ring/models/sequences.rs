@@ -58,7 +58,9 @@ fn step<W: PushSide, R: PopSide>(
         }
         2 | 3 => {
             let max = 1 + random.below(5);
-            let words = producer.memory.producer_words(&producer.slots, producer.seat);
+            let words = producer
+                .memory
+                .producer_words(&producer.slots, producer.seat);
             let is_free = producer.writer.claim(&words, max).unwrap();
             assert_eq!(is_free, has_room);
             if is_free {
@@ -81,7 +83,9 @@ fn step<W: PushSide, R: PopSide>(
             let first = consumer.claim_and_read(max);
             assert_eq!(first, model.front().copied());
             if first.is_some() {
-                let words = consumer.memory.consumer_words(&consumer.slots, consumer.seat);
+                let words = consumer
+                    .memory
+                    .consumer_words(&consumer.slots, consumer.seat);
                 let mut left = max;
                 consumer.reader.pop_claimed(&words, |slot, len| {
                     if left == 0 {
@@ -110,7 +114,8 @@ fn step<W: PushSide, R: PopSide>(
 fn spsc_random_operations_match_queue_across_takeovers() {
     for_start_positions(WRAP_64 - 40, |capacity, first, random| {
         let memory = Memory::of(capacity, first);
-        let (mut producer, mut consumer) = (TestProducer::resume(&memory), TestConsumer::resume(&memory));
+        let (mut producer, mut consumer) =
+            (TestProducer::resume(&memory), TestConsumer::resume(&memory));
         let (mut model, mut next) = (VecDeque::new(), 1);
         for _ in 0..STEPS {
             step(&mut producer, &mut consumer, &mut model, &mut next, random);

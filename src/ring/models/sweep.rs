@@ -1,7 +1,7 @@
 //! What is left of the dead, and who of the living it is not to be taken from.
 
 use super::deaths::recover_all;
-use super::mpmc::{assert_delivered_once, consumer, with_messages, producer};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, TestConsumer, WRAP_32};
 use crate::properties::Delivery;
 use crate::ring::PopSide;

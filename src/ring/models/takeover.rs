@@ -135,7 +135,8 @@ fn consumer_successor_resumes_during_pushes() {
             let successor = spawn({
                 let memory = Arc::clone(&memory);
                 move || {
-                    has_reached(&memory.head, WRAP_32).then(|| TestConsumer::resume(&memory).try_pop())
+                    has_reached(&memory.head, WRAP_32)
+                        .then(|| TestConsumer::resume(&memory).try_pop())
                 }
             });
             predecessor.join().unwrap();

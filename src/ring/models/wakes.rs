@@ -73,7 +73,8 @@ fn wake_spent_on_unpublished_slot_is_passed_on() {
             }
         });
         pushing.join().unwrap();
-        let [(one, one_slept), (other, other_slept)] = popping.map(|consumer| consumer.join().unwrap());
+        let [(one, one_slept), (other, other_slept)] =
+            popping.map(|consumer| consumer.join().unwrap());
         assert_eq!(one + other, 32);
         u8::from(one_slept) + u8::from(other_slept)
     });
@@ -97,7 +98,8 @@ fn out_of_order_publishes_wake_every_consumer() {
         for pushing in pushing {
             pushing.join().unwrap();
         }
-        let [(one, one_slept), (other, other_slept)] = popping.map(|consumer| consumer.join().unwrap());
+        let [(one, one_slept), (other, other_slept)] =
+            popping.map(|consumer| consumer.join().unwrap());
         assert_eq!(one + other, 32);
         u8::from(one_slept) + u8::from(other_slept)
     });
@@ -151,7 +153,8 @@ fn tombstone_wakes_consumers_waiting_behind_it() {
             memory.not_empty.notify_all();
         });
         pushing.join().unwrap();
-        let [(one, one_slept), (other, other_slept)] = popping.map(|consumer| consumer.join().unwrap());
+        let [(one, one_slept), (other, other_slept)] =
+            popping.map(|consumer| consumer.join().unwrap());
         assert_eq!(one + other, 32);
         u8::from(one_slept) + u8::from(other_slept)
     });
