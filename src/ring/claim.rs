@@ -21,7 +21,7 @@ const MAX_RETRIES: u32 = 10_000;
 pub(super) struct ClaimedRun {
     pub(super) position: u64,
     until: u64,
-    /// The count that the intent holds.
+    /// The count that the intent holds, or 0 if it is unknown.
     stored_count: u32,
 }
 

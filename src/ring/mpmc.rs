@@ -18,7 +18,7 @@
 //!
 //! | edge | store                        | load                               | carries                          | model |
 //! |------|------------------------------|------------------------------------|----------------------------------|-------|
-//! | I    | index, Release, `claim_run`, `claim_one` | index, Acquire, `claim_run`, `claim_one`, `is_ready`, recovery | the claimant's intent, and the slots that it saw | `visible_claim_makes_its_intent_visible`, `claim_is_refused_only_by_current_lap`, `empty_ring_is_not_ready_from_stale_lap`, `full_ring_is_not_ready_from_stale_lap` |
+//! | I    | index, Release, `claim_run`, `claim_one` in [`claim`](super::claim) | index, Acquire, `claim_run`, `claim_one`, `is_ready`, `end_segment`, [`sweep`](super::sweep) | the claimant's intent, and the slots that it saw | `visible_claim_makes_its_intent_visible`, `claim_is_refused_only_by_current_lap`, `empty_ring_is_not_ready_from_stale_lap`, `full_ring_is_not_ready_from_stale_lap` |
 //!
 //! A claim that succeeds needs no Acquire of its own: the value that it replaces was loaded with
 //! Acquire before. A participant that sees a claim also sees all claims before it, because only
