@@ -11,8 +11,8 @@
 //! 4. The index is more than a lap ahead: the position was finished long ago, and the 32-bit stamp
 //!    has wrapped to the same value.
 //! 5. Otherwise the dead participant is the claimant. A dead producer's slot becomes a tombstone. A
-//!    dead consumer's message is an orphan: a live consumer adopts it, or at most once, it is
-//!    dropped.
+//!    dead consumer's message is an orphan: a live consumer adopts it, or it is dropped, as the
+//!    ring's [`Delivery`] requires.
 //!
 //! An intent is cleared when nothing is left to do for it. 2 comes before 3, because a live claimant
 //! may finish the slot and clear its intent between the two loads. 3 comes before 4, because a stamp

@@ -1,4 +1,4 @@
-//! Running a model under whichever checker the build is for.
+//! Runs a model under the checker that the build selects.
 
 pub(crate) use super::checker::sync::Mutex;
 pub(crate) use super::checker::thread::{JoinHandle, spawn, yield_now};
@@ -14,19 +14,19 @@ use std::thread;
 pub(crate) enum Extent {
     /// Every interleaving.
     Exhaustive,
-    /// Where that is too much, or where threads spin: at most so many preemptions under loom,
-    /// and random schedules under shuttle, whose exhaustive scheduler never leaves a loop.
+    /// For models that are too large for that, or whose threads spin. Under loom, at most so many
+    /// preemptions. Under shuttle, whose exhaustive scheduler never leaves a loop, random schedules.
     Preemptions(usize),
 }
 
-/// Runs `model` in every interleaving that the checker can find within `extent`. It returns
-/// what came of the execution: all together, these must be exactly the `outcomes`. Only loom
-/// with plain loads may miss some of them, as it skips interleavings, and threads of the machine's,
-/// which meet as they happen to.
+/// Runs `model` in every interleaving that the checker can find within `extent`.
 ///
-/// The model's closure only spawns and joins, because loom skips interleavings of the thread
-/// that it started with. So that a model which explores next to nothing is noticed, there must
-/// be at least `executions`.
+/// `model` returns the outcome of an execution. The set of outcomes must equal `outcomes`. Some may
+/// be missing in two cases: loom with plain loads skips interleavings, and `native` threads run only
+/// the schedules that the machine happens to choose. There must be at least `executions`
+/// executions, to detect a model that explores next to nothing.
+///
+/// The model's closure only spawns and joins, because loom skips interleavings of its first thread.
 pub(crate) fn check<O, F>(extent: Extent, executions: u64, outcomes: &[O], model: F)
 where
     O: Ord + Clone + Debug + Send + 'static,

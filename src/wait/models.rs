@@ -1,20 +1,20 @@
-//! Models of the event word alone, with a count of things to do in place of a ring.
+//! Models of the event word alone, with a count of items in place of a ring.
 
 use super::{ASLEEP, Event};
 use crate::properties::Fences;
-use crate::sync::model::{Extent, check, spawn};
+use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use crate::sync::{AtomicU32, Relaxed};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
 impl Event {
-    /// Lets the deadline of one sleeper pass, now or when it comes.
+    /// Lets the deadline of one sleeper pass: the present one, or else the next one.
     pub(crate) fn lapse(&self) {
         self.0.lapse();
     }
 }
 
-/// Things to do, and the word to sleep on until there are any.
+/// A count of items, and the event word to sleep on until there are any.
 struct Work {
     items: AtomicU32,
     closed: AtomicU32,
@@ -48,7 +48,7 @@ impl Work {
                 .is_ok()
     }
 
-    /// Waits until something was there to take; tells whether it had to.
+    /// Takes an item, and waits until there is one. Returns whether it had to wait.
     fn take(&self) -> bool {
         let mut waited = false;
         while !self.try_take() {
@@ -72,7 +72,7 @@ impl Work {
         self.closed.load(Relaxed) != 0
     }
 
-    /// Waits for the end; tells whether it had to.
+    /// Waits until the work is closed. Returns whether it had to wait.
     fn await_close(&self) -> bool {
         let mut waited = false;
         while !self.is_closed() {
@@ -84,7 +84,15 @@ impl Work {
     }
 }
 
-/// F: either the sleeper finds the work, or the notifier finds the bit.
+/// How many of the threads had to wait.
+fn count_waiting(threads: [JoinHandle<bool>; 2]) -> u8 {
+    threads
+        .map(|thread| u8::from(thread.join().unwrap()))
+        .iter()
+        .sum()
+}
+
+/// Edge F: either the sleeper finds the work, or the notifier finds the bit.
 #[test]
 fn notifier_sees_asleep_bit_or_sleeper_sees_work() {
     check(Extent::Exhaustive, 60, &[false, true], || {
@@ -112,15 +120,11 @@ fn two_notifies_wake_two_sleepers() {
             work.add();
         });
         adding.join().unwrap();
-        takers
-            .map(|taker| u8::from(taker.join().unwrap()))
-            .iter()
-            .sum()
+        count_waiting(takers)
     });
 }
 
-/// The bit that is left over makes the notifier clear it, while a sleeper that the bit speaks
-/// for may be on its way to sleep.
+/// The notifier clears a stale bit while a sleeper that has armed may be about to sleep.
 #[test]
 fn clearing_stale_bit_wakes_sleeper_that_just_armed() {
     check(Extent::Preemptions(3), 1000, &[false, true], || {
@@ -142,7 +146,7 @@ fn clearing_stale_bit_wakes_sleeper_that_just_armed() {
     });
 }
 
-/// A sleeper is killed, awake or asleep; its successor sleeps on the same word.
+/// A sleeper is killed, awake or asleep. Its successor sleeps on the same word.
 #[test]
 fn killed_sleeper_costs_one_extra_wake() {
     check(Extent::Preemptions(2), 300, &[false, true], || {
@@ -171,7 +175,7 @@ fn killed_sleeper_costs_one_extra_wake() {
     });
 }
 
-/// N: what was stored before `notify_all` is seen by who falls asleep too late to be woken.
+/// Edge N: a sleeper that arms too late to be woken sees what was stored before `notify_all`.
 #[test]
 fn notify_all_makes_earlier_stores_visible() {
     check(Extent::Exhaustive, 40, &[false, true], || {
@@ -196,9 +200,6 @@ fn notify_all_wakes_every_sleeper() {
         });
         let closing = spawn(move || work.close());
         closing.join().unwrap();
-        waiters
-            .map(|waiter| u8::from(waiter.join().unwrap()))
-            .iter()
-            .sum()
+        count_waiting(waiters)
     });
 }
