@@ -14,13 +14,14 @@
 //!    dead consumer's message is an orphan: a live consumer adopts it, or it is dropped, as the
 //!    ring's [`Delivery`] requires.
 //!
-//! An intent is cleared when nothing is left to do for it. 2 comes before 3, because a live claimant
-//! may finish the slot and clear its intent between the two loads. 3 comes before 4, because a stamp
-//! that was loaded may wrap before the index is.
+//! An intent is cleared when nothing is left to do for it. 2 comes before 3, because a live
+//! claimant may finish the slot and clear its intent between the two loads. 3 comes before 4,
+//! because a stamp that was loaded may wrap before the index is.
 //!
 //! The process that recovers holds the recovery lock, which the kernel releases when the process
 //! dies. It claims nothing itself. No participant takes a seat without that lock, so a participant
-//! found dead stays dead. Each step may be repeated: the next recovery finishes one that was killed.
+//! found dead stays dead. Each step may be repeated: the next recovery finishes one that was
+//! killed.
 //!
 //! # Ordering
 //!
@@ -246,8 +247,8 @@ where
                 len: orphans.first_run.len.min(adopter.max),
                 ..orphans.first_run
             };
-            // The adopter's intent is set before the dead one's is cleared. If the adopter is killed
-            // in between, both are set, and no orphan is lost.
+            // The adopter's intent is set before the dead one's is cleared. If the adopter is
+            // killed in between, both are set, and no orphan is lost.
             (self.intent)(adopter.seat).set(adopted, &mut 0);
             stats.adopted = Some(adopted);
             stats.redelivered += adopted.len;

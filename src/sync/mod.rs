@@ -26,8 +26,8 @@ pub(crate) mod kill;
 #[cfg(all(test, any(loom, shuttle)))]
 pub(crate) mod model;
 
-/// Counts how often a thread accesses a slot or an intent. Every loop over shared bytes does either.
-/// So a fuzzer, which builds with its own `cfg`, can bound an operation without a clock.
+/// Counts how often a thread accesses a slot or an intent. Every loop over shared bytes does
+/// either. So a fuzzer, which builds with its own `cfg`, can bound an operation without a clock.
 #[cfg(fuzzing)]
 pub mod steps {
     use core::cell::Cell;

@@ -15,15 +15,16 @@ pub(crate) enum Extent {
     /// Every interleaving.
     Exhaustive,
     /// For models that are too large for that, or whose threads spin. Under loom, at most so many
-    /// preemptions. Under shuttle, whose exhaustive scheduler never leaves a loop, random schedules.
+    /// preemptions. Under shuttle, whose exhaustive scheduler never leaves a loop, random
+    /// schedules.
     Preemptions(usize),
 }
 
 /// Runs `model` in every interleaving that the checker can find within `extent`.
 ///
 /// `model` returns the outcome of an execution. The set of outcomes must equal `outcomes`. Some may
-/// be missing in two cases: loom with plain loads skips interleavings, and `native` threads run only
-/// the schedules that the machine happens to choose. There must be at least `executions`
+/// be missing in two cases: loom with plain loads skips interleavings, and `native` threads run
+/// only the schedules that the machine happens to choose. There must be at least `executions`
 /// executions, to detect a model that explores next to nothing.
 ///
 /// The model's closure only spawns and joins, because loom skips interleavings of its first thread.

@@ -1,5 +1,5 @@
-//! The checkers' atomics, with two additions: a thread can be killed before any store, and loads can
-//! be read-modify-writes.
+//! The checkers' atomics, with two additions: a thread can be killed before any store, and loads
+//! can be read-modify-writes.
 //!
 //! loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later. A load
 //! made as `fetch_or(0)` is not skipped, but sees only the newest value. So each model runs both

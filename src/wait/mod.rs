@@ -2,9 +2,9 @@
 //!
 //! # Why no wake-up is lost
 //!
-//! A sleeper arms the word: it sets the [`ASLEEP`] bit. It passes the heavy fence (F), and only then
-//! checks whether there is work. A notifier first creates work: it publishes or releases a slot. It
-//! passes the light fence (F), and only then loads the bit.
+//! A sleeper arms the word: it sets the [`ASLEEP`] bit. It passes the heavy fence (F), and only
+//! then checks whether there is work. A notifier first creates work: it publishes or releases a
+//! slot. It passes the light fence (F), and only then loads the bit.
 //!
 //! The two fences are ordered, so the later side sees the earlier side's store. Either the sleeper
 //! finds the work, or the notifier finds the bit and wakes the sleeper. If the word has changed
