@@ -1,5 +1,5 @@
-//! Whoever finishes what a dead one had begun may die as well, before any of its stores, and the
-//! next one finishes it.
+//! A participant that recovers or inherits may itself be killed before any of its stores. The next
+//! one finishes the recovery.
 
 use super::deaths::recover_all;
 use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
@@ -15,8 +15,8 @@ use crate::sync::{Acquire, Release};
 use std::sync::Arc;
 
 impl TestConsumer<Reader> {
-    /// Recovers with `recover`, lets go of the recovery lock, and pops what it got; killed in the
-    /// middle of it, when the kernel frees the lock.
+    /// Runs `recover` under the recovery lock, releases the lock, and pops what it got. It is
+    /// killed before it makes more than `stores` stores, which releases the lock too.
     fn recover_until_killed(&mut self, stores: u32, recover: impl FnOnce(&mut Self)) -> Vec<u64> {
         let memory = Arc::clone(&self.memory);
         let mut locked = Some(memory.recovery_lock.lock().unwrap());
@@ -37,7 +37,8 @@ impl TestConsumer<Reader> {
         popped
     }
 
-    /// Takes the seat of a dead one with what it holds. Its lock is this one's from now on.
+    /// Takes the seat of a dead consumer and inherits its claim. The seat counts as locked by this
+    /// consumer from then on.
     fn inherit_seat(&mut self, producers: u32, delivery: Delivery) -> Inheritance {
         let memory = Arc::clone(&self.memory);
         memory.is_gone[self.seat].store(0, Release);
@@ -50,17 +51,17 @@ impl TestConsumer<Reader> {
     }
 }
 
-/// A dead consumer had two messages, and has given back the first of them. Two others recover,
-/// of which the first one dies of it, while a producer goes on. Tells what these two popped.
+/// A dead consumer had claimed two messages and released the first. Two others recover while a
+/// producer continues, and the first of them is killed. Returns how many messages each popped.
 #[test]
 fn adopter_killed_next_adopter_finishes() {
-    let ends = [
+    let cases = [
         (1, &[(0, 1)][..]),
         (2, &[(0, 0), (0, 1)]),
         (3, &[(0, 0), (0, 1)]),
         (4, &[(0, 1), (1, 0)]),
     ];
-    for (stores, outcomes) in ends {
+    for (stores, outcomes) in cases {
         check(Extent::Preemptions(2), 50, outcomes, move || {
             let memory = with_messages(Memory::at(WRAP_32), 2);
             let mut dead = consumer(&memory, 1);
@@ -81,7 +82,7 @@ fn adopter_killed_next_adopter_finishes() {
             let mut producer = producer(&memory, 0);
             let pushing = spawn(move || producer.push_some(1, &[11]));
             let popped = [dying, following].map(|adopter| adopter.join().unwrap());
-            let done = (popped[0].len(), popped[1].len());
+            let popped_counts = (popped[0].len(), popped[1].len());
             let pushed = pushing.join().unwrap();
             let rest = recover_all(&memory, 1);
             assert_delivered_once(
@@ -89,13 +90,13 @@ fn adopter_killed_next_adopter_finishes() {
                 &[pushed, vec![]],
                 &[&popped[..], &[vec![1], rest]].concat(),
             );
-            done
+            popped_counts
         });
     }
 }
 
-/// Somebody who leaves tombstones stops in the middle, and another one goes on with it, while a
-/// producer pushes. Tells how many were left.
+/// A sweep that leaves tombstones is killed, and another one finishes it, while a producer pushes.
+/// Returns how many tombstones the second sweep left.
 #[test]
 fn sweep_killed_between_tombstones_next_sweep_finishes() {
     for (stores, outcomes) in [(1, &[1, 2][..]), (2, &[0, 2])] {
@@ -129,17 +130,17 @@ fn sweep_killed_between_tombstones_next_sweep_finishes() {
     }
 }
 
-/// A dead consumer's seat is taken in place, by one that dies of it, while a third one recovers
-/// and pops. Tells what these two popped.
+/// The successor of a dead consumer is killed, while a third consumer recovers and pops. Returns
+/// how many messages each of these two popped.
 #[test]
 fn seat_successor_killed_leaves_claim_to_next_holder() {
-    let ends = [
+    let cases = [
         (1, &[(0, 1), (0, 3)][..]),
         (2, &[(0, 3), (1, 1), (1, 2)]),
         (3, &[(0, 3), (2, 1)]),
         (4, &[(0, 3), (2, 1)]),
     ];
-    for (stores, outcomes) in ends {
+    for (stores, outcomes) in cases {
         check(Extent::Preemptions(3), 15, outcomes, move || {
             let memory = with_messages(Memory::of(4, WRAP_32), 3);
             let mut dead = consumer(&memory, 1);
@@ -152,22 +153,22 @@ fn seat_successor_killed_leaves_claim_to_next_holder() {
                 })
             });
             let mut third = consumer(&memory, 3);
-            let going_on = spawn(move || {
+            let continuing = spawn(move || {
                 third.recover(1);
                 third.pop_some(1, 3)
             });
-            let popped = [dying, going_on].map(|adopter| adopter.join().unwrap());
-            let done = (popped[0].len(), popped[1].len());
+            let popped = [dying, continuing].map(|adopter| adopter.join().unwrap());
+            let popped_counts = (popped[0].len(), popped[1].len());
             let rest = recover_all(&memory, 1);
             assert_delivered_once(&memory, &[], &[&popped[..], &[rest]].concat());
-            done
+            popped_counts
         });
     }
 }
 
-/// Of three messages of a dead one, another one has adopted the second, and popped it, while the
-/// first was undecided. Who takes the seat passes over it, though its slot may be in use again.
-/// Tells how much was pushed meanwhile.
+/// A dead consumer had claimed three messages. Another one adopted and popped the second, while the
+/// first was undecided. The successor skips the second, whose slot may be in use again. Returns how
+/// many messages were pushed meanwhile.
 #[test]
 fn seat_successor_skips_positions_finished_by_others() {
     check(Extent::Preemptions(4), 15, &[1, 3], || {
@@ -201,7 +202,8 @@ fn seat_successor_skips_positions_finished_by_others() {
     });
 }
 
-/// A dead one had two messages, and each of two others wants one. Each gets one, whoever comes first.
+/// A dead consumer had claimed two messages. Each of two others adopts at most one, so each gets
+/// one, in either order.
 #[test]
 fn orphans_beyond_max_are_left_to_other_adopters() {
     check(Extent::Preemptions(3), 30, &[(1, 1)], || {
@@ -227,8 +229,8 @@ fn orphans_beyond_max_are_left_to_other_adopters() {
     });
 }
 
-/// Who has adopted one message claims two after it, and says so: it dies of that, after the first
-/// of them.
+/// A consumer that adopted one message then claims two, and is killed after the first of them. Its
+/// intent must cover the new claim. Returns how many messages the third consumer popped.
 #[test]
 fn adopter_claiming_next_run_sets_new_intent() {
     check(Extent::Preemptions(3), 15, &[0, 1], || {
@@ -245,19 +247,19 @@ fn adopter_claiming_next_run_sets_new_intent() {
             popped
         });
         let mut other = consumer(&memory, 3);
-        let going_on = spawn(move || {
+        let continuing = spawn(move || {
             other.recover(1);
             other.pop_claimed_rest()
         });
-        let popped = [dying, going_on].map(|adopter| adopter.join().unwrap());
+        let popped = [dying, continuing].map(|adopter| adopter.join().unwrap());
         let rest = recover_all(&memory, 1);
         assert_delivered_once(&memory, &[], &[&popped[..], &[rest]].concat());
         popped[1].len()
     });
 }
 
-/// Who takes a seat gets nothing that one of the living may have, and does not get the seat as
-/// long as that is so. The living one goes on.
+/// A successor inherits nothing that a live consumer may have claimed, and does not get the seat
+/// until that is decided. The live consumer continues. Returns how many messages were inherited.
 #[test]
 fn seat_with_undecided_claim_is_not_inherited() {
     check(Extent::Preemptions(3), 30, &[None, Some(1)], || {
@@ -290,7 +292,7 @@ fn seat_with_undecided_claim_is_not_inherited() {
     });
 }
 
-/// At most once: the seat is free of what its holder had.
+/// With at-most-once delivery, the claim of the last holder is dropped.
 #[test]
 fn seat_inherited_at_most_once_has_no_orphans() {
     check(Extent::Preemptions(3), 8, &[0, 1], || {
@@ -317,8 +319,8 @@ fn seat_inherited_at_most_once_has_no_orphans() {
     });
 }
 
-/// What the dead had is adopted in runs, one at a time: two of them had a message each, and a
-/// third one says that it may have had both and the one between.
+/// Orphans are adopted one run at a time. Two dead consumers had claimed one message each, and the
+/// intent of a third one covers both and the one between.
 #[test]
 fn orphans_with_gap_are_adopted_one_run_at_a_time() {
     let outcomes = [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (2, 0)];
@@ -341,11 +343,11 @@ fn orphans_with_gap_are_adopted_one_run_at_a_time() {
             assert_eq!(adopter.recover(0).adopted, None);
             [first, last].concat()
         });
-        let looking = spawn({
+        let probing = spawn({
             let memory = Arc::clone(&memory);
             move || memory.recover(0, Delivery::AtLeastOnce)
         });
-        let stats = looking.join().unwrap();
+        let stats = probing.join().unwrap();
         let popped = adopting.join().unwrap();
         assert_eq!(popped, [1, 3]);
         assert_delivered_once(&memory, &[], &[popped, vec![2]]);
@@ -353,8 +355,8 @@ fn orphans_with_gap_are_adopted_one_run_at_a_time() {
     });
 }
 
-/// Two of the dead had a message each: who adopts the first one's can't say that it has the
-/// second one's as well.
+/// Two dead consumers had claimed one message each. The intent of an adopter cannot cover both
+/// claims, so it adopts one.
 #[test]
 fn orphans_of_two_seats_are_adopted_one_seat_at_a_time() {
     check(Extent::Preemptions(3), 8, &[(1, 1)], || {

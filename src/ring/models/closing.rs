@@ -1,4 +1,4 @@
-//! Rings that end, and are followed by another one.
+//! Rings that end, and the next segment that follows.
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32};
@@ -22,16 +22,17 @@ impl<R: PopSide> TestConsumer<R> {
     }
 }
 
-/// I carries the successor: whose push is refused by a seal knows where to go. Tells whether it was.
+/// Edge I carries the next segment: a producer that is refused by a seal finds it. Returns whether
+/// the push succeeded.
 #[test]
 fn push_refused_by_seal_sees_next_segment() {
     check(Extent::Preemptions(4), 10, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let successor = Arc::new(AtomicU64::new(0));
+        let next_segment = Arc::new(AtomicU64::new(0));
         let sealing = spawn({
-            let (memory, successor) = (Arc::clone(&memory), Arc::clone(&successor));
+            let (memory, next_segment) = (Arc::clone(&memory), Arc::clone(&next_segment));
             move || {
-                successor.store(7, Relaxed);
+                next_segment.store(7, Relaxed);
                 seal(&memory.tail);
             }
         });
@@ -41,7 +42,7 @@ fn push_refused_by_seal_sees_next_segment() {
             let is_past_end = producer.end_segment();
             assert!(is_pushed || is_past_end);
             if is_past_end {
-                assert_eq!(successor.load(Relaxed), 7);
+                assert_eq!(next_segment.load(Relaxed), 7);
             }
             is_pushed
         });
@@ -50,8 +51,8 @@ fn push_refused_by_seal_sees_next_segment() {
     });
 }
 
-/// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies below the
-/// end. Tells how much that was.
+/// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies
+/// below the end. Tells how much that was.
 #[test]
 fn push_while_sealing_is_refused_or_below_final_tail() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2, 3], || {
@@ -79,8 +80,8 @@ fn push_while_sealing_is_refused_or_below_final_tail() {
     });
 }
 
-/// A consumer goes on when everything below the end has been taken, and not while somebody who claimed a place there
-/// has not published. Tells how much it popped.
+/// A consumer advances when each position below the end was claimed. It does not while a producer
+/// has not published such a position. Returns how many messages it popped.
 #[test]
 fn consumer_advances_only_after_last_message() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2], || {
@@ -112,7 +113,8 @@ fn consumer_advances_only_after_last_message() {
     });
 }
 
-/// Whoever holds a message of a ring that is over says so; who doesn't has given it back. Tells whether it had.
+/// In a drained ring, a consumer that has not released a message has its intent set. Returns
+/// whether the ring was drained with no intent set.
 #[test]
 fn drained_ring_without_intents_has_no_unreleased_slot() {
     check(Extent::Preemptions(4), 20, &[false, true], || {
@@ -138,8 +140,8 @@ fn drained_ring_without_intents_has_no_unreleased_slot() {
     });
 }
 
-/// Either who closes the ring sees that another one follows, or who made that one sees that the ring is closed. Tells
-/// who closed it.
+/// Either `close` sees that the next segment follows, or `supersede` sees that the ring is closed.
+/// Returns which of the two closed the next segment.
 #[test]
 fn close_while_growing_closes_next_segment() {
     check(
@@ -147,38 +149,39 @@ fn close_while_growing_closes_next_segment() {
         3,
         &[(false, true), (true, false)],
         || {
-            let rings = Arc::new([Closing::new(), Closing::new()]);
-            let successor = Arc::new(AtomicU64::new(0));
+            let segments = Arc::new([Closing::new(), Closing::new()]);
+            let next_segment = Arc::new(AtomicU64::new(0));
             let growing = spawn({
-                let (rings, successor) = (Arc::clone(&rings), Arc::clone(&successor));
+                let (segments, next_segment) = (Arc::clone(&segments), Arc::clone(&next_segment));
                 move || {
-                    successor.store(7, Relaxed);
-                    let is_closed = rings[0].supersede();
+                    next_segment.store(7, Relaxed);
+                    let is_closed = segments[0].supersede();
                     if is_closed {
-                        rings[1].close();
+                        segments[1].close();
                     }
                     is_closed
                 }
             });
             let closing = spawn({
-                let rings = Arc::clone(&rings);
+                let segments = Arc::clone(&segments);
                 move || {
-                    let has_next_segment = rings[0].close();
+                    let has_next_segment = segments[0].close();
                     if has_next_segment {
-                        assert_eq!(successor.load(Relaxed), 7);
-                        rings[1].close();
+                        assert_eq!(next_segment.load(Relaxed), 7);
+                        segments[1].close();
                     }
                     has_next_segment
                 }
             });
             let closed = (growing.join().unwrap(), closing.join().unwrap());
-            assert!(rings[1].is_closed() && !rings[1].is_superseded());
+            assert!(segments[1].is_closed() && !segments[1].is_superseded());
             closed
         },
     );
 }
 
-/// The end of an SPSC ring comes in line. Tells whether the consumer had to wait.
+/// The end marker of an SPSC ring follows the messages in order. Returns whether the consumer had
+/// to wait.
 #[test]
 fn messages_before_end_marker_are_popped_first() {
     check(Extent::Preemptions(5), 100, &[false, true], || {
@@ -190,7 +193,7 @@ fn messages_before_end_marker_are_popped_first() {
             while !producer.end_segment() {
                 yield_now();
             }
-            // Whoever comes after finds it done.
+            // A successor finds the ring ended.
             assert!(TestProducer::resume(&producer.memory).end_segment());
         });
         let popping = spawn(move || {

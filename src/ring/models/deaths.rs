@@ -11,7 +11,8 @@ use crate::sync::model::{Extent, check, spawn};
 use std::sync::Arc;
 
 impl TestProducer<Writer> {
-    /// As `push_some`, of one claim, and killed in the middle of it.
+    /// Pushes in one claim, and is killed before it makes more than `stores` stores. Returns the
+    /// messages that it published.
     fn push_until_killed(&mut self, stores: u32, messages: &[u64]) -> Vec<u64> {
         let mut pushed = Vec::new();
         let mut left = messages.len() as u64;
@@ -45,8 +46,8 @@ impl TestProducer<Writer> {
 }
 
 impl TestConsumer<Reader> {
-    /// As `pop_some`, of one claim, and killed in the middle of it. What was not given back is not
-    /// popped.
+    /// Pops in one claim, and is killed before it makes more than `stores` stores. Returns the
+    /// messages that it released.
     fn pop_until_killed(&mut self, stores: u32, messages: u64) -> Vec<u64> {
         let mut popped = Vec::new();
         killed_after(stores, || {
@@ -78,8 +79,8 @@ impl TestConsumer<Reader> {
     }
 }
 
-/// Finishes everything that the dead had begun, now that nobody lives but the consumer that does
-/// it. Returns what it popped on the way.
+/// Finishes all operations of dead participants, when no other participant lives. Returns the
+/// messages that it adopted and popped.
 pub(super) fn recover_all(memory: &Arc<Memory>, producers: u32) -> Vec<u64> {
     let mut last = consumer(memory, 3);
     let mut popped = Vec::new();
@@ -93,9 +94,9 @@ pub(super) fn recover_all(memory: &Arc<Memory>, producers: u32) -> Vec<u64> {
     }
 }
 
-/// A producer stops in a push of `messages`, while another one pushes and a consumer recovers and
-/// pops. Tells how many were pushed.
-fn a_producer_stops(stores: u32, messages: &'static [u64]) -> usize {
+/// A producer is killed in a push of `messages`, while another one pushes and a consumer recovers
+/// and pops. Returns how many messages it published.
+fn kill_producer_after(stores: u32, messages: &'static [u64]) -> usize {
     let memory = Memory::of(4, WRAP_32);
     let mut dying = producer(&memory, 0);
     let dying = spawn(move || dying.push_until_killed(stores, messages));
@@ -115,16 +116,16 @@ fn a_producer_stops(stores: u32, messages: &'static [u64]) -> usize {
 
 #[test]
 fn producer_killed_in_push_publishes_all_or_nothing() {
-    let ends = [
+    let cases = [
         (1, &[0][..]),
         (2, &[0]),
         (3, &[0]),
         (4, &[0, 1]),
         (5, &[0, 1]),
     ];
-    for (stores, outcomes) in ends {
+    for (stores, outcomes) in cases {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_producer_stops(stores, &[11])
+            kill_producer_after(stores, &[11])
         });
     }
 }
@@ -133,14 +134,14 @@ fn producer_killed_in_push_publishes_all_or_nothing() {
 fn producer_killed_in_batch_publishes_a_prefix() {
     for (stores, outcomes) in [(3, &[0][..]), (4, &[0, 1]), (5, &[0, 2]), (6, &[1, 2])] {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_producer_stops(stores, &[11, 12])
+            kill_producer_after(stores, &[11, 12])
         });
     }
 }
 
-/// A consumer stops in a pop of `messages` of the two that there are, while another one pops and a
-/// third one recovers and pops. Tells how many it popped.
-fn a_consumer_stops(stores: u32, messages: u64) -> usize {
+/// A consumer is killed in a pop of `messages` of two messages, while another one pops and a third
+/// one recovers and pops. Returns how many messages it released.
+fn kill_consumer_after(stores: u32, messages: u64) -> usize {
     let memory = with_messages(Memory::at(WRAP_32), 2);
     let mut dying = consumer(&memory, 1);
     let dying = spawn(move || dying.pop_until_killed(stores, messages));
@@ -159,16 +160,16 @@ fn a_consumer_stops(stores: u32, messages: u64) -> usize {
 
 #[test]
 fn consumer_killed_in_pop_releases_all_or_nothing() {
-    let ends = [
+    let cases = [
         (1, &[0][..]),
         (2, &[0]),
         (3, &[0]),
         (4, &[0, 1]),
         (5, &[0, 1]),
     ];
-    for (stores, outcomes) in ends {
+    for (stores, outcomes) in cases {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_consumer_stops(stores, 1)
+            kill_consumer_after(stores, 1)
         });
     }
 }
@@ -177,13 +178,13 @@ fn consumer_killed_in_pop_releases_all_or_nothing() {
 fn consumer_killed_in_batch_releases_a_prefix() {
     for (stores, outcomes) in [(3, &[0][..]), (4, &[0, 1]), (5, &[0, 1, 2])] {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_consumer_stops(stores, 2)
+            kill_consumer_after(stores, 2)
         });
     }
 }
 
-/// P of a tombstone carries what the dead one wrote into the slot: the next producer to write
-/// there knows of its death by that alone.
+/// Edge P of a tombstone carries what the dead producer wrote into the slot. The next producer that
+/// writes there is ordered after it by that edge alone. Returns how many messages that one pushed.
 #[test]
 fn slot_half_written_by_dead_producer_is_reused() {
     check(Extent::Preemptions(3), 50, &[1, 2], || {
@@ -200,7 +201,7 @@ fn slot_half_written_by_dead_producer_is_reused() {
             move || memory.recover(2, Delivery::AtLeastOnce)
         });
         let (mut producer, mut consumer) = (producer(&memory, 1), consumer(&memory, 2));
-        let going_on = spawn(move || {
+        let continuing = spawn(move || {
             let mut pushed = producer.push_some(1, &[11]);
             let popped = consumer.pop_some(1, 1);
             pushed.extend(producer.push_some(1, &[12]));
@@ -208,14 +209,14 @@ fn slot_half_written_by_dead_producer_is_reused() {
         });
         dying.join().unwrap();
         sweeping.join().unwrap();
-        let (pushed, popped) = going_on.join().unwrap();
+        let (pushed, popped) = continuing.join().unwrap();
         let rest = recover_all(&memory, 2);
         assert_delivered_once(&memory, &[pushed.clone()], &[popped, rest]);
         pushed.len()
     });
 }
 
-/// R of what is dropped carries the end of the dead one's reading, as above.
+/// Edge R of a dropped message carries the end of the dead consumer's reading, as above.
 #[test]
 fn slot_half_read_by_dead_consumer_is_reused() {
     check(Extent::Preemptions(3), 50, &[1, 2], || {
@@ -233,17 +234,18 @@ fn slot_half_read_by_dead_consumer_is_reused() {
             move || memory.recover(2, Delivery::AtMostOnce)
         });
         let mut producer = producer(&memory, 1);
-        let going_on = spawn(move || producer.push_some(1, &[11, 12]));
+        let continuing = spawn(move || producer.push_some(1, &[11, 12]));
         dying.join().unwrap();
         sweeping.join().unwrap();
-        let pushed = going_on.join().unwrap();
+        let pushed = continuing.join().unwrap();
         memory.recover(2, Delivery::AtMostOnce);
         assert_delivered_once(&memory, &[pushed.clone()], &[]);
         pushed.len()
     });
 }
 
-/// Nobody gets a second time what may have been worked on already.
+/// A message that a dead consumer may have processed is not delivered again. Returns how many
+/// messages it released, and how many were dropped.
 #[test]
 fn at_most_once_drops_claim_of_dead_consumer() {
     for (stores, outcomes) in [
@@ -261,14 +263,14 @@ fn at_most_once_drops_claim_of_dead_consumer() {
                 let memory = Arc::clone(&memory);
                 move || memory.recover(1, Delivery::AtMostOnce)
             });
-            let died_with = dying.join().unwrap();
+            let popped_by_dead = dying.join().unwrap();
             let popped = popping.join().unwrap();
             let stats = sweeping.join().unwrap();
             let dropped = stats.dropped + memory.recover(1, Delivery::AtMostOnce).dropped;
             let rest = consumer(&memory, 3).pop_some(1, 9);
-            let all = died_with.len() + popped.len() + rest.len();
+            let all = popped_by_dead.len() + popped.len() + rest.len();
             assert_eq!(all as u64 + dropped, 2);
-            (died_with.len(), dropped)
+            (popped_by_dead.len(), dropped)
         });
     }
 }

@@ -1,10 +1,11 @@
-//! The slot's word alone between the two ends: nobody sleeps, so that no lock of a modelled
-//! futex does the ordering for them.
+//! Producer and consumer communicate through the slot's word alone. Neither sleeps, so no lock of a
+//! modelled futex orders their accesses.
 
 use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32, WRAP_64};
 use crate::sync::model::{Extent, check, spawn};
 
-/// Messages 1 to `last` through a ring that starts at `position`; tells who had to wait.
+/// Passes messages 1 to `last` through a ring that starts at `position`. Returns whether the
+/// producer, and whether the consumer, had to wait.
 fn exchange(position: u64, last: u64) -> (bool, bool) {
     let memory = Memory::at(position);
     let mut producer = TestProducer::resume(&memory);
@@ -23,7 +24,7 @@ fn exchange(position: u64, last: u64) -> (bool, bool) {
 const EITHER_MAY_WAIT: [(bool, bool); 4] =
     [(false, false), (false, true), (true, false), (true, true)];
 
-/// P carries the payload, R the end of the reading before the payload is overwritten.
+/// Edges P and R: P carries the payload, R the end of the reading before it is overwritten.
 #[test]
 fn slot_reuse_keeps_message_order() {
     check(Extent::Preemptions(5), 500, &EITHER_MAY_WAIT, || {
@@ -52,7 +53,7 @@ fn position_wrap_at_64_bits_keeps_order() {
     });
 }
 
-/// The first slot of the second lap is written on the word of the second one alone.
+/// The first slot of the second lap is written after a load of the second slot's word alone.
 #[test]
 fn probe_of_last_free_slot_covers_slots_before_it() {
     check(Extent::Preemptions(5), 100, &[false, true], || {

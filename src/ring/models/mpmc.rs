@@ -1,5 +1,5 @@
-//! Many producers and many consumers, all of them alive. Nobody waits: of three threads two that
-//! spin could take turns for ever.
+//! Many producers and many consumers, all of them live. None of them waits: of three threads, two
+//! that spin could alternate for ever.
 
 use super::{Memory, TestConsumer, TestProducer, WRAP_32, get, put};
 use crate::ring::mpmc::{Reader, Writer};
@@ -17,7 +17,7 @@ pub(super) fn consumer(memory: &Arc<Memory>, seat: usize) -> TestConsumer<Reader
 }
 
 impl TestProducer<Writer> {
-    /// Pushes what there is room for, in claims of up to `most`. Returns what was pushed.
+    /// Pushes as many messages as fit, in claims of up to `max`. Returns those pushed.
     pub(super) fn push_some(&mut self, max: u64, messages: &[u64]) -> Vec<u64> {
         let mut pushed = Vec::new();
         while let Some(&next) = messages.get(pushed.len()) {
@@ -42,7 +42,7 @@ impl TestProducer<Writer> {
 }
 
 impl TestConsumer<Reader> {
-    /// Pops what is there, up to `messages`, in claims of up to `most`.
+    /// Pops up to `messages` available messages, in claims of up to `max`.
     pub(super) fn pop_some(&mut self, max: u64, messages: usize) -> Vec<u64> {
         let mut popped = Vec::new();
         while popped.len() < messages {
@@ -67,9 +67,9 @@ impl TestConsumer<Reader> {
     }
 }
 
-/// Every message that was pushed is popped by somebody, once, and everybody hears each producer,
-/// which numbers its messages within ten of its own, in its order. What nobody has popped yet is
-/// popped here.
+/// Asserts that every pushed message is popped once, and in the order of its producer, whose
+/// messages share their tens digit. Pops the remaining messages first. Then asserts that all slots
+/// are free and no intent is set.
 pub(super) fn assert_delivered_once(
     memory: &Arc<Memory>,
     pushed: &[Vec<u64>],
@@ -80,7 +80,6 @@ pub(super) fn assert_delivered_once(
     all.extend(&rest);
     all.sort_unstable();
     let mut expected = pushed.concat();
-    // What lay there before.
     expected.extend(memory.initial_messages.get().into_iter().flatten());
     expected.sort_unstable();
     assert_eq!(all, expected);
@@ -99,8 +98,8 @@ pub(super) fn assert_delivered_once(
     }
 }
 
-/// Lets producers push and consumers pop at the same time, in claims of up to `most`. Tells
-/// whether any of the ones, and of the others, was refused.
+/// Lets producers push and consumers pop concurrently, in claims of up to `max`. Returns whether
+/// any producer, and whether any consumer, was refused.
 fn run_concurrently(
     memory: &Arc<Memory>,
     max: u64,
@@ -132,7 +131,7 @@ fn run_concurrently(
     (was_full.contains(&true), was_empty.contains(&true))
 }
 
-/// A ring in which so many messages lie already.
+/// Pushes `messages` messages before a model starts.
 pub(super) fn with_messages(memory: Arc<Memory>, messages: u64) -> Arc<Memory> {
     let messages = (1..=messages).collect::<Vec<_>>();
     assert_eq!(producer(&memory, 0).push_some(1, &messages), messages);
@@ -153,7 +152,7 @@ fn two_producers_keep_order_per_producer() {
 
 #[test]
 fn two_consumers_pop_each_message_once() {
-    // With the producer's second message refused, there are not enough.
+    // If the producer's second message is refused, a consumer is refused too.
     let outcomes = [(false, false), (false, true), (true, true)];
     check(Extent::Preemptions(3), 4000, &outcomes, || {
         let memory = with_messages(Memory::at(WRAP_32 - 1), 1);
@@ -161,7 +160,7 @@ fn two_consumers_pop_each_message_once() {
     });
 }
 
-/// loom goes no further than two preemptions here.
+/// With more than two preemptions, loom takes too long here.
 #[test]
 fn two_producers_two_consumers_lose_nothing() {
     check(Extent::Preemptions(2), 4000, &EITHER_MAY_BE_REFUSED, || {
@@ -170,7 +169,7 @@ fn two_producers_two_consumers_lose_nothing() {
     });
 }
 
-/// Claims of two, which may get one only, against each other.
+/// Claims of two slots, which may get only one, against each other.
 #[test]
 fn two_producers_in_batches_lose_nothing() {
     check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
@@ -187,8 +186,8 @@ fn two_consumers_in_batches_lose_nothing() {
     });
 }
 
-/// The slots of a claim are looked at one by one: the last one being free says nothing of those
-/// before it. Tells how many the first claim got.
+/// Each slot of a claim is inspected: a free last slot does not imply that those before it are
+/// free. Returns how many messages were pushed.
 #[test]
 fn claim_stops_at_first_slot_not_released() {
     check(Extent::Preemptions(3), 300, &[0, 1, 2], || {

@@ -1,23 +1,22 @@
-//! Coming and going, and what is found by who hears of it.
+//! Arrivals and departures, and the memory that they make visible.
 
 use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, WRAP_32};
 use crate::properties::{Delivery, Fences};
-use crate::ring::participants::{Arrivals, OrphanHint};
-use crate::ring::participants::{Phase, SeatState};
+use crate::ring::participants::{Arrivals, OrphanHint, Phase, SeatState};
 use crate::sync::model::{Extent, check, spawn};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
-/// L carries the entry of who left, and by it what that one pushed. No fence of a wake-up orders
-/// it: a consumer that never slept counts as well.
+/// Edge L carries the entry of the producer that left, and thereby its messages. No fence of a
+/// wake-up orders it, because the consumer may never have slept.
 #[test]
 fn changed_count_makes_departed_seat_visible() {
     check(Extent::Preemptions(4), 10, &[false, true], || {
         let memory = Memory::at(WRAP_32);
         let (state, arrivals) = (Arc::new(SeatState::new()), Arc::new(Arrivals::new()));
         state.activate();
-        let stored_count = arrivals.count();
+        let initial_count = arrivals.count();
         let mut producer = producer(&memory, 0);
         let leaving = spawn({
             let (state, arrivals) = (Arc::clone(&state), Arc::clone(&arrivals));
@@ -28,8 +27,8 @@ fn changed_count_makes_departed_seat_visible() {
             }
         });
         let mut consumer = consumer(&memory, 3);
-        let hearing = spawn(move || {
-            let has_changed = arrivals.count() != stored_count;
+        let checking = spawn(move || {
+            let has_changed = arrivals.count() != initial_count;
             if has_changed {
                 assert_eq!(state.load().phase(), Phase::Left);
                 assert_eq!(consumer.pop_some(1, 1), [11]);
@@ -37,16 +36,17 @@ fn changed_count_makes_departed_seat_visible() {
             has_changed
         });
         leaving.join().unwrap();
-        hearing.join().unwrap()
+        checking.join().unwrap()
     });
 }
 
-/// Who took the new seat_state for the one that it knows would not check_peers of the end of that one.
+/// A peer that mistook the new holder for the one that it knows would not check for the death of
+/// that one.
 #[test]
 fn active_seat_is_visible_only_after_its_count() {
     check(Extent::Preemptions(4), 5, &[false, true], || {
         let (state, arrivals) = (Arc::new(SeatState::new()), Arc::new(Arrivals::new()));
-        let stored_count = arrivals.count();
+        let initial_count = arrivals.count();
         let arriving = spawn({
             let (state, arrivals) = (Arc::clone(&state), Arc::clone(&arrivals));
             move || {
@@ -54,17 +54,17 @@ fn active_seat_is_visible_only_after_its_count() {
                 state.activate();
             }
         });
-        let looking = spawn(move || {
+        let probing = spawn(move || {
             let is_active = state.load().phase() == Phase::Active;
-            assert!(!is_active || arrivals.count() != stored_count);
+            assert!(!is_active || arrivals.count() != initial_count);
             is_active
         });
         arriving.join().unwrap();
-        looking.join().unwrap()
+        probing.join().unwrap()
     });
 }
 
-/// Somebody without a seat finds an orphan, and calls the only consumer, which may be asleep.
+/// A process without a seat finds an orphan, and wakes the only consumer, which may be asleep.
 #[test]
 fn orphan_wakes_sleeping_consumer() {
     check(Extent::Preemptions(3), 20, &[false, true], || {
@@ -89,9 +89,9 @@ fn orphan_wakes_sleeping_consumer() {
             let mut has_waited = false;
             while hint.waiting().is_none() {
                 has_waited = true;
-                let is_drained = || hint.waiting().is_some() || consumer.is_ready();
+                let has_work = || hint.waiting().is_some() || consumer.is_ready();
                 let not_empty = &consumer.memory.not_empty;
-                not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+                not_empty.wait(Fences::Symmetric, Instant::NEVER, has_work);
             }
             consumer.recover(1);
             (has_waited, consumer.pop_claimed_rest())
@@ -104,7 +104,7 @@ fn orphan_wakes_sleeping_consumer() {
     });
 }
 
-/// Each time that messages come to wait, the hint says something else.
+/// The value of the hint differs each time that it is set.
 #[test]
 fn orphan_hint_differs_each_time_it_is_set() {
     check(Extent::Exhaustive, 1, &[()], || {

@@ -1,5 +1,5 @@
-//! Any sequence of operations by one thread, on a ring and on a `VecDeque`: they agree after every
-//! step.
+//! Random sequences of operations by one thread, on a ring and on a `VecDeque`. Both agree after
+//! every step.
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32, WRAP_64};
@@ -8,7 +8,7 @@ use crate::ring::{PopSide, PushSide};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Numbers that look random; the same for the same seed.
+/// A deterministic generator of pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -24,7 +24,7 @@ impl Random {
 const SEEDS: u64 = if cfg!(miri) { 3 } else { 300 };
 const STEPS: u64 = 120;
 
-/// Runs `sequence` from positions of all sizes, the largest being `last`.
+/// Runs `sequence` from start positions of all magnitudes, up to `last`.
 fn for_start_positions(last: u64, mut sequence: impl FnMut(u64, u64, &mut Random)) {
     for seed in 1..=SEEDS {
         let near = 30 + seed % 20;
@@ -36,7 +36,7 @@ fn for_start_positions(last: u64, mut sequence: impl FnMut(u64, u64, &mut Random
     }
 }
 
-/// Pushes or pops, in one of the ways that there are.
+/// Pushes or pops, by one of the four ways.
 fn step<W: PushSide, R: PopSide>(
     producer: &mut TestProducer<W>,
     consumer: &mut TestConsumer<R>,
@@ -48,7 +48,7 @@ fn step<W: PushSide, R: PopSide>(
     let has_room = (model.len() as u64) < capacity;
     match random.below(8) {
         0 | 1 => {
-            // What the quick way does not do, the other one does.
+            // The fast path may refuse a message that fits.
             let is_pushed = producer.push_fast(*next);
             assert!(has_room || !is_pushed);
             if is_pushed {
@@ -130,7 +130,7 @@ fn spsc_random_operations_match_queue_across_takeovers() {
 
 #[test]
 fn mpmc_random_operations_match_queue() {
-    // It ends where positions do.
+    // MPMC positions end at 2^63.
     for_start_positions((WRAP_64 >> 1) - 6 * STEPS, |capacity, first, random| {
         let memory = Memory::of(capacity, first);
         let mut producers = [0, 1].map(|seat| producer(&memory, seat));
@@ -140,7 +140,7 @@ fn mpmc_random_operations_match_queue() {
             let (producer, consumer) = (random.below(2) as usize, random.below(2) as usize);
             let (producer, consumer) = (&mut producers[producer], &mut consumers[consumer]);
             step(producer, consumer, &mut model, &mut next, random);
-            // Nobody holds on to what another one's turn is about.
+            // No claim is kept for the turn of another handle.
             let words = memory.producer_words(&producer.slots, producer.seat);
             assert_eq!(producer.writer.abandon(&words), 0);
         }

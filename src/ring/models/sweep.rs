@@ -1,4 +1,4 @@
-//! What is left of the dead, and who of the living it is not to be taken from.
+//! Recovery of dead participants, next to live participants from which it must not take anything.
 
 use super::deaths::recover_all;
 use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
@@ -15,13 +15,13 @@ use crate::sync::{Acquire, Relaxed, Release};
 use std::sync::Arc;
 
 impl Memory {
-    /// Says that the holder of a seat is dead, as the kernel does: what it did is seen by who
-    /// sees this.
+    /// Marks the holder of a seat as dead, as the kernel does. A thread that sees the mark also
+    /// sees the stores of the dead holder.
     pub(super) fn mark_gone(&self, seat: usize) {
         self.is_gone[seat].store(1, Release);
     }
 
-    /// The living and the dead, of which `producers` come first.
+    /// A sweep of all seats, of which the first `producers` are producers.
     pub(super) fn new_sweep<'r>(
         &'r self,
         slots: &'r Slots<'r>,
@@ -38,7 +38,7 @@ impl Memory {
         }
     }
 
-    /// A recovery by somebody without a seat.
+    /// A recovery by a process without a seat.
     pub(super) fn recover(&self, producers: u32, delivery: Delivery) -> SweepStats {
         let slots = self.slots();
         let _locked = self.recovery_lock.lock().unwrap();
@@ -47,7 +47,7 @@ impl Memory {
 }
 
 impl TestConsumer<Reader> {
-    /// Pops what is left of the claim that it has, if it has one.
+    /// Pops the rest of the current claim, if there is one.
     pub(super) fn pop_claimed_rest(&mut self) -> Vec<u64> {
         let mut popped = Vec::new();
         while self.reader.has_claim() {
@@ -56,8 +56,8 @@ impl TestConsumer<Reader> {
         popped
     }
 
-    /// A recovery by a consumer, which goes on with what it adopts: `most` messages of one of the
-    /// dead. The recovery lock is the caller's.
+    /// A recovery by a consumer that adopts up to `max` messages of one dead consumer. The caller
+    /// holds the recovery lock.
     pub(super) fn adopt(&mut self, producers: u32, max: u64) -> SweepStats {
         let memory = Arc::clone(&self.memory);
         let sweep = memory.new_sweep(&self.slots, producers);
@@ -69,6 +69,7 @@ impl TestConsumer<Reader> {
         stats
     }
 
+    /// As `adopt`, with any number of messages, under the recovery lock.
     pub(super) fn recover(&mut self, producers: u32) -> SweepStats {
         let memory = Arc::clone(&self.memory);
         let _locked = memory.recovery_lock.lock().unwrap();
@@ -76,7 +77,7 @@ impl TestConsumer<Reader> {
     }
 }
 
-/// Positions from where the models of this file begin.
+/// A run of positions, relative to the start position of these models.
 pub(super) fn run(start: u64, len: u64) -> Run {
     Run {
         start: WRAP_32 + start,
@@ -84,14 +85,14 @@ pub(super) fn run(start: u64, len: u64) -> Run {
     }
 }
 
-/// Lets a dead participant have said something of positions that it never got.
+/// Sets the intent of a dead participant to positions that it did not claim.
 pub(super) fn set_dead_intent(memory: &Memory, seat: usize, run: Run) {
     memory.intents[seat].set(run, &mut 0);
     memory.mark_gone(seat);
 }
 
-/// I carries the winner's intent: the dead one lost this position to somebody who may still be
-/// at work on it. Tells how much was left for later.
+/// Edge I carries the winner's intent. The dead producer lost this position to a live one that may
+/// still write to it. Returns how many positions were undecided.
 #[test]
 fn visible_claim_makes_its_intent_visible() {
     check(Extent::Preemptions(3), 50, &[0, 1], || {
@@ -113,7 +114,7 @@ fn visible_claim_makes_its_intent_visible() {
     });
 }
 
-/// As above, of consumers: what one of the living has taken is no orphan.
+/// As above, of consumers: a message that a live consumer claimed is not an orphan.
 #[test]
 fn message_claimed_by_live_consumer_is_not_adopted() {
     check(Extent::Preemptions(3), 50, &[0, 1], || {
@@ -135,8 +136,8 @@ fn message_claimed_by_live_consumer_is_not_adopted() {
     });
 }
 
-/// S carries what was given back: who has left holding something need not be dead for another one to
-/// have the rest. Tells how much that was.
+/// Edge S carries the releases of a consumer that left with a claim. Its rest is adopted although
+/// its process is not dead. Returns how many messages were adopted.
 #[test]
 fn claim_of_departed_consumer_is_adopted_where_it_stopped() {
     check(Extent::Preemptions(4), 10, &[0, 1], || {
@@ -169,8 +170,9 @@ fn claim_of_departed_consumer_is_adopted_where_it_stopped() {
     });
 }
 
-/// A carries the slots of the claim before: an intent that is over, or stands for the next claim,
-/// says that these are given back. The dead one lost both positions, which are taken one by one.
+/// Edge A carries the slots of the claim before: they are released when the intent is cleared or
+/// set for the next claim. The dead consumer lost both positions to one that claims them one by
+/// one.
 #[test]
 fn ended_intent_makes_finished_slots_visible() {
     check(Extent::Preemptions(3), 200, &[0, 1], || {
@@ -192,8 +194,8 @@ fn ended_intent_makes_finished_slots_visible() {
     });
 }
 
-/// B carries the slots of the claim before: the count of a later claim, read with the position
-/// of this one, covers less of it than there is.
+/// Edge B carries the slots of the claim before. The smaller count of a later claim may be read
+/// with the position of the earlier one, and then covers too few positions.
 #[test]
 fn intent_of_new_length_is_not_read_with_old_position() {
     check(Extent::Preemptions(3), 200, &[0, 1, 2], || {
@@ -218,8 +220,8 @@ fn intent_of_new_length_is_not_read_with_old_position() {
     });
 }
 
-/// One of the living says that it may have claimed what a dead one had: which of them did is
-/// seen when it goes on, having lost.
+/// The intent of a live producer covers the position of a dead one. The claimant is decided when
+/// the live producer, which lost the race, continues.
 #[test]
 fn position_in_live_intent_is_undecided_until_cleared() {
     check(Extent::Preemptions(3), 50, &[0, 1], || {
@@ -245,8 +247,8 @@ fn position_in_live_intent_is_undecided_until_cleared() {
     });
 }
 
-/// What somebody said before it went may not have been its last word. It goes within its second
-/// claim. Tells what was seen of it.
+/// A producer dies within its second claim. A sweep that read the intent of its first claim reads
+/// it again. Returns how much the concurrent sweep settled.
 #[test]
 fn last_intent_of_dead_producer_is_recovered() {
     check(Extent::Preemptions(3), 40, &[(0, 0), (1, 1)], || {
@@ -274,8 +276,8 @@ fn last_intent_of_dead_producer_is_recovered() {
     });
 }
 
-/// What is left over of a claim that was finished 2^32 positions ago: the slot says the same
-/// again.
+/// An intent remains of a claim that was finished 2^32 positions ago. The slot's stamp has wrapped
+/// to the same value.
 #[test]
 fn position_finished_a_stamp_wrap_ago_is_left_alone() {
     const FAR: u64 = 1 << 32;
@@ -300,8 +302,8 @@ fn position_finished_a_stamp_wrap_ago_is_left_alone() {
     });
 }
 
-/// As above, when the 2^32 positions go by during the look: what a stamp says is bounded only
-/// if the index has not gone on since. Tells whether the look was over before.
+/// As above, when the 2^32 positions pass during the sweep: a stamp is valid only if the index has
+/// not advanced since. Returns whether the sweep started before that.
 #[test]
 fn stamp_wrapped_during_sweep_is_left_alone() {
     const FAR: u64 = 1 << 32;
@@ -309,7 +311,7 @@ fn stamp_wrapped_during_sweep_is_left_alone() {
         let memory = Memory::at(0);
         assert_eq!(producer(&memory, 0).push_some(1, &[11]), [11]);
         set_dead_intent(&memory, 1, Run { start: 0, len: 1 });
-        let going_on = spawn({
+        let continuing = spawn({
             let memory = Arc::clone(&memory);
             move || {
                 let index = &memory.tail;
@@ -324,7 +326,7 @@ fn stamp_wrapped_during_sweep_is_left_alone() {
                 (memory.recover(2, Delivery::AtLeastOnce), was_early)
             }
         });
-        going_on.join().unwrap();
+        continuing.join().unwrap();
         let (stats, was_early) = sweeping.join().unwrap();
         assert_eq!((stats.settled, stats.tombstones), (1, 0));
         was_early

@@ -1,4 +1,4 @@
-//! The next holder of an end goes on where the last one stopped.
+//! The successor in an SPSC seat continues where the last holder stopped.
 
 use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32};
 use crate::sync::model::{Extent, check, spawn};
@@ -6,30 +6,30 @@ use crate::sync::{AtomicU64, Relaxed};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
-/// Where a holder stops for good.
+/// The point at which a holder is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stop {
-    /// The payload is written, or read; the word is as it was.
+    /// The payload is written or read; the stamp is unchanged.
     BeforeStamp,
-    /// The word is stored, the hint is behind.
+    /// The stamp is stored; the hint is not.
     BeforeHint,
-    /// A whole lap of words is stored, the hint is behind.
+    /// A whole lap of stamps is stored; the hint is not.
     LapBeforeHint,
-    /// Everything is stored, the other side is not told.
+    /// Stamp and hint are stored; the peer is not notified.
     BeforeNotify,
 }
 
-/// What is no message: written, but never published.
+/// A payload that is written but never published.
 const HALF_WRITTEN: u64 = 99;
 
-/// Whether the predecessor got as far as `position`, which is all that a successor in the first
-/// models knows of it. It does not wait: who comes too early does not come at all.
+/// Whether the predecessor reached `position`, which is all that a successor in these models knows.
+/// It does not wait: a successor that starts too early does nothing.
 fn has_reached(hint: &AtomicU64, position: u64) -> bool {
     // Relaxed: what the hint carries is for `resume` to fetch.
     hint.load(Relaxed) == position
 }
 
-/// T carries the words of the messages before it.
+/// Edge T carries the stamps of the messages before it.
 #[test]
 fn producer_resuming_from_tail_finds_its_position() {
     check(Extent::Exhaustive, 15, &[false, true], || {
@@ -53,7 +53,7 @@ fn producer_resuming_from_tail_finds_its_position() {
     });
 }
 
-/// H carries the words of the slots given back before it.
+/// Edge H carries the stamps of the slots released before it.
 #[test]
 fn consumer_resuming_from_head_finds_its_position() {
     check(Extent::Exhaustive, 15, &[false, true], || {
@@ -79,7 +79,7 @@ fn consumer_resuming_from_head_finds_its_position() {
     });
 }
 
-/// As above, while the other side goes on.
+/// As above, while the consumer continues.
 #[test]
 fn producer_successor_resumes_during_pops() {
     check(Extent::Preemptions(3), 1000, &[false, true], || {
@@ -151,9 +151,10 @@ fn consumer_successor_resumes_during_pushes() {
     );
 }
 
-/// The first producer pushes 1 and stops in the middle of the next; the second one, which
-/// comes when the kernel says that the first is gone, pushes from there up to 3.
-fn a_producer_stops(stop: Stop) -> u64 {
+/// The first producer pushes 1 and is killed in the next push. The second one starts when the
+/// kernel has released the lock of the first, and pushes the rest up to 3. Returns how many
+/// messages the first one published.
+fn kill_producer_at(stop: Stop) -> u64 {
     let memory = Memory::at(WRAP_32 - 1);
     let mut consumer = TestConsumer::resume(&memory);
     let mut first = TestProducer::resume(&memory);
@@ -183,7 +184,7 @@ fn a_producer_stops(stop: Stop) -> u64 {
     });
     let successor = spawn(move || {
         predecessor.join().unwrap();
-        // A notification that was never sent is made up for by the end of the interval.
+        // The end of the liveness interval replaces the notification that was never sent.
         memory.not_empty.lapse();
         let mut second = TestProducer::resume(&memory);
         let pushed = second.position().wrapping_sub(WRAP_32 - 1);
@@ -197,34 +198,34 @@ fn a_producer_stops(stop: Stop) -> u64 {
 #[test]
 fn producer_killed_before_stamp_published_nothing() {
     check(Extent::Preemptions(2), 2000, &[1], || {
-        a_producer_stops(Stop::BeforeStamp)
+        kill_producer_at(Stop::BeforeStamp)
     });
 }
 
 #[test]
 fn producer_killed_before_hint_published() {
     check(Extent::Preemptions(2), 2000, &[2], || {
-        a_producer_stops(Stop::BeforeHint)
+        kill_producer_at(Stop::BeforeHint)
     });
 }
 
 #[test]
 fn producer_killed_a_lap_before_hint_published_the_lap() {
     check(Extent::Preemptions(2), 1000, &[2], || {
-        a_producer_stops(Stop::LapBeforeHint)
+        kill_producer_at(Stop::LapBeforeHint)
     });
 }
 
 #[test]
 fn producer_killed_before_notify_published() {
     check(Extent::Preemptions(2), 2000, &[2], || {
-        a_producer_stops(Stop::BeforeNotify)
+        kill_producer_at(Stop::BeforeNotify)
     });
 }
 
-/// The first consumer stops in the middle of its second message; the second one goes on up to
-/// 3. Tells how many messages the first one gave back.
-fn a_consumer_stops(stop: Stop) -> u64 {
+/// The first consumer is killed at its second message, and the second one continues up to 3.
+/// Returns how many messages the first one released.
+fn kill_consumer_at(stop: Stop) -> u64 {
     let memory = Memory::at(WRAP_32 - 1);
     let mut producer = TestProducer::resume(&memory);
     let mut first = TestConsumer::resume(&memory);
@@ -266,27 +267,27 @@ fn a_consumer_stops(stop: Stop) -> u64 {
 #[test]
 fn consumer_killed_before_stamp_released_nothing() {
     check(Extent::Preemptions(2), 500, &[1], || {
-        a_consumer_stops(Stop::BeforeStamp)
+        kill_consumer_at(Stop::BeforeStamp)
     });
 }
 
 #[test]
 fn consumer_killed_before_hint_released() {
     check(Extent::Preemptions(2), 500, &[2], || {
-        a_consumer_stops(Stop::BeforeHint)
+        kill_consumer_at(Stop::BeforeHint)
     });
 }
 
 #[test]
 fn consumer_killed_a_lap_before_hint_released_the_lap() {
     check(Extent::Preemptions(2), 500, &[2], || {
-        a_consumer_stops(Stop::LapBeforeHint)
+        kill_consumer_at(Stop::LapBeforeHint)
     });
 }
 
 #[test]
 fn consumer_killed_before_notify_released() {
     check(Extent::Preemptions(2), 500, &[2], || {
-        a_consumer_stops(Stop::BeforeNotify)
+        kill_consumer_at(Stop::BeforeNotify)
     });
 }

@@ -1,4 +1,4 @@
-//! The ring and its two event words.
+//! An SPSC ring and its two event words.
 
 use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32};
 use crate::properties::Fences;
@@ -46,8 +46,8 @@ fn pop_wakes_sleeping_producer() {
 
 #[test]
 fn producer_and_consumer_that_sleep_both_finish() {
-    let everything = [(false, false), (false, true), (true, false), (true, true)];
-    check(Extent::Preemptions(3), 4000, &everything, || {
+    let outcomes = [(false, false), (false, true), (true, false), (true, true)];
+    check(Extent::Preemptions(3), 4000, &outcomes, || {
         let memory = Memory::at(0);
         let mut producer = TestProducer::resume(&memory);
         let mut consumer = TestConsumer::resume(&memory);
@@ -63,8 +63,8 @@ fn producer_and_consumer_that_sleep_both_finish() {
     });
 }
 
-/// The bit may be left over from a wait that found something to do: who clears it must not
-/// leave a consumer asleep that came in between.
+/// The bit may be stale from a wait that found work. The producer that clears it must not leave a
+/// consumer asleep that armed in between.
 #[test]
 fn stale_asleep_bit_is_cleared_without_losing_sleeper() {
     check(Extent::Preemptions(4), 5000, &[false, true], || {
@@ -129,8 +129,8 @@ fn batch_release_with_one_notify_wakes_producer() {
     });
 }
 
-/// Pushes without a word to a sleeper: the fence of telling one is a full fence in models, but
-/// for the compiler only where membarrier is used, and edges must do without it.
+/// Pushes without a notification. In models its fence is a full one. With membarrier it is only a
+/// compiler fence, so the edges must hold without it.
 fn push_without_notify(producer: &mut TestProducer, message: u64) {
     assert!(producer.write(message));
     producer.publish();
@@ -149,17 +149,17 @@ fn active_seat_makes_pid_of_holder_visible() {
                 state.activate();
             }
         });
-        let looking = spawn(move || {
-            let has_arrived = state.load().phase() == Phase::Active;
-            assert!(!has_arrived || pid.load(Relaxed) == 7);
-            has_arrived
+        let probing = spawn(move || {
+            let is_active = state.load().phase() == Phase::Active;
+            assert!(!is_active || pid.load(Relaxed) == 7);
+            is_active
         });
         arriving.join().unwrap();
-        looking.join().unwrap()
+        probing.join().unwrap()
     });
 }
 
-/// The order is that of a handle: check_peers of the other end, then look at the ring once more.
+/// The consumer proceeds as a handle does: it loads the peer's state, then inspects the ring again.
 #[test]
 fn messages_pushed_before_leave_are_popped() {
     check(Extent::Preemptions(4), 700, &[false, true], || {
@@ -184,8 +184,8 @@ fn messages_pushed_before_leave_are_popped() {
     });
 }
 
-/// Tells what there was, and whether some of it was found only after the producer was peers
-/// to have left.
+/// Returns all messages, and whether some of them were found only after the producer was seen to
+/// have left.
 fn pop_until_left(mut consumer: TestConsumer, state: &SeatState) -> (Vec<u64>, bool) {
     let memory = Arc::clone(&consumer.memory);
     let (mut popped, mut was_nearly_missed) = (Vec::new(), false);
@@ -194,12 +194,12 @@ fn pop_until_left(mut consumer: TestConsumer, state: &SeatState) -> (Vec<u64>, b
             popped.push(message);
             continue;
         }
-        let peers = state.load();
+        let snapshot = state.load();
         let is_ready = || consumer.is_ready();
-        if peers.phase() != Phase::Left {
-            let is_drained = || is_ready() || state.load() != peers;
+        if snapshot.phase() != Phase::Left {
+            let has_work = || is_ready() || state.load() != snapshot;
             let not_empty = &memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, has_work);
         } else if is_ready() {
             was_nearly_missed = true;
         } else {
@@ -229,7 +229,7 @@ fn messages_pushed_before_close_are_popped() {
     });
 }
 
-/// Tells how many messages there were.
+/// Returns how many messages it popped.
 fn pop_until_closed(mut consumer: TestConsumer, closed: &Closing) -> usize {
     let memory = Arc::clone(&consumer.memory);
     let mut popped = 0;
@@ -241,9 +241,9 @@ fn pop_until_closed(mut consumer: TestConsumer, closed: &Closing) -> usize {
         let is_closed = closed.is_closed();
         let is_ready = || consumer.is_ready();
         if !is_closed {
-            let is_drained = || is_ready() || closed.is_closed();
+            let has_work = || is_ready() || closed.is_closed();
             let not_empty = &memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, has_work);
         } else if !is_ready() {
             return popped;
         }

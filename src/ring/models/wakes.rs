@@ -1,6 +1,6 @@
-//! Sleepers of a ring whose slots are published in any order: a wake-up may be spent on somebody
-//! who finds a hole at the head. Who pops here is busy with its message for ever after, so that
-//! nobody else's looking around makes up for a wake-up that was lost.
+//! Sleepers of an MPMC ring, whose slots are published in any order. A wake-up may be spent on a
+//! consumer that finds an unpublished slot at the head. Each consumer here pops one message and
+//! then stops, so that its later activity cannot hide a lost wake-up.
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32};
@@ -11,8 +11,8 @@ use crate::sys::clock::Instant;
 use std::sync::Arc;
 
 impl TestConsumer<Reader> {
-    /// Pops one message, as a handle does: who has slept passes the wake-up on, if there is
-    /// something for another one to do. Tells whether it had to sleep.
+    /// Pops one message, as a handle does: after a sleep it passes the wake-up on, if another
+    /// message is ready. Returns the message, and whether it slept.
     fn pop_forwarding_wake(&mut self) -> (u64, bool) {
         let mut has_slept = false;
         loop {
@@ -32,7 +32,7 @@ impl TestConsumer<Reader> {
 }
 
 impl TestProducer<Writer> {
-    /// As `pop_passing_on`.
+    /// Pushes one message as `pop_forwarding_wake` pops one. Returns whether it slept.
     fn push_forwarding_wake(&mut self, message: u64) -> bool {
         let mut has_slept = false;
         while !self.write(message) {
@@ -56,7 +56,7 @@ fn two_consumers(memory: &Arc<Memory>) -> [JoinHandle<(u64, bool)>; 2] {
     })
 }
 
-/// The second slot is published first. Tells how many consumers slept.
+/// The second slot is published first. Returns how many consumers slept.
 #[test]
 fn wake_spent_on_unpublished_slot_is_passed_on() {
     check(Extent::Preemptions(2), 500, &[0, 1, 2], || {
@@ -80,8 +80,8 @@ fn wake_spent_on_unpublished_slot_is_passed_on() {
     });
 }
 
-/// As above, each slot published by a producer of its own. With four threads loom goes no further
-/// than one preemption.
+/// As above, with each slot published by a producer in a thread of its own. With four threads and
+/// more than one preemption, loom takes too long.
 #[test]
 fn out_of_order_publishes_wake_every_consumer() {
     check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
@@ -105,7 +105,7 @@ fn out_of_order_publishes_wake_every_consumer() {
     });
 }
 
-/// The ring is full, and the second slot is given back first. Tells how many producers slept.
+/// The ring is full, and the second slot is released first. Returns how many producers slept.
 #[test]
 fn out_of_order_releases_wake_every_producer() {
     check(Extent::Preemptions(2), 500, &[0, 1, 2], || {
@@ -133,8 +133,8 @@ fn out_of_order_releases_wake_every_producer() {
     });
 }
 
-/// A dead producer has the first slot, the other two are published, and nobody finds anything
-/// before there is a tombstone. Tells how many consumers slept.
+/// A dead producer had claimed the first slot, and the next two are published. Until there is a
+/// tombstone, no consumer finds a message. Returns how many consumers slept.
 #[test]
 fn tombstone_wakes_consumers_waiting_behind_it() {
     check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
