@@ -71,8 +71,8 @@ pub enum Fences {
     /// `membarrier(2)`, which interrupts registered processes on other cores. For streams of
     /// messages.
     Membarrier,
-    /// One full fence at each publication, and another before a participant sleeps. For rings whose
-    /// participants sleep at almost every message, and for sandboxes that forbid `membarrier(2)`.
+    /// One full fence at each publication, and another before a participant sleeps. For rings with
+    /// a sleep at almost every message, and for sandboxes that forbid `membarrier(2)`.
     Symmetric,
 }
 

@@ -1,8 +1,8 @@
 //! The sweep: finishing the operations of dead participants.
 //!
-//! A position that is claimed and whose slot is not finished belongs to exactly one claimant, whose
-//! intent covers it. So for each position in the intent of each dead participant, the sweep checks
-//! in this order:
+//! Exactly one claimant owns a position that is claimed and not finished, and its intent covers the
+//! position. So for each position in the intent of each dead participant, the sweep checks in this
+//! order:
 //!
 //! 1. The index has not passed the position: it is not claimed.
 //! 2. The intent of a live participant of the same role covers it: the claimant is not known yet.
@@ -178,7 +178,7 @@ where
         stats
     }
 
-    /// Checks the intent of a seat whose holder is dead, for a caller that holds the seat lock.
+    /// Checks the intent that a dead holder left in a seat. The caller holds the seat lock.
     ///
     /// The intent stays set until the caller has popped what it inherits. So no other consumer gets
     /// the positions meanwhile. Positions between two orphans may have been finished by others, and

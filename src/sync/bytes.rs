@@ -12,7 +12,7 @@ pub struct Bytes(*mut u8);
 ///
 /// A copy in does so word by word. A copy in vectors would read memory in other pieces than it was
 /// written in, perhaps just before. The load then waits until all earlier stores have reached the
-/// cache, including the message before, whose line may still be missing.
+/// cache, including the message before: its line may still be missing.
 const fn is_copied_in_registers<T>() -> bool {
     const LINE: usize = 64;
     size_of::<T>() <= 4 * LINE && size_of::<T>() % size_of::<u64>() == 0

@@ -14,9 +14,8 @@ use std::thread;
 pub(crate) enum Extent {
     /// Every interleaving.
     Exhaustive,
-    /// For models that are too large for that, or whose threads spin. Under loom, at most so many
-    /// preemptions. Under shuttle, whose exhaustive scheduler never leaves a loop, random
-    /// schedules.
+    /// For models that are too large for that, or that spin. Under loom, at most so many
+    /// preemptions. Under shuttle, random schedules: its exhaustive scheduler never leaves a loop.
     Preemptions(usize),
 }
 

@@ -51,6 +51,12 @@ impl TestConsumer<Reader> {
     }
 }
 
+/// Lets the consumer in seat 1 claim the first `max` messages, and die.
+fn claim_and_die(memory: &Arc<Memory>, max: u64) {
+    assert_eq!(consumer(memory, 1).claim_and_read(max), Some(1));
+    memory.mark_gone(1);
+}
+
 /// A dead consumer had claimed two messages and released the first. Two others recover while a
 /// producer continues, and the first of them is killed. Returns how many messages each popped.
 #[test]
@@ -143,9 +149,7 @@ fn seat_successor_killed_leaves_claim_to_next_holder() {
     for (stores, outcomes) in cases {
         check(Extent::Preemptions(3), 15, outcomes, move || {
             let memory = with_messages(Memory::of(4, WRAP_32), 3);
-            let mut dead = consumer(&memory, 1);
-            assert_eq!(dead.claim_and_read(2), Some(1));
-            memory.mark_gone(1);
+            claim_and_die(&memory, 2);
             let mut first = consumer(&memory, 1);
             let dying = spawn(move || {
                 first.recover_until_killed(stores, |adopter| {
@@ -167,15 +171,13 @@ fn seat_successor_killed_leaves_claim_to_next_holder() {
 }
 
 /// A dead consumer had claimed three messages. Another one adopted and popped the second, while the
-/// first was undecided. The successor skips the second, whose slot may be in use again. Returns how
+/// first was undecided. The successor skips the second, as its slot may be in use again. Returns how
 /// many messages were pushed meanwhile.
 #[test]
 fn seat_successor_skips_positions_finished_by_others() {
     check(Extent::Preemptions(4), 15, &[1, 3], || {
         let memory = with_messages(Memory::of(4, WRAP_32), 3);
-        let mut dead = consumer(&memory, 1);
-        assert_eq!(dead.claim_and_read(3), Some(1));
-        memory.mark_gone(1);
+        claim_and_die(&memory, 3);
         // Paused before the compare-and-swap that it loses.
         memory.intents[3].set(run(0, 1), &mut 0);
         let mut other = consumer(&memory, 2);
@@ -208,9 +210,7 @@ fn seat_successor_skips_positions_finished_by_others() {
 fn orphans_beyond_max_are_left_to_other_adopters() {
     check(Extent::Preemptions(3), 30, &[(1, 1)], || {
         let memory = with_messages(Memory::at(WRAP_32), 2);
-        let mut dead = consumer(&memory, 1);
-        assert_eq!(dead.claim_and_read(2), Some(1));
-        memory.mark_gone(1);
+        claim_and_die(&memory, 2);
         let adopting = [2, 3].map(|seat| {
             let mut adopter = consumer(&memory, seat);
             spawn(move || {
@@ -235,8 +235,7 @@ fn orphans_beyond_max_are_left_to_other_adopters() {
 fn adopter_claiming_next_run_sets_new_intent() {
     check(Extent::Preemptions(3), 15, &[0, 1], || {
         let memory = with_messages(Memory::of(4, WRAP_32), 3);
-        assert_eq!(consumer(&memory, 1).read(), Some(1));
-        memory.mark_gone(1);
+        claim_and_die(&memory, 1);
         let mut adopter = consumer(&memory, 2);
         assert_eq!(adopter.recover(1).adopted, Some(run(0, 1)));
         let dying = spawn(move || {
@@ -264,9 +263,7 @@ fn adopter_claiming_next_run_sets_new_intent() {
 fn seat_with_undecided_claim_is_not_inherited() {
     check(Extent::Preemptions(3), 30, &[None, Some(1)], || {
         let memory = with_messages(Memory::at(WRAP_32), 2);
-        let mut dead = consumer(&memory, 1);
-        assert_eq!(dead.read(), Some(1));
-        memory.mark_gone(1);
+        claim_and_die(&memory, 1);
         // Paused before the compare-and-swap that it loses.
         memory.intents[2].set(run(0, 1), &mut 0);
         let mut paused = consumer(&memory, 2);
@@ -297,9 +294,7 @@ fn seat_with_undecided_claim_is_not_inherited() {
 fn seat_inherited_at_most_once_has_no_orphans() {
     check(Extent::Preemptions(3), 8, &[0, 1], || {
         let memory = with_messages(Memory::at(WRAP_32), 2);
-        let mut dead = consumer(&memory, 1);
-        assert_eq!(dead.read(), Some(1));
-        memory.mark_gone(1);
+        claim_and_die(&memory, 1);
         let mut producer = producer(&memory, 0);
         let pushing = spawn(move || producer.push_some(1, &[11]));
         let mut adopter = consumer(&memory, 1);

@@ -1,7 +1,7 @@
 //! Rings that end, and the next segment that follows.
 
 use super::mpmc::{consumer, producer};
-use super::{Memory, TestConsumer, TestProducer, WRAP_32};
+use super::{Memory, TestConsumer, TestProducer, WRAP_32, spsc_handles};
 use crate::ring::closing::{self, Closing, SEALED, is_drained, seal};
 use crate::ring::{PopSide, PushSide};
 use crate::sync::model::{Extent, check, spawn, yield_now};
@@ -52,7 +52,7 @@ fn push_refused_by_seal_sees_next_segment() {
 }
 
 /// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies
-/// below the end. Tells how much that was.
+/// below the end. Returns how many were pushed.
 #[test]
 fn push_while_sealing_is_refused_or_below_final_tail() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2, 3], || {
@@ -186,8 +186,7 @@ fn close_while_growing_closes_next_segment() {
 fn messages_before_end_marker_are_popped_first() {
     check(Extent::Preemptions(5), 100, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || {
             (1..=2).for_each(|message| producer.push_spinning(message));
             while !producer.end_segment() {

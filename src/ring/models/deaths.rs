@@ -1,5 +1,5 @@
-//! Somebody stops for good, before any of the stores that it would make, while others go on. What
-//! the dead one stores is stored_count: in a model of each number, it makes so many.
+//! A participant is killed before one of the stores that it would make, while others continue. Each
+//! model runs once for each number of stores that the killed participant makes.
 
 use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32, get, put};

@@ -1,15 +1,14 @@
 //! Producer and consumer communicate through the slot's word alone. Neither sleeps, so no lock of a
 //! modelled futex orders their accesses.
 
-use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32, WRAP_64};
+use super::{CAPACITY, Memory, WRAP_32, WRAP_64, spsc_handles};
 use crate::sync::model::{Extent, check, spawn};
 
 /// Passes messages 1 to `last` through a ring that starts at `position`. Returns whether the
 /// producer, and whether the consumer, had to wait.
 fn exchange(position: u64, last: u64) -> (bool, bool) {
     let memory = Memory::at(position);
-    let mut producer = TestProducer::resume(&memory);
-    let mut consumer = TestConsumer::resume(&memory);
+    let (mut producer, mut consumer) = spsc_handles(&memory);
     let pushing = spawn(move || {
         (1..=last).for_each(|message| producer.push_spinning(message));
         producer.was_refused
@@ -58,8 +57,7 @@ fn position_wrap_at_64_bits_keeps_order() {
 fn probe_of_last_free_slot_covers_slots_before_it() {
     check(Extent::Preemptions(5), 100, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         (1..=CAPACITY).for_each(|message| producer.push_spinning(message));
         let pushing = spawn(move || {
             (3..=4).for_each(|message| producer.push_spinning(message));

@@ -31,7 +31,7 @@ const CAPACITY: u64 = 2;
 const PRODUCERS: usize = 2;
 const PARTICIPANTS: usize = 4;
 
-/// A start position whose low half, which a stamp carries, wraps in the middle of a model.
+/// A start position: its low half, which a stamp carries, wraps in the middle of a model.
 const WRAP_32: u64 = u32::MAX as u64;
 /// The last position before positions wrap.
 const WRAP_64: u64 = u64::MAX;
@@ -70,7 +70,7 @@ struct Memory {
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// An empty ring of the default capacity whose first message gets `position`.
+    /// An empty ring of the default capacity. Its first message gets `position`.
     fn at(position: u64) -> Arc<Self> {
         Self::of(CAPACITY, position)
     }
@@ -220,7 +220,7 @@ impl<W: PushSide> TestProducer<W> {
         self.notify();
     }
 
-    /// Pushes without the event words, whose fences and locks order more than a ring does.
+    /// Pushes without the event words: their fences and locks order more than a ring does.
     fn push_spinning(&mut self, message: u64) {
         while !self.push_fast(message) {
             self.was_refused = true;
@@ -343,6 +343,11 @@ impl<R: PopSide> TestConsumer<R> {
             not_empty.wait(Fences::Symmetric, until, || self.is_ready());
         }
     }
+}
+
+/// The first producer and the first consumer of an SPSC ring.
+fn spsc_handles(memory: &Arc<Memory>) -> (TestProducer, TestConsumer) {
+    (TestProducer::resume(memory), TestConsumer::resume(memory))
 }
 
 fn put(message: u64, slot: Bytes) -> u32 {

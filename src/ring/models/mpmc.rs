@@ -67,9 +67,10 @@ impl TestConsumer<Reader> {
     }
 }
 
-/// Asserts that every pushed message is popped once, and in the order of its producer, whose
-/// messages share their tens digit. Pops the remaining messages first. Then asserts that all slots
-/// are free and no intent is set.
+/// Asserts that every pushed message is popped once, in the order of its producer. Messages of one
+/// producer share their tens digit.
+///
+/// Pops the remaining messages first. Then asserts that all slots are free and no intent is set.
 pub(super) fn assert_delivered_once(
     memory: &Arc<Memory>,
     pushed: &[Vec<u64>],

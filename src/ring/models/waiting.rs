@@ -1,6 +1,6 @@
 //! An SPSC ring and its two event words.
 
-use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32};
+use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32, spsc_handles};
 use crate::properties::Fences;
 use crate::ring::closing::Closing;
 use crate::ring::participants::{Phase, SeatState};
@@ -13,8 +13,7 @@ use std::sync::Arc;
 fn push_wakes_sleeping_consumer() {
     check(Extent::Preemptions(4), 3000, &[false, true], || {
         let memory = Memory::at(0);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || (1..=2).for_each(|message| producer.push(message)));
         let popping = spawn(move || {
             (1..=2).for_each(|message| assert_eq!(consumer.pop(), message));
@@ -29,8 +28,7 @@ fn push_wakes_sleeping_consumer() {
 fn pop_wakes_sleeping_producer() {
     check(Extent::Preemptions(5), 400, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         (1..=CAPACITY).for_each(|message| producer.push(message));
         let pushing = spawn(move || {
             producer.push(3);
@@ -49,8 +47,7 @@ fn producer_and_consumer_that_sleep_both_finish() {
     let outcomes = [(false, false), (false, true), (true, false), (true, true)];
     check(Extent::Preemptions(3), 4000, &outcomes, || {
         let memory = Memory::at(0);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || {
             (1..=3).for_each(|message| producer.push(message));
             producer.was_refused
@@ -69,8 +66,7 @@ fn producer_and_consumer_that_sleep_both_finish() {
 fn stale_asleep_bit_is_cleared_without_losing_sleeper() {
     check(Extent::Preemptions(4), 5000, &[false, true], || {
         let memory = Memory::at(0);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         memory
             .not_empty
             .wait(Fences::Symmetric, Instant::NEVER, || true);
@@ -88,8 +84,7 @@ fn stale_asleep_bit_is_cleared_without_losing_sleeper() {
 fn batch_push_with_one_notify_wakes_consumer() {
     check(Extent::Preemptions(5), 1000, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || {
             for message in 1..=CAPACITY {
                 assert!(producer.write(message));
@@ -110,8 +105,7 @@ fn batch_push_with_one_notify_wakes_consumer() {
 fn batch_release_with_one_notify_wakes_producer() {
     check(Extent::Preemptions(4), 500, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut producer = TestProducer::resume(&memory);
-        let mut consumer = TestConsumer::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         (1..=CAPACITY).for_each(|message| producer.push(message));
         let pushing = spawn(move || {
             (3..=4).for_each(|message| producer.push(message));
@@ -166,8 +160,7 @@ fn messages_pushed_before_leave_are_popped() {
         let memory = Memory::at(0);
         let state = Arc::new(SeatState::new());
         state.activate();
-        let mut producer = TestProducer::resume(&memory);
-        let consumer = TestConsumer::resume(&memory);
+        let (mut producer, consumer) = spsc_handles(&memory);
         let pushing = spawn({
             let (memory, state) = (Arc::clone(&memory), Arc::clone(&state));
             move || {
@@ -213,8 +206,7 @@ fn messages_pushed_before_close_are_popped() {
     check(Extent::Preemptions(3), 200, &[1], || {
         let memory = Memory::at(0);
         let closed = Arc::new(Closing::new());
-        let mut producer = TestProducer::resume(&memory);
-        let consumer = TestConsumer::resume(&memory);
+        let (mut producer, consumer) = spsc_handles(&memory);
         let pushing = spawn({
             let (memory, closed) = (Arc::clone(&memory), Arc::clone(&closed));
             move || {

@@ -1,6 +1,6 @@
-//! Sleepers of an MPMC ring, whose slots are published in any order. A wake-up may be spent on a
-//! consumer that finds an unpublished slot at the head. Each consumer here pops one message and
-//! then stops, so that its later activity cannot hide a lost wake-up.
+//! Sleepers of an MPMC ring. Its slots are published in any order, so a wake-up may be spent on a
+//! consumer that finds an unpublished slot at the head. Each consumer here pops one message and then
+//! stops, so that its later activity cannot hide a lost wake-up.
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32};
@@ -56,6 +56,14 @@ fn two_consumers(memory: &Arc<Memory>) -> [JoinHandle<(u64, bool)>; 2] {
     })
 }
 
+/// Asserts that the consumers popped 11 and 21. Returns how many of them slept.
+fn join_consumers(threads: [JoinHandle<(u64, bool)>; 2]) -> u8 {
+    let popped = threads.map(|thread| thread.join().unwrap());
+    let [(one, one_slept), (other, other_slept)] = popped;
+    assert_eq!(one + other, 32);
+    u8::from(one_slept) + u8::from(other_slept)
+}
+
 /// The second slot is published first. Returns how many consumers slept.
 #[test]
 fn wake_spent_on_unpublished_slot_is_passed_on() {
@@ -73,10 +81,7 @@ fn wake_spent_on_unpublished_slot_is_passed_on() {
             }
         });
         pushing.join().unwrap();
-        let [(one, one_slept), (other, other_slept)] =
-            popping.map(|consumer| consumer.join().unwrap());
-        assert_eq!(one + other, 32);
-        u8::from(one_slept) + u8::from(other_slept)
+        join_consumers(popping)
     });
 }
 
@@ -98,10 +103,7 @@ fn out_of_order_publishes_wake_every_consumer() {
         for pushing in pushing {
             pushing.join().unwrap();
         }
-        let [(one, one_slept), (other, other_slept)] =
-            popping.map(|consumer| consumer.join().unwrap());
-        assert_eq!(one + other, 32);
-        u8::from(one_slept) + u8::from(other_slept)
+        join_consumers(popping)
     });
 }
 
@@ -153,9 +155,6 @@ fn tombstone_wakes_consumers_waiting_behind_it() {
             memory.not_empty.notify_all();
         });
         pushing.join().unwrap();
-        let [(one, one_slept), (other, other_slept)] =
-            popping.map(|consumer| consumer.join().unwrap());
-        assert_eq!(one + other, 32);
-        u8::from(one_slept) + u8::from(other_slept)
+        join_consumers(popping)
     });
 }
