@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Which protocol a ring follows.
+/// The protocol that a ring follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -21,13 +21,13 @@ impl fmt::Display for Kind {
     }
 }
 
-/// How messages lie in their slots.
+/// How messages are stored in slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
     /// Values of one type.
     Values,
-    /// Byte strings up to a length.
+    /// Byte strings up to a maximum length.
     Bytes,
 }
 
@@ -40,14 +40,15 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// What becomes of a message that a consumer had taken and not given back when it died. A property
-/// of an MPMC ring.
+/// What happens to a message that a consumer had claimed and not released when it died.
+///
+/// A property of an MPMC ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// Another consumer gets it.
+    /// Another consumer gets the message.
     #[default]
     AtLeastOnce,
-    /// Nobody does.
+    /// The message is dropped.
     AtMostOnce,
 }
 
@@ -60,16 +61,18 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// How both sides of a ring keep a store before a later load, so that no wake-up is lost. A
-/// property of the ring, since both sides must agree.
+/// How both sides of a ring order a store before a later load, so that no wake-up is lost.
+///
+/// A property of the ring, because both sides must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fences {
-    /// Nothing for who publishes; a `membarrier(2)` call for who is about to sleep, which
-    /// interrupts registered processes on other cores. For streams of messages.
+    /// Publishing needs no fence instruction. A participant that is about to sleep calls
+    /// `membarrier(2)`, which interrupts registered processes on other cores. For streams of
+    /// messages.
     Membarrier,
-    /// A full fence for who publishes, another for who is about to sleep. For rings that
-    /// sleep at almost every message, and for sandboxes that forbid `membarrier(2)`.
+    /// One full fence at each publication, and another before a participant sleeps. For rings with
+    /// a sleep at almost every message, and for sandboxes that forbid `membarrier(2)`.
     Symmetric,
 }
 

@@ -6,9 +6,9 @@ use crate::ring::{PopSide, PushSide, mpmc, spsc};
 /// The kind of a ring, as a type: [`Spsc`] or [`Mpmc`]. The trait is sealed.
 ///
 /// ```
-/// use slipring::{Producer, Protocol, mpmc, spsc};
+/// use slipring::{Producer, Protocol, error::PushError, mpmc, spsc};
 ///
-/// fn count<P: Protocol>(producer: &mut Producer<u64, P>) -> Result<(), slipring::error::PushError> {
+/// fn count<P: Protocol>(producer: &mut Producer<u64, P>) -> Result<(), PushError> {
 ///     (1..=3).try_for_each(|number| producer.push(&number))
 /// }
 ///
@@ -35,13 +35,14 @@ impl Protocol for Spsc {}
 
 impl Protocol for Mpmc {}
 
-/// What the crate needs of a protocol. The trait can't be named outside of the crate.
+/// The types and the constant that the crate needs for a protocol. The trait cannot be named
+/// outside the crate.
 pub trait Rules: 'static {
     /// The private state of a producer.
     type Writer: PushSide + Send;
     /// The private state of a consumer.
     type Reader: PopSide + Send;
-    /// The kind as the header records it.
+    /// The kind, as the header records it.
     const KIND: Kind;
 }
 

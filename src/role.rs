@@ -1,13 +1,13 @@
-//! The two roles of a participant, and what one role knows of the other.
+//! The two roles of a participant, and the state of a peer as the other role sees it.
 
 use core::fmt;
 
-/// An end of a ring.
+/// The role of a participant in a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The end that pushes.
+    /// Pushes messages.
     Producer,
-    /// The end that pops.
+    /// Pops messages.
     Consumer,
 }
 
@@ -29,25 +29,27 @@ impl fmt::Display for Role {
     }
 }
 
-/// What is known of the other end of a ring; of an MPMC ring, of one of those who are there or of
-/// those who were there last. True of the moment of asking; the next holder may be on its way.
+/// The state of the peers of a participant, as far as it is known.
+///
+/// In an MPMC ring it describes one of the peers that are attached, or else one of those that were
+/// attached last. It is a snapshot: the next holder of a seat may already be attaching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
-    /// Nobody has held that end yet.
+    /// No process has taken a seat of that role yet.
     NeverCame,
-    /// A live process holds it; perhaps stopped, but not dead.
+    /// A live process holds the seat. It may be stopped, but it is not dead.
     Present {
-        /// What it recorded as its pid, in its own pid namespace. Unverified.
+        /// The process ID that the holder recorded, in its own PID namespace. Unverified.
         pid: u32,
     },
     /// The last holder dropped its handle.
     Left,
-    /// The last holder died, and the kernel says so.
+    /// The last holder died, as the kernel's release of its lock proves.
     Died {
-        /// What it recorded as its pid, in its own pid namespace. Unverified.
+        /// The process ID that the holder recorded, in its own PID namespace. Unverified.
         pid: u32,
     },
-    /// Somebody closed the ring, for good.
+    /// The ring was closed permanently.
     Closed,
 }

@@ -1,25 +1,25 @@
-//! What a participant is about to claim, said before it claims it: what makes a claim of the
-//! dead recoverable.
+//! Intents: a participant publishes the positions that it is about to claim, before it claims them.
+//! That makes the claims of a dead participant recoverable.
 //!
-//! An intent stands from before the compare-and-swap that claims its positions until after the
-//! last of them was published or given back. So whoever sees a position claimed and its slot not
-//! finished knows that the claimant's entry still says so. The reverse does not hold: an intent
-//! may stand for positions that somebody else won, or that are long done.
+//! An intent is set before the compare-and-swap that claims its positions. It is cleared after the
+//! last of them was published or released. So if a position is claimed and its slot not finished,
+//! the claimant's intent still covers it. The reverse does not hold: an intent may cover positions
+//! that another participant claimed, or that were finished long ago.
 //!
 //! # Ordering
 //!
 //! | edge | store                           | load                           | carries                       | model |
 //! |------|---------------------------------|--------------------------------|-------------------------------|-------|
-//! | A    | position, Release, `set`, `clear` | position, Acquire, `read`  | the slots of the claim before | `a_claim_seen_to_be_over_is_seen_to_be_published` |
-//! | B    | count, Release, `set`         | count, Acquire, `read`         | the slots of the claim before | `a_claim_of_another_length_is_not_mistaken_for_the_one_before` |
+//! | A    | position, Release, `set`, `clear` | position, Acquire, `read`    | the slots of the claim before | `ended_intent_makes_finished_slots_visible` |
+//! | B    | count, Release, `set`           | count, Acquire, `read`         | the slots of the claim before | `intent_of_new_length_is_not_read_with_old_position` |
 
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Release};
 
-/// The most positions that one claim takes, whatever it is asked for: what recovery looks at
-/// for each of the dead is bounded by it.
+/// The most positions in one claim, whatever the caller requests. It bounds the slots that recovery
+/// inspects for each dead participant.
 pub(crate) const MAX_CLAIM: u64 = 4096;
 
-/// Positions from `start` on.
+/// `len` consecutive positions from `start` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Run {
     pub(crate) start: u64,
@@ -30,7 +30,8 @@ impl Run {
     /// No positions.
     pub(crate) const NONE: Self = Self { start: 0, len: 0 };
 
-    /// What a peer says, who may have said anything: no longer than a claim can be.
+    /// The run in a peer's intent. A hostile peer may store any count, so it is limited to the
+    /// longest possible claim.
     #[inline(always)]
     fn bounded(start: u64, count: u32, capacity: u64) -> Self {
         let len = u64::from(count).min(MAX_CLAIM).min(capacity);
@@ -44,8 +45,8 @@ impl Run {
     }
 }
 
-/// The positions that one participant may have claimed, in a place that only it stores to while
-/// it lives. All zero is none.
+/// The positions that one participant may have claimed. While the participant lives, only it stores
+/// to its intent. All zero means no positions.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Intent {
@@ -63,9 +64,11 @@ impl Intent {
         }
     }
 
-    /// Says what the next claim is for. Nothing may be claimed that the intent stands for now.
+    /// Sets the positions of the next claim. The participant must have finished every position that
+    /// the intent covers so far.
     ///
-    /// `stored_count` is what the count says already, so that claims of one length store one word.
+    /// `stored_count` is the current value of the count: a claim as long as the one before stores
+    /// only one word.
     #[inline(always)]
     pub(crate) fn set(&self, run: Run, stored_count: &mut u32) {
         let count = run.len as u32;
@@ -76,13 +79,13 @@ impl Intent {
         self.after_start.store(run.start.wrapping_add(1), Release); // A
     }
 
-    /// Says that nothing is claimed.
+    /// Records that nothing is claimed.
     #[inline(always)]
     pub(crate) fn clear(&self) {
         self.after_start.store(0, Release); // A
     }
 
-    /// What stands, as far as it can be bounded.
+    /// The positions that the intent covers, if it is set.
     #[inline(always)]
     pub(crate) fn read(&self, capacity: u64) -> Option<Run> {
         #[cfg(fuzzing)]
@@ -91,7 +94,7 @@ impl Intent {
         Some(Run::bounded(start, self.count.load(Acquire), capacity)) // B
     }
 
-    /// What stands in a copy of the words.
+    /// As [`read`](Self::read), from a copy of the words.
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn from_words([low, high, count]: [u32; 3], capacity: u64) -> Option<Run> {
         let after_start = u64::from(high) << 32 | u64::from(low);

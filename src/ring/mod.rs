@@ -1,10 +1,12 @@
-//! The algorithms, on words and payload cells alone: they know nothing of mappings, which is
-//! what lets a model checker run the very code that ships.
+//! The ring algorithms, on atomic words and payload cells alone. They do not depend on mappings, so
+//! that model checkers run the code that ships.
 //!
-//! A *position* is a 64-bit count of messages since the ring was made. It never wraps in
-//! practice; a peer may have written any, so an SPSC ring computes modulo 2^64, and an MPMC ring
-//! claims none from 2^63 on. A position's *slot* is `position & (capacity - 1)`.
+//! A *position* is a 64-bit count of messages since the ring was created. It never wraps in
+//! practice. But a hostile peer may store any value, so an SPSC ring computes modulo 2^64, and an
+//! MPMC ring claims no position from 2^63 on. The *slot* of a position is
+//! `position & (capacity - 1)`.
 
+mod claim;
 pub(crate) mod closing;
 pub(crate) mod intent;
 pub(crate) mod mpmc;
@@ -22,13 +24,13 @@ use crate::error::Corrupt;
 use crate::sync::{AtomicU64, Bytes};
 use core::fmt::Debug;
 
-/// The fewest slots: at 1, "full" and "free for the next lap" would be the same stamp.
+/// The minimum capacity: with one slot, "full" and "free for the next lap" would be the same stamp.
 pub(crate) const MIN_CAPACITY: u64 = 2;
-/// The most slots: stamps are compared modulo 2^32.
+/// The maximum capacity, because stamps are compared modulo 2^32.
 pub(crate) const MAX_CAPACITY: u64 = 1 << 30;
 
-/// A difference of two hints as a number of messages. The hints are read one after the other,
-/// so it may come out below zero or above the capacity.
+/// Limits a difference of two hints to a number of messages. The hints are loaded one after the
+/// other, so their difference may be negative or above the capacity.
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) fn within(difference: u64, capacity: u64) -> usize {
     match difference {
@@ -38,48 +40,52 @@ pub(crate) fn within(difference: u64, capacity: u64) -> usize {
     }
 }
 
-/// What an end of a ring works on.
+/// The shared words that a producer or consumer works on.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'r> {
     pub(crate) slots: &'r Slots<'r>,
-    /// `tail` for who pushes, `head` for who pops.
+    /// `tail` for a producer, `head` for a consumer.
     pub(crate) index: &'r AtomicU64,
     /// `tail` for both.
     pub(crate) tail: &'r AtomicU64,
-    /// The end's own; rings that need none leave it alone.
+    /// The participant's own intent. SPSC rings do not use it.
     pub(crate) intent: &'r Intent,
 }
 
-/// The private state of an end that pushes.
+/// The private state of a producer.
 pub trait PushSide: Sized + Debug {
-    /// Whether others claim from the same index: what was due may be gone a moment later.
+    /// Whether other producers claim from the same index. If so, a slot that was ready may be
+    /// claimed by another producer at any moment.
     const IS_SHARED: bool;
 
-    /// Begins, where the last holder of the end stopped if it has one holder at a time.
+    /// Starts a holder. In an SPSC ring it continues where the last holder of the seat stopped.
     fn resume(words: &Words<'_>) -> Result<Self, Corrupt>;
 
-    /// The next position that a push gets, as far as is known.
+    /// The next position to push to, as far as is known.
     fn next(&self, words: &Words<'_>) -> u64;
 
-    /// Whether there is a slot to claim, or something is wrong with it.
+    /// Whether the next slot can be claimed, or is corrupt.
     fn is_ready(&self, words: &Words<'_>) -> bool;
 
-    /// Makes sure of a free slot, and of up to `most` at once. What is claimed is this end's
-    /// until it is published or abandoned.
-    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt>;
+    /// Claims free slots, up to `max` at once, unless some are claimed already. Returns whether any
+    /// are. They belong to this producer until it publishes or abandons them.
+    fn claim(&mut self, words: &Words<'_>, max: u64) -> Result<bool, Corrupt>;
 
-    /// Whether so many slots seem to be free, up to half of the ring, as are worth a moment's wait for who found none
-    /// free: slot by slot the two sides would want the same lines all the time.
+    /// Whether a run of slots seems free that is worth a short wait, at most half of the ring.
+    /// A producer that found none free waits for it: if it claimed slot by slot, both sides would
+    /// contend for the same cache lines.
     fn has_free_run(&self, words: &Words<'_>) -> bool;
 
-    /// Publishes one message, which `fill` puts into the slot and says how long it is, and
-    /// [stores the hint](Self::store_hint) of it: if a slot is known to be free, or was found so on the way. Where none
-    /// was, [`claim`](Self::claim) says why. It calls nothing, so that nothing need be saved for a call
-    /// where a push is short. `fill` does not panic.
+    /// Publishes one message if a slot is known to be free, or is found free at the first attempt.
+    /// Returns whether it did; if not, [`claim`](Self::claim) finds the reason.
+    ///
+    /// `fill` writes the message into the slot and returns its length. It does not panic. Then the
+    /// [hint is stored](Self::store_hint). The function calls no other, so that the fast path of a
+    /// push saves no registers for a call.
     fn push_one(&mut self, words: &Words<'_>, fill: impl FnOnce(Bytes) -> u32) -> bool;
 
-    /// Publishes claimed slots, one after the other, as long as `fill` puts a message into the
-    /// slot and says how long it is. Says how many.
+    /// Publishes claimed slots in order, as long as `fill` writes a message into the slot and
+    /// returns its length. Returns the number published.
     fn push_claimed(&mut self, words: &Words<'_>, fill: impl FnMut(Bytes) -> Option<u32>) -> u64;
 
     /// The number of claimed slots, at most `max`. An endpoint that has the index to itself claims
@@ -89,31 +95,31 @@ pub trait PushSide: Sized + Debug {
     /// The position of the next claimed slot.
     fn claim_start(&self) -> u64;
 
-    /// The next of the claimed slots.
+    /// The next claimed slot.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
-    /// Publishes the next claimed slot's message. The caller [stores the hint](Self::store_hint) of it before it
-    /// returns, and within a lap.
+    /// Publishes the message in the next claimed slot. The caller [stores the
+    /// hint](Self::store_hint) before it returns to its own caller, and at least once per lap.
     fn publish(&mut self, words: &Words<'_>, len: u32);
 
-    /// Lets observers and successors know of what was published.
+    /// Makes the new position visible to observers and successors.
     fn store_hint(&self, words: &Words<'_>);
 
-    /// Whether anything is claimed and not published that [`is_ready`](Self::is_ready) does not see.
+    /// Whether slots are claimed and not published that [`is_ready`](Self::is_ready) does not
+    /// cover.
     fn has_claim(&self) -> bool {
         false
     }
 
-    /// Gives up what is claimed and not published. Says how many positions were left without a
-    /// message.
+    /// Abandons the slots that are claimed and not published. Returns the number of tombstones.
     fn abandon(&mut self, words: &Words<'_>) -> u64;
 
-    /// Ends the ring, if that is this end's to do and there is room: nothing is claimed, and another ring
-    /// follows or is said to. Says whether the ring has ended.
+    /// Ends the ring, if this is the producer's task and a slot is free. Nothing may be claimed,
+    /// and the next segment must exist or be requested. Returns whether the ring has ended.
     fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt>;
 }
 
-/// The private state of an end that pops.
+/// The private state of a consumer.
 pub trait PopSide: Sized + Debug {
     /// As [`PushSide::IS_SHARED`].
     const IS_SHARED: bool;
@@ -121,28 +127,30 @@ pub trait PopSide: Sized + Debug {
     /// As [`PushSide::resume`].
     fn resume(words: &Words<'_>) -> Result<Self, Corrupt>;
 
-    /// The next position that a pop gets, as far as is known.
+    /// The next position to pop from, as far as is known.
     fn next(&self, words: &Words<'_>) -> u64;
 
-    /// Whether there is a message to take, or something is wrong with its slot.
+    /// Whether a message can be claimed, or its slot is corrupt.
     fn is_ready(&self, words: &Words<'_>) -> bool;
 
-    /// The length of the next message, if there is one, and up to `most` taken at once. What is
-    /// taken is this end's until it is released.
-    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt>;
+    /// Claims messages, up to `max` at once, unless some are claimed already. Returns the length of
+    /// the first, if there is one. They belong to this consumer until it releases them.
+    fn claim(&mut self, words: &Words<'_>, max: u64) -> Result<Option<u32>, Corrupt>;
 
-    /// Gives one message to `read` and its slot back, and [stores the hint](Self::store_hint) of it, if nothing
-    /// stands in the way. What did, or what `read` made nothing of, [`take`](Self::take) says.
-    /// `read` does not panic.
+    /// Passes one message to `read`, releases its slot and [stores the hint](Self::store_hint), if
+    /// a message is found at the first attempt. `read` does not panic.
+    ///
+    /// Returns `None` if no message is found or `read` returns `None`. Then [`claim`](Self::claim)
+    /// finds the reason or the message.
     fn pop_one<R>(
         &mut self,
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
     ) -> Option<R>;
 
-    /// Gives slots that were taken back, one after the other, as long as `keep` takes the message.
-    /// Says how many.
-    fn pop_claimed(&mut self, words: &Words<'_>, keep: impl FnMut(Bytes, u32) -> bool) -> u64;
+    /// Releases claimed slots in order, as long as `accept` accepts the message. Returns the number
+    /// released.
+    fn pop_claimed(&mut self, words: &Words<'_>, accept: impl FnMut(Bytes, u32) -> bool) -> u64;
 
     /// The number of positions that are claimed, of which not all need hold a message.
     fn claimed(&self, words: &Words<'_>) -> u64;
@@ -150,25 +158,25 @@ pub trait PopSide: Sized + Debug {
     /// The position of the next claimed slot.
     fn claim_start(&self) -> u64;
 
-    /// The next of the slots that were taken.
+    /// The next claimed slot.
     fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
 
-    /// Gives the next slot that was taken back. The caller [stores the hint](Self::store_hint) of it before it
-    /// returns, and within a lap.
+    /// Releases the next claimed slot. The caller [stores the hint](Self::store_hint) before it
+    /// returns to its own caller, and at least once per lap.
     fn release(&mut self, words: &Words<'_>);
 
-    /// Lets observers and successors know of what was given back.
+    /// Makes the new position visible to observers and successors.
     fn store_hint(&self, words: &Words<'_>);
 
-    /// Whether anything is taken and not given back that [`is_ready`](Self::is_ready) does not see.
+    /// Whether slots are claimed and not released that [`is_ready`](Self::is_ready) does not cover.
     fn has_claim(&self) -> bool {
         false
     }
 
-    /// Goes on with what a dead consumer had taken, in rings whose consumers don't
-    /// [resume](Self::resume) where the last one stopped.
+    /// Takes over the claim of a dead consumer. SPSC rings do not need it: there a consumer
+    /// [resumes](Self::resume) where the last one stopped.
     fn adopt(&mut self, _run: Run) {}
 
-    /// Whether the ring has ended, and nothing that was ever in it is left to be taken.
+    /// Whether the ring has ended, and each of its messages was claimed.
     fn is_past_end(&self, words: &Words<'_>) -> bool;
 }

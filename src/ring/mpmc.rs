@@ -1,16 +1,16 @@
-//! Many producers, many consumers: Dmitry Vyukov's bounded queue (1024cores.net), with one
-//! plain store more that lets a ring survive the death of anybody in it.
+//! Many producers, many consumers: Dmitry Vyukov's bounded queue (1024cores.net). One more plain
+//! store lets a ring survive the death of any participant.
 //!
-//! A claim moves the shared index by compare-and-swap. Before it, the claimant says in a place of
-//! its own which positions it is about to claim (its [`Intent`]), and takes that back only when
-//! the last of them is finished. What a dead claimant left unfinished can then be told from what
-//! a live one is still at; see [`recovery`](super::sweep).
+//! A claim moves the shared index by compare-and-swap. Before it, the claimant sets its [`Intent`]
+//! to the positions that it is about to claim. It clears the intent only when the last of them is
+//! finished. So recovery can distinguish the unfinished positions of a dead claimant from those
+//! that a live one still works on; see [`sweep`](super::sweep).
 //!
 //! # Being killed
 //!
-//! Before the compare-and-swap nothing happened. After it, the claimed positions are the dead
-//! one's, as its intent says: of a producer those that it had not published become tombstones,
-//! of a consumer those that it had not given back are handed to another one.
+//! A participant killed before the compare-and-swap has claimed nothing. After it, the intent
+//! covers the claimed positions. Those that a dead producer had not published become tombstones.
+//! Those that a dead consumer had not released are adopted by another consumer.
 //!
 //! # Ordering
 //!
@@ -18,214 +18,24 @@
 //!
 //! | edge | store                        | load                               | carries                          | model |
 //! |------|------------------------------|------------------------------------|----------------------------------|-------|
-//! | I    | index, Release, `claim_run`, `claim_one` | index, Acquire, `claim_run`, `claim_one`, `is_ready`, recovery | the claimant's intent, and the slots that it saw | `who_is_seen_to_have_claimed_is_seen_to_have_said_so`, `a_claim_that_is_refused_was_refused_by_this_lap`, `an_empty_ring_is_not_due_by_an_old_lap`, `a_full_ring_is_not_due_by_an_old_lap` |
+//! | I    | index, Release, `claim_run`, `claim_one` in [`claim`](super::claim) | index, Acquire, `claim_run`, `claim_one`, `is_ready`, `end_segment`, [`sweep`](super::sweep) | the claimant's intent, and the slots that it saw | `visible_claim_makes_its_intent_visible`, `claim_is_refused_only_by_current_lap`, `empty_ring_is_not_ready_from_stale_lap`, `full_ring_is_not_ready_from_stale_lap` |
 //!
-//! A claim that succeeds needs no Acquire of its own: what it replaces was loaded with Acquire
-//! before. Who sees a claim sees all before it, as only claims move the index.
+//! A claim that succeeds needs no Acquire of its own: the value that it replaces was loaded with
+//! Acquire before. A participant that sees a claim also sees all claims before it, because only
+//! claims move the index.
 
-use super::closing::{self, end_of_claim, is_drained, is_sealed};
-use super::intent::{Intent, MAX_CLAIM, Run};
-use super::slot::{Slot, Slots, Stamp, TOMBSTONE};
+use super::claim::{ClaimedRun, SlotState};
+use super::closing::{self, is_drained, is_sealed};
+use super::intent::Run;
+use super::slot::{Slot, Slots, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
-use crate::sync::{Acquire, Bytes, Relaxed, Release};
-
-/// How often a claim may be lost to others before it counts as refused. Each time somebody else
-/// made progress; so many in a row are a peer that moves the index for nothing.
-const MAX_RETRIES: u32 = 10_000;
-
-/// The positions that an end has claimed, and what it says of them.
-#[derive(Debug)]
-struct Claimed {
-    position: u64,
-    until: u64,
-    /// What the count of the intent says.
-    stored_count: u32,
-}
-
-/// A claimed position that nobody remembers but who has it.
-struct ClaimedSlot<'r> {
-    position: u64,
-    slot: Slot<'r>,
-    stamp: Stamp,
-}
-
-/// What the slot at the index says to who wants to claim it.
-enum SlotState {
-    Ready,
-    NotReady,
-    Invalid,
-}
-
-impl Claimed {
-    fn nothing() -> Self {
-        Self {
-            position: 0,
-            until: 0,
-            // A new holder of the seat finds what its predecessor left.
-            stored_count: 0,
-        }
-    }
-
-    fn len(&self) -> u64 {
-        self.until - self.position
-    }
-
-    #[inline(always)]
-    fn is_empty(&self) -> bool {
-        self.position == self.until
-    }
-
-    /// Claims the position at the index, if one look finds its slot `ready` ahead of it and nobody
-    /// else is quicker. What is claimed is the caller's to finish, or to [keep](Self::keep).
-    ///
-    /// It is handed over by value: what goes through memory around a compare-and-swap has to wait
-    /// for it.
-    #[inline(always)]
-    fn claim_one<'r>(&mut self, words: &Words<'r>, ready: i32) -> Option<ClaimedSlot<'r>> {
-        if !self.is_empty() {
-            return None;
-        }
-        let position = words.index.load(Acquire); // I
-        let slot = words.slots.at(position);
-        let stamp = slot.stamp();
-        if stamp.ahead_of(position) != ready {
-            return None;
-        }
-        let until = end_of_claim(position, 1)?;
-        let run = Run {
-            start: position,
-            len: 1,
-        };
-        words.intent.set(run, &mut self.stored_count);
-        let claimed = words
-            .index
-            .compare_exchange(position, until, Release, Acquire); // I
-        if claimed.is_err() {
-            words.intent.clear();
-            return None;
-        }
-        Some(ClaimedSlot {
-            position,
-            slot,
-            stamp,
-        })
-    }
-
-    /// Remembers what was claimed for later.
-    #[cold]
-    fn retain(&mut self, position: u64) {
-        self.position = position;
-        self.until = position + 1;
-    }
-
-    /// Claims up to `most` positions from the index on, as many as are ready in a row.
-    #[inline(always)]
-    fn claim_run(
-        &mut self,
-        words: &Words<'_>,
-        most: u64,
-        inspect: impl Fn(&Slots<'_>, u64) -> SlotState,
-    ) -> Result<bool, Corrupt> {
-        let most = most.min(words.slots.capacity()).min(MAX_CLAIM);
-        let mut position = words.index.load(Acquire); // I
-        let mut is_intent_set = false;
-        let mut refused = Ok(false);
-        // Slots that were ready, and are as long as nobody claims them.
-        let mut ready_until = 0;
-        for _ in 0..MAX_RETRIES {
-            let seen = match position < ready_until {
-                true => SlotState::Ready,
-                false => inspect(words.slots, position),
-            };
-            if !matches!(seen, SlotState::Ready) {
-                let now = words.index.load(Acquire); // I
-                if now != position {
-                    position = now;
-                    continue;
-                }
-                if matches!(seen, SlotState::Invalid) {
-                    refused = Err(Corrupt);
-                }
-                break;
-            }
-            let is_ready = |len| {
-                matches!(
-                    inspect(words.slots, position.wrapping_add(len)),
-                    SlotState::Ready
-                )
-            };
-            let mut len = ready_until.saturating_sub(position).min(most).max(1);
-            while len < most && is_ready(len) {
-                len += 1;
-            }
-            let Some(until) = end_of_claim(position, len) else {
-                refused = Err(Corrupt);
-                break;
-            };
-            let run = Run {
-                start: position,
-                len,
-            };
-            words.intent.set(run, &mut self.stored_count);
-            is_intent_set = true;
-            match words
-                .index
-                .compare_exchange(position, until, Release, Acquire) // I
-            {
-                Ok(_) => {
-                    self.position = position;
-                    self.until = until;
-                    return Ok(true);
-                }
-                Err(now) => {
-                    position = now;
-                    ready_until = until;
-                }
-            }
-        }
-        if is_intent_set {
-            words.intent.clear();
-        }
-        refused
-    }
-
-    /// Goes from one claimed position to the next as long as `finish` has finished them. Says how
-    /// many.
-    #[inline(always)]
-    fn advance(
-        &mut self,
-        words: &Words<'_>,
-        mut finish: impl FnMut(&Slot<'_>, u64) -> bool,
-    ) -> u64 {
-        let slots = *words.slots;
-        let (start, until) = (self.position, self.until);
-        let mut position = start;
-        while position != until && finish(&slots.at(position), position) {
-            position += 1;
-            // Each time, since the next `finish` may panic.
-            self.position = position;
-        }
-        if position == until {
-            words.intent.clear();
-        }
-        position - start
-    }
-
-    /// Goes on to the next claimed position; after the last one nothing is said any more.
-    #[inline(always)]
-    fn step(&mut self, intent: &Intent) {
-        self.position += 1;
-        if self.is_empty() {
-            intent.clear();
-        }
-    }
-}
+use crate::sync::{Acquire, Bytes, Relaxed};
 
 /// A producer's private state.
 #[derive(Debug)]
 pub struct Writer {
-    claimed: Claimed,
+    claimed: ClaimedRun,
 }
 
 impl Writer {
@@ -235,7 +45,7 @@ impl Writer {
         match slots.at(position).stamp().ahead_of(position) {
             _ if is_sealed(position) => SlotState::NotReady,
             0 => SlotState::Ready,
-            // The message of a lap ago, or the room for it.
+            // Still full with the message of the lap before, or still free for it.
             ahead if ahead == 1 - lap || ahead == lap.wrapping_neg() => SlotState::NotReady,
             _ => SlotState::Invalid,
         }
@@ -247,12 +57,12 @@ impl PushSide for Writer {
 
     fn resume(_words: &Words<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
-            claimed: Claimed::nothing(),
+            claimed: ClaimedRun::empty(),
         })
     }
 
     fn next(&self, words: &Words<'_>) -> u64 {
-        // Relaxed: a count to look at.
+        // Relaxed: an approximate count, by which no memory is accessed.
         closing::position(words.index.load(Relaxed))
     }
 
@@ -263,9 +73,9 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
-    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<bool, Corrupt> {
+    fn claim(&mut self, words: &Words<'_>, max: u64) -> Result<bool, Corrupt> {
         if self.claimed.is_empty() {
-            self.claimed.claim_run(words, most, Self::inspect)
+            self.claimed.claim_run(words, max, Self::inspect)
         } else {
             Ok(true)
         }
@@ -339,7 +149,7 @@ impl PushSide for Writer {
         tombstones
     }
 
-    /// Who makes the next ring seals this one.
+    /// The participant that creates the next segment seals this one.
     fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
         Ok(is_sealed(words.tail.load(Acquire))) // I
     }
@@ -348,8 +158,8 @@ impl PushSide for Writer {
 /// A consumer's private state.
 #[derive(Debug)]
 pub struct Reader {
-    claimed: Claimed,
-    /// Whether what is held was a dead consumer's.
+    claimed: ClaimedRun,
+    /// Whether a dead consumer had claimed the messages before.
     is_redelivered: bool,
 }
 
@@ -359,15 +169,16 @@ impl Reader {
         let lap = slots.capacity() as i32;
         match slots.at(position).stamp().ahead_of(position) {
             1 => SlotState::Ready,
-            // Nothing yet; or somebody still reads what lay there a lap ago.
+            // Not published yet, or not yet released by the consumer of the lap before.
             ahead if ahead == 0 || ahead == 1 - lap => SlotState::NotReady,
             _ => SlotState::Invalid,
         }
     }
 
-    /// Passes over what was finished by others, between orphans of one claim.
+    /// The next orphan of an adopted run. It skips the positions between orphans, which others have
+    /// finished. After the last orphan it claims as usual.
     #[cold]
-    fn take_next_orphan(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
+    fn claim_next_orphan(&mut self, words: &Words<'_>, max: u64) -> Result<Option<u32>, Corrupt> {
         while !self.claimed.is_empty() {
             let stamp = self.slot(words).stamp();
             if stamp.ahead_of(self.claimed.position) == 1 {
@@ -375,10 +186,10 @@ impl Reader {
             }
             self.claimed.step(words.intent);
         }
-        self.claim(words, most)
+        self.claim(words, max)
     }
 
-    /// Whether the message that was taken last had been a dead consumer's.
+    /// Whether a dead consumer had claimed the message that was claimed last.
     pub(crate) fn is_redelivered(&self) -> bool {
         self.is_redelivered
     }
@@ -389,13 +200,13 @@ impl PopSide for Reader {
 
     fn resume(_words: &Words<'_>) -> Result<Self, Corrupt> {
         Ok(Self {
-            claimed: Claimed::nothing(),
+            claimed: ClaimedRun::empty(),
             is_redelivered: false,
         })
     }
 
     fn next(&self, words: &Words<'_>) -> u64 {
-        // Relaxed: a count to look at.
+        // Relaxed: an approximate count, by which no memory is accessed.
         words.index.load(Relaxed)
     }
 
@@ -406,17 +217,17 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn claim(&mut self, words: &Words<'_>, most: u64) -> Result<Option<u32>, Corrupt> {
+    fn claim(&mut self, words: &Words<'_>, max: u64) -> Result<Option<u32>, Corrupt> {
         if self.claimed.is_empty() {
             self.is_redelivered = false;
-            if !self.claimed.claim_run(words, most, Self::inspect)? {
+            if !self.claimed.claim_run(words, max, Self::inspect)? {
                 return Ok(None);
             }
         }
         let stamp = self.slot(words).stamp();
         match stamp.ahead_of(self.claimed.position) {
             1 => Ok(Some(stamp.len())),
-            _ if self.is_redelivered => self.take_next_orphan(words, most),
+            _ if self.is_redelivered => self.claim_next_orphan(words, max),
             _ => Err(Corrupt),
         }
     }
@@ -427,27 +238,32 @@ impl PopSide for Reader {
         words: &Words<'_>,
         read: impl FnOnce(Bytes, u32) -> Option<R>,
     ) -> Option<R> {
-        let taken = self.claimed.claim_one(words, 1)?;
-        let Some(message) = read(taken.slot.payload(), taken.stamp.len()) else {
+        let claimed = self.claimed.claim_one(words, 1)?;
+        let Some(message) = read(claimed.slot.payload(), claimed.stamp.len()) else {
             self.is_redelivered = false;
-            self.claimed.retain(taken.position);
+            self.claimed.retain(claimed.position);
             return None;
         };
-        taken.slot.release(taken.position, words.slots.capacity());
+        let capacity = words.slots.capacity();
+        claimed.slot.release(claimed.position, capacity);
         words.intent.clear();
         Some(message)
     }
 
     #[inline(always)]
-    fn pop_claimed(&mut self, words: &Words<'_>, mut keep: impl FnMut(Bytes, u32) -> bool) -> u64 {
+    fn pop_claimed(
+        &mut self,
+        words: &Words<'_>,
+        mut accept: impl FnMut(Bytes, u32) -> bool,
+    ) -> u64 {
         let capacity = words.slots.capacity();
         self.claimed.advance(words, |slot, position| {
             let stamp = slot.stamp();
-            let is_kept = stamp.ahead_of(position) == 1 && keep(slot.payload(), stamp.len());
-            if is_kept {
+            let is_accepted = stamp.ahead_of(position) == 1 && accept(slot.payload(), stamp.len());
+            if is_accepted {
                 slot.release(position, capacity);
             }
-            is_kept
+            is_accepted
         })
     }
 
@@ -479,19 +295,14 @@ impl PopSide for Reader {
         !self.claimed.is_empty()
     }
 
-    /// The own intent stands for it already.
+    /// This consumer's intent covers the run already.
     fn adopt(&mut self, run: Run) {
-        self.claimed = Claimed {
-            position: run.start,
-            until: run.end(),
-            // The intent stands for the run, or for more.
-            stored_count: 0,
-        };
+        self.claimed = ClaimedRun::adopted(run);
         self.is_redelivered = true;
     }
 
-    /// Not while a position below the end is claimed and not published: what comes there is before all that is in
-    /// the next ring.
+    /// False while a producer has claimed a position below the end and not published it. That
+    /// message precedes all messages of the next segment.
     fn is_past_end(&self, words: &Words<'_>) -> bool {
         is_drained(words.tail, words.index)
     }

@@ -1,25 +1,25 @@
-//! One producer, one consumer. Each keeps its position to itself; what travels between them
-//! is the slot's own word, one line a message.
+//! One producer, one consumer. Each keeps its position private. They communicate through the slot's
+//! own word, which costs one cache line per message.
 //!
-//! In the steady state no index is read. `tail` and `head` are hints: for observers, and for
-//! whoever takes an end over from a holder that died. Each is stored after the words it
-//! counts, so a hint is never ahead of the truth, and never more than a lap behind.
+//! In the steady state no index is loaded. `tail` and `head` are hints, for observers and for the
+//! successor of a dead holder. Each is stored after the words that it counts. So a hint is never
+//! ahead of the true position, and never more than a lap behind it.
 //!
 //! # Being killed
 //!
-//! A half-written message was never published. A message being read has not been given back.
-//! So the next holder of either end walks up from the hint to the first slot that its
-//! predecessor was not done with, and goes on there. Before anything else it stores the hint: if it
-//! died untold as well, its own lap would come to its predecessor's.
+//! A half-written message was never published. A message being read was not released. So the
+//! successor walks up from the hint to the first slot that its predecessor had not finished, and
+//! continues there. It first stores the hint. If it did not, and died before its next store of the
+//! hint too, its own lap would add to its predecessor's.
 //!
 //! # Ordering
 //!
 //! P and R are the slot's (see [`slot`](super::slot)).
 //!
-//! | edge | store                     | load                      | carries                   | model |
-//! |------|---------------------------|---------------------------|---------------------------|-------|
-//! | T    | `tail`, Release, `Writer` | `tail`, Acquire, `resume` | the words of the messages before it | `a_producer_that_knows_only_the_tail_finds_its_place` |
-//! | H    | `head`, Release, `Reader` | `head`, Acquire, `resume` | the words of the slots given back before it | `a_consumer_that_knows_only_the_head_finds_its_place` |
+//! | edge | store                         | load                      | carries                   | model |
+//! |------|-------------------------------|---------------------------|---------------------------|-------|
+//! | T    | `tail`, Release, `store_hint` | `tail`, Acquire, `resume` | the words of the messages before it | `producer_resuming_from_tail_finds_its_position` |
+//! | H    | `head`, Release, `store_hint` | `head`, Acquire, `resume` | the words of the slots released before it | `consumer_resuming_from_head_finds_its_position` |
 
 use super::slot::{SEGMENT_END, Slot, Slots};
 use super::{PopSide, PushSide, Words};
@@ -27,28 +27,27 @@ use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
 use core::hint::spin_loop;
 
-/// The most slots that one probe answers for: beyond some hundred the price of a probe is
-/// spread too thin to matter.
+/// The most slots that one probe covers. With some hundred slots, the cost of a probe per slot is
+/// negligible.
 const MAX_PROBE: u64 = 256;
 
-/// A producer that is at the consumer's heels, with fewer free slots than this, lets it go ahead for a
-/// moment. Slot by slot both would want the same lines all the time.
+/// With fewer free slots than this, a producer pauses to let the consumer get ahead. If it claimed
+/// slot by slot, both sides would contend for the same cache lines.
 const MIN_RUN: u64 = 64;
-/// How many pauses that moment has, together until a run was free again: where the consumer is slow or
-/// gone the next message does not wait in vain.
+/// How many such pauses a producer makes until it finds a run free again. The limit keeps the next
+/// message from being delayed by a consumer that is slow or dead.
 const MAX_SPINS: u32 = 64;
 
 /// The producer's private state.
 #[derive(Debug)]
 pub struct Writer {
     position: u64,
-    /// The slots from `position` up to here are free, and nobody else fills them.
+    /// The slots from `position` up to here are free, and no other producer fills them.
     free_until: u64,
-    /// How many slots to ask for at once next time, a power of two: the consumer gives back in
-    /// order, so the last one answers for all. It doubles when they are free and halves when
-    /// they are not.
+    /// How many slots the next probe covers, a power of two. The consumer releases in order, so the
+    /// last slot's stamp covers all. It doubles when they are free and halves when they are not.
     probe: u64,
-    /// How often to look again, when few slots are free, for a whole [`MIN_RUN`] of them.
+    /// How often to probe again, when few slots are free, for a whole [`MIN_RUN`] of them.
     spins_left: u32,
 }
 
@@ -95,13 +94,12 @@ impl PushSide for Writer {
         let lap = words.slots.capacity() as i32;
         let position = find_position(
             words.slots,
-            words.index.load(Acquire),
+            words.index.load(Acquire), // T
             |ahead| match ahead {
-                // T
-                0 => Some(Phase::Pending),
-                1 => Some(Phase::Done),
-                full if full == 1 - lap => Some(Phase::Pending),
-                freed if freed == lap => Some(Phase::Done),
+                0 => Some(Progress::Pending),
+                1 => Some(Progress::Finished),
+                full if full == 1 - lap => Some(Progress::Pending),
+                freed if freed == lap => Some(Progress::Finished),
                 _ => None,
             },
         )?;
@@ -128,7 +126,7 @@ impl PushSide for Writer {
     }
 
     #[inline(always)]
-    fn claim(&mut self, words: &Words<'_>, _most: u64) -> Result<bool, Corrupt> {
+    fn claim(&mut self, words: &Words<'_>, _max: u64) -> Result<bool, Corrupt> {
         if self.position == self.free_until {
             self.find_free(*words.slots)
         } else {
@@ -136,7 +134,7 @@ impl PushSide for Writer {
         }
     }
 
-    /// [`claim`](Self::claim) has waited for one.
+    /// [`claim`](Self::claim) itself waits for a run.
     fn has_free_run(&self, _words: &Words<'_>) -> bool {
         true
     }
@@ -168,19 +166,19 @@ impl PushSide for Writer {
         let slots = *words.slots;
         let free_until = self.free_until;
         let start = self.position;
-        let mut at = BatchCursor::new(&mut self.position);
-        while at.position != free_until {
+        let mut cursor = BatchCursor::new(&mut self.position);
+        while cursor.position != free_until {
             if slots.fill_lines() {
-                slots.prefetch(at.position, free_until);
+                slots.prefetch(cursor.position, free_until);
             }
-            let slot = slots.at(at.position);
+            let slot = slots.at(cursor.position);
             let Some(len) = fill(slot.payload()) else {
                 break;
             };
-            slot.publish(at.position, len);
-            at.position = at.position.wrapping_add(1);
+            slot.publish(cursor.position, len);
+            cursor.position = cursor.position.wrapping_add(1);
         }
-        at.position.wrapping_sub(start)
+        cursor.position.wrapping_sub(start)
     }
 
     /// The consumer releases in order, so one free slot answers for all before it.
@@ -219,13 +217,13 @@ impl PushSide for Writer {
         words.index.store(self.position, Release); // T
     }
 
-    /// Nobody knows of a claim, so it is this end's next one again.
+    /// A claim leaves no trace in shared memory, so there is nothing to undo.
     #[inline(always)]
     fn abandon(&mut self, _words: &Words<'_>) -> u64 {
         0
     }
 
-    /// The marker is never given back: a successor finds it just before its own place.
+    /// The end marker is never released: a successor finds it just before its own position.
     fn end_segment(&mut self, words: &Words<'_>) -> Result<bool, Corrupt> {
         if is_end_marker(words.slots, self.position.wrapping_sub(1)) {
             return Ok(true);
@@ -239,35 +237,35 @@ impl PushSide for Writer {
     }
 }
 
-/// The consumer's private state. It looks at each slot's word, which lies beside the payload.
+/// The consumer's private state. It loads each slot's word, which is in the payload's cache line.
 #[derive(Debug)]
 pub struct Reader {
     position: u64,
-    ahead: Lookahead,
+    lookahead: Lookahead,
 }
 
-/// What a consumer knows of the messages that wait for it.
+/// How many messages are known to wait for a consumer. It only decides which lines to prefetch.
 #[derive(Debug)]
 struct Lookahead {
-    /// The slots up to here were full: their lines may be asked for.
+    /// The slots up to here were full, so their lines may be prefetched.
     full_until: u64,
-    /// How far ahead to look next time, as the [`Writer`]'s.
+    /// How many slots the next probe covers, as in [`Writer`].
     probe: u64,
 }
 
 impl Lookahead {
-    /// Up to where the slots from `position` on are full, as far as is known; not `position` itself.
+    /// The end of the full slots from `position` on, as far as is known. It is above `position`.
     #[inline(always)]
-    fn of(&mut self, slots: &Slots<'_>, position: u64) -> u64 {
+    fn full_until(&mut self, slots: &Slots<'_>, position: u64) -> u64 {
         if (self.full_until.wrapping_sub(position) as i64) <= 0 {
             self.probe_full(*slots, position);
         }
         self.full_until
     }
 
-    /// Looks how many messages wait. The producer publishes in order, so the last one answers for
-    /// all. What follows is no more than which lines to ask for: one that the producer is still
-    /// writing would only be taken from it.
+    /// Probes how many messages wait. The producer publishes in order, so the last slot's stamp
+    /// covers all. A line that the producer still writes must not be prefetched: that would take it
+    /// from the producer.
     #[inline(always)]
     fn probe_full(&mut self, slots: Slots<'_>, position: u64) {
         let last = position.wrapping_add(self.probe - 1);
@@ -288,17 +286,16 @@ impl PopSide for Reader {
         let lap = words.slots.capacity() as i32;
         let position = find_position(
             words.slots,
-            words.index.load(Acquire),
+            words.index.load(Acquire), // H
             |ahead| match ahead {
-                // H
-                0 | 1 => Some(Phase::Pending),
-                done if done == lap || done == lap.wrapping_add(1) => Some(Phase::Done),
+                0 | 1 => Some(Progress::Pending),
+                freed if freed == lap || freed == lap.wrapping_add(1) => Some(Progress::Finished),
                 _ => None,
             },
         )?;
         let reader = Self {
             position,
-            ahead: Lookahead {
+            lookahead: Lookahead {
                 full_until: position,
                 probe: 2,
             },
@@ -318,7 +315,7 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn claim(&mut self, words: &Words<'_>, _most: u64) -> Result<Option<u32>, Corrupt> {
+    fn claim(&mut self, words: &Words<'_>, _max: u64) -> Result<Option<u32>, Corrupt> {
         let stamp = self.slot(words).stamp();
         match stamp.ahead_of(self.position) {
             1 => Ok(Some(stamp.len())),
@@ -341,7 +338,7 @@ impl PopSide for Reader {
             return None;
         }
         if slots.fill_lines() {
-            slots.prefetch_word(position, self.ahead.of(&slots, position));
+            slots.prefetch_word(position, self.lookahead.full_until(&slots, position));
         }
         let message = read(slot.payload(), stamp.len())?;
         slot.release(position, slots.capacity());
@@ -351,32 +348,36 @@ impl PopSide for Reader {
     }
 
     #[inline(always)]
-    fn pop_claimed(&mut self, words: &Words<'_>, mut keep: impl FnMut(Bytes, u32) -> bool) -> u64 {
+    fn pop_claimed(
+        &mut self,
+        words: &Words<'_>,
+        mut accept: impl FnMut(Bytes, u32) -> bool,
+    ) -> u64 {
         let slots = *words.slots;
         let start = self.position;
-        let mut at = BatchCursor::new(&mut self.position);
-        'batch: while slots.at(at.position).stamp().ahead_of(at.position) == 1 {
+        let mut cursor = BatchCursor::new(&mut self.position);
+        'batch: while slots.at(cursor.position).stamp().ahead_of(cursor.position) == 1 {
             let until = match slots.fill_lines() {
-                true => self.ahead.of(&slots, at.position),
-                false => at.position.wrapping_add(slots.capacity()),
+                true => self.lookahead.full_until(&slots, cursor.position),
+                false => cursor.position.wrapping_add(slots.capacity()),
             };
-            while at.position != until {
-                let slot = slots.at(at.position);
+            while cursor.position != until {
+                let slot = slots.at(cursor.position);
                 let stamp = slot.stamp();
-                if stamp.ahead_of(at.position) != 1 {
+                if stamp.ahead_of(cursor.position) != 1 {
                     break 'batch;
                 }
                 if slots.fill_lines() {
-                    slots.prefetch_word(at.position, until);
+                    slots.prefetch_word(cursor.position, until);
                 }
-                if !keep(slot.payload(), stamp.len()) {
+                if !accept(slot.payload(), stamp.len()) {
                     break 'batch;
                 }
-                slot.release(at.position, slots.capacity());
-                at.position = at.position.wrapping_add(1);
+                slot.release(cursor.position, slots.capacity());
+                cursor.position = cursor.position.wrapping_add(1);
             }
         }
-        at.position.wrapping_sub(start)
+        cursor.position.wrapping_sub(start)
     }
 
     fn claimed(&self, words: &Words<'_>) -> u64 {
@@ -410,25 +411,25 @@ impl PopSide for Reader {
     }
 }
 
-/// Whether a position is where the ring ended.
+/// Whether a position holds the marker that ends the ring.
 pub(crate) fn is_end_marker(slots: &Slots<'_>, position: u64) -> bool {
     let stamp = slots.at(position).stamp();
     stamp.ahead_of(position) == 1 && stamp.len() == SEGMENT_END
 }
 
-/// How far a batch has come. It is oldest_allocated in a register and remembered at the end, also of a batch that
-/// panics: what goes through memory for every message makes each wait for the one before it.
-struct BatchCursor<'end> {
+/// The position of a batch in progress. It stays in a register, and is saved when the batch ends or
+/// panics: a position in memory would make each message wait for the store of the one before it.
+struct BatchCursor<'a> {
     position: u64,
-    remembered: &'end mut u64,
+    saved: &'a mut u64,
 }
 
-impl<'end> BatchCursor<'end> {
+impl<'a> BatchCursor<'a> {
     #[inline(always)]
-    fn new(remembered: &'end mut u64) -> Self {
+    fn new(saved: &'a mut u64) -> Self {
         Self {
-            position: *remembered,
-            remembered,
+            position: *saved,
+            saved,
         }
     }
 }
@@ -436,28 +437,28 @@ impl<'end> BatchCursor<'end> {
 impl Drop for BatchCursor<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        *self.remembered = self.position;
+        *self.saved = self.position;
     }
 }
 
-/// Whether a predecessor was done with a slot.
-enum Phase {
-    Done,
+/// Whether the predecessor had finished a slot.
+enum Progress {
+    Finished,
     Pending,
 }
 
-/// Walks up from a hint to the first position that was not done. `for_each_unfinished` is told how far the
-/// slot's stamp is ahead of the position, and answers `None` to what can't be.
+/// Walks up from a hint to the first position that the predecessor had not finished. `progress`
+/// maps how far the slot's stamp is ahead of the position, with `None` for an impossible distance.
 fn find_position(
     slots: &Slots<'_>,
     hint: u64,
-    for_each_unfinished: impl Fn(i32) -> Option<Phase>,
+    progress: impl Fn(i32) -> Option<Progress>,
 ) -> Result<u64, Corrupt> {
     for step in 0..=slots.capacity() {
         let position = hint.wrapping_add(step);
-        match for_each_unfinished(slots.at(position).stamp().ahead_of(position)) {
-            Some(Phase::Pending) => return Ok(position),
-            Some(Phase::Done) => {}
+        match progress(slots.at(position).stamp().ahead_of(position)) {
+            Some(Progress::Pending) => return Ok(position),
+            Some(Progress::Finished) => {}
             None => return Err(Corrupt),
         }
     }

@@ -1,32 +1,35 @@
-//! Finishing what the dead had begun.
+//! The sweep: finishing the operations of dead participants.
 //!
-//! A position that is claimed and whose slot is not finished belongs to exactly one claimant, and
-//! that one's intent stands. So for each dead participant, and each position that its intent
-//! stands for, in this order:
+//! Exactly one claimant owns a position that is claimed and not finished, and its intent covers the
+//! position. So for each position in the intent of each dead participant, the sweep checks in this
+//! order:
 //!
-//! 1. The index has not passed the position: nobody has claimed it.
-//! 2. A live participant of the same role says that it may have claimed it: nothing is known
-//!    yet. The dead one's intent holders, for a later look.
-//! 3. The slot does not say "claimed and not finished": it was finished.
-//! 4. The index is more than a lap ahead: it was finished long ago, and the stamp of 32 bits
-//!    says the same again.
-//! 5. The claimant is dead. A producer's slot becomes a tombstone; a consumer's message is an
-//!    orphan, which a live consumer adopts (or which is dropped, at-max-once).
+//! 1. The index has not passed the position: it is not claimed.
+//! 2. The intent of a live participant of the same role covers it: the claimant is not known yet.
+//!    The dead participant's intent stays set, for a later sweep.
+//! 3. The slot's stamp does not mean "claimed and not finished": the position is finished.
+//! 4. The index is more than a lap ahead: the position was finished long ago, and the 32-bit stamp
+//!    has wrapped to the same value.
+//! 5. Otherwise the dead participant is the claimant. A dead producer's slot becomes a tombstone. A
+//!    dead consumer's message is an orphan: a live consumer adopts it, or it is dropped, as the
+//!    ring's [`Delivery`] requires.
 //!
 //! An intent is cleared when nothing is left to do for it. 2 comes before 3, because a live
-//! claimant may finish and clear between the two looks; 3 before 4, because what a stamp says
-//! ages.
+//! claimant may finish the slot and clear its intent between the two loads. 3 comes before 4,
+//! because a stamp that was loaded may wrap before the index is.
 //!
-//! Whoever recovers holds the recovery lock, which the kernel frees when it dies, and claims
-//! nothing itself. Nobody takes a seat without that lock, so who was found dead holders dead. Each
-//! step may be repeated: a recovery that is killed is finished by the next.
+//! The process that recovers holds the recovery lock, which the kernel releases when the process
+//! dies. It claims nothing itself. No participant takes a seat without that lock, so a participant
+//! found dead stays dead. Each step may be repeated: the next recovery finishes one that was
+//! killed.
 //!
 //! # Ordering
 //!
-//! P and R are the slot's, A and B the intent's, I the index's. The order of the looks needs
-//! their loads to be Acquire, but for the last one. What the dead had stored is visible to who finds their locks
-//! free: the kernel tears down and unlocks in that order. What those had stored who have left is visible to who
-//! sees that they have (S, [`tenancy`](super::tenancy)).
+//! P and R are the slot's, A and B the intent's, I the index's. All loads but the last must be
+//! Acquire, because their order matters. The stores of a dead participant are visible to a process
+//! that finds its locks free: the kernel first ends the process and then releases its locks. The
+//! stores of a participant that left are visible to a process that sees that it left (S,
+//! [`participants`](super::participants)).
 
 use super::closing;
 use super::intent::{Intent, MAX_CLAIM, Run};
@@ -36,7 +39,7 @@ use crate::role::Role;
 use crate::sync::{Acquire, AtomicU64, Relaxed};
 use core::ops::Range;
 
-/// What recovery looks at: everybody's intents, and who of them is certainly gone.
+/// The input of a sweep: the intents of all participants, and which participants are gone.
 #[derive(Debug)]
 pub(crate) struct Sweep<'r, I, G> {
     pub(crate) slots: &'r Slots<'r>,
@@ -44,56 +47,56 @@ pub(crate) struct Sweep<'r, I, G> {
     pub(crate) head: &'r AtomicU64,
     /// The intent of each participant, producers first.
     pub(crate) intent: I,
-    /// Whether a participant is dead or has left. Doubt is life.
+    /// Whether a participant is gone: certainly dead, or certainly left. In doubt it is live.
     pub(crate) is_gone: G,
     pub(crate) producers: u32,
     pub(crate) participants: u32,
 }
 
-/// What a recovery did, in positions but for `settled`.
+/// What a sweep did, in positions except for `settled`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SweepStats {
-    /// Participants of which nothing is left to do.
+    /// Gone participants for which nothing is left to do.
     pub(crate) settled: u64,
     pub(crate) tombstones: u64,
     pub(crate) dropped: u64,
     /// Orphans that were adopted, or inherited with a seat.
     pub(crate) redelivered: u64,
-    /// What the recovering consumer has to go on with.
+    /// The orphans that the recovering consumer adopted and must pop.
     pub(crate) adopted: Option<Run>,
     /// Orphans that wait for a consumer.
     pub(crate) waiting: u64,
-    /// Claimed by a dead or by a live participant; which one will be seen.
+    /// Positions claimed by either a gone or a live participant. A later sweep decides.
     pub(crate) undecided: u64,
 }
 
-/// What becomes of the seat of a dead consumer that another one takes while its intent stands.
+/// The claim that a new holder of a dead consumer's seat inherits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inheritance {
     Nothing,
-    /// To be gone on with.
+    /// Positions that the new holder must pop first.
     Held(Run),
-    /// The seat can't be taken yet.
+    /// The seat cannot be taken yet.
     Undecided,
 }
 
-/// A consumer that recovers, and has room for what a dead one held.
+/// A consumer that recovers and can adopt orphans. Its intent is not set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Adopter {
-    /// Whose intent does not stand.
     pub(crate) seat: u32,
-    /// How many messages it wants: the others are somebody else's.
+    /// The most messages that it adopts. The rest are left to other consumers.
     pub(crate) max: u64,
 }
 
-/// What a dead consumer had taken and not given back.
+/// The messages that a dead consumer had claimed and not released.
 #[derive(Clone, Copy)]
 struct Orphans {
     first_run: Run,
     last: u64,
     count: u64,
-    /// Of these, those that another one who is gone had before: taken from the dead, and given up.
-    stored_count: u64,
+    /// Those of them that were counted with another gone consumer, of a lower seat, because its
+    /// intent covers them too.
+    already_counted: u64,
 }
 
 impl Orphans {
@@ -101,11 +104,11 @@ impl Orphans {
         first_run: Run::NONE,
         last: 0,
         count: 0,
-        stored_count: 0,
+        already_counted: 0,
     };
 
     fn add(&mut self, position: u64, is_counted: bool) {
-        self.stored_count += u64::from(is_counted);
+        self.already_counted += u64::from(is_counted);
         let run = &mut self.first_run;
         if self.count == 0 {
             run.start = position;
@@ -117,7 +120,7 @@ impl Orphans {
         self.count += 1;
     }
 
-    /// From the first to the last, with what lies between them.
+    /// All positions from the first orphan to the last.
     fn span(&self) -> Run {
         Run {
             start: self.first_run.start,
@@ -126,22 +129,24 @@ impl Orphans {
     }
 }
 
-/// Positions of one claim, one bit each.
-struct Marks([u64; MAX_CLAIM as usize / 64]);
+/// A set of positions within one intent, as offsets from its start, one bit each.
+struct OffsetSet([u64; MAX_CLAIM as usize / 64]);
 
-impl Marks {
-    fn set(&mut self, positions: Range<u64>) {
-        let mut at = positions.start;
-        while at < positions.end {
-            let (word, bit) = (at / 64, at % 64);
-            let len = (64 - bit).min(positions.end - at);
+impl OffsetSet {
+    const EMPTY: Self = Self([0; MAX_CLAIM as usize / 64]);
+
+    fn insert(&mut self, offsets: Range<u64>) {
+        let mut offset = offsets.start;
+        while offset < offsets.end {
+            let (word, bit) = (offset / 64, offset % 64);
+            let len = (64 - bit).min(offsets.end - offset);
             self.0[word as usize] |= (u64::MAX >> (64 - len)) << bit;
-            at += len;
+            offset += len;
         }
     }
 
-    fn has(&self, position: u64) -> bool {
-        self.0[position as usize / 64] & 1 << (position % 64) != 0
+    fn contains(&self, offset: u64) -> bool {
+        self.0[offset as usize / 64] & 1 << (offset % 64) != 0
     }
 }
 
@@ -150,12 +155,12 @@ where
     I: Fn(u32) -> &'r Intent,
     G: Fn(u32) -> bool,
 {
-    /// Whether somebody is gone whose intent stands. Needs no lock.
+    /// Whether the intent of a gone participant is set. Needs no lock.
     pub(crate) fn is_needed(&self) -> bool {
         (0..self.participants).any(|seat| self.dead_intent(seat).is_some())
     }
 
-    /// Does what can be done for everybody who is gone.
+    /// Finishes the operations of all gone participants, as far as they are decided.
     pub(crate) fn sweep(&self, adopter: Option<Adopter>, delivery: Delivery) -> SweepStats {
         let mut stats = SweepStats::default();
         for seat in 0..self.participants {
@@ -173,13 +178,12 @@ where
         stats
     }
 
-    /// Judges what the intent of a seat stands for, whose holder is dead and whose lock is the
-    /// caller's.
+    /// Checks the intent that a dead holder left in a seat. The caller holds the seat lock.
     ///
-    /// The intent holders as it is until the caller has gone through what it inherits, so nothing
-    /// that it stands for is anybody else's meanwhile. What lies between two orphans may have been
-    /// finished by others and be in use again: its slots don't say "taken and not given back", and
-    /// are left alone.
+    /// The intent stays set until the caller has popped what it inherits. So no other consumer gets
+    /// the positions meanwhile. Positions between two orphans may have been finished by others, and
+    /// their slots may be in use again. Their stamps do not mean "claimed and not released", so the
+    /// caller skips them.
     pub(crate) fn inherit(
         &self,
         seat: u32,
@@ -202,7 +206,7 @@ where
         Inheritance::Held(orphans.span())
     }
 
-    /// The intent of a participant that is gone, if it stands.
+    /// The intent of a participant, if it is set and the participant is gone.
     fn dead_intent(&self, seat: u32) -> Option<Run> {
         let intent = (self.intent)(seat);
         let capacity = self.slots.capacity();
@@ -210,7 +214,7 @@ where
         if !(self.is_gone)(seat) {
             return None;
         }
-        // What it said before it went may not have been its last word.
+        // Read again: the participant may have changed its intent before it died or left.
         intent.read(capacity)
     }
 
@@ -237,28 +241,30 @@ where
         stats: &mut SweepStats,
     ) -> u64 {
         let (orphans, undecided) = self.orphans(seat, run, delivery, stats);
-        let mut left_over = orphans.count;
-        if let Some(adopter) = adopter.filter(|_| left_over > 0) {
+        let mut remaining = orphans.count;
+        if let Some(adopter) = adopter.filter(|_| remaining > 0) {
             let adopted = Run {
                 len: orphans.first_run.len.min(adopter.max),
                 ..orphans.first_run
             };
-            // First its own intent, then the dead one's: killed in between, both stand.
+            // The adopter's intent is set before the dead one's is cleared. If the adopter is
+            // killed in between, both are set, and no orphan is lost.
             (self.intent)(adopter.seat).set(adopted, &mut 0);
             stats.adopted = Some(adopted);
             stats.redelivered += adopted.len;
-            left_over -= adopted.len;
+            remaining -= adopted.len;
         }
-        if undecided == 0 && left_over == 0 {
+        if undecided == 0 && remaining == 0 {
             (self.intent)(seat).clear();
             stats.settled += 1;
         }
-        // Who adopts takes the first that there are, so nothing here was stored_count before.
-        stats.waiting += left_over.saturating_sub(orphans.stored_count);
+        // An adopter takes the first orphans of the sweep, so none of them was counted before.
+        stats.waiting += remaining.saturating_sub(orphans.already_counted);
         undecided
     }
 
-    /// What a dead consumer had taken and not given back; nothing, if that is dropped.
+    /// The messages that a dead consumer had claimed and not released, and how many positions are
+    /// undecided. With at-most-once delivery it drops them instead.
     fn orphans(
         &self,
         seat: u32,
@@ -280,15 +286,18 @@ where
         (orphans, undecided)
     }
 
-    /// Tells of each position of a dead participant's intent that it claimed and did not finish,
-    /// lowest first, and whether somebody else who is gone, of a lower seat, says the same of it. Returns for how many
-    /// that can't be known yet.
+    /// Calls `unfinished` for each position in a gone participant's intent that it claimed and did
+    /// not finish, lowest first. Returns how many positions are undecided.
+    ///
+    /// The last argument is whether the intent of another gone participant, of a lower seat, covers
+    /// the position too.
     fn for_each_unfinished(
         &self,
         seat: u32,
         run: Run,
         mut unfinished: impl FnMut(u64, Stamp, bool),
     ) -> u64 {
+        // `claimed` is how far the stamp of a claimed and unfinished slot is ahead.
         let (index, role, peers, claimed) = if seat < self.producers {
             (self.tail, Role::Producer, 0..self.producers, 0)
         } else {
@@ -298,8 +307,8 @@ where
         debug_assert!(peers.contains(&seat), "{role} {seat}");
         let start = run.start;
         let end = run.end().min(closing::position(index.load(Acquire))); // I
-        let mut living = Marks([0; MAX_CLAIM as usize / 64]);
-        let mut gone_before = Marks([0; MAX_CLAIM as usize / 64]);
+        let mut live = OffsetSet::EMPTY;
+        let mut counted = OffsetSet::EMPTY;
         for peer in peers.filter(|&peer| peer != seat) {
             let Some(run) = (self.intent)(peer).read(self.slots.capacity()) else {
                 continue;
@@ -309,23 +318,24 @@ where
                 continue;
             }
             if !(self.is_gone)(peer) {
-                living.set(from - start..to - start);
+                live.insert(from - start..to - start);
             } else if peer < seat {
-                gone_before.set(from - start..to - start);
+                counted.insert(from - start..to - start);
             }
         }
         let mut undecided = 0;
         for position in start..end {
-            if living.has(position - start) {
+            if live.contains(position - start) {
                 undecided += 1;
                 continue;
             }
             let found = self.slots.at(position).stamp();
             let is_finished = found.ahead_of(position) != claimed;
-            // Relaxed: who had the slot say the same again had seen the index pass before.
-            let passed = closing::position(index.load(Relaxed)).wrapping_sub(position);
-            if !is_finished && passed <= self.slots.capacity() {
-                unfinished(position, found, gone_before.has(position - start));
+            // Relaxed: the participant that stored a wrapped stamp had seen the index pass the
+            // position before, and the stamp's load acquired that.
+            let distance = closing::position(index.load(Relaxed)).wrapping_sub(position);
+            if !is_finished && distance <= self.slots.capacity() {
+                unfinished(position, found, counted.contains(position - start));
             }
         }
         undecided

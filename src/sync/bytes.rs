@@ -3,22 +3,23 @@
 use core::mem::MaybeUninit;
 use core::ptr;
 
-/// The payload bytes of one slot, reached by raw pointer only: another process may be
-/// writing them, so no reference to them is ever made here.
+/// The payload bytes of one slot. They are accessed by raw pointer only: another process may be
+/// writing them, so no reference to them is made here.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(*mut u8);
 
-/// Whether a value travels through registers. On the way in it does so word by word: a copy in vectors reads
-/// memory in other pieces than it was written in, perhaps just before, and then has to wait until all
-/// that was stored earlier has reached the cache: also the last message, whose line is still
-/// on its way.
-const fn is_moved_in_registers<T>() -> bool {
+/// Whether a value is copied through registers.
+///
+/// A copy in does so word by word. A copy in vectors would read memory in other pieces than it was
+/// written in, perhaps just before. The load then waits until all earlier stores have reached the
+/// cache, including the message before: its line may still be missing.
+const fn is_copied_in_registers<T>() -> bool {
     const LINE: usize = 64;
     size_of::<T>() <= 4 * LINE && size_of::<T>() % size_of::<u64>() == 0
 }
 
-/// Copies a word out through a register. A whole `T` read so would, unoptimised, be compiled
-/// into as many loads as it has bytes, also where a large one is never read.
+/// Copies a word out through a register. An unoptimised build would compile the load of a whole `T`
+/// into as many loads as it has bytes, even for large sizes for which that code never runs.
 ///
 /// # Safety
 ///
@@ -31,16 +32,18 @@ unsafe fn read_word<W>(from: *const W, to: *mut W) {
     unsafe { to.write_unaligned(word) }
 }
 
-/// What one register holds of a value that comes out. Whoever copies the value on does so in such pieces, and
-/// one that was just put together from smaller ones is not to be had before those are in the cache. The
-/// first word is by itself, since in a `Result` it shares its place with the error.
+/// Two words, as one register holds them when a value is copied out.
+///
+/// The caller copies the value on in pieces of this size. If a piece was just stored as smaller
+/// ones, the load would wait until those are in the cache. The first word is copied alone, because
+/// in a `Result` it overlaps the error value.
 #[cfg(target_arch = "x86_64")]
 type Pair = core::arch::x86_64::__m128i;
 #[cfg(target_arch = "aarch64")]
 type Pair = core::arch::aarch64::uint64x2_t;
 
-/// Copies two words out through a register, which the compiler believes to be changed there: it does not look at
-/// the original again.
+/// Copies two words out through a register. For the compiler, the register may change between, so
+/// it does not load the original again.
 ///
 /// # Safety
 ///
@@ -51,12 +54,12 @@ unsafe fn read_pair(from: *const Pair, to: *mut Pair) {
     #[cfg_attr(miri, expect(unused_mut))]
     let mut pair = unsafe { from.read_unaligned() };
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: an empty instruction sequence, which touches nothing.
+    // SAFETY: an empty instruction sequence accesses nothing.
     unsafe {
         core::arch::asm!("/* {0} */", inout(xmm_reg) pair, options(nomem, nostack, preserves_flags));
     }
     #[cfg(all(target_arch = "aarch64", not(miri)))]
-    // SAFETY: an empty instruction sequence, which touches nothing.
+    // SAFETY: an empty instruction sequence accesses nothing.
     unsafe {
         core::arch::asm!("/* {0:q} */", inout(vreg) pair, options(nomem, nostack, preserves_flags));
     }
@@ -67,8 +70,8 @@ unsafe fn read_pair(from: *const Pair, to: *mut Pair) {
 impl Bytes {
     /// # Safety
     ///
-    /// While the value is in use, `at` is valid for reads and writes of as many bytes as
-    /// are passed to the methods below.
+    /// While the value is in use, `at` is valid for reads and writes of as many bytes as the
+    /// methods below access.
     #[inline(always)]
     pub(crate) unsafe fn at(at: *mut u8) -> Self {
         Self(at)
@@ -87,15 +90,15 @@ impl Bytes {
     /// A `T` has no padding.
     #[inline(always)]
     pub(crate) unsafe fn store<T: Copy>(self, value: &T) {
-        if is_moved_in_registers::<T>() {
+        if is_copied_in_registers::<T>() {
             let (from, to) = (ptr::from_ref(value).cast::<u64>(), self.0.cast::<u64>());
-            for place in 0..size_of::<T>() / size_of::<u64>() {
+            for index in 0..size_of::<T>() / size_of::<u64>() {
                 // SAFETY: within `value`.
-                let from = unsafe { from.add(place) };
+                let from = unsafe { from.add(index) };
                 // SAFETY: initialised, and perhaps less aligned than a word.
                 let word = unsafe { from.read_unaligned() };
                 // SAFETY: within the `T` that lies here.
-                let to = unsafe { to.add(place) };
+                let to = unsafe { to.add(index) };
                 // SAFETY: valid and aligned by this function's contract.
                 unsafe { to.write_volatile(word) };
             }
@@ -105,8 +108,8 @@ impl Bytes {
         unsafe { ptr::copy_nonoverlapping(value, self.0.cast::<T>(), 1) }
     }
 
-    /// Copies a value out. What is looked at later is this copy: the compiler does not
-    /// fetch the bytes a second time.
+    /// Copies a value out. Later uses see this copy: the compiler does not load the shared bytes a
+    /// second time.
     ///
     /// # Safety
     ///
@@ -123,16 +126,16 @@ impl Bytes {
             2 => unsafe { read_word(self.0.cast::<u16>(), to.cast()) },
             // SAFETY: as above.
             4 => unsafe { read_word(self.0.cast::<u32>(), to.cast()) },
-            8.. if is_moved_in_registers::<T>() => {
+            8.. if is_copied_in_registers::<T>() => {
                 let words = size_of::<T>() / size_of::<u64>();
                 let (from, to) = (self.0.cast::<u64>(), to.cast::<u64>());
                 // SAFETY: the first word of each, and `from` aligned by this function's contract.
                 unsafe { read_word(from, to) };
-                for place in (2..words).step_by(2) {
+                for second in (2..words).step_by(2) {
                     // SAFETY: within the `T` that lies here.
-                    let from = unsafe { from.add(place - 1) };
+                    let from = unsafe { from.add(second - 1) };
                     // SAFETY: within `copy`.
-                    let to = unsafe { to.add(place - 1) };
+                    let to = unsafe { to.add(second - 1) };
                     // SAFETY: two words of each.
                     unsafe { read_pair(from.cast(), to.cast()) };
                 }
@@ -155,7 +158,7 @@ impl Bytes {
         unsafe { copy.assume_init() }
     }
 
-    /// Copies a value out over `target`, at once and as [`Bytes::load`] does.
+    /// Copies a value out into `target`, as [`Bytes::load`] does, without a copy in between.
     ///
     /// # Safety
     ///
@@ -201,18 +204,18 @@ impl Bytes {
         hide_from_optimizer(into);
     }
 
-    /// Asks for the line that starts at or before `offset`, which is about to be written. A hint,
-    /// which touches nothing.
+    /// Prefetches the cache line of `offset`, which is about to be written. It is a hint and
+    /// accesses no memory.
     #[inline(always)]
     pub(crate) fn prefetch_for_writing(self, offset: usize) {
         let at = self.0.addr() + offset;
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: a hint, whatever the address is.
+        // SAFETY: a prefetch is a hint at any address.
         unsafe {
             core::arch::asm!("prefetchw [{0}]", in(reg) at, options(nomem, nostack, preserves_flags));
         }
         #[cfg(all(target_arch = "aarch64", not(miri)))]
-        // SAFETY: a hint, whatever the address is.
+        // SAFETY: a prefetch is a hint at any address.
         unsafe {
             core::arch::asm!("prfm pstl1keep, [{0}]", in(reg) at, options(nomem, nostack, preserves_flags));
         }
@@ -229,12 +232,12 @@ impl Bytes {
     }
 }
 
-/// Makes the compiler believe that the copy was changed since, so that nobody who looks
-/// at it later can be made to look at the shared original instead.
+/// Makes the copy opaque to the compiler. Otherwise it could replace later uses of the copy by
+/// loads of the shared original.
 #[inline(always)]
 fn hide_from_optimizer(copy: *mut u8) {
     #[cfg(not(miri))]
-    // SAFETY: an empty instruction sequence, which touches nothing.
+    // SAFETY: an empty instruction sequence accesses nothing.
     unsafe {
         core::arch::asm!("/* {0} */", in(reg) copy, options(nostack, preserves_flags));
     }

@@ -1,21 +1,21 @@
-//! Threads of a model that stop for good in the middle of what they do.
+//! Threads of a model that are killed in the middle of an operation.
 //!
-//! What a thread loads changes nothing for others, so to be killed at any instruction is to be
-//! killed before one of its stores.
+//! A load changes nothing for other threads. So killing a thread at any instruction is the same as
+//! killing it before one of its stores.
 
 use super::checker::thread_local;
 use core::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 thread_local! {
-    /// How many stores the thread has left, if it is to be killed.
+    /// How many stores the thread may still make, if it is to be killed.
     static STORES_LEFT: Cell<Option<u32>> = Cell::new(None);
 }
 
-/// What unwinds a thread that is killed.
+/// The panic payload that unwinds a killed thread.
 struct Killed;
 
-/// Before each store to an atomic; a compare-and-swap counts, whether it stores or not.
+/// Called before each store to an atomic. A compare-and-swap counts, whether it stores or not.
 pub(super) fn count_store() {
     STORES_LEFT.with(|left| match left.get() {
         None => {}
@@ -24,8 +24,8 @@ pub(super) fn count_store() {
     });
 }
 
-/// Runs `act` until the thread would make one more store than `stores`. What comes after that is
-/// not done by the thread but for it: the kernel, or whoever watches.
+/// Runs `act`, and kills it before it makes more than `stores` stores. The caller then continues as
+/// the kernel or the observer, in place of the killed thread.
 pub(crate) fn killed_after<T>(stores: u32, act: impl FnOnce() -> T) -> Option<T> {
     STORES_LEFT.with(|left| left.set(Some(stores)));
     let outcome = catch_unwind(AssertUnwindSafe(act));

@@ -1,11 +1,11 @@
-//! What stands for the payload bytes of a slot under loom.
+//! The payload of a slot under loom.
 
 use loom::cell::UnsafeCell;
 
-/// What stands for the payload of a slot: one tracked cell.
+/// One tracked cell in place of the payload bytes.
 pub(crate) type Cell = UnsafeCell<u64>;
 
-/// The payload of one slot, each access checked by loom against all others.
+/// The payload of one slot. Loom checks each access against all others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes(*const Cell);
 

@@ -1,8 +1,8 @@
-//! The one door to shared atomics and payload bytes: `core` in a build, loom or shuttle in a model.
+//! The atomics and payload bytes that all other modules use: those of `core` in a build, those of
+//! loom or shuttle in a model.
 //!
-//! Payload bytes pass through here as well, because loom runs one thread at a time: a plain
-//! write is visible to it at once, and a model with untracked payloads passes whatever the
-//! orderings say.
+//! Payload bytes are included because loom runs one thread at a time. A plain write is visible at
+//! once, so a model with untracked payloads passes with any orderings.
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence, fence};
@@ -26,8 +26,8 @@ pub(crate) mod kill;
 #[cfg(all(test, any(loom, shuttle)))]
 pub(crate) mod model;
 
-/// How often this thread has looked at a slot or at an intent. Every loop over shared bytes does either, so
-/// a fuzzer, which builds with its own `cfg`, can bound what an operation takes without a clock.
+/// Counts how often a thread accesses a slot or an intent. Every loop over shared bytes does
+/// either. So a fuzzer, which builds with its own `cfg`, can bound an operation without a clock.
 #[cfg(fuzzing)]
 pub mod steps {
     use core::cell::Cell;
@@ -46,8 +46,8 @@ pub mod steps {
     }
 }
 
-/// Whose threads, locks and atomics the models have. With `native`, on top of shuttle's cfg, they
-/// are the machine's own: for Miri and the sanitizers, which check what one schedule does.
+/// The threads, locks and atomics of the checker. With `native`, on top of shuttle's cfg, they are
+/// those of `std`, for Miri and the sanitizers, which check one schedule.
 #[cfg(any(loom, shuttle))]
 pub(crate) mod checker {
     #[cfg(loom)]

@@ -1,4 +1,4 @@
-//! Running a model under whichever checker the build is for.
+//! Runs a model under the checker that the build selects.
 
 pub(crate) use super::checker::sync::Mutex;
 pub(crate) use super::checker::thread::{JoinHandle, spawn, yield_now};
@@ -13,20 +13,20 @@ use std::thread;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Extent {
     /// Every interleaving.
-    Whole,
-    /// Where that is too much, or where threads spin: at most so many preemptions under loom,
-    /// and random schedules under shuttle, whose exhaustive scheduler never leaves a loop.
+    Exhaustive,
+    /// For models that are too large for that, or that spin. Under loom, at most so many
+    /// preemptions. Under shuttle, random schedules: its exhaustive scheduler never leaves a loop.
     Preemptions(usize),
 }
 
-/// Runs `model` in every interleaving that the checker can find within `extent`. It returns
-/// what came of the execution: all together, these must be exactly the `outcomes`. Only loom
-/// with plain loads may miss some of them, as it skips interleavings, and threads of the machine's,
-/// which meet as they happen to.
+/// Runs `model` in every interleaving that the checker can find within `extent`.
 ///
-/// The model's closure only spawns and joins, because loom skips interleavings of the thread
-/// that it started with. So that a model which explores next to nothing is noticed, there must
-/// be at least `executions`.
+/// `model` returns the outcome of an execution. The set of outcomes must equal `outcomes`. Some may
+/// be missing in two cases: loom with plain loads skips interleavings, and `native` threads run
+/// only the schedules that the machine happens to choose. There must be at least `executions`
+/// executions, to detect a model that explores next to nothing.
+///
+/// The model's closure only spawns and joins, because loom skips interleavings of its first thread.
 pub(crate) fn check<O, F>(extent: Extent, executions: u64, outcomes: &[O], model: F)
 where
     O: Ord + Clone + Debug + Send + 'static,
@@ -63,8 +63,8 @@ where
 fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
     let mut explorer = loom::model::Builder::new();
     explorer.preemption_bound = match extent {
-        Extent::Whole => None,
-        Extent::Preemptions(most) => Some(most),
+        Extent::Exhaustive => None,
+        Extent::Preemptions(max) => Some(max),
     };
     explorer.check(model);
 }
@@ -74,12 +74,12 @@ fn explore(extent: Extent, model: impl Fn() + Send + Sync + 'static) {
     const RANDOM: usize = 10_000;
     const GUIDED: usize = 10_000;
     match extent {
-        Extent::Whole => shuttle::check_dfs(model, None),
-        Extent::Preemptions(most) => {
+        Extent::Exhaustive => shuttle::check_dfs(model, None),
+        Extent::Preemptions(max) => {
             let model = Arc::new(model);
             let again = Arc::clone(&model);
             shuttle::check_random(move || model(), RANDOM);
-            shuttle::check_pct(move || again(), GUIDED, most + 1);
+            shuttle::check_pct(move || again(), GUIDED, max + 1);
         }
     }
 }

@@ -1,11 +1,13 @@
-//! The checkers' atomics, whose every store may be one that its thread does not live to make;
-//! and loom's with loads that can be made read-modify-writes.
+//! The checkers' atomics, with two additions: a thread can be killed before any store, and loads
+//! can be read-modify-writes.
 //!
-//! loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later; a
-//! load done as `fetch_or(0)` is not skipped, but sees only the newest value. Each model runs
-//! both ways ([`has_rmw_loads`]). Stores become swaps with them: loom does not know that a
-//! plain store can't come between the two halves of another thread's read-modify-write, and
-//! would take what was written back for newer than what was stored.
+//! loom 0.7 skips interleavings in which a thread loads an atomic that it stores to later. A load
+//! made as `fetch_or(0)` is not skipped, but sees only the newest value. So each model runs both
+//! ways ([`has_rmw_loads`]).
+//!
+//! With such loads, stores become swaps. loom does not exclude that a plain store comes between the
+//! two halves of another thread's read-modify-write. It would then consider the written-back value
+//! newer than the stored one.
 
 use super::checker::sync::atomic;
 use super::kill::count_store;
@@ -15,7 +17,7 @@ use std::sync::OnceLock;
 
 pub(crate) use atomic::fence;
 
-/// Whether the environment asks for loads that are read-modify-writes.
+/// Whether the environment requests loads that are read-modify-writes.
 pub(crate) fn has_rmw_loads() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| env::var_os("SLIPRING_RMW_LOADS").is_some())

@@ -1,26 +1,27 @@
-//! The event word: sleeping until something happened, and waking who sleeps.
+//! The event word: participants sleep on it until there is work, and notifiers wake them.
 //!
 //! # Why no wake-up is lost
 //!
-//! A sleeper sets the [`ASLEEP`] bit, passes the heavy fence (F), and only then looks whether
-//! there is anything to do. A notifier first does something (publishes, gives back), passes
-//! the light fence (F), and only then looks at the bit. The two fences are ordered, so the
-//! later side sees the earlier side's store: either the sleeper finds the work, or the
-//! notifier finds the bit and wakes. The kernel puts nobody to sleep whose word has changed,
-//! and both ways of waking change it first.
+//! A sleeper arms the word: it sets the [`ASLEEP`] bit. It passes the heavy fence (F), and only
+//! then checks whether there is work. A notifier first creates work: it publishes or releases a
+//! slot. It passes the light fence (F), and only then loads the bit.
 //!
-//! # Why a killed sleeper leaves no tax
+//! The two fences are ordered, so the later side sees the earlier side's store. Either the sleeper
+//! finds the work, or the notifier finds the bit and wakes the sleeper. If the word has changed
+//! since it was armed, the kernel does not block the sleeper. Both ways of waking change it first.
 //!
-//! The bit speaks of the kernel's queue; it counts nothing. Who wakes nobody clears it,
-//! and, if that worked, wakes once more: a sleeper may have come between the first wake and
-//! the clearing, and would otherwise sleep on with the bit gone.
+//! # Why a killed sleeper adds no later cost
+//!
+//! The bit means that the kernel's queue may hold a sleeper; it is not a count. If the
+//! wake of a notifier finds no sleeper, it clears the bit. If that succeeds, it wakes all sleepers once more. One may
+//! have armed between the first wake and the clearing, and would sleep on without the bit.
 //!
 //! # Ordering
 //!
 //! | edge | store                           | load                       | carries | model |
 //! |------|---------------------------------|----------------------------|---------|-------|
-//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]    | the work; the other way, the bit | `a_notifier_finds_the_bit_or_the_sleeper_the_work` |
-//! | N    | the word, Release, `notify_all` | the word, `wait`; then F   | what was stored before `notify_all` | `nobody_sleeps_through_the_end` |
+//! | F    | before [`Fences::light`]        | after [`Fences::heavy`]    | the work; the other way, the bit | `notifier_sees_asleep_bit_or_sleeper_sees_work` |
+//! | N    | the word, Release, `notify_all` | the word, `wait`; then F   | what was stored before `notify_all` | `notify_all_makes_earlier_stores_visible` |
 
 use crate::properties::Fences;
 use crate::sync::{Relaxed, Release};
@@ -33,16 +34,16 @@ mod models;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
-/// Someone may be asleep.
+/// A sleeper may be in the kernel's queue.
 const ASLEEP: u32 = 1;
 /// One step of the epoch, which fills the other 31 bits.
 const EPOCH: u32 = 2;
 
-/// How long a sleep may last when the kernel has withdrawn the fence that would have made
-/// sure of its end.
+/// The limit of a sleep when the kernel refuses the heavy fence, without which a wake-up may be
+/// lost.
 const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 
-/// Whether a word says that someone may be asleep, and how often it was notified, modulo 2^31.
+/// The parts of a word: whether a sleeper may be asleep, and the epoch, which counts modulo 2^31.
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) fn decode(word: u32) -> (bool, u32) {
     (word & ASLEEP != 0, word / EPOCH)
@@ -59,7 +60,7 @@ impl Event {
         Self(Futex::new())
     }
 
-    /// Says that something happened. One load unless someone may be asleep.
+    /// Wakes a sleeper, if there may be one. Otherwise it costs the light fence and one load.
     #[inline(always)]
     pub(crate) fn notify(&self, fences: Fences) {
         fences.light(); // F
@@ -71,7 +72,7 @@ impl Event {
 
     #[cold]
     fn wake_one(&self) {
-        // Relaxed, here and below: what a woken sleeper takes travels on edges of its own.
+        // Relaxed, here and below: the work of a woken sleeper has edges of its own.
         self.0.word().fetch_add(EPOCH, Relaxed);
         if self.0.wake(1) > 0 {
             return;
@@ -91,16 +92,16 @@ impl Event {
         }
     }
 
-    /// Wakes every sleeper, now or just falling asleep, whatever the bit says.
+    /// Wakes all sleepers, asleep or about to sleep, whether the bit is set or not.
     pub(crate) fn notify_all(&self) {
         self.0.word().fetch_add(EPOCH, Release); // N
         self.0.wake(futex::ALL);
     }
 
-    /// Sleeps until notified, at most until `deadline`, unless `is_ready` says that there is
-    /// something to do. It may return early.
+    /// Sleeps until notified, at most until `deadline`, unless `is_ready` finds work. It may return
+    /// early.
     pub(crate) fn wait(&self, fences: Fences, deadline: Instant, is_ready: impl FnOnce() -> bool) {
-        // Relaxed: the fence after it acquires what it read.
+        // Relaxed: the fence after it acquires what the value carries.
         let armed = self.0.word().fetch_or(ASLEEP, Relaxed) | ASLEEP; // N
         let deadline = if fences.heavy() {
             deadline // F

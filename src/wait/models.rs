@@ -1,20 +1,20 @@
-//! Models of the event word alone, with a count of things to do in place of a ring.
+//! Models of the event word alone, with a count of items in place of a ring.
 
 use super::{ASLEEP, Event};
 use crate::properties::Fences;
-use crate::sync::model::{Extent, check, spawn};
+use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use crate::sync::{AtomicU32, Relaxed};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
 impl Event {
-    /// Lets the deadline of one sleeper pass, now or when it comes.
+    /// Lets the deadline of one sleeper pass: the present one, or else the next one.
     pub(crate) fn lapse(&self) {
         self.0.lapse();
     }
 }
 
-/// Things to do, and the word to sleep on until there are any.
+/// A count of items, and the event word to sleep on until there are any.
 struct Work {
     items: AtomicU32,
     closed: AtomicU32,
@@ -48,7 +48,7 @@ impl Work {
                 .is_ok()
     }
 
-    /// Waits until something was there to take; tells whether it had to.
+    /// Takes an item, and waits until there is one. Returns whether it had to wait.
     fn take(&self) -> bool {
         let mut waited = false;
         while !self.try_take() {
@@ -72,7 +72,7 @@ impl Work {
         self.closed.load(Relaxed) != 0
     }
 
-    /// Waits for the end; tells whether it had to.
+    /// Waits until the work is closed. Returns whether it had to wait.
     fn await_close(&self) -> bool {
         let mut waited = false;
         while !self.is_closed() {
@@ -84,10 +84,18 @@ impl Work {
     }
 }
 
-/// F: either the sleeper finds the work, or the notifier finds the bit.
+/// How many of the threads had to wait.
+fn count_waiting(threads: [JoinHandle<bool>; 2]) -> u8 {
+    threads
+        .map(|thread| u8::from(thread.join().unwrap()))
+        .iter()
+        .sum()
+}
+
+/// Edge F: either the sleeper finds the work, or the notifier finds the bit.
 #[test]
-fn a_notifier_finds_the_bit_or_the_sleeper_the_work() {
-    check(Extent::Whole, 60, &[false, true], || {
+fn notifier_sees_asleep_bit_or_sleeper_sees_work() {
+    check(Extent::Exhaustive, 60, &[false, true], || {
         let work = Work::new();
         let adding = spawn({
             let work = Arc::clone(&work);
@@ -100,7 +108,7 @@ fn a_notifier_finds_the_bit_or_the_sleeper_the_work() {
 }
 
 #[test]
-fn two_sleepers_are_woken_one_by_one() {
+fn two_notifies_wake_two_sleepers() {
     check(Extent::Preemptions(2), 1000, &[0, 1, 2], || {
         let work = Work::new();
         let takers = [(); 2].map(|()| {
@@ -112,17 +120,13 @@ fn two_sleepers_are_woken_one_by_one() {
             work.add();
         });
         adding.join().unwrap();
-        takers
-            .map(|taker| u8::from(taker.join().unwrap()))
-            .iter()
-            .sum()
+        count_waiting(takers)
     });
 }
 
-/// The bit that is left over makes the notifier clear it, while a sleeper that the bit speaks
-/// for may be on its way to sleep.
+/// The notifier clears a stale bit while a sleeper that has armed may be about to sleep.
 #[test]
-fn who_clears_the_bit_wakes_who_came_in_between() {
+fn clearing_stale_bit_wakes_sleeper_that_just_armed() {
     check(Extent::Preemptions(3), 1000, &[false, true], || {
         let work = Work::new();
         work.event.wait(Fences::Symmetric, Instant::NEVER, || true);
@@ -142,9 +146,9 @@ fn who_clears_the_bit_wakes_who_came_in_between() {
     });
 }
 
-/// A sleeper is killed, awake or asleep; its successor sleeps on the same word.
+/// A sleeper is killed, awake or asleep. Its successor sleeps on the same word.
 #[test]
-fn a_killed_sleeper_costs_one_needless_wake() {
+fn killed_sleeper_costs_one_extra_wake() {
     check(Extent::Preemptions(2), 300, &[false, true], || {
         let work = Work::new();
         let killed = spawn({
@@ -171,10 +175,10 @@ fn a_killed_sleeper_costs_one_needless_wake() {
     });
 }
 
-/// N: what was stored before `notify_all` is seen by who falls asleep too late to be woken.
+/// Edge N: a sleeper that arms too late to be woken sees what was stored before `notify_all`.
 #[test]
-fn nobody_sleeps_through_the_end() {
-    check(Extent::Whole, 40, &[false, true], || {
+fn notify_all_makes_earlier_stores_visible() {
+    check(Extent::Exhaustive, 40, &[false, true], || {
         let work = Work::new();
         let closing = spawn({
             let work = Arc::clone(&work);
@@ -187,7 +191,7 @@ fn nobody_sleeps_through_the_end() {
 }
 
 #[test]
-fn the_end_wakes_every_sleeper() {
+fn notify_all_wakes_every_sleeper() {
     check(Extent::Preemptions(2), 400, &[0, 1, 2], || {
         let work = Work::new();
         let waiters = [(); 2].map(|()| {
@@ -196,9 +200,6 @@ fn the_end_wakes_every_sleeper() {
         });
         let closing = spawn(move || work.close());
         closing.join().unwrap();
-        waiters
-            .map(|waiter| u8::from(waiter.join().unwrap()))
-            .iter()
-            .sum()
+        count_waiting(waiters)
     });
 }

@@ -9,8 +9,8 @@ use std::thread;
 
 const ITEMS: u32 = if cfg!(miri) { 10 } else { 2000 };
 
-/// Sleeps until there is something to take, and takes it.
-fn take(items: &AtomicU32, event: &Event) {
+/// Waits for an item and takes it.
+fn take_item(items: &AtomicU32, event: &Event) {
     let is_ready = || items.load(Relaxed) > 0;
     loop {
         let seen = items.load(Relaxed);
@@ -26,50 +26,50 @@ fn take(items: &AtomicU32, event: &Event) {
 }
 
 #[test]
-fn every_sleeper_is_woken_for_what_there_is() {
+fn notify_wakes_a_sleeper_for_every_item() {
     let (items, taken) = (AtomicU32::new(0), AtomicU32::new(0));
-    let (there, back) = (Event::new(), Event::new());
+    let (item_added, item_taken) = (Event::new(), Event::new());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 for _ in 0..ITEMS {
-                    take(&items, &there);
+                    take_item(&items, &item_added);
                     taken.fetch_add(1, Relaxed);
-                    back.notify(Fences::Symmetric);
+                    item_taken.notify(Fences::Symmetric);
                 }
             });
         }
         for _ in 0..2 * ITEMS {
             items.fetch_add(1, Relaxed);
-            there.notify(Fences::Symmetric);
-            // Now and then nobody has anything to do.
-            take(&taken, &back);
+            item_added.notify(Fences::Symmetric);
+            // Waiting for each item lets both takers fall asleep now and then.
+            take_item(&taken, &item_taken);
         }
     });
 }
 
 #[test]
-fn who_is_told_of_the_end_stops_waiting() {
-    let (over, event) = (AtomicU32::new(0), Event::new());
-    let is_over = || over.load(Relaxed) == 1;
+fn notify_all_ends_every_wait() {
+    let (closed, event) = (AtomicU32::new(0), Event::new());
+    let is_closed = || closed.load(Relaxed) == 1;
     thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                while !is_over() {
-                    event.wait(Fences::Symmetric, Instant::NEVER, is_over);
+                while !is_closed() {
+                    event.wait(Fences::Symmetric, Instant::NEVER, is_closed);
                 }
             });
         }
-        over.store(1, Relaxed);
+        closed.store(1, Relaxed);
         event.notify_all();
     });
 }
 
 #[test]
-fn a_sleep_ends_with_its_time() {
+fn wait_returns_at_deadline() {
     let event = Event::new();
-    let until = Instant::now().after(Duration::from_millis(5));
-    while Instant::now() < until {
-        event.wait(Fences::Symmetric, until, || false);
+    let deadline = Instant::now().after(Duration::from_millis(5));
+    while Instant::now() < deadline {
+        event.wait(Fences::Symmetric, deadline, || false);
     }
 }

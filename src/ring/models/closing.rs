@@ -1,37 +1,38 @@
-//! Rings that end, and are followed by another one.
+//! Rings that end, and the next segment that follows.
 
 use super::mpmc::{consumer, producer};
-use super::{Memory, Popper, Pusher, WRAP_32};
+use super::{Memory, TestConsumer, TestProducer, WRAP_32, spsc_handles};
 use crate::ring::closing::{self, Closing, SEALED, is_drained, seal};
 use crate::ring::{PopSide, PushSide};
 use crate::sync::model::{Extent, check, spawn, yield_now};
 use crate::sync::{AtomicU64, Relaxed};
 use std::sync::Arc;
 
-impl<W: PushSide> Pusher<W> {
+impl<W: PushSide> TestProducer<W> {
     fn end_segment(&mut self) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.end_segment(&words).unwrap()
     }
 }
 
-impl<R: PopSide> Popper<R> {
+impl<R: PopSide> TestConsumer<R> {
     fn is_past_end(&self) -> bool {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.is_past_end(&words)
     }
 }
 
-/// I carries the successor: whose push is refused by a seal knows where to go. Tells whether it was.
+/// Edge I carries the next segment: a producer that is refused by a seal finds it. Returns whether
+/// the push succeeded.
 #[test]
-fn who_meets_a_seal_finds_the_successor() {
+fn push_refused_by_seal_sees_next_segment() {
     check(Extent::Preemptions(4), 10, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let successor = Arc::new(AtomicU64::new(0));
+        let next_segment = Arc::new(AtomicU64::new(0));
         let sealing = spawn({
-            let (memory, successor) = (Arc::clone(&memory), Arc::clone(&successor));
+            let (memory, next_segment) = (Arc::clone(&memory), Arc::clone(&next_segment));
             move || {
-                successor.store(7, Relaxed);
+                next_segment.store(7, Relaxed);
                 seal(&memory.tail);
             }
         });
@@ -41,7 +42,7 @@ fn who_meets_a_seal_finds_the_successor() {
             let is_past_end = producer.end_segment();
             assert!(is_pushed || is_past_end);
             if is_past_end {
-                assert_eq!(successor.load(Relaxed), 7);
+                assert_eq!(next_segment.load(Relaxed), 7);
             }
             is_pushed
         });
@@ -50,19 +51,19 @@ fn who_meets_a_seal_finds_the_successor() {
     });
 }
 
-/// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies below the
-/// end. Tells how much that was.
+/// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies
+/// below the end. Returns how many were pushed.
 #[test]
-fn a_push_is_refused_or_below_the_end() {
+fn push_while_sealing_is_refused_or_below_final_tail() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2, 3], || {
         let memory = Memory::of(4, WRAP_32);
         let sealing = spawn({
             let memory = Arc::clone(&memory);
             move || seal(&memory.tail)
         });
-        let pushing = [(0, 1, &[11][..]), (1, 2, &[21, 22])].map(|(seat, most, messages)| {
+        let pushing = [(0, 1, &[11][..]), (1, 2, &[21, 22])].map(|(seat, max, messages)| {
             let mut producer = producer(&memory, seat);
-            spawn(move || producer.push_some(most, messages))
+            spawn(move || producer.push_some(max, messages))
         });
         let pushed = pushing.map(|producer| producer.join().unwrap()).concat();
         sealing.join().unwrap();
@@ -79,10 +80,10 @@ fn a_push_is_refused_or_below_the_end() {
     });
 }
 
-/// A consumer goes on when everything below the end has been taken, and not while somebody who claimed a place there
-/// has not published. Tells how much it popped.
+/// A consumer advances when each position below the end was claimed. It does not while a producer
+/// has not published such a position. Returns how many messages it popped.
 #[test]
-fn nobody_goes_on_before_the_last_message() {
+fn consumer_advances_only_after_last_message() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2], || {
         let memory = Memory::at(WRAP_32);
         let mut producer = producer(&memory, 0);
@@ -112,9 +113,10 @@ fn nobody_goes_on_before_the_last_message() {
     });
 }
 
-/// Whoever holds a message of a ring that is over says so; who doesn't has given it back. Tells whether it had.
+/// In a drained ring, a consumer that has not released a message has its intent set. Returns
+/// whether the ring was drained with no intent set.
 #[test]
-fn nothing_is_held_of_a_ring_that_is_drained() {
+fn drained_ring_without_intents_has_no_unreleased_slot() {
     check(Extent::Preemptions(4), 20, &[false, true], || {
         let memory = Memory::at(WRAP_32);
         producer(&memory, 0).push_some(1, &[11]);
@@ -138,69 +140,74 @@ fn nothing_is_held_of_a_ring_that_is_drained() {
     });
 }
 
-/// Either who closes the ring sees that another one follows, or who made that one sees that the ring is closed. Tells
-/// who closed it.
+/// Either `close` sees that the next segment follows, or `supersede` sees that the ring is closed.
+/// Returns which of the two closed the next segment.
 #[test]
-fn a_ring_that_is_closed_while_it_grows_is_closed() {
-    check(Extent::Whole, 3, &[(false, true), (true, false)], || {
-        let rings = Arc::new([Closing::new(), Closing::new()]);
-        let successor = Arc::new(AtomicU64::new(0));
-        let growing = spawn({
-            let (rings, successor) = (Arc::clone(&rings), Arc::clone(&successor));
-            move || {
-                successor.store(7, Relaxed);
-                let is_closed = rings[0].supersede();
-                if is_closed {
-                    rings[1].close();
+fn close_while_growing_closes_next_segment() {
+    check(
+        Extent::Exhaustive,
+        3,
+        &[(false, true), (true, false)],
+        || {
+            let segments = Arc::new([Closing::new(), Closing::new()]);
+            let next_segment = Arc::new(AtomicU64::new(0));
+            let growing = spawn({
+                let (segments, next_segment) = (Arc::clone(&segments), Arc::clone(&next_segment));
+                move || {
+                    next_segment.store(7, Relaxed);
+                    let is_closed = segments[0].supersede();
+                    if is_closed {
+                        segments[1].close();
+                    }
+                    is_closed
                 }
-                is_closed
-            }
-        });
-        let closing = spawn({
-            let rings = Arc::clone(&rings);
-            move || {
-                let has_next_segment = rings[0].close();
-                if has_next_segment {
-                    assert_eq!(successor.load(Relaxed), 7);
-                    rings[1].close();
+            });
+            let closing = spawn({
+                let segments = Arc::clone(&segments);
+                move || {
+                    let has_next_segment = segments[0].close();
+                    if has_next_segment {
+                        assert_eq!(next_segment.load(Relaxed), 7);
+                        segments[1].close();
+                    }
+                    has_next_segment
                 }
-                has_next_segment
-            }
-        });
-        let closed = (growing.join().unwrap(), closing.join().unwrap());
-        assert!(rings[1].is_closed() && !rings[1].is_superseded());
-        closed
-    });
+            });
+            let closed = (growing.join().unwrap(), closing.join().unwrap());
+            assert!(segments[1].is_closed() && !segments[1].is_superseded());
+            closed
+        },
+    );
 }
 
-/// The end of an SPSC ring comes in line. Tells whether the consumer had to wait.
+/// The end marker of an SPSC ring follows the messages in order. Returns whether the consumer had
+/// to wait.
 #[test]
-fn what_was_pushed_before_the_marker_is_popped_before_it() {
+fn messages_before_end_marker_are_popped_first() {
     check(Extent::Preemptions(5), 100, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || {
-            (1..=2).for_each(|message| pusher.push_spinning(message));
-            while !pusher.end_segment() {
+            (1..=2).for_each(|message| producer.push_spinning(message));
+            while !producer.end_segment() {
                 yield_now();
             }
-            // Whoever comes after finds it done.
-            assert!(Pusher::resume(&pusher.memory).end_segment());
+            // A successor finds the ring ended.
+            assert!(TestProducer::resume(&producer.memory).end_segment());
         });
         let popping = spawn(move || {
             let mut popped = Vec::new();
-            while !popper.is_past_end() {
-                match popper.receive() {
+            while !consumer.is_past_end() {
+                match consumer.pop_fast() {
                     Some(message) => popped.push(message),
                     None => {
-                        popper.was_refused = true;
+                        consumer.was_refused = true;
                         yield_now();
                     }
                 }
             }
             assert_eq!(popped, [1, 2]);
-            popper.was_refused
+            consumer.was_refused
         });
         pushing.join().unwrap();
         popping.join().unwrap()
@@ -208,8 +215,8 @@ fn what_was_pushed_before_the_marker_is_popped_before_it() {
 }
 
 #[test]
-fn a_seal_keeps_the_position() {
-    check(Extent::Whole, 1, &[()], || {
+fn seal_keeps_position() {
+    check(Extent::Exhaustive, 1, &[()], || {
         let tail = AtomicU64::new(WRAP_32);
         seal(&tail);
         seal(&tail);

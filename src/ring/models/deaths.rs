@@ -1,8 +1,8 @@
-//! Somebody stops for good, before any of the stores that it would make, while others go on. What
-//! the dead one stores is stored_count: in a model of each number, it makes so many.
+//! A participant is killed before one of the stores that it would make, while others continue. Each
+//! model runs once for each number of stores that the killed participant makes.
 
-use super::mpmc::{apply_policy, consumer, filled_with, producer};
-use super::{Memory, Popper, Pusher, WRAP_32, get, put};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
+use super::{Memory, TestConsumer, TestProducer, WRAP_32, get, put};
 use crate::properties::Delivery;
 use crate::ring::mpmc::{Reader, Writer};
 use crate::ring::{PopSide, PushSide};
@@ -10,26 +10,27 @@ use crate::sync::kill::{killed_after, will_store};
 use crate::sync::model::{Extent, check, spawn};
 use std::sync::Arc;
 
-impl Pusher<Writer> {
-    /// As `push_some`, of one claim, and killed in the middle of it.
+impl TestProducer<Writer> {
+    /// Pushes in one claim, and is killed before it makes more than `stores` stores. Returns the
+    /// messages that it published.
     fn push_until_killed(&mut self, stores: u32, messages: &[u64]) -> Vec<u64> {
         let mut pushed = Vec::new();
         let mut left = messages.len() as u64;
         killed_after(stores, || {
             if let &[message] = messages {
-                let words = self.memory.for_pushing(&self.slots, self.seat);
-                let is_sent = self.writer.push_one(&words, |slot| {
+                let words = self.memory.producer_words(&self.slots, self.seat);
+                let is_pushed = self.writer.push_one(&words, |slot| {
                     if will_store() {
                         pushed.push(message);
                     }
                     put(message, slot)
                 });
-                if is_sent {
+                if is_pushed {
                     return;
                 }
             }
             for &message in messages {
-                if !self.write_first_of(left, message) {
+                if !self.claim_and_write(left, message) {
                     break;
                 }
                 if will_store() {
@@ -39,19 +40,19 @@ impl Pusher<Writer> {
                 left -= 1;
             }
         });
-        self.memory.sweep_producer(self.seat);
+        self.memory.mark_gone(self.seat);
         pushed
     }
 }
 
-impl Popper<Reader> {
-    /// As `pop_some`, of one claim, and killed in the middle of it. What was not given back is not
-    /// popped.
+impl TestConsumer<Reader> {
+    /// Pops in one claim, and is killed before it makes more than `stores` stores. Returns the
+    /// messages that it released.
     fn pop_until_killed(&mut self, stores: u32, messages: u64) -> Vec<u64> {
         let mut popped = Vec::new();
         killed_after(stores, || {
             if messages == 1 {
-                let words = self.memory.for_popping(&self.slots, self.seat);
+                let words = self.memory.consumer_words(&self.slots, self.seat);
                 let received = self.reader.pop_one(&words, |slot, len| {
                     let message = get(slot, len)?;
                     if will_store() {
@@ -64,7 +65,7 @@ impl Popper<Reader> {
                 }
             }
             for left in (1..=messages).rev() {
-                let Some(message) = self.read_first_of(left) else {
+                let Some(message) = self.claim_and_read(left) else {
                     break;
                 };
                 if will_store() {
@@ -73,19 +74,19 @@ impl Popper<Reader> {
                 self.release();
             }
         });
-        self.memory.sweep_producer(self.seat);
+        self.memory.mark_gone(self.seat);
         popped
     }
 }
 
-/// Finishes everything that the dead had begun, now that nobody lives but the consumer that does
-/// it. Returns what it popped on the way.
-pub(super) fn finish_all(memory: &Arc<Memory>, producers: u32) -> Vec<u64> {
+/// Finishes all operations of dead participants, when no other participant lives. Returns the
+/// messages that it adopted and popped.
+pub(super) fn recover_all(memory: &Arc<Memory>, producers: u32) -> Vec<u64> {
     let mut last = consumer(memory, 3);
     let mut popped = Vec::new();
     loop {
-        let stats = last.sweep(producers);
-        popped.extend(last.pop_held());
+        let stats = last.recover(producers);
+        popped.extend(last.pop_claimed_rest());
         if stats.adopted.is_none() {
             assert_eq!((stats.undecided, stats.waiting), (0, 0));
             return popped;
@@ -93,9 +94,9 @@ pub(super) fn finish_all(memory: &Arc<Memory>, producers: u32) -> Vec<u64> {
     }
 }
 
-/// A producer stops in a push of `messages`, while another one pushes and a consumer recovers and
-/// pops. Tells how many were pushed.
-fn a_producer_stops(stores: u32, messages: &'static [u64]) -> usize {
+/// A producer is killed in a push of `messages`, while another one pushes and a consumer recovers
+/// and pops. Returns how many messages it published.
+fn kill_producer_after(stores: u32, messages: &'static [u64]) -> usize {
     let memory = Memory::of(4, WRAP_32);
     let mut dying = producer(&memory, 0);
     let dying = spawn(move || dying.push_until_killed(stores, messages));
@@ -103,104 +104,104 @@ fn a_producer_stops(stores: u32, messages: &'static [u64]) -> usize {
     let pushing = spawn(move || other.push_some(1, &[21]));
     let mut consumer = consumer(&memory, 3);
     let popping = spawn(move || {
-        consumer.sweep(2);
+        consumer.recover(2);
         consumer.pop_some(1, 1)
     });
     let pushed = [dying.join().unwrap(), pushing.join().unwrap()];
     let popped = popping.join().unwrap();
-    let rest = finish_all(&memory, 2);
-    apply_policy(&memory, &pushed, &[popped, rest]);
+    let rest = recover_all(&memory, 2);
+    assert_delivered_once(&memory, &pushed, &[popped, rest]);
     pushed[0].len()
 }
 
 #[test]
-fn a_producer_that_is_killed_has_pushed_or_not() {
-    let ends = [
+fn producer_killed_in_push_publishes_all_or_nothing() {
+    let cases = [
         (1, &[0][..]),
         (2, &[0]),
         (3, &[0]),
         (4, &[0, 1]),
         (5, &[0, 1]),
     ];
-    for (stores, outcomes) in ends {
+    for (stores, outcomes) in cases {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_producer_stops(stores, &[11])
+            kill_producer_after(stores, &[11])
         });
     }
 }
 
 #[test]
-fn a_producer_that_is_killed_has_pushed_the_first_of_its_batch() {
+fn producer_killed_in_batch_publishes_a_prefix() {
     for (stores, outcomes) in [(3, &[0][..]), (4, &[0, 1]), (5, &[0, 2]), (6, &[1, 2])] {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_producer_stops(stores, &[11, 12])
+            kill_producer_after(stores, &[11, 12])
         });
     }
 }
 
-/// A consumer stops in a pop of `messages` of the two that there are, while another one pops and a
-/// third one recovers and pops. Tells how many it popped.
-fn a_consumer_stops(stores: u32, messages: u64) -> usize {
-    let memory = filled_with(Memory::at(WRAP_32), 2);
+/// A consumer is killed in a pop of `messages` of two messages, while another one pops and a third
+/// one recovers and pops. Returns how many messages it released.
+fn kill_consumer_after(stores: u32, messages: u64) -> usize {
+    let memory = with_messages(Memory::at(WRAP_32), 2);
     let mut dying = consumer(&memory, 1);
     let dying = spawn(move || dying.pop_until_killed(stores, messages));
     let mut other = consumer(&memory, 2);
     let popping = spawn(move || other.pop_some(1, 1));
-    let mut heir = consumer(&memory, 3);
+    let mut adopter = consumer(&memory, 3);
     let inheriting = spawn(move || {
-        heir.sweep(1);
-        heir.pop_held()
+        adopter.recover(1);
+        adopter.pop_claimed_rest()
     });
     let popped = [dying, popping, inheriting].map(|thread| thread.join().unwrap());
-    let rest = [finish_all(&memory, 1)];
-    apply_policy(&memory, &[], &[&popped[..], &rest].concat());
+    let rest = [recover_all(&memory, 1)];
+    assert_delivered_once(&memory, &[], &[&popped[..], &rest].concat());
     popped[0].len()
 }
 
 #[test]
-fn a_consumer_that_is_killed_has_popped_or_not() {
-    let ends = [
+fn consumer_killed_in_pop_releases_all_or_nothing() {
+    let cases = [
         (1, &[0][..]),
         (2, &[0]),
         (3, &[0]),
         (4, &[0, 1]),
         (5, &[0, 1]),
     ];
-    for (stores, outcomes) in ends {
+    for (stores, outcomes) in cases {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_consumer_stops(stores, 1)
+            kill_consumer_after(stores, 1)
         });
     }
 }
 
 #[test]
-fn a_consumer_that_is_killed_has_popped_the_first_of_its_batch() {
+fn consumer_killed_in_batch_releases_a_prefix() {
     for (stores, outcomes) in [(3, &[0][..]), (4, &[0, 1]), (5, &[0, 1, 2])] {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            a_consumer_stops(stores, 2)
+            kill_consumer_after(stores, 2)
         });
     }
 }
 
-/// P of a tombstone carries what the dead one wrote into the slot: the next producer to write
-/// there knows of its death by that alone.
+/// Edge P of a tombstone carries what the dead producer wrote into the slot. The next producer that
+/// writes there is ordered after it by that edge alone. Returns how many messages that one pushed.
 #[test]
-fn a_slot_that_was_half_written_is_written_again() {
+fn slot_half_written_by_dead_producer_is_reused() {
     check(Extent::Preemptions(3), 50, &[1, 2], || {
         let memory = Memory::at(WRAP_32);
         let mut dying = producer(&memory, 0);
-        let words = memory.for_pushing(&dying.slots, 0);
+        let words = memory.producer_words(&dying.slots, 0);
         assert_eq!(dying.writer.claim(&words, 1), Ok(true));
         let dying = spawn(move || {
             assert!(dying.write(99));
-            dying.memory.sweep_producer(0);
+            dying.memory.mark_gone(0);
         });
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
-            move || memory.sweep(2, Delivery::AtLeastOnce)
+            move || memory.recover(2, Delivery::AtLeastOnce)
         });
         let (mut producer, mut consumer) = (producer(&memory, 1), consumer(&memory, 2));
-        let going_on = spawn(move || {
+        let continuing = spawn(move || {
             let mut pushed = producer.push_some(1, &[11]);
             let popped = consumer.pop_some(1, 1);
             pushed.extend(producer.push_some(1, &[12]));
@@ -208,67 +209,68 @@ fn a_slot_that_was_half_written_is_written_again() {
         });
         dying.join().unwrap();
         sweeping.join().unwrap();
-        let (pushed, popped) = going_on.join().unwrap();
-        let rest = finish_all(&memory, 2);
-        apply_policy(&memory, &[pushed.clone()], &[popped, rest]);
+        let (pushed, popped) = continuing.join().unwrap();
+        let rest = recover_all(&memory, 2);
+        assert_delivered_once(&memory, &[pushed.clone()], &[popped, rest]);
         pushed.len()
     });
 }
 
-/// R of what is dropped carries the end of the dead one's reading, as above.
+/// Edge R of a dropped message carries the end of the dead consumer's reading, as above.
 #[test]
-fn a_slot_that_was_half_read_is_written_again() {
+fn slot_half_read_by_dead_consumer_is_reused() {
     check(Extent::Preemptions(3), 50, &[1, 2], || {
         let memory = Memory::at(WRAP_32);
         assert_eq!(producer(&memory, 0).push_some(1, &[1]), [1]);
         let mut dying = consumer(&memory, 2);
-        let words = memory.for_popping(&dying.slots, 2);
+        let words = memory.consumer_words(&dying.slots, 2);
         assert_eq!(dying.reader.claim(&words, 1), Ok(Some(8)));
         let dying = spawn(move || {
             assert_eq!(dying.read(), Some(1));
-            dying.memory.sweep_producer(2);
+            dying.memory.mark_gone(2);
         });
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
-            move || memory.sweep(2, Delivery::AtMostOnce)
+            move || memory.recover(2, Delivery::AtMostOnce)
         });
         let mut producer = producer(&memory, 1);
-        let going_on = spawn(move || producer.push_some(1, &[11, 12]));
+        let continuing = spawn(move || producer.push_some(1, &[11, 12]));
         dying.join().unwrap();
         sweeping.join().unwrap();
-        let pushed = going_on.join().unwrap();
-        memory.sweep(2, Delivery::AtMostOnce);
-        apply_policy(&memory, &[pushed.clone()], &[]);
+        let pushed = continuing.join().unwrap();
+        memory.recover(2, Delivery::AtMostOnce);
+        assert_delivered_once(&memory, &[pushed.clone()], &[]);
         pushed.len()
     });
 }
 
-/// Nobody gets a second time what may have been worked on already.
+/// A message that a dead consumer may have processed is not delivered again. Returns how many
+/// messages it released, and how many were dropped.
 #[test]
-fn what_a_dead_consumer_had_is_dropped_at_most_once() {
+fn at_most_once_drops_claim_of_dead_consumer() {
     for (stores, outcomes) in [
         (2, &[(0, 0)][..]),
         (3, &[(0, 0), (0, 1)]),
         (4, &[(0, 0), (1, 0)]),
     ] {
         check(Extent::Preemptions(2), 50, outcomes, move || {
-            let memory = filled_with(Memory::at(WRAP_32), 2);
+            let memory = with_messages(Memory::at(WRAP_32), 2);
             let mut dying = consumer(&memory, 1);
             let dying = spawn(move || dying.pop_until_killed(stores, 1));
             let mut other = consumer(&memory, 2);
             let popping = spawn(move || other.pop_some(1, 2));
             let sweeping = spawn({
                 let memory = Arc::clone(&memory);
-                move || memory.sweep(1, Delivery::AtMostOnce)
+                move || memory.recover(1, Delivery::AtMostOnce)
             });
-            let died_with = dying.join().unwrap();
+            let popped_by_dead = dying.join().unwrap();
             let popped = popping.join().unwrap();
             let stats = sweeping.join().unwrap();
-            let dropped = stats.dropped + memory.sweep(1, Delivery::AtMostOnce).dropped;
+            let dropped = stats.dropped + memory.recover(1, Delivery::AtMostOnce).dropped;
             let rest = consumer(&memory, 3).pop_some(1, 9);
-            let all = died_with.len() + popped.len() + rest.len();
+            let all = popped_by_dead.len() + popped.len() + rest.len();
             assert_eq!(all as u64 + dropped, 2);
-            (died_with.len(), dropped)
+            (popped_by_dead.len(), dropped)
         });
     }
 }

@@ -1,7 +1,7 @@
-//! What the slot at the index says to who wants to claim it: of this lap, of the last one, or of
-//! one that is long over.
+//! The stamp at the index, as a claimant sees it: of this lap, of the lap before, or of a much
+//! earlier one.
 
-use super::mpmc::{apply_policy, consumer, filled_with, producer};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, WRAP_32, WRAP_64};
 use crate::error::Corrupt;
 use crate::ring::PushSide;
@@ -9,10 +9,10 @@ use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{Relaxed, Release};
 use std::sync::Arc;
 
-/// I carries the slots that the claimants before had seen: with them, a slot is a lap behind at
-/// most, and what is further off is corrupt. What comes of it is what a visitor finds.
+/// Edge I carries the slots that earlier claimants saw. With it, a slot is at most a lap behind,
+/// and a stamp further off is corrupt. Returns the message that the visitor popped.
 #[test]
-fn a_claim_that_is_refused_was_refused_by_this_lap() {
+fn claim_is_refused_only_by_current_lap() {
     let outcomes = [None, Some(1), Some(2), Some(3)];
     check(Extent::Preemptions(3), 400, &outcomes, || {
         let memory = Memory::at(WRAP_32 - 1);
@@ -31,15 +31,15 @@ fn a_claim_that_is_refused_was_refused_by_this_lap() {
         let visiting = spawn(move || visitor.pop_some(1, 1));
         let (pushed, popped) = busy.join().unwrap();
         let visited = visiting.join().unwrap();
-        apply_policy(&memory, &[pushed], &[popped, visited.clone()]);
+        assert_delivered_once(&memory, &[pushed], &[popped, visited.clone()]);
         visited.first().copied()
     });
 }
 
-/// I of a look: who sees where the ring ends sees at least what its claimants saw, and nothing
-/// older, which would look like somebody's going on. Tells whether the end was seen.
+/// Edge I, of `is_ready`: a consumer that sees the last index sees at least the slots that the
+/// claimants saw. An older stamp would look corrupt. Returns whether it saw the last index.
 #[test]
-fn an_empty_ring_is_not_due_by_an_old_lap() {
+fn empty_ring_is_not_ready_from_stale_lap() {
     check(Extent::Preemptions(4), 50, &[false, true], || {
         let memory = Memory::at(WRAP_32 - 1);
         let (mut producer, mut regular) = (producer(&memory, 0), consumer(&memory, 2));
@@ -51,9 +51,9 @@ fn an_empty_ring_is_not_due_by_an_old_lap() {
         });
         let visitor = consumer(&memory, 3);
         let visiting = spawn(move || {
-            let is_drained = visitor.position() == WRAP_32 + 2;
-            assert!(!is_drained || !visitor.is_ready());
-            is_drained
+            let sees_last_index = visitor.position() == WRAP_32 + 2;
+            assert!(!sees_last_index || !visitor.is_ready());
+            sees_last_index
         });
         busy.join().unwrap();
         visiting.join().unwrap()
@@ -61,7 +61,7 @@ fn an_empty_ring_is_not_due_by_an_old_lap() {
 }
 
 #[test]
-fn a_full_ring_is_not_due_by_an_old_lap() {
+fn full_ring_is_not_ready_from_stale_lap() {
     check(Extent::Preemptions(4), 50, &[false, true], || {
         let memory = Memory::at(WRAP_32 - 1);
         let (mut regular, mut consumer) = (producer(&memory, 0), consumer(&memory, 2));
@@ -74,33 +74,33 @@ fn a_full_ring_is_not_due_by_an_old_lap() {
         });
         let visitor = producer(&memory, 1);
         let visiting = spawn(move || {
-            let is_drained = visitor.position() == WRAP_32 + 4;
-            assert!(!is_drained || !visitor.is_ready());
-            is_drained
+            let sees_last_index = visitor.position() == WRAP_32 + 4;
+            assert!(!sees_last_index || !visitor.is_ready());
+            sees_last_index
         });
         busy.join().unwrap();
         visiting.join().unwrap()
     });
 }
 
-/// Somebody still reads what lay in the slot a lap ago. Tells how far the slot was ahead of the
-/// consumer that was refused, if one was.
+/// A consumer still reads the slot's message of the lap before. Returns how far the stamp was ahead
+/// of the position when the other consumer was refused, if it was.
 #[test]
-fn a_slow_consumer_makes_the_ring_look_empty() {
+fn slot_still_being_read_makes_ring_look_empty() {
     check(
         Extent::Preemptions(3),
         100,
         &[None, Some(-1), Some(0)],
         || {
-            let memory = filled_with(Memory::at(WRAP_32), 2);
+            let memory = with_messages(Memory::at(WRAP_32), 2);
             let mut slow = consumer(&memory, 2);
             let slow = spawn(move || slow.pop_some(1, 1));
             let mut fast = consumer(&memory, 3);
-            let looking = spawn({
+            let probing = spawn({
                 let memory = Arc::clone(&memory);
                 move || {
                     let mut popped = fast.pop_some(1, 1);
-                    // Relaxed: to know which case it is, not to do anything about it.
+                    // Relaxed: it only classifies the outcome.
                     let is_last = memory.head.load(Relaxed) == WRAP_32 + 2;
                     let stamp = memory.slots().at(WRAP_32 + 2).stamp();
                     popped.extend(fast.pop_some(1, 1));
@@ -109,17 +109,17 @@ fn a_slow_consumer_makes_the_ring_look_empty() {
                 }
             });
             let slow = slow.join().unwrap();
-            let (popped, ahead) = looking.join().unwrap();
-            apply_policy(&memory, &[], &[slow, popped]);
+            let (popped, ahead) = probing.join().unwrap();
+            assert_delivered_once(&memory, &[], &[slow, popped]);
             ahead
         },
     );
 }
 
-/// As above: somebody has claimed the slot a lap ago, and is still writing into it, or somebody
-/// has written. Tells how far the slot was ahead of the producer that was refused, if one was.
+/// The slot is still being written for the lap before, or holds its message. Returns how far the
+/// stamp was ahead of the position when the other producer was refused, if it was.
 #[test]
-fn a_slow_producer_makes_the_ring_look_full() {
+fn slot_still_being_written_makes_ring_look_full() {
     check(
         Extent::Preemptions(3),
         100,
@@ -129,11 +129,11 @@ fn a_slow_producer_makes_the_ring_look_full() {
             let mut slow = producer(&memory, 0);
             let slow = spawn(move || slow.push_some(1, &[11]));
             let mut fast = producer(&memory, 1);
-            let looking = spawn({
+            let probing = spawn({
                 let memory = Arc::clone(&memory);
                 move || {
                     let mut pushed = fast.push_some(1, &[21]);
-                    // Relaxed: as above.
+                    // Relaxed: it only classifies the outcome.
                     let is_last = memory.tail.load(Relaxed) == WRAP_32 + 2;
                     let stamp = memory.slots().at(WRAP_32 + 2).stamp();
                     pushed.extend(fast.push_some(1, &[22]));
@@ -142,25 +142,26 @@ fn a_slow_producer_makes_the_ring_look_full() {
                 }
             });
             let slow = slow.join().unwrap();
-            let (pushed, ahead) = looking.join().unwrap();
-            apply_policy(&memory, &[slow, pushed], &[]);
+            let (pushed, ahead) = probing.join().unwrap();
+            assert_delivered_once(&memory, &[slow, pushed], &[]);
             ahead
         },
     );
 }
 
-/// A slot that was looked at belongs to the position that was looked for only as long as the
-/// index stands there. A consumer loads the index, and before it looks at the slot, 2^32 messages
-/// go through: there is always one to take. The last steps of that history are what it may see.
+/// A stamp belongs to the expected position only while the index is at that position.
+///
+/// A consumer loads the index. Before it loads the stamp, 2^32 messages pass through the ring. The
+/// model runs the last steps of that history. The consumer always finds a message.
 #[test]
-fn who_looks_away_for_long_is_not_told_of_another_position() {
+fn claim_after_stamp_wrap_gets_matching_position() {
     const FAR: u64 = 1 << 32;
-    check(Extent::Whole, 10, &[1, FAR], || {
+    check(Extent::Exhaustive, 10, &[1, FAR], || {
         let memory = Memory::at(0);
         let mut early = consumer(&memory, 2);
         let mut first = producer(&memory, 0);
         assert_eq!(first.push_some(1, &[1]), [1]);
-        let going_on = spawn({
+        let continuing = spawn({
             let memory = Arc::clone(&memory);
             move || {
                 let slots = memory.slots();
@@ -171,25 +172,26 @@ fn who_looks_away_for_long_is_not_told_of_another_position() {
                 }
             }
         });
-        let looking = spawn(move || {
+        let probing = spawn(move || {
             assert!(early.read().is_some());
             early.position()
         });
-        going_on.join().unwrap();
-        looking.join().unwrap().min(FAR)
+        continuing.join().unwrap();
+        probing.join().unwrap().min(FAR)
     });
 }
 
-/// Positions end: at `i64::MAX` there is none after it to move the index to, as the highest bit is the seal's.
+/// Positions are finite: from `i64::MAX` the index cannot advance, because the highest bit is the
+/// seal.
 #[test]
-fn the_last_position_is_given_to_one() {
-    check(Extent::Whole, 50, &[(0, 1), (1, 0)], || {
+fn last_position_is_claimed_once() {
+    check(Extent::Exhaustive, 50, &[(0, 1), (1, 0)], || {
         let memory = Memory::at((WRAP_64 >> 1) - 1);
         let racing = [0, 1].map(|seat| {
             let mut producer = producer(&memory, seat);
             let memory = Arc::clone(&memory);
             spawn(move || {
-                let words = memory.for_pushing(&producer.slots, seat);
+                let words = memory.producer_words(&producer.slots, seat);
                 let claimed = producer.writer.claim(&words, 1);
                 if claimed == Ok(true) {
                     assert!(producer.write(1));

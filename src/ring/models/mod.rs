@@ -1,5 +1,5 @@
-//! Models of the ring: the shipping code on memory of its own, capacity 2 unless a model says
-//! otherwise.
+//! Models of the ring: the code that ships, on private memory. The capacity is 2 unless a model
+//! sets another.
 
 mod adoption;
 mod closing;
@@ -31,9 +31,9 @@ const CAPACITY: u64 = 2;
 const PRODUCERS: usize = 2;
 const PARTICIPANTS: usize = 4;
 
-/// Where the position's low half, which a stamp carries, wraps in the middle of a model.
+/// A start position: its low half, which a stamp carries, wraps in the middle of a model.
 const WRAP_32: u64 = u32::MAX as u64;
-/// Where the position itself wraps.
+/// The last position before positions wrap.
 const WRAP_64: u64 = u64::MAX;
 
 #[cfg(loom)]
@@ -41,55 +41,55 @@ type Payload = crate::sync::Cell;
 #[cfg(shuttle)]
 type Payload = core::cell::UnsafeCell<u64>;
 
-/// A slot of a line, as large as it takes for both ends to probe ahead.
+/// A slot of one cache line, large enough that both sides probe ahead.
 #[repr(C, align(64))]
-struct Place {
+struct SlotMemory {
     word: AtomicU64,
     payload: Payload,
 }
 
-/// What two processes would share.
+/// The memory that the processes of a model share.
 struct Memory {
-    places: Box<[Place]>,
+    slot_memory: Box<[SlotMemory]>,
     tail: AtomicU64,
     head: AtomicU64,
     not_empty: Event,
     not_full: Event,
-    /// Of the producers and of the consumers, in rings that have them.
+    /// The intents of MPMC producers and consumers, by seat.
     intents: [Intent; PARTICIPANTS],
-    /// Who of them is dead, as the kernel says.
-    gone: [AtomicU32; PARTICIPANTS],
-    /// The recovery lock: the kernel frees it, too, when its holder is dead.
-    recovery: Mutex<()>,
-    /// What a model pushed before it began.
-    was_filled_with: OnceLock<Vec<u64>>,
+    /// Whether the holder of a seat is gone, as the kernel would report.
+    is_gone: [AtomicU32; PARTICIPANTS],
+    /// The recovery lock. Like the kernel, models release it when its holder is killed.
+    recovery_lock: Mutex<()>,
+    /// The messages that were pushed before the model started.
+    initial_messages: OnceLock<Vec<u64>>,
 }
 
-// SAFETY: a payload is reached through a `Slots` alone, one thread at a time if the ring is
-// right, which is what the models are for.
+// SAFETY: a payload is accessed only through `Slots`, by one thread at a time if the ring is
+// correct. The models check that.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// An empty ring whose first message gets `position`.
+    /// An empty ring of the default capacity. Its first message gets `position`.
     fn at(position: u64) -> Arc<Self> {
         Self::of(CAPACITY, position)
     }
 
     fn of(capacity: u64, position: u64) -> Arc<Self> {
-        let place = |_| Place {
+        let slot = |_| SlotMemory {
             word: AtomicU64::new(0),
             payload: Payload::new(0),
         };
         let memory = Arc::new(Self {
-            places: (0..capacity).map(place).collect(),
+            slot_memory: (0..capacity).map(slot).collect(),
             tail: AtomicU64::new(position),
             head: AtomicU64::new(position),
             not_empty: Event::new(),
             not_full: Event::new(),
             intents: core::array::from_fn(|_| Intent::new()),
-            gone: core::array::from_fn(|_| AtomicU32::new(0)),
-            recovery: Mutex::new(()),
-            was_filled_with: OnceLock::new(),
+            is_gone: core::array::from_fn(|_| AtomicU32::new(0)),
+            recovery_lock: Mutex::new(()),
+            initial_messages: OnceLock::new(),
         });
         for step in 0..capacity {
             let position = position.wrapping_add(step);
@@ -98,19 +98,19 @@ impl Memory {
         memory
     }
 
-    /// For a user that lives no longer than the memory.
+    /// The slots, for a user that does not outlive the memory.
     fn slots(&self) -> Slots<'static> {
-        let spacing = SlotLayout {
-            stride: size_of::<Place>(),
-            payload_offset: core::mem::offset_of!(Place, payload),
+        let layout = SlotLayout {
+            stride: size_of::<SlotMemory>(),
+            payload_offset: core::mem::offset_of!(SlotMemory, payload),
         };
-        let base = NonNull::from(&*self.places).cast();
-        // SAFETY: so many places lie there, a word and a payload each; both may be changed
+        let base = NonNull::from(&*self.slot_memory).cast();
+        // SAFETY: `base` points to that many slots, each a word and a payload. Both may be changed
         // through a shared reference.
-        unsafe { Slots::new(base, self.places.len() as u64, spacing) }
+        unsafe { Slots::new(base, self.slot_memory.len() as u64, layout) }
     }
 
-    fn for_pushing<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
+    fn producer_words<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
         Words {
             slots,
             index: &self.tail,
@@ -119,36 +119,36 @@ impl Memory {
         }
     }
 
-    fn for_popping<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
+    fn consumer_words<'r>(&'r self, slots: &'r Slots<'r>, seat: usize) -> Words<'r> {
         Words {
             index: &self.head,
             tail: &self.tail,
-            ..self.for_pushing(slots, seat)
+            ..self.producer_words(slots, seat)
         }
     }
 }
 
-/// A producer, as `Producer` uses the ring.
-struct Pusher<W = Writer> {
+/// A producer that uses the ring as `Producer` does.
+struct TestProducer<W = Writer> {
     writer: W,
     seat: usize,
     slots: Slots<'static>,
     memory: Arc<Memory>,
-    /// Whether it ever went to sleep, or would have.
+    /// Whether it ever found no slot ready, and slept or would have slept.
     was_refused: bool,
 }
 
-impl Pusher {
+impl TestProducer {
     fn resume(memory: &Arc<Memory>) -> Self {
         Self::at_seat(memory, 0)
     }
 }
 
-impl<W: PushSide> Pusher<W> {
+impl<W: PushSide> TestProducer<W> {
     fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
         let slots = memory.slots();
         Self {
-            writer: W::resume(&memory.for_pushing(&slots, seat)).unwrap(),
+            writer: W::resume(&memory.producer_words(&slots, seat)).unwrap(),
             seat,
             slots,
             memory: Arc::clone(memory),
@@ -156,52 +156,52 @@ impl<W: PushSide> Pusher<W> {
         }
     }
 
-    /// Writes a message into the next slot, if that is free. Nobody else sees it yet.
+    /// Writes a message into the next slot, if it is free, without publishing it.
     fn write(&mut self, message: u64) -> bool {
-        self.write_first_of(1, message)
+        self.claim_and_write(1, message)
     }
 
-    /// As `write`, of `most` messages at once.
-    fn write_first_of(&mut self, most: u64, message: u64) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
-        let free = self.writer.claim(&words, most).unwrap();
+    /// As `write`, after a claim of up to `max` slots.
+    fn claim_and_write(&mut self, max: u64, message: u64) -> bool {
+        let words = self.memory.producer_words(&self.slots, self.seat);
+        let free = self.writer.claim(&words, max).unwrap();
         if free {
-            // SAFETY: the slot holds a `u64`, and was found to be this producer's.
+            // SAFETY: the slot holds a `u64`, and this producer claimed it.
             unsafe { self.writer.slot(&words).payload().store(&message) };
         }
         self.was_refused |= !free;
         free
     }
 
-    /// Pushes a message as `Producer` does when nothing stands in the way, or it has only to look.
-    fn send(&mut self, message: u64) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
-        let send = |writer: &mut W| writer.push_one(&words, |slot| put(message, slot));
-        send(&mut self.writer)
-            || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && send(&mut self.writer)
+    /// Pushes a message as the fast path of `Producer` does, with one probe for free slots.
+    fn push_fast(&mut self, message: u64) -> bool {
+        let words = self.memory.producer_words(&self.slots, self.seat);
+        let push_one = |writer: &mut W| writer.push_one(&words, |slot| put(message, slot));
+        push_one(&mut self.writer)
+            || !W::IS_SHARED && self.writer.claim(&words, 1).unwrap() && push_one(&mut self.writer)
     }
 
     fn publish(&mut self) {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.publish(&words, 8);
     }
 
     fn store_hint(&self) {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.store_hint(&words);
     }
 
     fn is_ready(&self) -> bool {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.is_ready(&words)
     }
 
     fn position(&self) -> u64 {
-        let words = self.memory.for_pushing(&self.slots, self.seat);
+        let words = self.memory.producer_words(&self.slots, self.seat);
         self.writer.next(&words)
     }
 
-    fn announce(&self) {
+    fn notify(&self) {
         self.store_hint();
         self.memory.not_empty.notify(Fences::Symmetric);
     }
@@ -210,19 +210,19 @@ impl<W: PushSide> Pusher<W> {
         self.push_until(message, Instant::NEVER);
     }
 
-    /// As `push`, in sleeps that end when `until` lapses, and are followed by others.
+    /// As `push`, in sleeps that each end when `until` lapses.
     fn push_until(&mut self, message: u64, until: Instant) {
         while !self.write(message) {
             let not_full = &self.memory.not_full;
             not_full.wait(Fences::Symmetric, until, || self.is_ready());
         }
         self.publish();
-        self.announce();
+        self.notify();
     }
 
-    /// Without the event words, whose fences and locks order more than a ring needs.
+    /// Pushes without the event words: their fences and locks order more than a ring does.
     fn push_spinning(&mut self, message: u64) {
-        while !self.send(message) {
+        while !self.push_fast(message) {
             self.was_refused = true;
             yield_now();
         }
@@ -230,27 +230,27 @@ impl<W: PushSide> Pusher<W> {
     }
 }
 
-/// A consumer, as `Consumer` uses the ring.
-struct Popper<R = Reader> {
+/// A consumer that uses the ring as `Consumer` does.
+struct TestConsumer<R = Reader> {
     reader: R,
     seat: usize,
     slots: Slots<'static>,
     memory: Arc<Memory>,
-    /// Whether it ever went to sleep, or would have.
+    /// Whether it ever found no slot ready, and slept or would have slept.
     was_refused: bool,
 }
 
-impl Popper {
+impl TestConsumer {
     fn resume(memory: &Arc<Memory>) -> Self {
         Self::at_seat(memory, PRODUCERS)
     }
 }
 
-impl<R: PopSide> Popper<R> {
+impl<R: PopSide> TestConsumer<R> {
     fn at_seat(memory: &Arc<Memory>, seat: usize) -> Self {
         let slots = memory.slots();
         Self {
-            reader: R::resume(&memory.for_popping(&slots, seat)).unwrap(),
+            reader: R::resume(&memory.consumer_words(&slots, seat)).unwrap(),
             seat,
             slots,
             memory: Arc::clone(memory),
@@ -258,69 +258,69 @@ impl<R: PopSide> Popper<R> {
         }
     }
 
-    /// Reads the next message, if there is one. It is still there.
+    /// Reads the next message, if there is one, without releasing it.
     fn read(&mut self) -> Option<u64> {
-        self.read_first_of(1)
+        self.claim_and_read(1)
     }
 
-    /// As `read`, of `most` messages at once. What is no message is given back.
-    fn read_first_of(&mut self, most: u64) -> Option<u64> {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+    /// As `read`, after a claim of up to `max` messages. Releases tombstones.
+    fn claim_and_read(&mut self, max: u64) -> Option<u64> {
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         loop {
-            let len = self.reader.claim(&words, most).unwrap();
+            let len = self.reader.claim(&words, max).unwrap();
             self.was_refused |= len.is_none();
             if len? == TOMBSTONE {
                 self.reader.release(&words);
                 continue;
             }
             assert_eq!(len, Some(8));
-            // SAFETY: the slot holds a `u64`, and was found to be this consumer's.
+            // SAFETY: the slot holds a `u64`, and this consumer claimed it.
             return Some(unsafe { self.reader.slot(&words).payload().load() });
         }
     }
 
-    /// Pops a message as `Consumer` does when nothing stands in the way.
-    fn receive(&mut self) -> Option<u64> {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+    /// Pops a message as the fast path of `Consumer` does.
+    fn pop_fast(&mut self) -> Option<u64> {
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.pop_one(&words, get)
     }
 
     fn release(&mut self) {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.release(&words);
     }
 
     fn store_hint(&self) {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.store_hint(&words);
     }
 
     fn is_ready(&self) -> bool {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.is_ready(&words)
     }
 
     fn position(&self) -> u64 {
-        let words = self.memory.for_popping(&self.slots, self.seat);
+        let words = self.memory.consumer_words(&self.slots, self.seat);
         self.reader.next(&words)
     }
 
-    fn announce(&self) {
+    fn notify(&self) {
         self.store_hint();
         self.memory.not_full.notify(Fences::Symmetric);
     }
 
-    fn pop_now(&mut self) -> Option<u64> {
+    fn try_pop(&mut self) -> Option<u64> {
         let message = self.read()?;
         self.release();
-        self.announce();
+        self.notify();
         Some(message)
     }
 
-    /// Without the event words, as `push_spinning`.
+    /// Pops without the event words, as `push_spinning` pushes.
     fn pop_spinning(&mut self) -> u64 {
         loop {
-            if let Some(message) = self.receive() {
+            if let Some(message) = self.pop_fast() {
                 self.store_hint();
                 return message;
             }
@@ -333,10 +333,10 @@ impl<R: PopSide> Popper<R> {
         self.pop_until(Instant::NEVER)
     }
 
-    /// As `pop`, in sleeps that end when `until` lapses, and are followed by others.
+    /// As `pop`, in sleeps that each end when `until` lapses.
     fn pop_until(&mut self, until: Instant) -> u64 {
         loop {
-            if let Some(message) = self.pop_now() {
+            if let Some(message) = self.try_pop() {
                 return message;
             }
             let not_empty = &self.memory.not_empty;
@@ -345,13 +345,18 @@ impl<R: PopSide> Popper<R> {
     }
 }
 
+/// The first producer and the first consumer of an SPSC ring.
+fn spsc_handles(memory: &Arc<Memory>) -> (TestProducer, TestConsumer) {
+    (TestProducer::resume(memory), TestConsumer::resume(memory))
+}
+
 fn put(message: u64, slot: Bytes) -> u32 {
-    // SAFETY: the slot holds a `u64`, and is the producer's that puts it there.
+    // SAFETY: the slot holds a `u64`, and the calling producer claimed it.
     unsafe { slot.store(&message) };
     8
 }
 
 fn get(slot: Bytes, len: u32) -> Option<u64> {
-    // SAFETY: the slot holds a `u64`, and is the consumer's that gets it.
+    // SAFETY: the slot holds a `u64`, and the calling consumer claimed it.
     (len == 8).then(|| unsafe { slot.load() })
 }

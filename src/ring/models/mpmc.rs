@@ -1,32 +1,32 @@
-//! Many producers and many consumers, all of them alive. Nobody waits: of three threads two that
-//! spin could take turns for ever.
+//! Many producers and many consumers, all of them live. None of them waits: of three threads, two
+//! that spin could alternate for ever.
 
-use super::{Memory, Popper, Pusher, WRAP_32, get, put};
+use super::{Memory, TestConsumer, TestProducer, WRAP_32, get, put};
 use crate::ring::mpmc::{Reader, Writer};
 use crate::ring::{PopSide, PushSide};
 use crate::sync::Relaxed;
 use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use std::sync::Arc;
 
-pub(super) fn producer(memory: &Arc<Memory>, seat: usize) -> Pusher<Writer> {
-    Pusher::at_seat(memory, seat)
+pub(super) fn producer(memory: &Arc<Memory>, seat: usize) -> TestProducer<Writer> {
+    TestProducer::at_seat(memory, seat)
 }
 
-pub(super) fn consumer(memory: &Arc<Memory>, seat: usize) -> Popper<Reader> {
-    Popper::at_seat(memory, seat)
+pub(super) fn consumer(memory: &Arc<Memory>, seat: usize) -> TestConsumer<Reader> {
+    TestConsumer::at_seat(memory, seat)
 }
 
-impl Pusher<Writer> {
-    /// Pushes what there is room for, in claims of up to `most`. Returns what was pushed.
+impl TestProducer<Writer> {
+    /// Pushes as many messages as fit, in claims of up to `max`. Returns those pushed.
     pub(super) fn push_some(&mut self, max: u64, messages: &[u64]) -> Vec<u64> {
         let mut pushed = Vec::new();
         while let Some(&next) = messages.get(pushed.len()) {
-            if max == 1 && self.send(next) {
+            if max == 1 && self.push_fast(next) {
                 pushed.push(next);
                 continue;
             }
             let left = (messages.len() - pushed.len()) as u64;
-            let words = self.memory.for_pushing(&self.slots, self.seat);
+            let words = self.memory.producer_words(&self.slots, self.seat);
             if !self.writer.claim(&words, max.min(left)).unwrap() {
                 self.was_refused = true;
                 break;
@@ -41,22 +41,22 @@ impl Pusher<Writer> {
     }
 }
 
-impl Popper<Reader> {
-    /// Pops what is there, up to `messages`, in claims of up to `most`.
+impl TestConsumer<Reader> {
+    /// Pops up to `messages` available messages, in claims of up to `max`.
     pub(super) fn pop_some(&mut self, max: u64, messages: usize) -> Vec<u64> {
         let mut popped = Vec::new();
         while popped.len() < messages {
             if max == 1 {
-                if let Some(message) = self.receive() {
+                if let Some(message) = self.pop_fast() {
                     popped.push(message);
                     continue;
                 }
             }
             let left = (messages - popped.len()) as u64;
-            if self.read_first_of(max.min(left)).is_none() {
+            if self.claim_and_read(max.min(left)).is_none() {
                 break;
             }
-            let words = self.memory.for_popping(&self.slots, self.seat);
+            let words = self.memory.consumer_words(&self.slots, self.seat);
             self.reader.pop_claimed(&words, |slot, len| {
                 let message = get(slot, len).filter(|_| popped.len() < messages);
                 popped.extend(message);
@@ -67,17 +67,21 @@ impl Popper<Reader> {
     }
 }
 
-/// Every message that was pushed is popped by somebody, once, and everybody hears each producer,
-/// which numbers its messages within ten of its own, in its order. What nobody has popped yet is
-/// popped here.
-pub(super) fn apply_policy(memory: &Arc<Memory>, pushed: &[Vec<u64>], popped: &[Vec<u64>]) {
+/// Asserts that every pushed message is popped once, in the order of its producer. Messages of one
+/// producer share their tens digit.
+///
+/// Pops the remaining messages first. Then asserts that all slots are free and no intent is set.
+pub(super) fn assert_delivered_once(
+    memory: &Arc<Memory>,
+    pushed: &[Vec<u64>],
+    popped: &[Vec<u64>],
+) {
     let rest = consumer(memory, 3).pop_some(1, 9);
     let mut all = popped.concat();
     all.extend(&rest);
     all.sort_unstable();
     let mut expected = pushed.concat();
-    // What lay there before.
-    expected.extend(memory.was_filled_with.get().into_iter().flatten());
+    expected.extend(memory.initial_messages.get().into_iter().flatten());
     expected.sort_unstable();
     assert_eq!(all, expected);
     for popped in popped.iter().chain([&rest]) {
@@ -95,9 +99,9 @@ pub(super) fn apply_policy(memory: &Arc<Memory>, pushed: &[Vec<u64>], popped: &[
     }
 }
 
-/// Lets producers push and consumers pop at the same time, in claims of up to `most`. Tells
-/// whether any of the ones, and of the others, was refused.
-fn mingle(
+/// Lets producers push and consumers pop concurrently, in claims of up to `max`. Returns whether
+/// any producer, and whether any consumer, was refused.
+fn run_concurrently(
     memory: &Arc<Memory>,
     max: u64,
     pushing: &'static [&'static [u64]],
@@ -124,98 +128,78 @@ fn mingle(
     };
     let (pushed, was_full) = join(pushing);
     let (popped, was_empty) = join(popping);
-    apply_policy(memory, &pushed, &popped);
+    assert_delivered_once(memory, &pushed, &popped);
     (was_full.contains(&true), was_empty.contains(&true))
 }
 
-/// A ring in which so many messages lie already.
-pub(super) fn filled_with(memory: Arc<Memory>, messages: u64) -> Arc<Memory> {
+/// Pushes `messages` messages before a model starts.
+pub(super) fn with_messages(memory: Arc<Memory>, messages: u64) -> Arc<Memory> {
     let messages = (1..=messages).collect::<Vec<_>>();
     assert_eq!(producer(&memory, 0).push_some(1, &messages), messages);
-    memory.was_filled_with.set(messages).unwrap();
+    memory.initial_messages.set(messages).unwrap();
     memory
 }
 
-const ANYBODY_MAY_BE_REFUSED: [(bool, bool); 4] =
+const EITHER_MAY_BE_REFUSED: [(bool, bool); 4] =
     [(false, false), (false, true), (true, false), (true, true)];
 
 #[test]
-fn two_producers_are_heard_in_their_order() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &ANYBODY_MAY_BE_REFUSED,
-        || {
-            let memory = filled_with(Memory::at(WRAP_32 - 1), 1);
-            mingle(&memory, 1, &[&[11, 12], &[21]], &[3])
-        },
-    );
-}
-
-#[test]
-fn two_consumers_share_what_there_is() {
-    // With the producer's second message refused, there are not enough.
-    let outcomes = [(false, false), (false, true), (true, true)];
-    check(Extent::Preemptions(3), 4000, &outcomes, || {
-        let memory = filled_with(Memory::at(WRAP_32 - 1), 1);
-        mingle(&memory, 1, &[&[11, 12]], &[2, 1])
+fn two_producers_keep_order_per_producer() {
+    check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32 - 1), 1);
+        run_concurrently(&memory, 1, &[&[11, 12], &[21]], &[3])
     });
 }
 
-/// loom goes no further than two preemptions here.
 #[test]
-fn two_by_two_lose_nothing() {
-    check(
-        Extent::Preemptions(2),
-        4000,
-        &ANYBODY_MAY_BE_REFUSED,
-        || {
-            let memory = filled_with(Memory::at(WRAP_32), 1);
-            mingle(&memory, 1, &[&[11], &[21]], &[1, 1])
-        },
-    );
+fn two_consumers_pop_each_message_once() {
+    // If the producer's second message is refused, a consumer is refused too.
+    let outcomes = [(false, false), (false, true), (true, true)];
+    check(Extent::Preemptions(3), 4000, &outcomes, || {
+        let memory = with_messages(Memory::at(WRAP_32 - 1), 1);
+        run_concurrently(&memory, 1, &[&[11, 12]], &[2, 1])
+    });
 }
 
-/// Claims of two, which may get one only, against each other.
+/// With more than two preemptions, loom takes too long here.
 #[test]
-fn batches_of_two_producers_stay_whole() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &ANYBODY_MAY_BE_REFUSED,
-        || {
-            let memory = filled_with(Memory::at(WRAP_32), 1);
-            mingle(&memory, 2, &[&[11, 12], &[21]], &[3])
-        },
-    );
+fn two_producers_two_consumers_lose_nothing() {
+    check(Extent::Preemptions(2), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32), 1);
+        run_concurrently(&memory, 1, &[&[11], &[21]], &[1, 1])
+    });
+}
+
+/// Claims of two slots, which may get only one, against each other.
+#[test]
+fn two_producers_in_batches_lose_nothing() {
+    check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32), 1);
+        run_concurrently(&memory, 2, &[&[11, 12], &[21]], &[3])
+    });
 }
 
 #[test]
-fn batches_of_two_consumers_stay_whole() {
-    check(
-        Extent::Preemptions(3),
-        4000,
-        &ANYBODY_MAY_BE_REFUSED,
-        || {
-            let memory = filled_with(Memory::at(WRAP_32), 2);
-            mingle(&memory, 2, &[&[11, 12]], &[2, 1])
-        },
-    );
+fn two_consumers_in_batches_lose_nothing() {
+    check(Extent::Preemptions(3), 4000, &EITHER_MAY_BE_REFUSED, || {
+        let memory = with_messages(Memory::at(WRAP_32), 2);
+        run_concurrently(&memory, 2, &[&[11, 12]], &[2, 1])
+    });
 }
 
-/// The slots of a claim are looked at one by one: the last one being free says nothing of those
-/// before it. Tells how many the first claim got.
+/// Each slot of a claim is inspected: a free last slot does not imply that those before it are
+/// free. Returns how many messages were pushed.
 #[test]
-fn consumers_give_back_in_any_order() {
+fn claim_stops_at_first_slot_not_released() {
     check(Extent::Preemptions(3), 300, &[0, 1, 2], || {
-        let memory = filled_with(Memory::at(WRAP_32), 2);
+        let memory = with_messages(Memory::at(WRAP_32), 2);
         let consumers = [2, 3].map(|seat| {
             let mut consumer = consumer(&memory, seat);
             spawn(move || consumer.pop_some(1, 1))
         });
         let mut producer = producer(&memory, 0);
         let pushing = spawn(move || {
-            let claimed = producer.write_first_of(2, 11);
+            let claimed = producer.claim_and_write(2, 11);
             let tail = producer.position();
             let mut pushed = Vec::new();
             if claimed {
@@ -223,7 +207,7 @@ fn consumers_give_back_in_any_order() {
                 pushed.push(11);
             }
             if tail == WRAP_32 + 4 {
-                assert!(producer.write_first_of(1, 12));
+                assert!(producer.claim_and_write(1, 12));
                 producer.publish();
                 pushed.push(12);
             }
@@ -231,7 +215,7 @@ fn consumers_give_back_in_any_order() {
         });
         let popped = consumers.map(|popping| popping.join().unwrap());
         let pushed = pushing.join().unwrap();
-        apply_policy(&memory, &[pushed.clone()], &popped);
+        assert_delivered_once(&memory, &[pushed.clone()], &popped);
         pushed.len()
     });
 }

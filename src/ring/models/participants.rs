@@ -1,84 +1,84 @@
-//! Coming and going, and what is found by who hears of it.
+//! Arrivals and departures, and the memory that they make visible.
 
-use super::mpmc::{apply_policy, consumer, filled_with, producer};
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::{Memory, WRAP_32};
 use crate::properties::{Delivery, Fences};
-use crate::ring::participants::{Arrivals, OrphanHint};
-use crate::ring::participants::{Phase, SeatState};
+use crate::ring::participants::{Arrivals, OrphanHint, Phase, SeatState};
 use crate::sync::model::{Extent, check, spawn};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
-/// L carries the entry of who left, and by it what that one pushed. No fence of a wake-up orders
-/// it: a consumer that never slept counts as well.
+/// Edge L carries the entry of the producer that left, and thereby its messages. No fence of a
+/// wake-up orders it, because the consumer may never have slept.
 #[test]
-fn who_hears_of_a_departure_finds_it() {
+fn changed_count_makes_departed_seat_visible() {
     check(Extent::Preemptions(4), 10, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let (state, roll) = (Arc::new(SeatState::new()), Arc::new(Arrivals::new()));
+        let (state, arrivals) = (Arc::new(SeatState::new()), Arc::new(Arrivals::new()));
         state.activate();
-        let stored_count = roll.count();
+        let initial_count = arrivals.count();
         let mut producer = producer(&memory, 0);
         let leaving = spawn({
-            let (state, roll) = (Arc::clone(&state), Arc::clone(&roll));
+            let (state, arrivals) = (Arc::clone(&state), Arc::clone(&arrivals));
             move || {
                 assert_eq!(producer.push_some(1, &[11]), [11]);
                 state.leave();
-                roll.increment();
+                arrivals.increment();
             }
         });
         let mut consumer = consumer(&memory, 3);
-        let hearing = spawn(move || {
-            let has_heard = roll.count() != stored_count;
-            if has_heard {
+        let checking = spawn(move || {
+            let has_changed = arrivals.count() != initial_count;
+            if has_changed {
                 assert_eq!(state.load().phase(), Phase::Left);
                 assert_eq!(consumer.pop_some(1, 1), [11]);
             }
-            has_heard
+            has_changed
         });
         leaving.join().unwrap();
-        hearing.join().unwrap()
+        checking.join().unwrap()
     });
 }
 
-/// Who took the new seat_state for the one that it knows would not check_peers of the end of that one.
+/// A peer that mistook the new holder for the one that it knows would not check for the death of
+/// that one.
 #[test]
-fn no_stay_is_seen_that_was_not_counted() {
+fn active_seat_is_visible_only_after_its_count() {
     check(Extent::Preemptions(4), 5, &[false, true], || {
-        let (state, roll) = (Arc::new(SeatState::new()), Arc::new(Arrivals::new()));
-        let stored_count = roll.count();
+        let (state, arrivals) = (Arc::new(SeatState::new()), Arc::new(Arrivals::new()));
+        let initial_count = arrivals.count();
         let arriving = spawn({
-            let (state, roll) = (Arc::clone(&state), Arc::clone(&roll));
+            let (state, arrivals) = (Arc::clone(&state), Arc::clone(&arrivals));
             move || {
-                roll.increment();
+                arrivals.increment();
                 state.activate();
             }
         });
-        let looking = spawn(move || {
-            let is_there = state.load().phase() == Phase::Active;
-            assert!(!is_there || roll.count() != stored_count);
-            is_there
+        let probing = spawn(move || {
+            let is_active = state.load().phase() == Phase::Active;
+            assert!(!is_active || arrivals.count() != initial_count);
+            is_active
         });
         arriving.join().unwrap();
-        looking.join().unwrap()
+        probing.join().unwrap()
     });
 }
 
-/// Somebody without a seat finds an orphan, and calls the only consumer, which may be asleep.
+/// A process without a seat finds an orphan, and wakes the only consumer, which may be asleep.
 #[test]
-fn an_orphan_calls_a_consumer_that_sleeps() {
+fn orphan_wakes_sleeping_consumer() {
     check(Extent::Preemptions(3), 20, &[false, true], || {
-        let memory = filled_with(Memory::at(WRAP_32), 1);
+        let memory = with_messages(Memory::at(WRAP_32), 1);
         assert!(consumer(&memory, 1).read().is_some());
-        memory.sweep_producer(1);
+        memory.mark_gone(1);
         let hint = Arc::new(OrphanHint::new());
         let finding = spawn({
             let (memory, hint) = (Arc::clone(&memory), Arc::clone(&hint));
             move || {
                 let slots = memory.slots();
-                let _locked = memory.recovery.lock().unwrap();
+                let _locked = memory.recovery_lock.lock().unwrap();
                 let stats = memory
-                    .sweep_of(&slots, 1)
+                    .new_sweep(&slots, 1)
                     .sweep(None, Delivery::AtLeastOnce);
                 hint.set(stats.waiting > 0);
                 memory.not_empty.notify_all();
@@ -89,25 +89,25 @@ fn an_orphan_calls_a_consumer_that_sleeps() {
             let mut has_waited = false;
             while hint.waiting().is_none() {
                 has_waited = true;
-                let is_drained = || hint.waiting().is_some() || consumer.is_ready();
+                let has_work = || hint.waiting().is_some() || consumer.is_ready();
                 let not_empty = &consumer.memory.not_empty;
-                not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+                not_empty.wait(Fences::Symmetric, Instant::NEVER, has_work);
             }
-            consumer.sweep(1);
-            (has_waited, consumer.pop_held())
+            consumer.recover(1);
+            (has_waited, consumer.pop_claimed_rest())
         });
         finding.join().unwrap();
         let (has_waited, popped) = waiting.join().unwrap();
         assert_eq!(popped, [1]);
-        apply_policy(&memory, &[], &[popped]);
+        assert_delivered_once(&memory, &[], &[popped]);
         has_waited
     });
 }
 
-/// Each time that messages come to wait, the hint says something else.
+/// The value of the hint differs each time that it is set.
 #[test]
-fn each_call_of_orphans_is_another_one() {
-    check(Extent::Whole, 1, &[()], || {
+fn orphan_hint_differs_each_time_it_is_set() {
+    check(Extent::Exhaustive, 1, &[()], || {
         let hint = OrphanHint::new();
         hint.set(false);
         assert_eq!(hint.waiting(), None);

@@ -1,8 +1,8 @@
-//! What is left of the dead, and who of the living it is not to be taken from.
+//! Recovery of dead participants, next to live participants from which it must not take anything.
 
-use super::deaths::finish_all;
-use super::mpmc::{apply_policy, consumer, filled_with, producer};
-use super::{Memory, Popper, WRAP_32};
+use super::deaths::recover_all;
+use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
+use super::{Memory, TestConsumer, WRAP_32};
 use crate::properties::Delivery;
 use crate::ring::PopSide;
 use crate::ring::intent::{Intent, Run};
@@ -15,14 +15,14 @@ use crate::sync::{Acquire, Relaxed, Release};
 use std::sync::Arc;
 
 impl Memory {
-    /// Says that the holder of a seat is dead, as the kernel does: what it did is seen by who
-    /// sees this.
-    pub(super) fn sweep_producer(&self, seat: usize) {
-        self.gone[seat].store(1, Release);
+    /// Marks the holder of a seat as dead, as the kernel does. A thread that sees the mark also
+    /// sees the stores of the dead holder.
+    pub(super) fn mark_gone(&self, seat: usize) {
+        self.is_gone[seat].store(1, Release);
     }
 
-    /// The living and the dead, of which `producers` come first.
-    pub(super) fn sweep_of<'r>(
+    /// A sweep of all seats, of which the first `producers` are producers.
+    pub(super) fn new_sweep<'r>(
         &'r self,
         slots: &'r Slots<'r>,
         producers: u32,
@@ -32,23 +32,23 @@ impl Memory {
             tail: &self.tail,
             head: &self.head,
             intent: |seat| &self.intents[seat as usize],
-            is_gone: |seat| self.gone[seat as usize].load(Acquire) != 0,
+            is_gone: |seat| self.is_gone[seat as usize].load(Acquire) != 0,
             producers,
             participants: self.intents.len() as u32,
         }
     }
 
-    /// A recovery by somebody without a seat.
-    pub(super) fn sweep(&self, producers: u32, delivery: Delivery) -> SweepStats {
+    /// A recovery by a process without a seat.
+    pub(super) fn recover(&self, producers: u32, delivery: Delivery) -> SweepStats {
         let slots = self.slots();
-        let _locked = self.recovery.lock().unwrap();
-        self.sweep_of(&slots, producers).sweep(None, delivery)
+        let _locked = self.recovery_lock.lock().unwrap();
+        self.new_sweep(&slots, producers).sweep(None, delivery)
     }
 }
 
-impl Popper<Reader> {
-    /// Pops what is left of the claim that it has, if it has one.
-    pub(super) fn pop_held(&mut self) -> Vec<u64> {
+impl TestConsumer<Reader> {
+    /// Pops the rest of the current claim, if there is one.
+    pub(super) fn pop_claimed_rest(&mut self) -> Vec<u64> {
         let mut popped = Vec::new();
         while self.reader.has_claim() {
             popped.extend(self.pop_some(1, 1));
@@ -56,27 +56,28 @@ impl Popper<Reader> {
         popped
     }
 
-    /// A recovery by a consumer, which goes on with what it adopts: `most` messages of one of the
-    /// dead. The recovery lock is the caller's.
+    /// A recovery by a consumer that adopts up to `max` messages of one dead consumer. The caller
+    /// holds the recovery lock.
     pub(super) fn adopt(&mut self, producers: u32, max: u64) -> SweepStats {
         let memory = Arc::clone(&self.memory);
-        let sweep_of = memory.sweep_of(&self.slots, producers);
+        let sweep = memory.new_sweep(&self.slots, producers);
         let seat = self.seat as u32;
-        let stats = sweep_of.sweep(Some(Adopter { seat, max }), Delivery::AtLeastOnce);
+        let stats = sweep.sweep(Some(Adopter { seat, max }), Delivery::AtLeastOnce);
         if let Some(run) = stats.adopted {
             self.reader.adopt(run);
         }
         stats
     }
 
-    pub(super) fn sweep(&mut self, producers: u32) -> SweepStats {
+    /// As `adopt`, with any number of messages, under the recovery lock.
+    pub(super) fn recover(&mut self, producers: u32) -> SweepStats {
         let memory = Arc::clone(&self.memory);
-        let _locked = memory.recovery.lock().unwrap();
+        let _locked = memory.recovery_lock.lock().unwrap();
         self.adopt(producers, u64::MAX)
     }
 }
 
-/// Positions from where the models of this file begin.
+/// A run of positions, relative to the start position of these models.
 pub(super) fn run(start: u64, len: u64) -> Run {
     Run {
         start: WRAP_32 + start,
@@ -84,121 +85,122 @@ pub(super) fn run(start: u64, len: u64) -> Run {
     }
 }
 
-/// Lets a dead participant have said something of positions that it never got.
-pub(super) fn dead_who_said(memory: &Memory, seat: usize, run: Run) {
+/// Sets the intent of a dead participant to positions that it did not claim.
+pub(super) fn set_dead_intent(memory: &Memory, seat: usize, run: Run) {
     memory.intents[seat].set(run, &mut 0);
-    memory.sweep_producer(seat);
+    memory.mark_gone(seat);
 }
 
-/// I carries the winner's intent: the dead one lost this position to somebody who may still be
-/// at work on it. Tells how much was left for later.
+/// Edge I carries the winner's intent. The dead producer lost this position to a live one that may
+/// still write to it. Returns how many positions were undecided.
 #[test]
-fn who_is_seen_to_have_claimed_is_seen_to_have_said_so() {
+fn visible_claim_makes_its_intent_visible() {
     check(Extent::Preemptions(3), 50, &[0, 1], || {
         let memory = Memory::at(WRAP_32);
-        dead_who_said(&memory, 1, run(0, 1));
+        set_dead_intent(&memory, 1, run(0, 1));
         let mut winner = producer(&memory, 0);
         let pushing = spawn(move || winner.push_some(1, &[11]));
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
-            move || memory.sweep(2, Delivery::AtLeastOnce)
+            move || memory.recover(2, Delivery::AtLeastOnce)
         });
         let pushed = pushing.join().unwrap();
         let stats = sweeping.join().unwrap();
         assert_eq!(stats.settled, 1 - stats.undecided);
         assert_eq!(stats.tombstones, 0);
-        assert_eq!(memory.sweep(2, Delivery::AtLeastOnce).tombstones, 0);
-        apply_policy(&memory, &[pushed], &[]);
+        assert_eq!(memory.recover(2, Delivery::AtLeastOnce).tombstones, 0);
+        assert_delivered_once(&memory, &[pushed], &[]);
         stats.undecided
     });
 }
 
-/// As above, of consumers: what one of the living has taken is no orphan.
+/// As above, of consumers: a message that a live consumer claimed is not an orphan.
 #[test]
-fn nobody_adopts_what_the_living_have() {
+fn message_claimed_by_live_consumer_is_not_adopted() {
     check(Extent::Preemptions(3), 50, &[0, 1], || {
-        let memory = filled_with(Memory::at(WRAP_32), 1);
-        dead_who_said(&memory, 1, run(0, 1));
+        let memory = with_messages(Memory::at(WRAP_32), 1);
+        set_dead_intent(&memory, 1, run(0, 1));
         let mut winner = consumer(&memory, 2);
         let popping = spawn(move || winner.pop_some(1, 1));
-        let mut heir = consumer(&memory, 3);
+        let mut adopter = consumer(&memory, 3);
         let sweeping = spawn(move || {
-            let stats = heir.sweep(1);
-            (stats, heir.pop_some(1, 1))
+            let stats = adopter.recover(1);
+            (stats, adopter.pop_some(1, 1))
         });
         let popped = popping.join().unwrap();
         let (stats, also_popped) = sweeping.join().unwrap();
         assert_eq!((stats.adopted, stats.waiting), (None, 0));
-        memory.sweep(1, Delivery::AtLeastOnce);
-        apply_policy(&memory, &[], &[popped, also_popped]);
+        memory.recover(1, Delivery::AtLeastOnce);
+        assert_delivered_once(&memory, &[], &[popped, also_popped]);
         stats.undecided
     });
 }
 
-/// S carries what was given back: who has left holding something need not be dead for another one to
-/// have the rest. Tells how much that was.
+/// Edge S carries the releases of a consumer that left with a claim. Its rest is adopted although
+/// its process is not dead. Returns how many messages were adopted.
 #[test]
-fn what_who_has_left_held_is_adopted_as_it_left_it() {
+fn claim_of_departed_consumer_is_adopted_where_it_stopped() {
     check(Extent::Preemptions(4), 10, &[0, 1], || {
-        let memory = filled_with(Memory::at(WRAP_32), 2);
+        let memory = with_messages(Memory::at(WRAP_32), 2);
         let state = Arc::new(SeatState::new());
         state.activate();
         let mut leaver = consumer(&memory, 2);
         let leaving = spawn({
             let state = Arc::clone(&state);
             move || {
-                assert_eq!(leaver.read_first_of(2), Some(1));
+                assert_eq!(leaver.claim_and_read(2), Some(1));
                 leaver.release();
                 state.leave();
             }
         });
-        let mut heir = consumer(&memory, 3);
+        let mut adopter = consumer(&memory, 3);
         let sweeping = spawn(move || {
             if state.load().phase() == Phase::Left {
-                heir.memory.sweep_producer(2);
+                adopter.memory.mark_gone(2);
             }
-            heir.sweep(1);
-            heir.pop_held()
+            adopter.recover(1);
+            adopter.pop_claimed_rest()
         });
         leaving.join().unwrap();
         let popped = sweeping.join().unwrap();
-        memory.sweep_producer(2);
-        let rest = finish_all(&memory, 1);
-        apply_policy(&memory, &[], &[vec![1], popped.clone(), rest]);
+        memory.mark_gone(2);
+        let rest = recover_all(&memory, 1);
+        assert_delivered_once(&memory, &[], &[vec![1], popped.clone(), rest]);
         popped.len()
     });
 }
 
-/// A carries the slots of the claim before: an intent that is over, or stands for the next claim,
-/// says that these are given back. The dead one lost both positions, which are taken one by one.
+/// Edge A carries the slots of the claim before: they are released when the intent is cleared or
+/// set for the next claim. The dead consumer lost both positions to one that claims them one by
+/// one.
 #[test]
-fn a_claim_seen_to_be_over_is_seen_to_be_published() {
+fn ended_intent_makes_finished_slots_visible() {
     check(Extent::Preemptions(3), 200, &[0, 1], || {
-        let memory = filled_with(Memory::at(WRAP_32), 2);
-        dead_who_said(&memory, 1, run(0, 2));
+        let memory = with_messages(Memory::at(WRAP_32), 2);
+        set_dead_intent(&memory, 1, run(0, 2));
         let mut winner = consumer(&memory, 2);
         let popping = spawn(move || winner.pop_some(1, 2));
-        let mut heir = consumer(&memory, 3);
+        let mut adopter = consumer(&memory, 3);
         let sweeping = spawn(move || {
-            let stats = heir.sweep(1);
-            (stats, heir.pop_some(1, 1))
+            let stats = adopter.recover(1);
+            (stats, adopter.pop_some(1, 1))
         });
         let popped = popping.join().unwrap();
         let (stats, also_popped) = sweeping.join().unwrap();
         assert_eq!((stats.adopted, stats.waiting), (None, 0));
-        memory.sweep(1, Delivery::AtLeastOnce);
-        apply_policy(&memory, &[], &[popped, also_popped]);
+        memory.recover(1, Delivery::AtLeastOnce);
+        assert_delivered_once(&memory, &[], &[popped, also_popped]);
         stats.undecided
     });
 }
 
-/// B carries the slots of the claim before: the count of a later claim, read with the position
-/// of this one, covers less of it than there is.
+/// Edge B carries the slots of the claim before. The smaller count of a later claim may be read
+/// with the position of the earlier one, and then covers too few positions.
 #[test]
-fn a_claim_of_another_length_is_not_mistaken_for_the_one_before() {
+fn intent_of_new_length_is_not_read_with_old_position() {
     check(Extent::Preemptions(3), 200, &[0, 1, 2], || {
-        let memory = filled_with(Memory::at(WRAP_32), 2);
-        dead_who_said(&memory, 1, run(0, 2));
+        let memory = with_messages(Memory::at(WRAP_32), 2);
+        set_dead_intent(&memory, 1, run(0, 2));
         let mut next = producer(&memory, 0);
         let mut winner = consumer(&memory, 2);
         let popping = spawn(move || {
@@ -207,48 +209,48 @@ fn a_claim_of_another_length_is_not_mistaken_for_the_one_before() {
             popped.extend(winner.pop_some(1, 1));
             (pushed, popped)
         });
-        let mut heir = consumer(&memory, 3);
-        let sweeping = spawn(move || heir.sweep(1));
+        let mut adopter = consumer(&memory, 3);
+        let sweeping = spawn(move || adopter.recover(1));
         let (pushed, popped) = popping.join().unwrap();
         let stats = sweeping.join().unwrap();
         assert_eq!((stats.adopted, stats.waiting), (None, 0));
-        memory.sweep(1, Delivery::AtLeastOnce);
-        apply_policy(&memory, &[pushed], &[popped]);
+        memory.recover(1, Delivery::AtLeastOnce);
+        assert_delivered_once(&memory, &[pushed], &[popped]);
         stats.undecided
     });
 }
 
-/// One of the living says that it may have claimed what a dead one had: which of them did is
-/// seen when it goes on, having lost.
+/// The intent of a live producer covers the position of a dead one. The claimant is decided when
+/// the live producer, which lost the race, continues.
 #[test]
-fn what_the_living_may_have_is_left_until_they_go_on() {
+fn position_in_live_intent_is_undecided_until_cleared() {
     check(Extent::Preemptions(3), 50, &[0, 1], || {
         let memory = Memory::at(WRAP_32);
         let mut dead = producer(&memory, 1);
         assert!(dead.write(99));
-        memory.sweep_producer(1);
+        memory.mark_gone(1);
         // Paused before the compare-and-swap that it loses.
         memory.intents[0].set(run(0, 1), &mut 0);
-        assert_eq!(memory.sweep(2, Delivery::AtLeastOnce).undecided, 1);
+        assert_eq!(memory.recover(2, Delivery::AtLeastOnce).undecided, 1);
         let mut paused = producer(&memory, 0);
         let pushing = spawn(move || paused.push_some(1, &[11]));
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
-            move || memory.sweep(2, Delivery::AtLeastOnce)
+            move || memory.recover(2, Delivery::AtLeastOnce)
         });
         let pushed = pushing.join().unwrap();
         let stats = sweeping.join().unwrap();
         assert_eq!(stats.tombstones + stats.undecided, 1);
-        memory.sweep(2, Delivery::AtLeastOnce);
-        apply_policy(&memory, &[pushed], &[]);
+        memory.recover(2, Delivery::AtLeastOnce);
+        assert_delivered_once(&memory, &[pushed], &[]);
         stats.undecided
     });
 }
 
-/// What somebody said before it went may not have been its last word. It goes within its second
-/// claim. Tells what was seen of it.
+/// A producer dies within its second claim. A sweep that read the intent of its first claim reads
+/// it again. Returns how much the concurrent sweep settled.
 #[test]
-fn the_last_word_of_the_dead_is_what_counts() {
+fn last_intent_of_dead_producer_is_recovered() {
     check(Extent::Preemptions(3), 40, &[(0, 0), (1, 1)], || {
         let memory = Memory::at(WRAP_32);
         let mut dying = producer(&memory, 0);
@@ -257,59 +259,59 @@ fn the_last_word_of_the_dead_is_what_counts() {
             move || {
                 let pushed = dying.push_some(1, &[11]);
                 assert!(dying.write(99));
-                memory.sweep_producer(0);
+                memory.mark_gone(0);
                 pushed
             }
         });
         let sweeping = spawn({
             let memory = Arc::clone(&memory);
-            move || memory.sweep(2, Delivery::AtLeastOnce)
+            move || memory.recover(2, Delivery::AtLeastOnce)
         });
         let pushed = pushing.join().unwrap();
         let stats = sweeping.join().unwrap();
-        let later = memory.sweep(2, Delivery::AtLeastOnce);
+        let later = memory.recover(2, Delivery::AtLeastOnce);
         assert_eq!(stats.tombstones + later.tombstones, 1);
-        apply_policy(&memory, &[pushed], &[]);
+        assert_delivered_once(&memory, &[pushed], &[]);
         (stats.settled, stats.tombstones)
     });
 }
 
-/// What is left over of a claim that was finished 2^32 positions ago: the slot says the same
-/// again.
+/// An intent remains of a claim that was finished 2^32 positions ago. The slot's stamp has wrapped
+/// to the same value.
 #[test]
-fn what_was_finished_long_ago_is_left_alone() {
+fn position_finished_a_stamp_wrap_ago_is_left_alone() {
     const FAR: u64 = 1 << 32;
     check(Extent::Preemptions(3), 20, &[0, 1], || {
         let memory = Memory::at(FAR);
         let far = Run { start: 0, len: 2 };
-        dead_who_said(&memory, 0, far);
-        dead_who_said(&memory, 2, far);
+        set_dead_intent(&memory, 0, far);
+        set_dead_intent(&memory, 2, far);
         let mut producer = producer(&memory, 1);
         let pushing = spawn(move || producer.push_some(1, &[11]));
-        let mut heir = consumer(&memory, 3);
+        let mut adopter = consumer(&memory, 3);
         let sweeping = spawn(move || {
-            let stats = heir.sweep(2);
+            let stats = adopter.recover(2);
             assert_eq!((stats.settled, stats.tombstones), (2, 0));
             assert_eq!((stats.adopted, stats.waiting), (None, 0));
-            heir.pop_some(1, 1)
+            adopter.pop_some(1, 1)
         });
         let pushed = pushing.join().unwrap();
         let popped = sweeping.join().unwrap();
-        apply_policy(&memory, &[pushed], &[popped.clone()]);
+        assert_delivered_once(&memory, &[pushed], &[popped.clone()]);
         popped.len()
     });
 }
 
-/// As above, when the 2^32 positions go by during the look: what a stamp says is bounded only
-/// if the index has not gone on since. Tells whether the look was over before.
+/// As above, when the 2^32 positions pass during the sweep: a stamp is valid only if the index has
+/// not advanced since. Returns whether the sweep started before that.
 #[test]
-fn what_a_stamp_says_ages() {
+fn stamp_wrapped_during_sweep_is_left_alone() {
     const FAR: u64 = 1 << 32;
     check(Extent::Preemptions(3), 10, &[false, true], || {
         let memory = Memory::at(0);
         assert_eq!(producer(&memory, 0).push_some(1, &[11]), [11]);
-        dead_who_said(&memory, 1, Run { start: 0, len: 1 });
-        let going_on = spawn({
+        set_dead_intent(&memory, 1, Run { start: 0, len: 1 });
+        let continuing = spawn({
             let memory = Arc::clone(&memory);
             move || {
                 let index = &memory.tail;
@@ -321,10 +323,10 @@ fn what_a_stamp_says_ages() {
             let memory = Arc::clone(&memory);
             move || {
                 let was_early = memory.tail.load(Relaxed) == 1;
-                (memory.sweep(2, Delivery::AtLeastOnce), was_early)
+                (memory.recover(2, Delivery::AtLeastOnce), was_early)
             }
         });
-        going_on.join().unwrap();
+        continuing.join().unwrap();
         let (stats, was_early) = sweeping.join().unwrap();
         assert_eq!((stats.settled, stats.tombstones), (1, 0));
         was_early

@@ -1,99 +1,99 @@
-//! The next holder of an end goes on where the last one stopped.
+//! The successor in an SPSC seat continues where the last holder stopped.
 
-use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
+use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32};
 use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{AtomicU64, Relaxed};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
-/// Where a holder stops for good.
+/// The point at which a holder is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stop {
-    /// The payload is written, or read; the word is as it was.
-    BeforeTheWord,
-    /// The word is stored, the hint is behind.
-    BeforeTheHint,
-    /// A whole lap of words is stored, the hint is behind.
-    ALapBeforeTheHint,
-    /// Everything is stored, the other side is not told.
-    BeforeTheNotify,
+    /// The payload is written or read; the stamp is unchanged.
+    BeforeStamp,
+    /// The stamp is stored; the hint is not.
+    BeforeHint,
+    /// A whole lap of stamps is stored; the hint is not.
+    LapBeforeHint,
+    /// Stamp and hint are stored; the peer is not notified.
+    BeforeNotify,
 }
 
-/// What is no message: written, but never published.
+/// A payload that is written but never published.
 const HALF_WRITTEN: u64 = 99;
 
-/// Whether the predecessor got as far as `position`, which is all that a successor in the first
-/// models knows of it. It does not wait: who comes too early does not come at all.
+/// Whether the predecessor reached `position`, which is all that a successor in these models knows.
+/// It does not wait: a successor that starts too early does nothing.
 fn has_reached(hint: &AtomicU64, position: u64) -> bool {
     // Relaxed: what the hint carries is for `resume` to fetch.
     hint.load(Relaxed) == position
 }
 
-/// T carries the words of the messages before it.
+/// Edge T carries the stamps of the messages before it.
 #[test]
-fn a_producer_that_knows_only_the_tail_finds_its_place() {
-    check(Extent::Whole, 15, &[false, true], || {
+fn producer_resuming_from_tail_finds_its_position() {
+    check(Extent::Exhaustive, 15, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut first = Pusher::resume(&memory);
+        let mut first = TestProducer::resume(&memory);
         let predecessor = spawn(move || {
             (1..=CAPACITY).for_each(|message| first.push_spinning(message));
         });
         let successor = spawn(move || {
             let full = WRAP_32 + CAPACITY;
-            let comes = has_reached(&memory.tail, full);
-            if comes {
-                let mut second = Pusher::resume(&memory);
+            let has_resumed = has_reached(&memory.tail, full);
+            if has_resumed {
+                let mut second = TestProducer::resume(&memory);
                 assert_eq!(second.position(), full);
                 assert!(!second.write(3));
             }
-            comes
+            has_resumed
         });
         predecessor.join().unwrap();
         successor.join().unwrap()
     });
 }
 
-/// H carries the words of the slots given back before it.
+/// Edge H carries the stamps of the slots released before it.
 #[test]
-fn a_consumer_that_knows_only_the_head_finds_its_place() {
-    check(Extent::Whole, 15, &[false, true], || {
+fn consumer_resuming_from_head_finds_its_position() {
+    check(Extent::Exhaustive, 15, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut pusher = Pusher::resume(&memory);
-        (1..=CAPACITY).for_each(|message| pusher.push(message));
-        let mut first = Popper::resume(&memory);
+        let mut producer = TestProducer::resume(&memory);
+        (1..=CAPACITY).for_each(|message| producer.push(message));
+        let mut first = TestConsumer::resume(&memory);
         let predecessor = spawn(move || {
             (1..=CAPACITY).for_each(|message| assert_eq!(first.pop_spinning(), message));
         });
         let successor = spawn(move || {
             let empty = WRAP_32 + CAPACITY;
-            let comes = has_reached(&memory.head, empty);
-            if comes {
-                let mut second = Popper::resume(&memory);
+            let has_resumed = has_reached(&memory.head, empty);
+            if has_resumed {
+                let mut second = TestConsumer::resume(&memory);
                 assert_eq!(second.position(), empty);
                 assert_eq!(second.read(), None);
             }
-            comes
+            has_resumed
         });
         predecessor.join().unwrap();
         successor.join().unwrap()
     });
 }
 
-/// As above, while the other side goes on.
+/// As above, while the consumer continues.
 #[test]
-fn a_producer_takes_over_while_messages_are_popped() {
+fn producer_successor_resumes_during_pops() {
     check(Extent::Preemptions(3), 1000, &[false, true], || {
         let memory = Memory::at(WRAP_32 - 1);
-        let mut first = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
+        let mut first = TestProducer::resume(&memory);
+        let mut consumer = TestConsumer::resume(&memory);
         let predecessor = spawn(move || (1..=2).for_each(|message| first.push_spinning(message)));
         let popping = spawn(move || {
-            let popped = [popper.pop_now(), popper.pop_now()];
-            (popper, popped)
+            let popped = [consumer.try_pop(), consumer.try_pop()];
+            (consumer, popped)
         });
         let successor = spawn(move || {
             has_reached(&memory.tail, WRAP_32 + 1) && {
-                let mut second = Pusher::resume(&memory);
+                let mut second = TestProducer::resume(&memory);
                 let fits = second.write(3);
                 if fits {
                     second.publish();
@@ -103,8 +103,8 @@ fn a_producer_takes_over_while_messages_are_popped() {
         });
         predecessor.join().unwrap();
         let pushed_third = successor.join().unwrap();
-        let (mut popper, popped) = popping.join().unwrap();
-        let rest = core::iter::from_fn(|| popper.pop_now());
+        let (mut consumer, popped) = popping.join().unwrap();
+        let rest = core::iter::from_fn(|| consumer.try_pop());
         let all = popped.into_iter().flatten().chain(rest);
         assert!(all.eq(1..=2 + u64::from(pushed_third)));
         pushed_third
@@ -112,79 +112,81 @@ fn a_producer_takes_over_while_messages_are_popped() {
 }
 
 #[test]
-fn a_consumer_takes_over_while_messages_are_pushed() {
+fn consumer_successor_resumes_during_pushes() {
     check(
         Extent::Preemptions(3),
         1000,
         &[None, Some(2), Some(3)],
         || {
             let memory = Memory::at(WRAP_32 - 1);
-            let mut pusher = Pusher::resume(&memory);
-            let mut first = Popper::resume(&memory);
-            pusher.push(1);
+            let mut producer = TestProducer::resume(&memory);
+            let mut first = TestConsumer::resume(&memory);
+            producer.push(1);
             let pushing = spawn(move || {
                 for message in 2..=3 {
-                    if pusher.write(message) {
-                        pusher.publish();
-                        pusher.store_hint();
+                    if producer.write(message) {
+                        producer.publish();
+                        producer.store_hint();
                     }
                 }
-                pusher.position()
+                producer.position()
             });
             let predecessor = spawn(move || assert_eq!(first.pop_spinning(), 1));
             let successor = spawn({
                 let memory = Arc::clone(&memory);
                 move || {
-                    has_reached(&memory.head, WRAP_32).then(|| Popper::resume(&memory).pop_now())
+                    has_reached(&memory.head, WRAP_32)
+                        .then(|| TestConsumer::resume(&memory).try_pop())
                 }
             });
             predecessor.join().unwrap();
             let pushed = pushing.join().unwrap().wrapping_sub(WRAP_32 - 1);
             let popped = successor.join().unwrap().flatten();
             assert!(popped.is_none_or(|message| message == 2));
-            let mut third = Popper::resume(&memory);
-            let rest = core::iter::from_fn(|| third.pop_now());
+            let mut third = TestConsumer::resume(&memory);
+            let rest = core::iter::from_fn(|| third.try_pop());
             assert!(popped.into_iter().chain(rest).eq(2..=pushed));
             popped.map(|_| pushed)
         },
     );
 }
 
-/// The first producer pushes 1 and stops in the middle of the next; the second one, which
-/// comes when the kernel says that the first is gone, pushes from there up to 3.
-fn a_producer_stops(stop: Stop) -> u64 {
+/// The first producer pushes 1 and is killed in the next push. The second one starts when the
+/// kernel has released the lock of the first, and pushes the rest up to 3. Returns how many
+/// messages the first one published.
+fn kill_producer_at(stop: Stop) -> u64 {
     let memory = Memory::at(WRAP_32 - 1);
-    let mut popper = Popper::resume(&memory);
-    let mut first = Pusher::resume(&memory);
+    let mut consumer = TestConsumer::resume(&memory);
+    let mut first = TestProducer::resume(&memory);
     let interval = Instant::now();
     let popping = spawn(move || {
-        (1..=3).for_each(|message| assert_eq!(popper.pop_until(interval), message));
+        (1..=3).for_each(|message| assert_eq!(consumer.pop_until(interval), message));
     });
     let predecessor = spawn(move || match stop {
-        Stop::BeforeTheWord => {
+        Stop::BeforeStamp => {
             first.push(1);
             first.write(HALF_WRITTEN);
         }
-        Stop::ALapBeforeTheHint => {
+        Stop::LapBeforeHint => {
             for message in 1..=CAPACITY {
                 assert!(first.write(message));
                 first.publish();
             }
         }
-        Stop::BeforeTheHint | Stop::BeforeTheNotify => {
+        Stop::BeforeHint | Stop::BeforeNotify => {
             first.push(1);
             assert!(first.write(2));
             first.publish();
-            if stop == Stop::BeforeTheNotify {
+            if stop == Stop::BeforeNotify {
                 first.store_hint();
             }
         }
     });
     let successor = spawn(move || {
         predecessor.join().unwrap();
-        // A notification that was never sent is made up for by the end of the interval.
+        // The end of the liveness interval replaces the notification that was never sent.
         memory.not_empty.lapse();
-        let mut second = Pusher::resume(&memory);
+        let mut second = TestProducer::resume(&memory);
         let pushed = second.position().wrapping_sub(WRAP_32 - 1);
         (pushed + 1..=3).for_each(|message| second.push(message));
         pushed
@@ -194,58 +196,58 @@ fn a_producer_stops(stop: Stop) -> u64 {
 }
 
 #[test]
-fn a_producer_that_stops_before_the_word_has_pushed_nothing() {
+fn producer_killed_before_stamp_published_nothing() {
     check(Extent::Preemptions(2), 2000, &[1], || {
-        a_producer_stops(Stop::BeforeTheWord)
+        kill_producer_at(Stop::BeforeStamp)
     });
 }
 
 #[test]
-fn a_producer_that_stops_before_the_hint_has_pushed() {
+fn producer_killed_before_hint_published() {
     check(Extent::Preemptions(2), 2000, &[2], || {
-        a_producer_stops(Stop::BeforeTheHint)
+        kill_producer_at(Stop::BeforeHint)
     });
 }
 
 #[test]
-fn a_producer_that_stops_a_lap_before_the_hint_has_pushed_it() {
+fn producer_killed_a_lap_before_hint_published_the_lap() {
     check(Extent::Preemptions(2), 1000, &[2], || {
-        a_producer_stops(Stop::ALapBeforeTheHint)
+        kill_producer_at(Stop::LapBeforeHint)
     });
 }
 
 #[test]
-fn a_producer_that_stops_before_the_notify_has_pushed() {
+fn producer_killed_before_notify_published() {
     check(Extent::Preemptions(2), 2000, &[2], || {
-        a_producer_stops(Stop::BeforeTheNotify)
+        kill_producer_at(Stop::BeforeNotify)
     });
 }
 
-/// The first consumer stops in the middle of its second message; the second one goes on up to
-/// 3. Tells how many messages the first one gave back.
-fn a_consumer_stops(stop: Stop) -> u64 {
+/// The first consumer is killed at its second message, and the second one continues up to 3.
+/// Returns how many messages the first one released.
+fn kill_consumer_at(stop: Stop) -> u64 {
     let memory = Memory::at(WRAP_32 - 1);
-    let mut pusher = Pusher::resume(&memory);
-    let mut first = Popper::resume(&memory);
-    (1..=CAPACITY).for_each(|message| pusher.push(message));
+    let mut producer = TestProducer::resume(&memory);
+    let mut first = TestConsumer::resume(&memory);
+    (1..=CAPACITY).for_each(|message| producer.push(message));
     let interval = Instant::now();
-    let pushing = spawn(move || pusher.push_until(3, interval));
+    let pushing = spawn(move || producer.push_until(3, interval));
     let predecessor = spawn(move || match stop {
-        Stop::BeforeTheWord => {
+        Stop::BeforeStamp => {
             assert_eq!(first.pop(), 1);
             assert_eq!(first.read(), Some(2));
         }
-        Stop::ALapBeforeTheHint => {
+        Stop::LapBeforeHint => {
             for message in 1..=CAPACITY {
                 assert_eq!(first.read(), Some(message));
                 first.release();
             }
         }
-        Stop::BeforeTheHint | Stop::BeforeTheNotify => {
+        Stop::BeforeHint | Stop::BeforeNotify => {
             assert_eq!(first.pop(), 1);
             assert_eq!(first.read(), Some(2));
             first.release();
-            if stop == Stop::BeforeTheNotify {
+            if stop == Stop::BeforeNotify {
                 first.store_hint();
             }
         }
@@ -253,7 +255,7 @@ fn a_consumer_stops(stop: Stop) -> u64 {
     let successor = spawn(move || {
         predecessor.join().unwrap();
         memory.not_full.lapse();
-        let mut second = Popper::resume(&memory);
+        let mut second = TestConsumer::resume(&memory);
         let popped = second.position().wrapping_sub(WRAP_32 - 1);
         (popped + 1..=3).for_each(|message| assert_eq!(second.pop(), message));
         popped
@@ -263,29 +265,29 @@ fn a_consumer_stops(stop: Stop) -> u64 {
 }
 
 #[test]
-fn a_consumer_that_stops_before_the_word_has_popped_nothing() {
+fn consumer_killed_before_stamp_released_nothing() {
     check(Extent::Preemptions(2), 500, &[1], || {
-        a_consumer_stops(Stop::BeforeTheWord)
+        kill_consumer_at(Stop::BeforeStamp)
     });
 }
 
 #[test]
-fn a_consumer_that_stops_before_the_hint_has_popped() {
+fn consumer_killed_before_hint_released() {
     check(Extent::Preemptions(2), 500, &[2], || {
-        a_consumer_stops(Stop::BeforeTheHint)
+        kill_consumer_at(Stop::BeforeHint)
     });
 }
 
 #[test]
-fn a_consumer_that_stops_a_lap_before_the_hint_has_popped_it() {
+fn consumer_killed_a_lap_before_hint_released_the_lap() {
     check(Extent::Preemptions(2), 500, &[2], || {
-        a_consumer_stops(Stop::ALapBeforeTheHint)
+        kill_consumer_at(Stop::LapBeforeHint)
     });
 }
 
 #[test]
-fn a_consumer_that_stops_before_the_notify_has_popped() {
+fn consumer_killed_before_notify_released() {
     check(Extent::Preemptions(2), 500, &[2], || {
-        a_consumer_stops(Stop::BeforeTheNotify)
+        kill_consumer_at(Stop::BeforeNotify)
     });
 }

@@ -1,6 +1,6 @@
-//! The ring and its two event words.
+//! An SPSC ring and its two event words.
 
-use super::{CAPACITY, Memory, Popper, Pusher, WRAP_32};
+use super::{CAPACITY, Memory, TestConsumer, TestProducer, WRAP_32, spsc_handles};
 use crate::properties::Fences;
 use crate::ring::closing::Closing;
 use crate::ring::participants::{Phase, SeatState};
@@ -10,15 +10,14 @@ use crate::sys::clock::Instant;
 use std::sync::Arc;
 
 #[test]
-fn a_push_wakes_the_consumer() {
+fn push_wakes_sleeping_consumer() {
     check(Extent::Preemptions(4), 3000, &[false, true], || {
         let memory = Memory::at(0);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
-        let pushing = spawn(move || (1..=2).for_each(|message| pusher.push(message)));
+        let (mut producer, mut consumer) = spsc_handles(&memory);
+        let pushing = spawn(move || (1..=2).for_each(|message| producer.push(message)));
         let popping = spawn(move || {
-            (1..=2).for_each(|message| assert_eq!(popper.pop(), message));
-            popper.was_refused
+            (1..=2).for_each(|message| assert_eq!(consumer.pop(), message));
+            consumer.was_refused
         });
         pushing.join().unwrap();
         popping.join().unwrap()
@@ -26,18 +25,17 @@ fn a_push_wakes_the_consumer() {
 }
 
 #[test]
-fn a_pop_wakes_the_producer() {
+fn pop_wakes_sleeping_producer() {
     check(Extent::Preemptions(5), 400, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
-        (1..=CAPACITY).for_each(|message| pusher.push(message));
+        let (mut producer, mut consumer) = spsc_handles(&memory);
+        (1..=CAPACITY).for_each(|message| producer.push(message));
         let pushing = spawn(move || {
-            pusher.push(3);
-            pusher.was_refused
+            producer.push(3);
+            producer.was_refused
         });
         let popping = spawn(move || {
-            assert_eq!(popper.pop_now(), Some(1));
+            assert_eq!(consumer.try_pop(), Some(1));
         });
         popping.join().unwrap();
         pushing.join().unwrap()
@@ -45,39 +43,37 @@ fn a_pop_wakes_the_producer() {
 }
 
 #[test]
-fn both_ends_may_sleep() {
-    let everything = [(false, false), (false, true), (true, false), (true, true)];
-    check(Extent::Preemptions(3), 4000, &everything, || {
+fn producer_and_consumer_that_sleep_both_finish() {
+    let outcomes = [(false, false), (false, true), (true, false), (true, true)];
+    check(Extent::Preemptions(3), 4000, &outcomes, || {
         let memory = Memory::at(0);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || {
-            (1..=3).for_each(|message| pusher.push(message));
-            pusher.was_refused
+            (1..=3).for_each(|message| producer.push(message));
+            producer.was_refused
         });
         let popping = spawn(move || {
-            (1..=3).for_each(|message| assert_eq!(popper.pop(), message));
-            popper.was_refused
+            (1..=3).for_each(|message| assert_eq!(consumer.pop(), message));
+            consumer.was_refused
         });
         (pushing.join().unwrap(), popping.join().unwrap())
     });
 }
 
-/// The bit may be left over from a wait that found something to do: who clears it must not
-/// leave a consumer asleep that came in between.
+/// The bit may be stale from a wait that found work. The producer that clears it must not leave a
+/// consumer asleep that armed in between.
 #[test]
-fn a_bit_left_over_is_cleared_without_losing_a_sleeper() {
+fn stale_asleep_bit_is_cleared_without_losing_sleeper() {
     check(Extent::Preemptions(4), 5000, &[false, true], || {
         let memory = Memory::at(0);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         memory
             .not_empty
             .wait(Fences::Symmetric, Instant::NEVER, || true);
-        let pushing = spawn(move || (1..=2).for_each(|message| pusher.push(message)));
+        let pushing = spawn(move || (1..=2).for_each(|message| producer.push(message)));
         let popping = spawn(move || {
-            (1..=2).for_each(|message| assert_eq!(popper.pop(), message));
-            popper.was_refused
+            (1..=2).for_each(|message| assert_eq!(consumer.pop(), message));
+            consumer.was_refused
         });
         pushing.join().unwrap();
         popping.join().unwrap()
@@ -85,21 +81,20 @@ fn a_bit_left_over_is_cleared_without_losing_a_sleeper() {
 }
 
 #[test]
-fn a_batch_is_announced_once() {
+fn batch_push_with_one_notify_wakes_consumer() {
     check(Extent::Preemptions(5), 1000, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
+        let (mut producer, mut consumer) = spsc_handles(&memory);
         let pushing = spawn(move || {
             for message in 1..=CAPACITY {
-                assert!(pusher.write(message));
-                pusher.publish();
+                assert!(producer.write(message));
+                producer.publish();
             }
-            pusher.announce();
+            producer.notify();
         });
         let popping = spawn(move || {
-            (1..=CAPACITY).for_each(|message| assert_eq!(popper.pop(), message));
-            popper.was_refused
+            (1..=CAPACITY).for_each(|message| assert_eq!(consumer.pop(), message));
+            consumer.was_refused
         });
         pushing.join().unwrap();
         popping.join().unwrap()
@@ -107,38 +102,37 @@ fn a_batch_is_announced_once() {
 }
 
 #[test]
-fn a_batch_is_given_back_at_once() {
+fn batch_release_with_one_notify_wakes_producer() {
     check(Extent::Preemptions(4), 500, &[false, true], || {
         let memory = Memory::at(WRAP_32);
-        let mut pusher = Pusher::resume(&memory);
-        let mut popper = Popper::resume(&memory);
-        (1..=CAPACITY).for_each(|message| pusher.push(message));
+        let (mut producer, mut consumer) = spsc_handles(&memory);
+        (1..=CAPACITY).for_each(|message| producer.push(message));
         let pushing = spawn(move || {
-            (3..=4).for_each(|message| pusher.push(message));
-            pusher.was_refused
+            (3..=4).for_each(|message| producer.push(message));
+            producer.was_refused
         });
         let popping = spawn(move || {
             for message in 1..=CAPACITY {
-                assert_eq!(popper.read(), Some(message));
-                popper.release();
+                assert_eq!(consumer.read(), Some(message));
+                consumer.release();
             }
-            popper.announce();
+            consumer.notify();
         });
         popping.join().unwrap();
         pushing.join().unwrap()
     });
 }
 
-/// Pushes without a word to a sleeper: the fence of telling one is a full fence in models, but
-/// for the compiler only where membarrier is used, and edges must do without it.
-fn push_untold(pusher: &mut Pusher, message: u64) {
-    assert!(pusher.write(message));
-    pusher.publish();
-    pusher.store_hint();
+/// Pushes without a notification. In models its fence is a full one. With membarrier it is only a
+/// compiler fence, so the edges must hold without it.
+fn push_without_notify(producer: &mut TestProducer, message: u64) {
+    assert!(producer.write(message));
+    producer.publish();
+    producer.store_hint();
 }
 
 #[test]
-fn who_sees_a_stay_sees_what_its_holder_wrote_before() {
+fn active_seat_makes_pid_of_holder_visible() {
     check(Extent::Preemptions(3), 2, &[false, true], || {
         let state = Arc::new(SeatState::new());
         let pid = Arc::new(AtomicU32::new(0));
@@ -149,34 +143,33 @@ fn who_sees_a_stay_sees_what_its_holder_wrote_before() {
                 state.activate();
             }
         });
-        let looking = spawn(move || {
-            let has_arrived = state.load().phase() == Phase::Active;
-            assert!(!has_arrived || pid.load(Relaxed) == 7);
-            has_arrived
+        let probing = spawn(move || {
+            let is_active = state.load().phase() == Phase::Active;
+            assert!(!is_active || pid.load(Relaxed) == 7);
+            is_active
         });
         arriving.join().unwrap();
-        looking.join().unwrap()
+        probing.join().unwrap()
     });
 }
 
-/// The order is that of a handle: check_peers of the other end, then look at the ring once more.
+/// The consumer proceeds as a handle does: it loads the peer's state, then inspects the ring again.
 #[test]
-fn what_was_pushed_before_leaving_is_popped() {
+fn messages_pushed_before_leave_are_popped() {
     check(Extent::Preemptions(4), 700, &[false, true], || {
         let memory = Memory::at(0);
         let state = Arc::new(SeatState::new());
         state.activate();
-        let mut pusher = Pusher::resume(&memory);
-        let popper = Popper::resume(&memory);
+        let (mut producer, consumer) = spsc_handles(&memory);
         let pushing = spawn({
             let (memory, state) = (Arc::clone(&memory), Arc::clone(&state));
             move || {
-                push_untold(&mut pusher, 1);
+                push_without_notify(&mut producer, 1);
                 state.leave();
                 memory.not_empty.notify_all();
             }
         });
-        let popping = spawn(move || pop_until_left(popper, &state));
+        let popping = spawn(move || pop_until_left(consumer, &state));
         let (popped, was_nearly_missed) = popping.join().unwrap();
         pushing.join().unwrap();
         assert_eq!(popped, [1]);
@@ -184,22 +177,22 @@ fn what_was_pushed_before_leaving_is_popped() {
     });
 }
 
-/// Tells what there was, and whether some of it was found only after the producer was peers
-/// to have left.
-fn pop_until_left(mut popper: Popper, state: &SeatState) -> (Vec<u64>, bool) {
-    let memory = Arc::clone(&popper.memory);
+/// Returns all messages, and whether some of them were found only after the producer was seen to
+/// have left.
+fn pop_until_left(mut consumer: TestConsumer, state: &SeatState) -> (Vec<u64>, bool) {
+    let memory = Arc::clone(&consumer.memory);
     let (mut popped, mut was_nearly_missed) = (Vec::new(), false);
     loop {
-        if let Some(message) = popper.pop_now() {
+        if let Some(message) = consumer.try_pop() {
             popped.push(message);
             continue;
         }
-        let peers = state.load();
-        let is_ready = || popper.is_ready();
-        if peers.phase() != Phase::Left {
-            let is_drained = || is_ready() || state.load() != peers;
+        let snapshot = state.load();
+        let is_ready = || consumer.is_ready();
+        if snapshot.phase() != Phase::Left {
+            let has_work = || is_ready() || state.load() != snapshot;
             let not_empty = &memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, has_work);
         } else if is_ready() {
             was_nearly_missed = true;
         } else {
@@ -209,41 +202,40 @@ fn pop_until_left(mut popper: Popper, state: &SeatState) -> (Vec<u64>, bool) {
 }
 
 #[test]
-fn what_was_pushed_before_closing_is_popped() {
+fn messages_pushed_before_close_are_popped() {
     check(Extent::Preemptions(3), 200, &[1], || {
         let memory = Memory::at(0);
         let closed = Arc::new(Closing::new());
-        let mut pusher = Pusher::resume(&memory);
-        let popper = Popper::resume(&memory);
+        let (mut producer, consumer) = spsc_handles(&memory);
         let pushing = spawn({
             let (memory, closed) = (Arc::clone(&memory), Arc::clone(&closed));
             move || {
-                push_untold(&mut pusher, 1);
+                push_without_notify(&mut producer, 1);
                 closed.close();
                 memory.not_empty.notify_all();
             }
         });
-        let popping = spawn(move || pop_until_closed(popper, &closed));
+        let popping = spawn(move || pop_until_closed(consumer, &closed));
         pushing.join().unwrap();
         popping.join().unwrap()
     });
 }
 
-/// Tells how many messages there were.
-fn pop_until_closed(mut popper: Popper, closed: &Closing) -> usize {
-    let memory = Arc::clone(&popper.memory);
+/// Returns how many messages it popped.
+fn pop_until_closed(mut consumer: TestConsumer, closed: &Closing) -> usize {
+    let memory = Arc::clone(&consumer.memory);
     let mut popped = 0;
     loop {
-        if popper.pop_now().is_some() {
+        if consumer.try_pop().is_some() {
             popped += 1;
             continue;
         }
         let is_closed = closed.is_closed();
-        let is_ready = || popper.is_ready();
+        let is_ready = || consumer.is_ready();
         if !is_closed {
-            let is_drained = || is_ready() || closed.is_closed();
+            let has_work = || is_ready() || closed.is_closed();
             let not_empty = &memory.not_empty;
-            not_empty.wait(Fences::Symmetric, Instant::NEVER, is_drained);
+            not_empty.wait(Fences::Symmetric, Instant::NEVER, has_work);
         } else if !is_ready() {
             return popped;
         }

@@ -1,19 +1,19 @@
-//! Sleepers of a ring whose slots are published in any order: a wake-up may be spent on somebody
-//! who finds a hole at the head. Who pops here is busy with its message for ever after, so that
-//! nobody else's looking around makes up for a wake-up that was lost.
+//! Sleepers of an MPMC ring. Its slots are published in any order, so a wake-up may be spent on a
+//! consumer that finds an unpublished slot at the head. Each consumer here pops one message and then
+//! stops, so that its later activity cannot hide a lost wake-up.
 
 use super::mpmc::{consumer, producer};
-use super::{Memory, Popper, Pusher, WRAP_32};
+use super::{Memory, TestConsumer, TestProducer, WRAP_32};
 use crate::properties::{Delivery, Fences};
 use crate::ring::mpmc::{Reader, Writer};
 use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use crate::sys::clock::Instant;
 use std::sync::Arc;
 
-impl Popper<Reader> {
-    /// Pops one message, as a handle does: who has slept passes the wake-up on, if there is
-    /// something for another one to do. Tells whether it had to sleep.
-    fn pop_passing_on(&mut self) -> (u64, bool) {
+impl TestConsumer<Reader> {
+    /// Pops one message, as a handle does: after a sleep it passes the wake-up on, if another
+    /// message is ready. Returns the message, and whether it slept.
+    fn pop_forwarding_wake(&mut self) -> (u64, bool) {
         let mut has_slept = false;
         loop {
             if let Some(message) = self.read() {
@@ -31,9 +31,9 @@ impl Popper<Reader> {
     }
 }
 
-impl Pusher<Writer> {
-    /// As `pop_passing_on`.
-    fn push_passing_on(&mut self, message: u64) -> bool {
+impl TestProducer<Writer> {
+    /// Pushes one message as `pop_forwarding_wake` pops one. Returns whether it slept.
+    fn push_forwarding_wake(&mut self, message: u64) -> bool {
         let mut has_slept = false;
         while !self.write(message) {
             let not_full = &self.memory.not_full;
@@ -44,7 +44,7 @@ impl Pusher<Writer> {
             self.memory.not_full.notify(Fences::Symmetric);
         }
         self.publish();
-        self.announce();
+        self.notify();
         has_slept
     }
 }
@@ -52,13 +52,21 @@ impl Pusher<Writer> {
 fn two_consumers(memory: &Arc<Memory>) -> [JoinHandle<(u64, bool)>; 2] {
     [2, 3].map(|seat| {
         let mut consumer = consumer(memory, seat);
-        spawn(move || consumer.pop_passing_on())
+        spawn(move || consumer.pop_forwarding_wake())
     })
 }
 
-/// The second slot is published first. Tells how many consumers slept.
+/// Asserts that the consumers popped 11 and 21. Returns how many of them slept.
+fn join_consumers(threads: [JoinHandle<(u64, bool)>; 2]) -> u8 {
+    let popped = threads.map(|thread| thread.join().unwrap());
+    let [(one, one_slept), (other, other_slept)] = popped;
+    assert_eq!(one + other, 32);
+    u8::from(one_slept) + u8::from(other_slept)
+}
+
+/// The second slot is published first. Returns how many consumers slept.
 #[test]
-fn a_wake_up_spent_on_a_hole_is_made_up_for() {
+fn wake_spent_on_unpublished_slot_is_passed_on() {
     check(Extent::Preemptions(2), 500, &[0, 1, 2], || {
         let memory = Memory::at(WRAP_32);
         let popping = two_consumers(&memory);
@@ -69,20 +77,18 @@ fn a_wake_up_spent_on_a_hole_is_made_up_for() {
             }
             for producer in producers.iter_mut().rev() {
                 producer.publish();
-                producer.announce();
+                producer.notify();
             }
         });
         pushing.join().unwrap();
-        let [(one, one_slept), (other, other_slept)] = popping.map(|popper| popper.join().unwrap());
-        assert_eq!(one + other, 32);
-        u8::from(one_slept) + u8::from(other_slept)
+        join_consumers(popping)
     });
 }
 
-/// As above, each slot published by a producer of its own. With four threads loom goes no further
-/// than one preemption.
+/// As above, with each slot published by a producer in a thread of its own. With four threads and
+/// more than one preemption, loom takes too long.
 #[test]
-fn producers_publish_in_any_order_and_nobody_sleeps_on() {
+fn out_of_order_publishes_wake_every_consumer() {
     check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
         let memory = Memory::at(WRAP_32);
         let popping = two_consumers(&memory);
@@ -91,27 +97,25 @@ fn producers_publish_in_any_order_and_nobody_sleeps_on() {
             spawn(move || {
                 assert!(producer.write(11 + 10 * seat as u64));
                 producer.publish();
-                producer.announce();
+                producer.notify();
             })
         });
         for pushing in pushing {
             pushing.join().unwrap();
         }
-        let [(one, one_slept), (other, other_slept)] = popping.map(|popper| popper.join().unwrap());
-        assert_eq!(one + other, 32);
-        u8::from(one_slept) + u8::from(other_slept)
+        join_consumers(popping)
     });
 }
 
-/// The ring is full, and the second slot is given back first. Tells how many producers slept.
+/// The ring is full, and the second slot is released first. Returns how many producers slept.
 #[test]
-fn consumers_give_back_in_any_order_and_nobody_sleeps_on() {
+fn out_of_order_releases_wake_every_producer() {
     check(Extent::Preemptions(2), 500, &[0, 1, 2], || {
         let memory = Memory::at(WRAP_32);
         assert_eq!(producer(&memory, 0).push_some(1, &[1, 2]), [1, 2]);
         let pushing = [0, 1].map(|seat| {
             let mut producer = producer(&memory, seat);
-            spawn(move || producer.push_passing_on(11 + 10 * seat as u64))
+            spawn(move || producer.push_forwarding_wake(11 + 10 * seat as u64))
         });
         let popping = spawn(move || {
             let mut consumers = [consumer(&memory, 2), consumer(&memory, 3)];
@@ -120,39 +124,37 @@ fn consumers_give_back_in_any_order_and_nobody_sleeps_on() {
             }
             for consumer in consumers.iter_mut().rev() {
                 consumer.release();
-                consumer.announce();
+                consumer.notify();
             }
         });
         popping.join().unwrap();
         pushing
-            .map(|pusher| u8::from(pusher.join().unwrap()))
+            .map(|producer| u8::from(producer.join().unwrap()))
             .iter()
             .sum()
     });
 }
 
-/// A dead producer has the first slot, the other two are published, and nobody finds anything
-/// before there is a tombstone. Tells how many consumers slept.
+/// A dead producer had claimed the first slot, and the next two are published. Until there is a
+/// tombstone, no consumer finds a message. Returns how many consumers slept.
 #[test]
-fn a_tombstone_wakes_who_waits_behind_it() {
+fn tombstone_wakes_consumers_waiting_behind_it() {
     check(Extent::Preemptions(1), 100, &[0, 1, 2], || {
         let memory = Memory::of(4, WRAP_32);
         assert!(producer(&memory, 0).write(99));
-        memory.sweep_producer(0);
+        memory.mark_gone(0);
         let popping = two_consumers(&memory);
         let pushing = spawn(move || {
             let mut producer = producer(&memory, 1);
             for message in [11, 21] {
                 assert!(producer.write(message));
                 producer.publish();
-                producer.announce();
+                producer.notify();
             }
-            assert_eq!(memory.sweep(2, Delivery::AtLeastOnce).tombstones, 1);
+            assert_eq!(memory.recover(2, Delivery::AtLeastOnce).tombstones, 1);
             memory.not_empty.notify_all();
         });
         pushing.join().unwrap();
-        let [(one, one_slept), (other, other_slept)] = popping.map(|popper| popper.join().unwrap());
-        assert_eq!(one + other, 32);
-        u8::from(one_slept) + u8::from(other_slept)
+        join_consumers(popping)
     });
 }
