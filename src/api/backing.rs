@@ -1,6 +1,6 @@
 //! Operations of a ring that depend on its backing: memfds, files and memory.
 
-use super::Ring;
+use super::ring::Ring;
 use crate::backing::{Backing, syscall_error};
 use crate::error::{HandOverError, OpenError, ReceiveError, StatError, SyncError};
 use crate::message::Message;

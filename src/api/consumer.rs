@@ -1,6 +1,8 @@
 //! The handle that pops.
 
-use super::{Iter, ReadChunk, ReadGuard, TryIter};
+use super::chunk::ReadChunk;
+use super::guard::ReadGuard;
+use super::iter::{Iter, TryIter};
 use crate::endpoint::{PopEndpoint, WaitLimit, retry_until_done};
 use crate::error::{AttachError, Forked, PopError, PopTimeoutError, TryPopError};
 use crate::message::Message;
@@ -465,13 +467,13 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&mut self) -> Iter<'_, M, P> {
-        Iter { consumer: self }
+        Iter { pop: &mut self.pop }
     }
 
     /// An iterator that [pops](Self::try_pop) without blocking. It ends when `try_pop` returns an
     /// error: when no message is left, for example.
     pub fn try_iter(&mut self) -> TryIter<'_, M, P> {
-        TryIter { consumer: self }
+        TryIter { pop: &mut self.pop }
     }
 
     /// The number of messages in the ring that are not claimed; 0 in a forked child.

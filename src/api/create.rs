@@ -1,6 +1,6 @@
 //! Creating and opening rings.
 
-use super::Ring;
+use super::ring::Ring;
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::message::Message;
 use crate::open::TypedRing;

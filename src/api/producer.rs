@@ -1,6 +1,7 @@
 //! The handle that pushes.
 
-use super::{Claim, ClaimChunk};
+use super::chunk::ClaimChunk;
+use super::claim::Claim;
 use crate::endpoint::{PushEndpoint, WaitLimit, retry_until_done};
 use crate::error::{
     AttachError, Forked, PushError, PushSliceError, PushTimeoutError, TryPushError,

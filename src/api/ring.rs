@@ -1,6 +1,7 @@
 //! The type `Ring`.
 
-use super::{Consumer, Producer};
+use super::consumer::Consumer;
+use super::producer::Producer;
 use crate::error::{AttachError, GrowError};
 use crate::growth;
 use crate::message::Message;

@@ -1,6 +1,6 @@
 //! Appending a segment of another capacity to a ring that is in use.
 
-use super::{Chain, pause_before};
+use super::chain::{Chain, pause_before};
 use crate::backing::LockGuard;
 use crate::error::{GrowError, Recovering, SegmentError};
 use crate::layout::{Geometry, nanos};

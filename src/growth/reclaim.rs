@@ -1,6 +1,6 @@
 //! Retiring segments that are drained, and reclaiming the memory of those that no participant uses.
 
-use super::Chain;
+use super::chain::Chain;
 use crate::properties::Kind;
 use crate::recovery::RecoveryGuard;
 use crate::segment::{ActiveSegments, MAX_ACTIVE, Segment};

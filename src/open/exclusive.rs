@@ -1,6 +1,6 @@
 //! Locking a ring that no participant uses, to remove it safely.
 
-use super::OpenRing;
+use super::open_ring::OpenRing;
 use crate::backing::{BackingName, MemoryPolicy, OpenedObject};
 use crate::error::{ExclusiveError, OpenError, Recovering, UnlinkError};
 use crate::growth::{Chain, pause_before};

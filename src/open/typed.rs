@@ -1,6 +1,6 @@
 //! An open ring with a checked kind and message type.
 
-use super::OpenRing;
+use super::open_ring::OpenRing;
 use super::validate::check_options;
 use crate::error::{CreateError, OpenError, OpenOrCreateError};
 use crate::message::Message;
