@@ -53,7 +53,7 @@ fn message_pushed_just_before_close_is_popped_before_closed<P: Protocol>() {
         });
         let closed = Disconnected::Closed;
         until("the ring is drained", || match consumer.try_pop() {
-            // The claim that the consumer saw when the ring was closed may have had more messages.
+            // The consumer saw a claim when the ring was closed. More messages may have followed.
             Err(TryPopError::Empty) if is_mpmc::<P>() => false,
             other => {
                 assert_eq!(other, Err(closed.into()));

@@ -202,7 +202,7 @@ fn observer_of_random_words_returns_bounded_snapshot<P: Protocol>() {
                 file.write_all_at(&word.to_le_bytes(), at).unwrap();
             }
         }
-        // An offset of the oldest segment at which no segment can be makes the ring unreadable.
+        // Observers refuse a ring with an impossible offset of the oldest segment. Here it is 0.
         file.write_all_at(&[0; 8], 0x2b8).unwrap();
         let observer = Observer::open(&name).unwrap();
         let snapshot = observer.snapshot().unwrap();
