@@ -3,7 +3,10 @@
 //!
 //! ptrace steps a child through an operation, one instruction at a time. One child is killed after
 //! the first instruction, one after the second, and so on to the last. The full run takes minutes:
-//! `cargo test --release --test stress -- --ignored --nocapture kill_points::`.
+//!
+//! ```text
+//! cargo test --release --test stress -- --ignored --nocapture --skip growth_ kill_points::
+//! ```
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
