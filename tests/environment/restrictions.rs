@@ -263,7 +263,7 @@ fn create_above_file_size_limit_returns_error_not_signal() {
 }
 
 #[test]
-fn mode_is_exact_under_any_umask() {
+fn create_mode_is_exact_under_any_umask() {
     for mask in [0o777, 0o077, 0o022, 0] {
         let name = Name::new("ring");
         for mode in [None, Some(0o600), Some(0o666), Some(0o640)] {
