@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ctrl_c = SigSet::from(Signal::SIGINT);
     ctrl_c.thread_block()?;
 
-    let ring = Ring::<[u8]>::open_or_create("/slipring-terminals", 4, 64)?;
+    let ring = Ring::<[u8]>::open_or_create_bytes("/slipring-terminals", 4, 64)?;
     let closer = ring.clone();
     thread::spawn(move || {
         if ctrl_c.wait().is_ok() {

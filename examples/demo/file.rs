@@ -13,7 +13,7 @@ pub(crate) fn run(options: &Options, input: &Path, output: &Path) -> Result<bool
     let mut names = Names::default();
     let prefix = prefix("-file");
     let name = names.keep(ring_name(&prefix));
-    let _ring = Ring::<[u8]>::create(&name, options.capacity, options.bytes as usize)?;
+    let _ring = Ring::<[u8]>::create_bytes(&name, options.capacity, options.bytes as usize)?;
     let receiver = Subprocess::start(options, Role::Receiver, &prefix, &mut names)?;
     let sender = Subprocess::start(options, Role::Sender, &prefix, &mut names)?;
     let start = Instant::now();

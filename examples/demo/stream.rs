@@ -17,7 +17,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut names = Names::default();
     let prefix = prefix("-stream");
     let name = names.keep(ring_name(&prefix));
-    let _ring = Ring::<[u8]>::create(&name, options.capacity, options.bytes as usize)?;
+    let _ring = Ring::<[u8]>::create_bytes(&name, options.capacity, options.bytes as usize)?;
     let mut receiver = Subprocess::start(options, Role::Receiver, &prefix, &mut names)?;
     let sender = Subprocess::start(options, Role::Sender, &prefix, &mut names)?;
 

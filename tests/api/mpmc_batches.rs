@@ -101,7 +101,7 @@ fn messages_between_tombstones_are_popped_together() {
 #[test]
 fn too_long_message_ends_batch_and_abandons_rest_of_claim() {
     let name = Name::new();
-    let ring = Ring::<[u8]>::create(&name, 8, 3).unwrap();
+    let ring = Ring::<[u8]>::create_bytes(&name, 8, 3).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut consumer = ring.consumer().unwrap();
     let batch = [&b"a"[..], b"bb", b"long", b"c", b"d"];

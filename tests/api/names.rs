@@ -54,11 +54,11 @@ fn name_is_created_once_opened_often_and_unlinked_once<P: Protocol>() {
 
 fn open_or_create_creates_missing_and_opens_matching<P: Protocol>() {
     let name = Name::new();
-    let strings = Ring::<[u8], P>::open_or_create(&name, 3, 10).unwrap();
+    let strings = Ring::<[u8], P>::open_or_create_bytes(&name, 3, 10).unwrap();
     assert_eq!((strings.capacity(), strings.message_size()), (4, 10));
     drop(strings);
-    Ring::<[u8], P>::open_or_create(&name, 4, 10).unwrap();
-    let other = Ring::<[u8], P>::open_or_create(&name, 4, 11).unwrap_err();
+    Ring::<[u8], P>::open_or_create_bytes(&name, 4, 10).unwrap();
+    let other = Ring::<[u8], P>::open_or_create_bytes(&name, 4, 11).unwrap_err();
     let OpenOrCreateError::Open(OpenError::PayloadSize {
         expected, found, ..
     }) = other
@@ -258,7 +258,7 @@ fn concurrent_create_succeeds_once_and_opens_are_complete<P: Protocol>() {
 
 fn ring_reopened_after_all_detach_keeps_messages<P: Protocol>() {
     let name = Name::new();
-    let ring = Ring::<[u8], P>::create(&name, 4, 8).unwrap();
+    let ring = Ring::<[u8], P>::create_bytes(&name, 4, 8).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut consumer = ring.consumer().unwrap();
     producer.push_slice(&[*b"a", *b"b", *b"c"]).unwrap();

@@ -100,7 +100,7 @@ fn zero_size_values_are_counted<P: Protocol>() {
 fn byte_strings_up_to_max_length_arrive_unchanged<P: Protocol>() {
     for longest in (0..=200).chain([4095, 4096, 1 << 20]) {
         let name = Name::new();
-        let ring = Ring::<[u8], P>::create(&name, 2, longest).unwrap();
+        let ring = Ring::<[u8], P>::create_bytes(&name, 2, longest).unwrap();
         assert_eq!(ring.message_size(), longest);
         let mut producer = ring.producer().unwrap();
         let mut consumer = Ring::<[u8], P>::open(&name).unwrap().consumer().unwrap();
@@ -138,7 +138,7 @@ fn byte_strings_up_to_max_length_arrive_unchanged<P: Protocol>() {
 fn adjacent_messages_in_full_ring_do_not_overlap<P: Protocol>() {
     for longest in [1, 7, 8, 9, 55, 56, 57] {
         let name = Name::new();
-        let ring = Ring::<[u8], P>::create(&name, 8, longest).unwrap();
+        let ring = Ring::<[u8], P>::create_bytes(&name, 8, longest).unwrap();
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let sent: Vec<_> = (0..8).map(|seed| pattern(longest, seed)).collect();
         producer.push_slice(&sent).unwrap();

@@ -17,7 +17,7 @@ pub(crate) fn values<P: Protocol>(capacity: usize) -> WithHandles<u64, P> {
 /// A ring of byte strings.
 pub(crate) fn strings<P: Protocol>(capacity: usize, longest: usize) -> WithHandles<[u8], P> {
     let name = Name::new();
-    let ring = Ring::<[u8], P>::create(&name, capacity, longest).unwrap();
+    let ring = Ring::<[u8], P>::create_bytes(&name, capacity, longest).unwrap();
     let (producer, consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     (name, ring, producer, consumer)
 }

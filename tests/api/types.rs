@@ -78,7 +78,7 @@ fn debug_output_contains_no_messages<P: Protocol>() {
     assert_readers_hide(&mut consumer);
 
     let name = Name::new();
-    let ring = Ring::<[u8], P>::create(&name, 4, 10).unwrap();
+    let ring = Ring::<[u8], P>::create_bytes(&name, 4, 10).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push_slice(&[STRING; 2]).unwrap();
     let mut claim = producer.claim().unwrap();

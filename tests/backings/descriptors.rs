@@ -1,4 +1,4 @@
-//! What a process has open and mapped for a ring, and when that goes.
+//! The descriptors and mappings that a process holds for a ring, and when it releases them.
 
 use crate::support::kinds::{kind, one_of_each};
 use crate::support::names::Name;
@@ -11,37 +11,37 @@ use std::os::unix::fs::MetadataExt;
 
 for_each_kind! {
     memory:
-        no_descriptor_stays_behind
+        dropped_rings_leave_no_descriptor_or_mapping
     ;
     memory_and_files:
-        every_descriptor_is_closed_by_exec
-        a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed
+        ring_descriptors_are_close_on_exec
+        replaced_descriptor_is_neither_trusted_nor_closed
     ;
 }
 
-/// The numbers of this process's descriptors of the file that has `name`.
+/// The numbers of this process's descriptors of the file with a name.
 fn descriptors(name: &Name) -> Vec<i32> {
     let file = fs::metadata(name.path()).unwrap();
-    let is_it = |number: &i32| {
+    let is_of_file = |number: &i32| {
         fs::metadata(format!("/proc/self/fd/{number}"))
             .is_ok_and(|found| (found.dev(), found.ino()) == (file.dev(), file.ino()))
     };
     let entries = fs::read_dir("/proc/self/fd").unwrap();
     let numbers = entries.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse());
-    numbers.map(Result::unwrap).filter(is_it).collect()
+    numbers.map(Result::unwrap).filter(is_of_file).collect()
 }
 
 #[test]
-fn prefaulting_enters_every_page_of_an_opened_ring() {
+fn prefault_on_open_makes_every_page_resident() {
     let name = Name::new();
-    let ring = Ring::<[u8], Spsc>::create(&name, 256, 8184).unwrap();
+    let ring = Ring::<[u8], Spsc>::create_bytes(&name, 256, 8184).unwrap();
     drop(ring);
     let size = fs::metadata(name.path()).unwrap().len() / 1024;
     let _ring = Ring::<[u8], Spsc>::open_with(&name, &Options::new().prefault(true)).unwrap();
     let maps = fs::read_to_string("/proc/self/smaps").unwrap();
-    let (_, ours) = maps.split_once(&*name).unwrap();
+    let (_, after_name) = maps.split_once(&*name).unwrap();
     let kilobytes = |field: &str| -> u64 {
-        let line = ours
+        let line = after_name
             .lines()
             .find_map(|line| line.strip_prefix(field))
             .unwrap();
@@ -50,9 +50,12 @@ fn prefaulting_enters_every_page_of_an_opened_ring() {
     assert_eq!((kilobytes("Size:"), kilobytes("Rss:")), (size, size));
 }
 
-fn no_descriptor_stays_behind<P: Protocol>() {
+fn dropped_rings_leave_no_descriptor_or_mapping<P: Protocol>() {
     alone(
-        &format!("{}::no_descriptor_stays_behind", kind::<P>()),
+        &format!(
+            "{}::dropped_rings_leave_no_descriptor_or_mapping",
+            kind::<P>()
+        ),
         || {
             let open = || fs::read_dir("/proc/self/fd").unwrap().count();
             let maps = || {
@@ -66,32 +69,32 @@ fn no_descriptor_stays_behind<P: Protocol>() {
                 let name = Name::new();
                 let ring =
                     Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
-                let also = Ring::<u64, P>::open(&name).unwrap();
-                let ends = (ring.producer().unwrap(), also.consumer().unwrap());
+                let reopened = Ring::<u64, P>::open(&name).unwrap();
+                let handles = (ring.producer().unwrap(), reopened.consumer().unwrap());
                 assert_eq!(
                     open(),
                     open_before + 2,
-                    "one for each ring, none for its ends"
+                    "one for each ring, none for its handles"
                 );
                 assert!(Ring::<u64, P>::create(&name, 4).is_err());
                 assert!(Ring::<u32, P>::open(&name).is_err());
-                assert!(ring.producer().is_err() && also.consumer().is_err());
+                assert!(ring.producer().is_err() && reopened.consumer().is_err());
                 assert_eq!(open(), open_before + 2);
                 assert_eq!(maps(), maps_before + 4);
-                drop((ring, also));
-                drop(ends);
+                drop((ring, reopened));
+                drop(handles);
                 assert_eq!((open(), maps()), (open_before, maps_before));
             }
         },
     );
 }
 
-fn every_descriptor_is_closed_by_exec<P: Protocol>() {
+fn ring_descriptors_are_close_on_exec<P: Protocol>() {
     const CLOSE_ON_EXEC: u32 = 0o2_000_000;
     let name = Name::new();
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
-    let also = Ring::<u64, P>::open(&name).unwrap();
-    let _ends = (ring.producer().unwrap(), also.consumer().unwrap());
+    let reopened = Ring::<u64, P>::open(&name).unwrap();
+    let _handles = (ring.producer().unwrap(), reopened.consumer().unwrap());
     let numbers = descriptors(&name);
     assert_eq!(numbers.len(), 2);
     for number in numbers {
@@ -105,7 +108,7 @@ fn every_descriptor_is_closed_by_exec<P: Protocol>() {
     }
 }
 
-fn a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed<P: Protocol>() {
+fn replaced_descriptor_is_neither_trusted_nor_closed<P: Protocol>() {
     let name = Name::new();
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -122,12 +125,13 @@ fn a_descriptor_that_was_replaced_behind_its_back_is_neither_believed_nor_closed
     let pid = std::process::id();
     assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
     drop(consumer);
-    // It may not know any more; what it must not do is to take /dev/null's word for it.
+    // The producer may be unable to learn of the detach. An answer about the locks of /dev/null
+    // must not change its result.
     assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
     assert!(matches!(ring.consumer(), Err(AttachError::System(_))));
     drop((ring, producer));
     let link = fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
     assert_eq!(link.to_str(), Some("/dev/null"));
-    // SAFETY: close takes a number, which is of the copy made above and nobody else's.
+    // SAFETY: close takes a number. Only the copy made above uses it.
     unsafe { nix::libc::close(number) };
 }

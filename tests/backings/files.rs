@@ -1,4 +1,4 @@
-//! Rings in files: what outlives all processes, and the machine's run.
+//! Rings in files: messages that persist after all processes have died, and across reboots.
 
 use crate::support;
 use crate::support::backings::{Place, directory, within};
@@ -20,11 +20,11 @@ fn in_file(body: impl FnOnce()) {
     within(Place::File, body);
 }
 
-/// Takes messages and claims a place for another, then waits to be killed.
+/// Pops messages, holds a read guard and an open claim, and waits to be killed.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_dies_in_the_middle() {
-    let Some(role) = support::role("role_dies_in_the_middle") else {
+fn role_holds_guard_and_claim_until_killed() {
+    let Some(role) = support::role("role_holds_guard_and_claim_until_killed") else {
         return;
     };
     let ring = mpmc::Ring::<u64>::open(role.text(0)).unwrap();
@@ -39,22 +39,24 @@ fn role_dies_in_the_middle() {
     drop((guard, claim));
 }
 
-/// Leaves a ring in which all participants were killed: one message in a guard, one waiting, and a
-/// place that was claimed.
-fn left_by_the_dead() -> Name {
+/// Creates a ring and kills its only participant. The ring holds one message that was in a read
+/// guard, one that was not claimed, and a claimed position without a message.
+fn ring_of_killed_participants() -> Name {
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let board = Board::create(&words, 1);
     mpmc::Ring::<u64>::create(&name, 8).unwrap();
-    let mut peer = start("role_dies_in_the_middle", &[&name, &words]);
-    until("it holds both", || board[0].load(SeqCst) == 1);
+    let mut peer = start("role_holds_guard_and_claim_until_killed", &[&name, &words]);
+    until("the process holds the guard and the claim", || {
+        board[0].load(SeqCst) == 1
+    });
     peer.kill_and_reap();
     name
 }
 
 #[test]
-fn messages_outlive_all_who_were_killed() {
+fn messages_survive_death_of_all_participants() {
     in_file(|| {
-        let name = left_by_the_dead();
+        let name = ring_of_killed_participants();
         let ring = mpmc::Ring::<u64>::open(&name).unwrap();
         ring.producer().unwrap().push(&4).unwrap();
         let mut consumer = ring.consumer().unwrap();
@@ -67,10 +69,10 @@ fn messages_outlive_all_who_were_killed() {
 }
 
 #[test]
-fn after_another_boot_the_first_who_opens_a_ring_recovers_it() {
+fn first_open_after_reboot_recovers_file_ring() {
     in_file(|| {
-        let (name, copy) = (left_by_the_dead(), Name::new("copy"));
-        // What the machine had stored of it when it stopped.
+        let (name, copy) = (ring_of_killed_participants(), Name::new("copy"));
+        // The copy is what the machine had stored when it stopped.
         fs::copy(name.path(), copy.path()).unwrap();
         let file = File::options()
             .read(true)
@@ -82,14 +84,14 @@ fn after_another_boot_the_first_who_opens_a_ring_recovers_it() {
             file.read_exact_at(&mut boot_id, BOOT_ID).unwrap();
             boot_id
         };
-        let this = boot_id();
-        assert_ne!(this, [0; 16]);
+        let current = boot_id();
+        assert_ne!(current, [0; 16]);
         file.write_all_at(&[0xb0; 16], BOOT_ID).unwrap();
 
         let ring = mpmc::Ring::<u64>::open(&copy).unwrap();
-        // Nobody has attached yet.
+        // Opening alone runs the recovery: no process has attached yet.
         assert_eq!(ring.counters().tombstones, 1);
-        assert_eq!(boot_id(), this);
+        assert_eq!(boot_id(), current);
         let again = mpmc::Ring::<u64>::open(&copy).unwrap();
         assert_eq!(again.counters().recoveries, ring.counters().recoveries);
         let mut consumer = ring.consumer().unwrap();
@@ -97,14 +99,14 @@ fn after_another_boot_the_first_who_opens_a_ring_recovers_it() {
         messages.sort();
         assert_eq!(messages, [2, 3]);
 
-        // In the same run nothing is done before somebody attaches.
+        // Without a reboot, opening does not run the recovery.
         let ring = mpmc::Ring::<u64>::open(&name).unwrap();
         assert_eq!(ring.counters().recoveries, 0);
     });
 }
 
 #[test]
-fn a_copy_of_a_ring_in_use_is_a_ring_that_nobody_uses() {
+fn copy_of_ring_in_use_keeps_messages_and_frees_seats() {
     in_file(|| {
         let (name, copy) = (Name::new("ring"), Name::new("copy"));
         let ring = spsc::Ring::<u64>::create(&name, 8).unwrap();
@@ -128,7 +130,7 @@ fn a_copy_of_a_ring_in_use_is_a_ring_that_nobody_uses() {
 }
 
 #[test]
-fn what_was_synced_is_in_the_file() {
+fn synced_message_is_in_file() {
     in_file(|| {
         let name = Name::new("ring");
         let ring = spsc::Ring::<[u64; 1]>::create(&name, 2).unwrap();
@@ -147,7 +149,7 @@ fn what_was_synced_is_in_the_file() {
         })
         .finish();
     });
-    // Elsewhere there is nothing to be written, and nothing wrong with asking for it.
+    // On other backings sync has nothing to write, and succeeds.
     spsc::Ring::<u64>::create("memfd:", 2)
         .unwrap()
         .sync()
@@ -161,7 +163,7 @@ fn what_was_synced_is_in_the_file() {
 }
 
 #[test]
-fn a_relative_path_is_taken_from_where_the_process_is_then() {
+fn relative_path_is_resolved_when_backing_is_made() {
     in_file(|| {
         let name = Name::new("ring");
         let path = name.path();
@@ -177,7 +179,7 @@ fn a_relative_path_is_taken_from_where_the_process_is_then() {
             drop(ring.producer().unwrap());
             assert!(
                 !path.exists(),
-                "its name is the same wherever the process is"
+                "the path does not depend on the current directory"
             );
         })
         .finish();
@@ -185,7 +187,7 @@ fn a_relative_path_is_taken_from_where_the_process_is_then() {
 }
 
 #[test]
-fn what_is_wrong_with_a_path_is_told() {
+fn invalid_paths_return_specific_errors() {
     let directory = directory().display();
     let missing = format!("file:{directory}/slipring-test-no-such/ring");
     let create = |name: &str| spsc::Ring::<u64>::create(name, 2).unwrap_err();
@@ -216,7 +218,7 @@ fn what_is_wrong_with_a_path_is_told() {
 }
 
 #[test]
-fn a_file_size_limit_is_an_error_and_not_a_signal() {
+fn create_above_file_size_limit_returns_error_not_signal() {
     in_file(|| {
         let name = Name::new("ring");
         fork_child(|| {
@@ -234,17 +236,17 @@ fn a_file_size_limit_is_an_error_and_not_a_signal() {
                 );
                 assert!(limit, "{refused}");
             }
-            spsc::Ring::<u64>::create(&name, 256).expect("just within the limit");
+            spsc::Ring::<u64>::create(&name, 256).expect("exactly at the limit");
         })
         .finish();
     });
 }
 
-/// Mounts file systems of several kinds, which nobody else sees.
+/// Creates and opens rings on file systems that it mounts in its own mount namespace.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_mounts() {
-    let Some(role) = support::role("role_mounts") else {
+fn role_creates_rings_on_limited_mounts() {
+    let Some(role) = support::role("role_creates_rings_on_limited_mounts") else {
         return;
     };
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
@@ -294,13 +296,13 @@ fn role_mounts() {
     for directory in ["lower", "upper", "work", "over"] {
         fs::create_dir(format!("{base}/{directory}")).unwrap();
     }
-    // To open a file of a lower layer for writing copies it.
+    // Opening a file of a lower layer for writing copies it, so an overlay is refused.
     slipring::unlink(&at("fits")).unwrap();
     spsc::Ring::<[u8; 1016]>::create(&at("lower/fits"), 2).unwrap();
     let data = format!("lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work");
     let over = format!("{base}/over");
     if !support::try_mount("overlay", &over, "overlay", 0, &data) {
-        return eprintln!("skipped the rest: no overlays here");
+        return eprintln!("skipped the rest: overlayfs is not available");
     }
     let refused = spsc::Ring::<[u8; 1016]>::open(&at("over/fits")).unwrap_err();
     assert!(
@@ -321,18 +323,18 @@ fn role_mounts() {
 }
 
 #[test]
-fn full_read_only_and_layered_file_systems_are_told() {
+fn full_readonly_and_overlay_file_systems_return_errors() {
     if !is_root() {
-        return skip("only root may do what it needs");
+        return skip("this test needs root");
     }
     let base = directory().join(format!("slipring-test-mounts-{}", std::process::id()));
     fs::create_dir(&base).unwrap();
-    start("role_mounts", &[&base.display()]).finish();
+    start("role_creates_rings_on_limited_mounts", &[&base.display()]).finish();
     fs::remove_dir(&base).unwrap();
 }
 
 #[test]
-fn flags_that_are_not_known_are_refused() {
+fn open_with_unknown_header_flags_returns_unknown_flags() {
     in_file(|| {
         let name = Name::new("ring");
         spsc::Ring::<u64>::create(&name, 2).unwrap();

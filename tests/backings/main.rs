@@ -1,4 +1,5 @@
-//! What is particular to one backing: files, System V segments, memfds, memory options, descriptors.
+//! Behaviour that depends on the backing: files, System V segments, memfds, memory options,
+//! descriptors.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Rings without a name: sealed, handed over by descriptor, and inherited by forked children.
+//! Rings in memfds: sealed, transferred by descriptor, and inherited by forked children.
 
 use crate::support::kinds::one_of_each;
 use crate::support::{Name, PATIENCE, fork_child, is_root, skip, until};
@@ -16,22 +16,22 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process;
 
 for_each_kind! {
-    a_ring_without_a_name_is_used_from_both_sides_of_a_fork
-    a_forked_child_that_dies_is_seen_dead_and_its_place_is_free
-    a_ring_that_was_handed_over_has_locks_of_its_own
-    the_same_ring_twice_in_one_process_is_the_same_ring
+    memfd_ring_connects_parent_and_forked_child
+    killed_forked_child_is_reported_and_its_seat_is_free
+    transferred_ring_has_separate_seat_locks
+    memfd_opened_twice_in_one_process_is_same_ring
 }
 
-const ALL: SealFlag = SealFlag::F_SEAL_SHRINK
+const ALL_SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
     .union(SealFlag::F_SEAL_GROW)
     .union(SealFlag::F_SEAL_SEAL);
 
-fn nameless<P: Protocol>() -> Ring<u64, P> {
+fn memfd_ring<P: Protocol>() -> Ring<u64, P> {
     Ring::create_with("memfd:", &one_of_each::<P>().capacity(4)).unwrap()
 }
 
-fn a_ring_without_a_name_is_used_from_both_sides_of_a_fork<P: Protocol>() {
-    let (there, back) = (nameless::<P>(), nameless::<P>());
+fn memfd_ring_connects_parent_and_forked_child<P: Protocol>() {
+    let (there, back) = (memfd_ring::<P>(), memfd_ring::<P>());
     let child = fork_child(|| {
         assert!(matches!(
             there.consumer(),
@@ -55,8 +55,8 @@ fn a_ring_without_a_name_is_used_from_both_sides_of_a_fork<P: Protocol>() {
     assert_eq!(consumer.peer(), Ok(Peer::Left));
 }
 
-fn a_forked_child_that_dies_is_seen_dead_and_its_place_is_free<P: Protocol>() {
-    let ring = nameless::<P>();
+fn killed_forked_child_is_reported_and_its_seat_is_free<P: Protocol>() {
+    let ring = memfd_ring::<P>();
     let mut consumer = ring.consumer().unwrap();
     let mut child = fork_child(|| {
         let mut producer = ring.reopen().unwrap().producer().unwrap();
@@ -74,7 +74,7 @@ fn a_forked_child_that_dies_is_seen_dead_and_its_place_is_free<P: Protocol>() {
     assert_eq!(consumer.pop_timeout(PATIENCE), Ok(8));
 }
 
-fn a_ring_that_was_handed_over_has_locks_of_its_own<P: Protocol>() {
+fn transferred_ring_has_separate_seat_locks<P: Protocol>() {
     let (here, there) = UnixStream::pair().unwrap();
     let mut child = fork_child(|| {
         let ring = Ring::<u64, P>::receive(&there).unwrap();
@@ -82,11 +82,11 @@ fn a_ring_that_was_handed_over_has_locks_of_its_own<P: Protocol>() {
         producer.push(&7).unwrap();
         until("killed", || false);
     });
-    let ring = nameless::<P>();
+    let ring = memfd_ring::<P>();
     ring.hand_over(&here).unwrap();
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(consumer.pop_timeout(PATIENCE), Ok(7));
-    // With a description that both share, each would find the other's locks its own.
+    // If both processes shared one open file description, each would own the other's locks.
     assert!(ring.producer().is_err());
     let pid = child.pid();
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
@@ -94,16 +94,16 @@ fn a_ring_that_was_handed_over_has_locks_of_its_own<P: Protocol>() {
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
 }
 
-fn the_same_ring_twice_in_one_process_is_the_same_ring<P: Protocol>() {
-    let ring = nameless::<P>();
-    let again = Ring::<u64, P>::from_fd(ring.descriptor().unwrap()).unwrap();
+fn memfd_opened_twice_in_one_process_is_same_ring<P: Protocol>() {
+    let ring = memfd_ring::<P>();
+    let by_descriptor = Ring::<u64, P>::from_fd(ring.descriptor().unwrap()).unwrap();
     let number = ring.descriptor().unwrap().as_raw_fd();
     let by_text = Ring::<u64, P>::open(&format!("memfd:{number}")).unwrap();
     let mut producer = ring.producer().unwrap();
-    let mut consumer = again.consumer().unwrap();
+    let mut consumer = by_descriptor.consumer().unwrap();
     producer.push_slice(&[1, 2, 3]).unwrap();
     assert_eq!(by_text.len(), 3);
-    // Nothing hangs on the descriptor from which it was opened.
+    // The ring does not depend on the descriptor from which it was opened.
     drop((ring, by_text));
     assert_eq!(consumer.pop(), Ok(1));
     drop(producer);
@@ -111,8 +111,8 @@ fn the_same_ring_twice_in_one_process_is_the_same_ring<P: Protocol>() {
 }
 
 #[test]
-fn nobody_can_cut_it_short_or_make_it_longer() {
-    let ring = nameless::<Spsc>();
+fn memfd_ring_cannot_be_resized_or_write_sealed() {
+    let ring = memfd_ring::<Spsc>();
     let size = ring.memory_stat().unwrap().size;
     let peers = ring.descriptor().unwrap().try_clone_to_owned().unwrap();
     let child = fork_child(|| {
@@ -132,7 +132,7 @@ fn nobody_can_cut_it_short_or_make_it_longer() {
     }
 }
 
-/// A memfd with the bytes of a ring.
+/// A memfd with the bytes of a ring, and the given seals.
 fn copy_of(ring: &Ring<u64, Spsc>, seals: SealFlag) -> OwnedFd {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let copy = memfd_create("copy", flags).unwrap();
@@ -146,39 +146,39 @@ fn copy_of(ring: &Ring<u64, Spsc>, seals: SealFlag) -> OwnedFd {
 }
 
 #[test]
-fn only_the_exact_seals_are_believed() {
-    let ring = nameless::<Spsc>();
+fn open_requires_exact_memfd_seals() {
+    let ring = memfd_ring::<Spsc>();
     let open = |descriptor: &OwnedFd| Ring::<u64, Spsc>::from_fd(descriptor);
-    open(&copy_of(&ring, ALL)).unwrap();
+    open(&copy_of(&ring, ALL_SEALS)).unwrap();
     for seals in [
         SealFlag::empty(),
-        ALL - SealFlag::F_SEAL_SHRINK,
-        ALL - SealFlag::F_SEAL_GROW,
-        ALL - SealFlag::F_SEAL_SEAL,
-        ALL | SealFlag::F_SEAL_FUTURE_WRITE,
+        ALL_SEALS - SealFlag::F_SEAL_SHRINK,
+        ALL_SEALS - SealFlag::F_SEAL_GROW,
+        ALL_SEALS - SealFlag::F_SEAL_SEAL,
+        ALL_SEALS | SealFlag::F_SEAL_FUTURE_WRITE,
     ] {
         let copy = copy_of(&ring, seals);
-        let told = format!("memfd:{}", copy.as_raw_fd());
+        let expected_name = format!("memfd:{}", copy.as_raw_fd());
         let error = open(&copy).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("{told} is sealed {:#x}, not 0x7", seals.bits())
+            format!("{expected_name} is sealed {:#x}, not 0x7", seals.bits())
         );
         assert!(
             matches!(error, OpenError::Seals { name, expected: 7, found, .. }
-                if name == told && found == seals.bits() as u32)
+                if name == expected_name && found == seals.bits() as u32)
         );
     }
 }
 
 #[test]
-fn what_is_no_sealed_ring_is_refused() {
+fn open_of_object_that_is_no_sealed_ring_is_refused() {
     let from = |descriptor: BorrowedFd<'_>| Ring::<u64, Spsc>::from_fd(descriptor).unwrap_err();
     let named = Name::new("ring");
     let ring = Ring::<u64, Spsc>::create(&named, 2).unwrap();
     let file = File::open(named.path()).unwrap();
     for descriptor in [file.as_fd(), ring.descriptor().unwrap()] {
-        // Of a file in memory that can't be sealed any more it is said that it is sealed.
+        // The kernel reports F_SEAL_SEAL for a tmpfs file that cannot be sealed.
         let error = from(descriptor);
         assert!(
             matches!(error, OpenError::Seals { found: 0 | 1, .. }),
@@ -195,7 +195,7 @@ fn what_is_no_sealed_ring_is_refused() {
     File::from(zeroes.try_clone().unwrap())
         .set_len(8192)
         .unwrap();
-    fcntl(&zeroes, FcntlArg::F_ADD_SEALS(ALL)).unwrap();
+    fcntl(&zeroes, FcntlArg::F_ADD_SEALS(ALL_SEALS)).unwrap();
     assert!(matches!(from(zeroes.as_fd()), OpenError::NotARing { .. }));
     let free = "memfd:999999";
     let error = Ring::<u64, Spsc>::open(free).unwrap_err();
@@ -206,18 +206,13 @@ fn what_is_no_sealed_ring_is_refused() {
 }
 
 #[test]
-fn a_ring_of_the_wrong_size_is_refused_whatever_its_seals() {
-    let ring = nameless::<Spsc>();
+fn sealed_memfd_of_wrong_size_is_refused() {
+    let ring = memfd_ring::<Spsc>();
     for by in [-4096_i64, -1, 1, 4096] {
         let copy = copy_of(&ring, SealFlag::empty());
-        let size = ring
-            .memory_stat()
-            .unwrap()
-            .size
-            .checked_add_signed(by)
-            .unwrap();
+        let size = ring.memory_stat().unwrap().size.checked_add_signed(by).unwrap();
         File::from(copy.try_clone().unwrap()).set_len(size).unwrap();
-        fcntl(&copy, FcntlArg::F_ADD_SEALS(ALL)).unwrap();
+        fcntl(&copy, FcntlArg::F_ADD_SEALS(ALL_SEALS)).unwrap();
         let error = Ring::<u64, Spsc>::from_fd(&copy).unwrap_err();
         match by {
             ..0 => assert!(matches!(error, OpenError::Truncated { found, .. } if found == size)),
@@ -233,7 +228,7 @@ fn a_ring_of_the_wrong_size_is_refused_whatever_its_seals() {
 }
 
 #[test]
-fn without_a_name_there_is_nothing_to_find_or_remove() {
+fn memfd_ring_cannot_be_opened_or_unlinked_by_name() {
     let none = Ring::<u64, Spsc>::open("memfd:").unwrap_err();
     assert!(matches!(none, OpenError::NotFound { ref name, .. } if name == "memfd:"));
     let ring = Ring::<u64, Spsc>::open_or_create("memfd:", 4).unwrap();
@@ -250,9 +245,9 @@ fn without_a_name_there_is_nothing_to_find_or_remove() {
 }
 
 #[test]
-fn a_datagram_carries_a_ring_too() {
+fn datagram_socket_transfers_ring() {
     let (here, there) = UnixDatagram::pair().unwrap();
-    let ring = nameless::<Spsc>();
+    let ring = memfd_ring::<Spsc>();
     ring.hand_over(&here).unwrap();
     ring.producer().unwrap().push(&7).unwrap();
     let same = Ring::<u64, Spsc>::receive(&there).unwrap();
@@ -266,29 +261,29 @@ fn a_datagram_carries_a_ring_too() {
 }
 
 #[test]
-fn a_ring_with_a_name_is_not_handed_over() {
+fn transfer_of_named_ring_is_refused() {
     let name = Name::new("ring");
     let ring = Ring::<u64, Spsc>::create(&name, 4).unwrap();
     let (here, _there) = UnixStream::pair().unwrap();
     assert!(matches!(ring.hand_over(&here), Err(HandOverError::Named)));
     drop(_there);
-    let gone = nameless::<Spsc>().hand_over(&here).unwrap_err();
+    let gone = memfd_ring::<Spsc>().hand_over(&here).unwrap_err();
     assert!(matches!(gone, HandOverError::System(_)), "{gone}");
 }
 
 #[test]
-fn what_comes_instead_of_a_ring_is_told_and_closed() {
+fn receive_of_wrong_descriptors_reports_and_closes_them() {
     let (here, there) = UnixStream::pair().unwrap();
     let open = || fs::read_dir("/proc/self/fd").unwrap().count();
     let receive = || Ring::<u64, Spsc>::receive(&there).unwrap_err();
     let send = |descriptors: &[i32]| {
         let rights = [ControlMessage::ScmRights(descriptors)];
-        let along = [IoSlice::new(b"x")];
-        sendmsg::<()>(here.as_raw_fd(), &along, &rights, MsgFlags::empty(), None).unwrap();
+        let data = [IoSlice::new(b"x")];
+        sendmsg::<()>(here.as_raw_fd(), &data, &rights, MsgFlags::empty(), None).unwrap();
     };
-    let ring = nameless::<Spsc>();
+    let ring = memfd_ring::<Spsc>();
     let number = ring.descriptor().unwrap().as_raw_fd();
-    // Others open and close descriptors meanwhile, but not hundreds.
+    // Other tests open and close descriptors concurrently, but fewer than 100.
     for count in [2, 253] {
         let before = open();
         send(&vec![number; count]);
@@ -311,19 +306,23 @@ fn what_comes_instead_of_a_ring_is_told_and_closed() {
     assert!(matches!(receive(), ReceiveError::Closed));
 }
 
-/// How many descriptors this process has.
+/// The number of open descriptors of this process.
 fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
 
 #[test]
-fn more_descriptors_than_the_receiver_may_have_are_closed_too() {
+fn receive_above_descriptor_limit_closes_all_descriptors() {
     fork_child(|| {
+        // Other tests may hold hundreds of descriptors at the fork, which alone would exceed the
+        // limit.
+        // SAFETY: closes descriptors of this process, which does not use them afterwards.
+        unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, u32::MAX, 0) };
         let (here, there) = UnixStream::pair().unwrap();
         let many = [here.as_raw_fd(); 200];
-        let along = [IoSlice::new(b"R")];
+        let data = [IoSlice::new(b"R")];
         let rights = [ControlMessage::ScmRights(&many)];
-        sendmsg::<()>(here.as_raw_fd(), &along, &rights, MsgFlags::empty(), None).unwrap();
+        sendmsg::<()>(here.as_raw_fd(), &data, &rights, MsgFlags::empty(), None).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 100, 100).unwrap();
         let before = open_descriptors();
         let refused = Ring::<u64, Spsc>::receive(&there).unwrap_err();
@@ -335,7 +334,7 @@ fn more_descriptors_than_the_receiver_may_have_are_closed_too() {
 }
 
 #[test]
-fn a_terminal_that_comes_instead_of_a_ring_is_not_opened() {
+fn open_of_terminal_descriptor_is_refused_without_opening() {
     fork_child(|| {
         nix::unistd::setsid().unwrap();
         let master = File::options()
@@ -354,17 +353,20 @@ fn a_terminal_that_comes_instead_of_a_ring_is_not_opened() {
         let refused = Ring::<u64, Spsc>::open(&format!("memfd:{terminal}")).unwrap_err();
         assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
         let controlling = File::open("/dev/tty");
-        assert!(controlling.is_err(), "whose hang-up would end this process");
+        assert!(
+            controlling.is_err(),
+            "a hangup of a controlling terminal would end this process"
+        );
     })
     .finish();
 }
 
 #[test]
-fn a_receiver_of_another_user_needs_the_mode_for_it() {
+fn memfd_mode_controls_access_by_other_user() {
     if !is_root() {
-        return skip("only root may do what it needs");
+        return skip("this test needs root");
     }
-    let closed = nameless::<Spsc>();
+    let closed = memfd_ring::<Spsc>();
     let options = Options::new().capacity(4).mode(0o666);
     let open = Ring::<u64, Spsc>::create_with("memfd:", &options).unwrap();
     let mode = |ring: &Ring<u64, Spsc>| {
@@ -391,8 +393,8 @@ fn a_receiver_of_another_user_needs_the_mode_for_it() {
 }
 
 #[test]
-fn the_descriptor_is_closed_by_exec() {
-    let ring = nameless::<Spsc>();
+fn memfd_descriptor_is_close_on_exec() {
+    let ring = memfd_ring::<Spsc>();
     let flags = fcntl(ring.descriptor().unwrap(), FcntlArg::F_GETFD).unwrap();
     assert_ne!(flags & nix::libc::FD_CLOEXEC, 0);
     let (here, there) = UnixStream::pair().unwrap();
@@ -403,9 +405,9 @@ fn the_descriptor_is_closed_by_exec() {
 }
 
 #[test]
-fn who_locks_through_the_descriptor_that_it_sent_is_seen_by_the_receiver() {
+fn lock_on_sent_descriptor_is_visible_to_receiver() {
     let (here, there) = UnixStream::pair().unwrap();
-    let ring = nameless::<Spsc>();
+    let ring = memfd_ring::<Spsc>();
     let shared = ring.descriptor().unwrap().try_clone_to_owned().unwrap();
     ring.hand_over(&here).unwrap();
     let received = Ring::<u64, Spsc>::receive(&there).unwrap();

@@ -1,4 +1,5 @@
-//! How a ring's memory is had: locked, entered at once, in huge pages, between guards; and whose it is.
+//! Memory options of a ring: locked memory, prefault, huge pages, and guard pages. Also the owner
+//! of a ring, and the removal of its name.
 
 use crate::support;
 use crate::support::backings::{Place, within};
@@ -14,17 +15,17 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
-const PLACES: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
+const BACKINGS: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
 
-/// Runs `body` for a name in each kind of place, and once for a memfd.
-fn everywhere(body: impl Fn(&str)) {
-    for place in PLACES {
+/// Runs `body` for a name in each backing that has names, and once for a memfd.
+fn on_all_backings(body: impl Fn(&str)) {
+    for place in BACKINGS {
         within(place, || body(&Name::new("ring")));
     }
     body("memfd:");
 }
 
-/// Rings of 16 pages.
+/// Options of a ring of 17 pages, one of which is the header.
 fn large() -> Options {
     Options::new().capacity(15).message_size(4088)
 }
@@ -34,8 +35,8 @@ fn create(name: &str, options: &Options) -> Result<slipring::spsc::Ring<[u8]>, C
 }
 
 #[test]
-fn locked_memory_is_locked_or_refused() {
-    everywhere(|name| {
+fn lock_memory_locks_every_page_or_returns_error() {
+    on_all_backings(|name| {
         let ring = create(name, &large().lock_memory(true)).unwrap();
         let stat = ring.memory_stat().unwrap();
         assert_eq!(
@@ -43,14 +44,11 @@ fn locked_memory_is_locked_or_refused() {
             (stat.size, stat.size),
             "{name}"
         );
-        assert_eq!(
-            ring.reopen().unwrap().memory_stat().unwrap().locked,
-            stat.size
-        );
+        assert_eq!(ring.reopen().unwrap().memory_stat().unwrap().locked, stat.size);
     });
-    everywhere(|name| {
+    on_all_backings(|name| {
         if !is_root() {
-            return skip("only root may do what it needs");
+            return skip("this test needs root");
         }
         fork_child(|| {
             setrlimit(Resource::RLIMIT_MEMLOCK, 8192, 8192).unwrap();
@@ -73,8 +71,8 @@ fn locked_memory_is_locked_or_refused() {
 }
 
 #[test]
-fn prefaulting_enters_every_page_wherever_the_ring_is() {
-    everywhere(|name| {
+fn prefault_makes_every_page_resident_on_all_backings() {
+    on_all_backings(|name| {
         let made = create(name, &large()).unwrap();
         let prefault = Options::new().prefault(true);
         let ring = match made.descriptor() {
@@ -91,7 +89,7 @@ fn prefaulting_enters_every_page_wherever_the_ring_is() {
     });
 }
 
-/// Where this process has mappings of `size` bytes between two that can't be accessed.
+/// The addresses of this process's mappings of `size` bytes that lie between two guard pages.
 fn guarded(size: usize) -> Vec<usize> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let ranges = maps.lines().map(|line| {
@@ -111,8 +109,8 @@ fn guarded(size: usize) -> Vec<usize> {
 }
 
 #[test]
-fn whoever_runs_over_the_ends_of_a_ring_is_stopped() {
-    everywhere(|name| {
+fn access_next_to_mapping_raises_sigsegv() {
+    on_all_backings(|name| {
         let ring = create(name, &large()).unwrap();
         let size = ring.memory_stat().unwrap().size as usize;
         for is_before in [true, false] {
@@ -124,7 +122,7 @@ fn whoever_runs_over_the_ends_of_a_ring_is_stopped() {
                     false => start + size,
                 };
                 let at = std::ptr::with_exposed_provenance::<u8>(at);
-                // SAFETY: none: what is to be seen is that the process does not survive it.
+                // SAFETY: none. The access must end the process; the test checks that it does.
                 unsafe { at.read_volatile() };
             });
             let ended = child.reap();
@@ -135,8 +133,8 @@ fn whoever_runs_over_the_ends_of_a_ring_is_stopped() {
 }
 
 #[test]
-fn advice_to_use_huge_pages_is_no_promise_and_what_came_of_it_is_told() {
-    everywhere(|name| {
+fn advised_huge_pages_create_usable_ring_and_are_reported() {
+    on_all_backings(|name| {
         let options = Options::new()
             .capacity(1 << 18)
             .huge_pages(HugePages::Advised);
@@ -149,33 +147,33 @@ fn advice_to_use_huge_pages_is_no_promise_and_what_came_of_it_is_told() {
     });
 }
 
-/// Who changes how many huge pages there are.
+/// Held by the test that changes the number of huge pages of the machine.
 static HUGE_PAGES: Mutex<()> = Mutex::new(());
-const SET_ASIDE: &str = "/proc/sys/vm/nr_hugepages";
+const RESERVED_PAGES: &str = "/proc/sys/vm/nr_hugepages";
 
-/// Runs `body` while the machine has this many more huge pages, if it can have them.
+/// Runs `body` while the machine has `more` additional huge pages, if it can reserve them.
 fn with_huge_pages(more: u64, body: impl FnOnce()) {
-    struct Back(String);
-    impl Drop for Back {
+    struct Restore(String);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            fs::write(SET_ASIDE, &self.0).unwrap();
+            fs::write(RESERVED_PAGES, &self.0).unwrap();
         }
     }
-    let _one = HUGE_PAGES
+    let _lock = HUGE_PAGES
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let Ok(before) = fs::read_to_string(SET_ASIDE) else {
+    let Ok(before) = fs::read_to_string(RESERVED_PAGES) else {
         return skip("this kernel has no huge pages");
     };
     let wanted = before.trim().parse::<u64>().unwrap() + more;
-    let back = Back(before);
-    if more > 0 && fs::write(SET_ASIDE, wanted.to_string()).is_err() {
-        std::mem::forget(back);
-        return skip("only root may set huge pages aside");
+    let restore = Restore(before);
+    if more > 0 && fs::write(RESERVED_PAGES, wanted.to_string()).is_err() {
+        std::mem::forget(restore);
+        return skip("only root may reserve huge pages");
     }
-    let got = fs::read_to_string(SET_ASIDE).unwrap();
+    let got = fs::read_to_string(RESERVED_PAGES).unwrap();
     if got.trim().parse::<u64>().unwrap() < wanted {
-        return skip("the machine has no huge pages to set aside");
+        return skip("the machine cannot reserve huge pages");
     }
     body();
 }
@@ -189,10 +187,10 @@ fn free_huge_pages() -> u64 {
 }
 
 #[test]
-fn without_huge_pages_there_is_no_ring_of_them() {
+fn create_without_free_huge_pages_is_refused() {
     with_huge_pages(0, || {
         if free_huge_pages() > 0 {
-            return skip("there are some");
+            return skip("the machine has free huge pages");
         }
         let options = large().huge_pages(HugePages::Reserved);
         for place in [Place::SystemV, Place::SharedMemory] {
@@ -201,8 +199,9 @@ fn without_huge_pages_there_is_no_ring_of_them() {
                 let refused = create(&name, &options).unwrap_err();
                 match place {
                     Place::SystemV => {
-                        let told = matches!(refused, CreateError::NoHugePages { needed: 1, .. });
-                        assert!(told, "{refused}");
+                        let is_expected =
+                            matches!(refused, CreateError::NoHugePages { needed: 1, .. });
+                        assert!(is_expected, "{refused}");
                     }
                     _ => assert!(matches!(refused, CreateError::NotHuge { .. }), "{refused}"),
                 }
@@ -218,9 +217,9 @@ fn without_huge_pages_there_is_no_ring_of_them() {
 }
 
 #[test]
-fn a_file_size_limit_is_an_error_also_for_what_huge_pages_add() {
+fn file_size_limit_error_covers_huge_page_rounding() {
     fork_child(|| {
-        // Between the size of the ring and that of its pages.
+        // The limit lies between the size of the ring and the size of its huge pages.
         setrlimit(Resource::RLIMIT_FSIZE, 1 << 20, 1 << 20).unwrap();
         let refused = create("memfd:", &large().huge_pages(HugePages::Reserved)).unwrap_err();
         assert!(
@@ -235,7 +234,7 @@ fn a_file_size_limit_is_an_error_also_for_what_huge_pages_add() {
 }
 
 #[test]
-fn whatever_lies_around_it_a_segment_of_huge_pages_is_known_for_one() {
+fn open_detects_huge_page_segment_at_any_address() {
     with_huge_pages(1, || {
         within(Place::SystemV, || {
             let name = Name::new("ring");
@@ -244,7 +243,7 @@ fn whatever_lies_around_it_a_segment_of_huge_pages_is_known_for_one() {
             let reserved = Options::new().huge_pages(HugePages::Reserved);
             let page = NonZeroUsize::new(4096).unwrap();
             for _ in 0..1024 {
-                // The next mapping lies a page lower.
+                // Each extra page moves the next mapping to a different address.
                 // SAFETY: a new mapping, at an address that the kernel chooses.
                 unsafe { mmap_anonymous(None, page, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE) }
                     .unwrap();
@@ -256,14 +255,14 @@ fn whatever_lies_around_it_a_segment_of_huge_pages_is_known_for_one() {
 }
 
 #[test]
-fn rings_of_reserved_huge_pages_are_rings_like_others() {
+fn reserved_huge_page_ring_behaves_like_other_rings() {
     with_huge_pages(6, || {
         let options = Options::new()
             .capacity(1 << 17)
             .huge_pages(HugePages::Reserved);
-        let use_it = |ring: &Ring<u64>| {
+        let check_ring = |ring: &Ring<u64>| {
             let stat = ring.memory_stat().unwrap();
-            assert_eq!(stat.huge, 2 * (2 << 20), "two of 2 MiB");
+            assert_eq!(stat.huge, 2 * (2 << 20), "two pages of 2 MiB");
             let again = ring.reopen().unwrap();
             let mut producer = ring.producer().unwrap();
             let mut consumer = again.consumer().unwrap();
@@ -274,10 +273,10 @@ fn rings_of_reserved_huge_pages_are_rings_like_others() {
             assert!(producer.try_push(&0).is_err());
             assert!((0..1 << 17).all(|number| consumer.pop() == Ok(number)));
         };
-        use_it(&Ring::create_with("memfd:", &options).unwrap());
+        check_ring(&Ring::create_with("memfd:", &options).unwrap());
         within(Place::SystemV, || {
             let name = Name::new("ring");
-            use_it(&Ring::create_with(&name, &options).unwrap());
+            check_ring(&Ring::create_with(&name, &options).unwrap());
             Ring::<u64>::open_with(&name, &options).unwrap();
         });
         let small = Name::new("ring");
@@ -291,8 +290,8 @@ fn rings_of_reserved_huge_pages_are_rings_like_others() {
         let made = Ring::create_with(&name, &options);
         let opened = made.as_ref().ok().map(|_| Ring::<u64>::open(&name));
         let _ = slipring::unlink(&name);
-        use_it(&made.unwrap());
-        use_it(&opened.unwrap().unwrap());
+        check_ring(&made.unwrap());
+        check_ring(&opened.unwrap().unwrap());
     });
 }
 
@@ -307,11 +306,11 @@ fn hugetlbfs() -> Option<String> {
 }
 
 #[test]
-fn a_ring_of_another_owner_is_refused_before_it_is_looked_at() {
+fn owner_mismatch_is_refused_before_contents_are_checked() {
     // SAFETY: takes nothing and can't fail.
     let own = unsafe { nix::libc::geteuid() };
     let other = own + 1;
-    everywhere(|name| {
+    on_all_backings(|name| {
         let ring = create(name, &large().owner(own)).unwrap();
         assert_eq!(ring.memory_stat().unwrap().owner, own);
         let open = |owner| match ring.descriptor() {
@@ -322,10 +321,13 @@ fn a_ring_of_another_owner_is_refused_before_it_is_looked_at() {
         };
         open(own).unwrap();
         let refused = open(other).unwrap_err();
-        let told = matches!(refused, OpenError::Owner { expected, found, .. } if (expected, found) == (other, own));
-        assert!(told, "{refused}");
+        let is_expected = matches!(
+            refused,
+            OpenError::Owner { expected, found, .. } if (expected, found) == (other, own)
+        );
+        assert!(is_expected, "{refused}");
     });
-    // What is no ring at all is somebody else's first of all.
+    // The owner is checked before the contents: this file is not a ring.
     let name = Name::new("ring");
     fs::write(name.path(), [0; 8192]).unwrap();
     let refused = Ring::<u64>::open_with(&name, &Options::new().owner(other)).unwrap_err();
@@ -333,11 +335,11 @@ fn a_ring_of_another_owner_is_refused_before_it_is_looked_at() {
 }
 
 #[test]
-fn a_ring_is_given_to_another_owner_by_who_may() {
+fn create_with_other_owner_requires_privilege() {
     if !is_root() {
-        return skip("only root may do what it needs");
+        return skip("this test needs root");
     }
-    everywhere(|name| {
+    on_all_backings(|name| {
         let ring = create(name, &large().owner(65534)).unwrap();
         assert_eq!(ring.memory_stat().unwrap().owner, 65534, "{name}");
         fork_child(|| {
@@ -368,69 +370,70 @@ fn a_ring_is_given_to_another_owner_by_who_may() {
     assert!(!name.path().exists());
 }
 
-fn a_name_goes_with_the_last_participant<P: Protocol>() {
-    for place in PLACES {
+fn name_is_removed_with_last_participant<P: Protocol>() {
+    for place in BACKINGS {
         within(place, || {
             let name = Name::new("ring");
             let name = &*name;
             let options = Options::new().capacity(4).unlink_when_left(true);
             let ring = slipring::Ring::<u64, P>::create_with(name, &options).unwrap();
-            let is_there = || slipring::Ring::<u64, P>::open(name).is_ok();
+            let is_named = || slipring::Ring::<u64, P>::open(name).is_ok();
             let producer = ring.producer().unwrap();
             let consumer = ring.consumer().unwrap();
             drop(producer);
-            assert!(is_there(), "the consumer is left");
+            assert!(is_named(), "the consumer is still attached");
             let mut producer = slipring::Ring::<u64, P>::open(name)
                 .unwrap()
                 .producer()
                 .unwrap();
             drop(consumer);
-            assert!(is_there(), "the producer is left");
+            assert!(is_named(), "the producer is still attached");
             producer.push(&7).unwrap();
-            // A death is no leaving.
+            // The death of a participant is not a detach: the name stays.
             fork_child(|| {
                 let ring = slipring::Ring::<u64, P>::open(name).unwrap();
                 let _consumer = ring.consumer().unwrap();
                 support::kill_process(std::process::id());
             })
             .reap();
-            assert!(is_there());
+            assert!(is_named());
             let opened = slipring::Ring::<u64, P>::open(name).unwrap();
             drop(producer);
-            assert!(!is_there(), "{name}");
-            // Who had it open is not left alone in a ring that nobody finds.
+            assert!(!is_named(), "{name}");
+            // The ring is closed, so a process that has it open does not wait for peers that cannot
+            // find it.
             let ended = opened.producer().unwrap().push(&8);
             assert_eq!(ended, Err(PushError::Disconnected(Disconnected::Closed)));
             let other = slipring::Ring::<u64, P>::create(name, 8).unwrap();
             drop(ring.consumer());
-            assert!(is_there(), "the name is another ring's");
+            assert!(is_named(), "the name belongs to another ring");
             assert!(other.is_empty());
         });
     }
 }
 
 #[test]
-fn the_name_of_an_spsc_ring_goes_with_the_last_participant() {
-    a_name_goes_with_the_last_participant::<slipring::Spsc>();
+fn spsc_name_is_removed_with_last_participant() {
+    name_is_removed_with_last_participant::<slipring::Spsc>();
 }
 
 #[test]
-fn the_name_of_an_mpmc_ring_goes_with_the_last_participant() {
-    a_name_goes_with_the_last_participant::<slipring::Mpmc>();
+fn mpmc_name_is_removed_with_last_participant() {
+    name_is_removed_with_last_participant::<slipring::Mpmc>();
 }
 
 #[test]
-fn whether_the_name_goes_is_a_property_of_the_ring() {
+fn open_with_other_unlink_when_left_is_refused() {
     let name = Name::new("ring");
-    let goes = |goes| Options::new().capacity(4).unlink_when_left(goes);
-    mpmc::Ring::<u64>::create_with(&name, &goes(true)).unwrap();
-    mpmc::Ring::<u64>::open_with(&name, &goes(true)).unwrap();
-    let refused = mpmc::Ring::<u64>::open_with(&name, &goes(false)).unwrap_err();
-    let told = matches!(refused, OpenError::UnlinkedWhenLeft { found: true, .. });
-    assert!(told, "{refused}");
-    let stays = Name::new("ring");
-    mpmc::Ring::<u64>::create(&stays, 4).unwrap();
-    let refused = mpmc::Ring::<u64>::open_with(&stays, &goes(true)).unwrap_err();
+    let unlinked = |unlinked| Options::new().capacity(4).unlink_when_left(unlinked);
+    mpmc::Ring::<u64>::create_with(&name, &unlinked(true)).unwrap();
+    mpmc::Ring::<u64>::open_with(&name, &unlinked(true)).unwrap();
+    let refused = mpmc::Ring::<u64>::open_with(&name, &unlinked(false)).unwrap_err();
+    let is_expected = matches!(refused, OpenError::UnlinkedWhenLeft { found: true, .. });
+    assert!(is_expected, "{refused}");
+    let kept = Name::new("ring");
+    mpmc::Ring::<u64>::create(&kept, 4).unwrap();
+    let refused = mpmc::Ring::<u64>::open_with(&kept, &unlinked(true)).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the ring's name stays when all have left"

@@ -1,4 +1,5 @@
-//! Rings in System V segments: what has a name before it is a ring, and locks that are semaphores.
+//! Rings in System V segments: a key that exists before the ring is complete, and seat locks that
+//! are semaphores.
 
 use crate::support;
 use crate::support::backings::{Place, within};
@@ -17,9 +18,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
 const IPC: c_int = libc::IPC_CREAT | libc::IPC_EXCL | 0o600;
-/// Which semaphores of a set are what.
+/// The indexes of the semaphores of a set that are not seat locks.
 const MARK: u16 = 0;
-const MAKER: u16 = 1;
+const CREATOR: u16 = 1;
 const DRAFT: u16 = 2;
 const MARKED: i16 = 0x5352;
 
@@ -34,13 +35,13 @@ fn key(name: &str) -> c_int {
     u32::from_str_radix(digits, 16).unwrap() as c_int
 }
 
-/// The id of the segment with a key.
+/// The id of the segment whose key is in a name.
 fn segment(name: &str) -> Result<c_int, Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::shmget(key(name), 0, 0) })
 }
 
-/// The id of the semaphores with a key.
+/// The id of the semaphore set whose key is in a name.
 fn semaphores(name: &str) -> Result<c_int, Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::semget(key(name), 0, 0) })
@@ -73,13 +74,13 @@ fn add(set: c_int, steps: &[(u16, i16)]) {
         sem_flg: libc::SEM_UNDO as i16 * i16::from(sem_num != MARK && sem_num != DRAFT),
     };
     let mut operations: Vec<_> = steps.iter().map(operation).collect();
-    // SAFETY: as many operations as are given.
+    // SAFETY: the pointer and the length are those of one vector.
     let done = unsafe { libc::semop(set, operations.as_mut_ptr(), operations.len()) };
     Errno::result(done).unwrap();
 }
 
 #[test]
-fn a_ring_is_found_by_key_and_by_id_and_leaves_nothing() {
+fn sysv_ring_opens_by_key_and_id_and_leaves_nothing() {
     let name = name();
     let options = Options::new().capacity(4).mode(0o640);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
@@ -96,13 +97,13 @@ fn a_ring_is_found_by_key_and_by_id_and_leaves_nothing() {
     assert_eq!(by_number.consumer().unwrap().pop(), Ok(7));
     slipring::unlink(&name).unwrap();
     assert_eq!(segment(&name), Err(Errno::ENOENT));
-    // It goes on for those who have it, also where it is opened once more.
-    let again = by_id.reopen().unwrap();
+    // The ring stays usable for processes that have it open, also through reopen.
+    let reopened = by_id.reopen().unwrap();
     let mut producer = ring.producer().unwrap();
     producer.push(&8).unwrap();
-    assert_eq!(again.consumer().unwrap().pop(), Ok(8));
-    drop((ring, by_number, by_decimal, by_id, again));
-    assert!(semaphores(&name).is_ok(), "a producer is left");
+    assert_eq!(reopened.consumer().unwrap().pop(), Ok(8));
+    drop((ring, by_number, by_decimal, by_id, reopened));
+    assert!(semaphores(&name).is_ok(), "a producer is still attached");
     drop(producer);
     assert_eq!(semaphores(&name), Err(Errno::ENOENT));
     let gone = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
@@ -114,7 +115,7 @@ fn a_ring_is_found_by_key_and_by_id_and_leaves_nothing() {
 }
 
 #[test]
-fn numbers_that_are_none_are_told() {
+fn invalid_sysv_and_memfd_numbers_are_rejected() {
     for (text, reason) in [
         ("sysv:", "it has no key"),
         ("sysv:0x", "it has no key"),
@@ -150,8 +151,8 @@ fn numbers_that_are_none_are_told() {
     }
 }
 
-/// Has this thread's process killed as soon as it makes one of these calls.
-fn die_at(call: c_long) {
+/// Installs a filter by which the kernel kills this process when it makes the system call.
+fn kill_at_call(call: c_long) {
     let instruction = |code: u32, jf, k| libc::sock_filter {
         code: code as u16,
         jt: 0,
@@ -173,21 +174,21 @@ fn die_at(call: c_long) {
         filter: program.as_mut_ptr(),
     };
     // SAFETY: prctl takes numbers here.
-    let promised = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(promised, 0);
-    // SAFETY: the kernel copies the program, which lives until it has.
-    let confined = unsafe {
+    let failed = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(failed, 0);
+    // SAFETY: the kernel copies the program during the call, and the program outlives the call.
+    let failed = unsafe {
         libc::prctl(
             libc::PR_SET_SECCOMP,
             libc::SECCOMP_MODE_FILTER,
             &raw const filter,
         )
     };
-    assert_eq!(confined, 0);
+    assert_eq!(failed, 0);
 }
 
 #[test]
-fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
+fn create_replaces_partial_ring_of_killed_creator() {
     for (call, has_segment) in [
         (libc::SYS_semtimedop, false),
         (libc::SYS_shmget, false),
@@ -196,26 +197,26 @@ fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
     ] {
         let name = name();
         let mut child = fork_child(|| {
-            die_at(call);
+            kill_at_call(call);
             let _ring = Ring::<u64>::create(&name, 4);
         });
         child.reap();
         let pid = child.pid();
         let has_semaphores = call != libc::SYS_shmget;
-        assert_eq!(semaphores(&name).is_ok(), has_semaphores, "of call {call}");
-        assert_eq!(segment(&name).is_ok(), has_segment, "of call {call}");
+        assert_eq!(semaphores(&name).is_ok(), has_semaphores, "call {call}");
+        assert_eq!(segment(&name).is_ok(), has_segment, "call {call}");
         match Ring::<u64>::open(&name).unwrap_err() {
             OpenError::Unfinished {
-                name: told,
+                name: reported,
                 creator,
                 ..
             } if has_segment => {
-                assert_eq!((&*told, creator), (&*name, pid));
+                assert_eq!((&*reported, creator), (&*name, pid));
             }
             OpenError::NotFound { .. } if !has_segment => {}
-            other => panic!("{other} of call {call}"),
+            other => panic!("{other}, call {call}"),
         }
-        // With more seats than the one that died had made semaphores for.
+        // An MPMC ring needs more semaphores than the set of the killed creator has.
         let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
         ring.producer().unwrap().push(&7).unwrap();
         assert_eq!(
@@ -230,7 +231,7 @@ fn what_a_creator_left_that_was_killed_half_way_is_replaced() {
 }
 
 #[test]
-fn semaphores_of_a_creator_that_came_no_further_are_replaced() {
+fn create_replaces_marked_semaphores_without_segment() {
     let name = name();
     let set = make_semaphores(&name, 6);
     add(set, &[(MARK, MARKED)]);
@@ -239,10 +240,10 @@ fn semaphores_of_a_creator_that_came_no_further_are_replaced() {
 }
 
 #[test]
-fn open_or_create_replaces_what_is_left_half_made() {
+fn open_or_create_replaces_partial_ring_of_killed_creator() {
     let name = name();
     let mut child = fork_child(|| {
-        die_at(libc::SYS_shmat);
+        kill_at_call(libc::SYS_shmat);
         let _ring = Ring::<u64>::create(&name, 4);
     });
     child.reap();
@@ -251,43 +252,43 @@ fn open_or_create_replaces_what_is_left_half_made() {
 }
 
 #[test]
-fn a_ring_that_is_being_made_is_waited_for_and_its_maker_told() {
+fn unfinished_ring_of_live_creator_is_kept_and_reported() {
     let name = name();
-    // As far as a maker comes that is stopped: this process lives.
+    // The state that a stopped creator leaves. This process acts as the creator, and is alive.
     let set = make_semaphores(&name, 6);
-    add(set, &[(MARK, MARKED), (MAKER, 1)]);
+    add(set, &[(MARK, MARKED), (CREATOR, 1)]);
     add(set, &[(DRAFT, 1)]);
     let id = make_segment(&name, 8192);
     let own = process::id();
     match Ring::<u64>::open(&name).unwrap_err() {
         OpenError::Unfinished {
-            name: told,
+            name: reported,
             creator,
             ..
         } => {
-            assert_eq!((&*told, creator), (&*name, own));
+            assert_eq!((&*reported, creator), (&*name, own));
         }
         other => panic!("{other}"),
     }
     match Ring::<u64>::create(&name, 4).unwrap_err() {
         CreateError::Unfinished {
-            name: told,
+            name: reported,
             creator,
             ..
         } => {
-            assert_eq!((&*told, creator), (&*name, own));
+            assert_eq!((&*reported, creator), (&*name, own));
         }
         other => panic!("{other}"),
     }
-    assert_eq!(segment(&name), Ok(id), "nobody robs the living");
-    // As if it died.
-    add(set, &[(MAKER, -1)]);
+    assert_eq!(segment(&name), Ok(id), "the ring of a live creator is kept");
+    // The kernel would undo this step if the creator died.
+    add(set, &[(CREATOR, -1)]);
     Ring::<u64>::create(&name, 4).unwrap();
     assert_ne!(segment(&name), Ok(id));
 }
 
 #[test]
-fn who_opens_a_ring_that_is_being_made_gets_it_when_it_is_whole() {
+fn open_during_create_returns_complete_ring() {
     for _ in 0..20 {
         let name = name();
         thread::scope(|scope| {
@@ -305,7 +306,7 @@ fn who_opens_a_ring_that_is_being_made_gets_it_when_it_is_whole() {
 }
 
 #[test]
-fn what_is_somebody_elses_is_left_alone() {
+fn foreign_segment_and_semaphores_are_left_unchanged() {
     let name = name();
     let id = make_segment(&name, 8192);
     assert!(matches!(
@@ -319,7 +320,7 @@ fn what_is_somebody_elses_is_left_alone() {
     assert_eq!(segment(&name), Ok(id));
     slipring::unlink(&name).unwrap();
 
-    // Semaphores of another program: in use, or too few to be ours.
+    // Semaphores of another program: in use, or fewer than a ring's set has.
     for (count, steps) in [(6, &[(3, 1)][..]), (1, &[])] {
         let set = make_semaphores(&name, count);
         add(set, &[(MARK, 1)]);
@@ -336,7 +337,7 @@ fn what_is_somebody_elses_is_left_alone() {
 }
 
 #[test]
-fn a_segment_that_is_removed_while_in_use_is_used_on_and_its_key_comes_free() {
+fn removed_segment_stays_usable_and_frees_key_after_use() {
     let name = name();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -350,14 +351,14 @@ fn a_segment_that_is_removed_while_in_use_is_used_on_and_its_key_comes_free() {
         Err(OpenError::NotFound { .. })
     ));
     match Ring::<u64>::create(&name, 4).unwrap_err() {
-        CreateError::InUse { name: told, .. } => assert_eq!(told, *name),
+        CreateError::InUse { name: reported, .. } => assert_eq!(reported, *name),
         other => panic!("{other}"),
     }
     drop(consumer);
     ring.consumer().unwrap();
     assert_eq!(producer.peer(), Ok(Peer::Left));
     drop(producer);
-    // Open, but nobody takes part.
+    // The old ring is still open, but has no participants.
     let other = Ring::<u64>::create(&name, 8).unwrap();
     let refused = ring.producer().unwrap_err();
     assert!(matches!(refused, AttachError::System(_)), "{refused}");
@@ -365,7 +366,7 @@ fn a_segment_that_is_removed_while_in_use_is_used_on_and_its_key_comes_free() {
 }
 
 #[test]
-fn without_its_semaphores_a_ring_is_used_on_by_those_who_are_there() {
+fn attached_handles_work_after_semaphore_removal() {
     let name = name();
     let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -378,7 +379,7 @@ fn without_its_semaphores_a_ring_is_used_on_by_those_who_are_there() {
     let refused = ring.producer().unwrap_err();
     assert!(matches!(refused, AttachError::System(_)), "{refused}");
     drop(producer);
-    // Who can't be asked about is not dead.
+    // Without semaphores no death can be proven, so the peer counts as present.
     assert!(matches!(consumer.peer(), Ok(Peer::Present { .. })));
     assert!(matches!(
         mpmc::Ring::<u64>::open(&name),
@@ -386,11 +387,11 @@ fn without_its_semaphores_a_ring_is_used_on_by_those_who_are_there() {
     ));
 }
 
-/// Holds a seat, and executes another program.
+/// Claims a seat, and executes another program.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_executes() {
-    let Some(role) = support::role("role_executes") else {
+fn role_executes_program_with_seat() {
+    let Some(role) = support::role("role_executes_program_with_seat") else {
         return;
     };
     let _producer = Ring::<u64>::open(role.text(0)).unwrap().producer().unwrap();
@@ -398,14 +399,14 @@ fn role_executes() {
 }
 
 #[test]
-fn a_seat_stays_held_by_the_program_that_its_holder_executes() {
+fn seat_stays_held_when_holder_executes_program() {
     let name = name();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let consumer = ring.consumer().unwrap();
-    let mut peer = start("role_executes", &[&name]);
+    let mut peer = start("role_executes_program_with_seat", &[&name]);
     let pid = peer.pid();
     let command = format!("/proc/{pid}/comm");
-    until("it is another program", || {
+    until("the process has executed another program", || {
         std::fs::read_to_string(&command).is_ok_and(|name| name == "cat\n")
     });
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
@@ -414,9 +415,9 @@ fn a_seat_stays_held_by_the_program_that_its_holder_executes() {
 }
 
 #[test]
-fn a_seat_is_given_up_by_who_goes_to_another_namespace() {
+fn change_of_ipc_namespace_releases_seat() {
     if !is_root() {
-        return skip("only root may do what it needs");
+        return skip("this test needs root");
     }
     let name = name();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
@@ -429,32 +430,34 @@ fn a_seat_is_given_up_by_who_goes_to_another_namespace() {
         board[0].store(1, SeqCst);
         thread::park();
     });
-    until("it is there", || board[0].load(SeqCst) == 1);
-    // As documented: the kernel undoes semaphores then, and the holder lives.
+    until("the child has left the namespace", || {
+        board[0].load(SeqCst) == 1
+    });
+    // As documented, the kernel then undoes semaphore operations although the holder is alive.
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid: child.pid() }));
     support::kill_process(child.pid());
     child.reap();
 }
 
 #[test]
-fn a_segment_above_the_limit_is_told() {
+fn create_above_segment_limit_returns_no_space() {
     let name = name();
-    // More than any machine has: 2^30 messages of 4 GiB.
-    let refused = Ring::<[u8]>::create(&name, 1 << 30, u32::MAX as usize - 9000).unwrap_err();
+    // 2^30 messages of 4 GiB exceed the memory of any machine.
+    let refused = Ring::<[u8]>::create_bytes(&name, 1 << 30, u32::MAX as usize - 9000).unwrap_err();
     assert!(matches!(refused, CreateError::NoSpace { .. }), "{refused}");
     assert_eq!(segment(&name), Err(Errno::ENOENT));
     assert_eq!(semaphores(&name), Err(Errno::ENOENT));
 }
 
 #[test]
-fn a_ring_that_has_lost_its_semaphores_gets_no_others() {
+fn ring_with_removed_semaphores_gets_no_new_set() {
     let name = name();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let _producer = ring.producer().unwrap();
     remove_semaphores(semaphores(&name).unwrap());
     let refused = Ring::<u64>::create(&name, 4).unwrap_err();
     assert!(matches!(refused, CreateError::Exists { .. }), "{refused}");
-    // In new ones the producer's seat would be free.
+    // In a new set the producer's seat would be free while the producer is attached.
     match Ring::<u64>::open(&name) {
         Err(OpenError::NotARing { .. }) => {}
         Err(other) => panic!("{other}"),
@@ -464,7 +467,7 @@ fn a_ring_that_has_lost_its_semaphores_gets_no_others() {
 }
 
 #[test]
-fn a_segment_without_a_key_is_no_ring() {
+fn open_of_segment_without_key_returns_not_a_ring() {
     // SAFETY: takes numbers.
     let id = unsafe { libc::shmget(libc::IPC_PRIVATE, 8192, IPC) };
     let refused = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
@@ -473,9 +476,9 @@ fn a_segment_without_a_key_is_no_ring() {
 }
 
 #[test]
-fn more_seats_than_a_set_may_have_semaphores_are_told() {
+fn create_above_semaphore_limit_returns_no_semaphores() {
     if !is_root() {
-        return skip("only root may do what it needs");
+        return skip("this test needs root");
     }
     let name = name();
     fork_child(|| {
@@ -492,9 +495,9 @@ fn more_seats_than_a_set_may_have_semaphores_are_told() {
 }
 
 #[test]
-fn another_user_may_do_what_the_mode_says() {
+fn mode_controls_access_by_other_user() {
     if !is_root() {
-        return skip("only root may do what it needs");
+        return skip("this test needs root");
     }
     let (closed, open) = (name(), name());
     let _closed = Ring::<u64>::create(&closed, 4).unwrap();
@@ -527,17 +530,17 @@ fn another_user_may_do_what_the_mode_says() {
     assert_eq!(consumer.pop(), Ok(7));
 }
 
-/// What musl's headers lack: which system call a traced process is about to make.
+/// A process that is stopped before a chosen system call. musl's headers lack the ptrace request.
 #[cfg(target_env = "gnu")]
-mod led {
+mod traced {
     use super::*;
     use nix::sys::ptrace;
     use nix::sys::signal::{Signal, raise};
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::Pid;
 
-    /// Lets a forked child that waits for it go on as far as to a system call.
-    fn lead_to(child: Pid, call: c_long) {
+    /// Continues a stopped child until it enters the system call `call`.
+    fn run_to_call(child: Pid, call: c_long) {
         assert!(matches!(waitpid(child, None), Ok(WaitStatus::Stopped(..))));
         ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
         loop {
@@ -549,7 +552,7 @@ mod led {
             if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
                 continue;
             }
-            // SAFETY: at the entry of a call the kernel has filled in that part.
+            // SAFETY: at the entry of a system call the kernel fills in this part of the union.
             let entered = unsafe { info.u.entry.nr };
             if entered == call as u64 {
                 return;
@@ -558,13 +561,13 @@ mod led {
     }
 
     #[test]
-    fn who_opens_a_ring_while_it_is_replaced_does_not_get_the_locks_of_the_next_one() {
+    fn open_during_replacement_gets_no_locks_of_next_ring() {
         let name = name();
         let first = Ring::<u64>::create(&name, 4).unwrap();
         let child = fork_child(|| {
             ptrace::traceme().unwrap();
             raise(Signal::SIGSTOP).unwrap();
-            // It has found the first, and not its semaphores.
+            // This process has found the first segment, but not yet its semaphores.
             match Ring::<u64>::open(&name) {
                 Err(OpenError::NotFound { .. }) => {}
                 Err(other) => panic!("{other}"),
@@ -572,7 +575,7 @@ mod led {
             }
         });
         let pid = Pid::from_raw(child.pid() as i32);
-        lead_to(pid, libc::SYS_semget);
+        run_to_call(pid, libc::SYS_semget);
         slipring::unlink(&name).unwrap();
         let _second = Ring::<u64>::create(&name, 8).unwrap();
         ptrace::detach(pid, None).unwrap();

@@ -20,7 +20,7 @@ fn a_ring_is_made_larger_under_its_senders_and_receivers() {
 
 fn grows<P: Protocol>(older: &str) {
     let name = Name::in_memory("grows");
-    let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
+    let ring = Ring::<[u8], P>::create_bytes(&name, 4, 100).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     for message in [b"0", b"1", b"2"] {
         producer.push(message).unwrap();
@@ -192,7 +192,7 @@ fn what_can_not_grow_is_told_in_a_line() {
 #[test]
 fn a_ring_whose_sender_died_while_it_grew_is_taken_to_its_end() {
     let name = Name::in_memory("died");
-    let ring = spsc::Ring::<[u8]>::create(&name, 4, 100).unwrap();
+    let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 100).unwrap();
     let mut child = fork_child(|| {
         let mut producer = ring.reopen().unwrap().producer().unwrap();
         producer.push(b"1\n").unwrap();

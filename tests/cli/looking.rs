@@ -19,7 +19,7 @@ pub(crate) fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
 #[test]
 fn a_list_has_every_ring_and_nothing_else() {
     let [name, broken, other] = ["whole", "broken", "other"].map(Name::in_memory);
-    let ring = spsc::Ring::<[u8]>::create(&name, 4, 100).unwrap();
+    let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 100).unwrap();
     let (mut producer, _consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push(b"one").unwrap();
     spsc::Ring::<u64>::create(&broken, 4).unwrap();

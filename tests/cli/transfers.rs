@@ -167,7 +167,7 @@ fn what_does_not_fit_is_told_and_not_sent() {
 #[test]
 fn a_count_ends_either_side() {
     let name = Name::in_memory("count");
-    mpmc::Ring::<[u8]>::create(&name, 16, 16).unwrap();
+    mpmc::Ring::<[u8]>::create_bytes(&name, 16, 16).unwrap();
     let mut sender = Running::with_input(&["send", &name, "--lines", "--count", "3"]);
     sender.feed(b"1\n2\n3\n4\n");
     sender.end().well();
@@ -181,7 +181,7 @@ fn a_dead_sender_is_told_from_one_that_ended() {
     for create in [false, true] {
         let name = Name::in_memory("dead");
         if create {
-            mpmc::Ring::<[u8]>::create(&name, 16, 100).unwrap();
+            mpmc::Ring::<[u8]>::create_bytes(&name, 16, 100).unwrap();
         }
         let receiver = Running::start(slipring(["recv", &name]));
         until_there(&name, Role::Consumer);
@@ -335,7 +335,7 @@ fn a_ring_that_stays_is_used_again_whichever_side_starts_first() {
 #[test]
 fn a_ring_has_one_sender_at_a_time_unless_it_is_for_many() {
     let name = Name::in_memory("taken");
-    let ring = spsc::Ring::<[u8]>::create(&name, 4, 4).unwrap();
+    let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 4).unwrap();
     let producer = ring.producer().unwrap();
     let us = std::process::id();
     let reason = format!("{name}: the ring has a producer already, process {us}");

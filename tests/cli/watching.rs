@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn messages_are_seen_and_not_taken() {
     let name = Name::in_memory("tap");
-    let ring = mpmc::Ring::<[u8]>::create(&name, 16, 100).unwrap();
+    let ring = mpmc::Ring::<[u8]>::create_bytes(&name, 16, 100).unwrap();
     let mut producer = ring.producer().unwrap();
     producer.push(b"hello\n").unwrap();
     drop(producer.claim().unwrap());

@@ -1,6 +1,6 @@
-//! What is put around processes to keep them apart or small: user and mount namespaces, limits of
-//! address space and of descriptors, other users, and much memory of their own. Each ends in work
-//! or in a clear error.
+//! Processes under isolation and resource limits: user and mount namespaces, limits of address
+//! space and of descriptors, other users, and much resident memory. Each operation either works or
+//! returns a specific error.
 
 use crate::support::kinds::one_of_each;
 use crate::support::leftovers::Remains;
@@ -22,42 +22,42 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-const ROOT_ONLY: &str = "only root may do what it needs";
+const ROOT_ONLY: &str = "this test needs root";
 
 for_each_kind! {
-    life_and_death_are_seen_across_user_namespaces
-    two_mount_namespaces_share_a_file_system_and_what_is_in_it
-    too_little_address_space_is_an_error_and_leaves_nothing
-    with_any_number_of_descriptors_it_works_or_says_why_not
-    who_may_only_read_may_only_look
+    peer_status_is_correct_across_user_namespaces
+    mount_namespaces_with_same_file_system_share_ring
+    map_above_address_space_limit_fails_and_leaves_nothing
+    any_descriptor_limit_gives_success_or_system_error
+    read_only_user_can_observe_but_not_open
 }
 
-/// What a child says that can't have what its test is about.
-const CANT: i32 = 77;
+/// The exit status of a child that finds the tested feature unavailable.
+const UNSUPPORTED: i32 = 77;
 
-fn end(status: i32) -> ! {
-    // SAFETY: ends the process, with a number.
+fn exit_with(status: i32) -> ! {
+    // SAFETY: _exit takes a number and does not return.
     unsafe { libc::_exit(status) }
 }
 
-/// Runs `body` in a child, which may say that it can't.
+/// Runs `body` in a child. Skips the test if the child exits with `UNSUPPORTED`.
 fn in_child(why_not: &str, body: impl FnOnce()) {
     match fork_child(body).reap() {
         WaitStatus::Exited(_, 0) => {}
-        WaitStatus::Exited(_, CANT) => skip(why_not),
+        WaitStatus::Exited(_, UNSUPPORTED) => skip(why_not),
         ended => panic!("{ended:?}"),
     }
 }
 
-fn life_and_death_are_seen_across_user_namespaces<P: Protocol>() {
+fn peer_status_is_correct_across_user_namespaces<P: Protocol>() {
     let (name, words) = (Name::new("user"), Name::in_memory("board"));
     let board = Board::create(&words, 2);
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let child = fork_child(|| {
-        // Nobody is mapped there: to itself, the owner of the ring is nobody it knows.
+        // The new namespace maps no user IDs, so the ring's owner has no known ID in it.
         if unshare(CloneFlags::CLONE_NEWUSER).is_err() {
-            end(CANT);
+            exit_with(UNSUPPORTED);
         }
         let ring = Ring::<u64, P>::open(&name).unwrap();
         let refused = ring.consumer().err();
@@ -72,14 +72,14 @@ fn life_and_death_are_seen_across_user_namespaces<P: Protocol>() {
         board[0].store(1, SeqCst);
         until("killed", || false);
     });
-    until("it has pushed, or can't", || {
+    until("the child has pushed, or has exited", || {
         board[0].load(SeqCst) == 1 || state_of(child.pid(), child.pid()) == Some('Z')
     });
     let pid = child.pid();
     let mut child = child;
     if board[0].load(SeqCst) == 0 {
-        assert!(matches!(child.reap(), WaitStatus::Exited(_, CANT)));
-        return skip("no user namespaces here");
+        assert!(matches!(child.reap(), WaitStatus::Exited(_, UNSUPPORTED)));
+        return skip("user namespaces are not available");
     }
     assert_eq!(consumer.pop(), Ok(1));
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
@@ -90,11 +90,11 @@ fn life_and_death_are_seen_across_user_namespaces<P: Protocol>() {
         Err(PopTimeoutError::Disconnected(died))
     );
 
-    // The other way about: made there, used here.
+    // The reverse: the ring is created in the other namespace and used in this one.
     let made = Name::new("made");
-    in_child("no user namespaces here", || {
+    in_child("user namespaces are not available", || {
         if unshare(CloneFlags::CLONE_NEWUSER).is_err() {
-            end(CANT);
+            exit_with(UNSUPPORTED);
         }
         let ring = Ring::<u64, P>::create_with(&made, &one_of_each::<P>().capacity(4)).unwrap();
         ring.producer().unwrap().push(&3).unwrap();
@@ -104,7 +104,7 @@ fn life_and_death_are_seen_across_user_namespaces<P: Protocol>() {
     slipring::unlink(&made).unwrap();
 }
 
-fn two_mount_namespaces_share_a_file_system_and_what_is_in_it<P: Protocol>() {
+fn mount_namespaces_with_same_file_system_share_ring<P: Protocol>() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
@@ -118,8 +118,8 @@ fn two_mount_namespaces_share_a_file_system_and_what_is_in_it<P: Protocol>() {
         let ring = Ring::<u64, P>::create_with(NAME, &one_of_each::<P>().capacity(4)).unwrap();
         let mut consumer = ring.consumer().unwrap();
 
-        // It is the same file system, mounted once more: at a place of its own, with other flags.
-        let mut there = fork_child(|| {
+        // The child mounts the same file system again, at another path and with other flags.
+        let mut child = fork_child(|| {
             unshare(CloneFlags::CLONE_NEWNS).unwrap();
             mount("/dev/shm", "/mnt", "", libc::MS_BIND, "");
             mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k");
@@ -129,21 +129,28 @@ fn two_mount_namespaces_share_a_file_system_and_what_is_in_it<P: Protocol>() {
             let restricted = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_NOSUID | libc::MS_NOEXEC;
             mount("none", "/dev/shm", "", restricted, "");
             let ring = Ring::<u64, P>::open(NAME).unwrap();
-            assert!(ring.consumer().is_err(), "it is had there");
+            assert!(
+                ring.consumer().is_err(),
+                "the consumer's seat is held in the other namespace"
+            );
             let mut producer = ring.producer().unwrap();
             producer.push(&1).unwrap();
-            until("the consumer leaves", || producer.peer() == Ok(Peer::Left));
+            until("the consumer detaches", || {
+                producer.peer() == Ok(Peer::Left)
+            });
             producer.push(&2).unwrap();
             board[0].store(1, SeqCst);
             until("killed", || false);
         });
         assert_eq!(consumer.pop(), Ok(1));
-        let pid = there.pid();
+        let pid = child.pid();
         assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
         drop(consumer);
-        until("it has seen that", || board[0].load(SeqCst) == 1);
+        until("the child has seen the detach", || {
+            board[0].load(SeqCst) == 1
+        });
         let mut consumer = ring.consumer().unwrap();
-        there.kill_and_reap();
+        child.kill_and_reap();
         assert_eq!(consumer.pop(), Ok(2));
         assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
         ring.producer().unwrap().push(&3).unwrap();
@@ -153,7 +160,7 @@ fn two_mount_namespaces_share_a_file_system_and_what_is_in_it<P: Protocol>() {
     .finish();
 }
 
-/// What this process has mapped, in bytes.
+/// The size of all mappings of this process, in bytes.
 fn mapped() -> u64 {
     let sizes = fs::read_to_string("/proc/self/statm").unwrap();
     sizes.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096
@@ -163,7 +170,7 @@ fn is_no_memory(error: &SystemError) -> bool {
     error.call == "mmap" && error.source.raw_os_error() == Some(libc::ENOMEM)
 }
 
-fn too_little_address_space_is_an_error_and_leaves_nothing<P: Protocol>() {
+fn map_above_address_space_limit_fails_and_leaves_nothing<P: Protocol>() {
     const LARGE: u64 = 64 << 20;
     let (large, small, never) = (Name::new("large"), Name::new("small"), Name::new("never"));
     let of_size = |bytes: u64| one_of_each::<P>().capacity(bytes as usize / 1024);
@@ -191,7 +198,7 @@ fn too_little_address_space_is_an_error_and_leaves_nothing<P: Protocol>() {
             other => panic!("{other:?}"),
         }
         assert_eq!(Remains::now(), before);
-        // What there is room for works, and what is attached needs none.
+        // A ring that fits can still be opened, and attached handles need no new mappings.
         drop(Ring::<[u8; 1016], P>::open(&small).unwrap());
         setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
         assert_eq!(consumer.pop().unwrap()[1015], 7);
@@ -201,41 +208,46 @@ fn too_little_address_space_is_an_error_and_leaves_nothing<P: Protocol>() {
     })
     .finish();
     assert!(!never.path().exists());
-    assert!(attached.consumer().is_ok(), "it was left");
+    assert!(
+        attached.consumer().is_ok(),
+        "the consumer detached in the child"
+    );
 }
 
-fn with_any_number_of_descriptors_it_works_or_says_why_not<P: Protocol>() {
+fn any_descriptor_limit_gives_success_or_system_error<P: Protocol>() {
     let (name, other) = (Name::new("ring"), Name::new("other"));
     let options = one_of_each::<P>().capacity(2);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut worked = 0;
-    const MOST: u64 = 12;
-    for limit in 0..MOST {
+    const LIMITS: u64 = 12;
+    for limit in 0..LIMITS {
         let ended = fork_child(|| {
-            // The first numbers are free, and nothing else is open.
-            // SAFETY: closes descriptors of this process, which uses none of them any more.
+            // With all descriptors closed, the limit equals the number that the calls may open.
+            // SAFETY: closes descriptors of this process, which does not use them afterwards.
             unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
             let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
             setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
-            end(match work::<P>(&name, &other) {
+            exit_with(match make_all_calls::<P>(&name, &other) {
                 Ok(()) => 0,
-                Err(_) => CANT,
+                Err(_) => UNSUPPORTED,
             });
         })
         .reap();
         match ended {
             WaitStatus::Exited(_, 0) => worked += 1,
-            WaitStatus::Exited(_, CANT) => assert_eq!(worked, 0, "{limit} are enough, or not"),
+            WaitStatus::Exited(_, UNSUPPORTED) => {
+                assert_eq!(worked, 0, "a limit of {limit} failed, a lower one worked")
+            }
             ended => panic!("{limit}: {ended:?}"),
         }
         assert!(!other.path().exists(), "{limit}");
         drop((ring.producer().unwrap(), ring.consumer().unwrap()));
     }
-    assert!((1..MOST).contains(&worked), "{worked}");
+    assert!((1..LIMITS).contains(&worked), "{worked}");
 }
 
-/// Everything that opens descriptors, or the kernel's refusal to open more.
-fn work<P: Protocol>(name: &str, other: &str) -> Result<(), SystemError> {
+/// Makes every call that opens descriptors. Returns the kernel's error if one is refused.
+fn make_all_calls<P: Protocol>(name: &str, other: &str) -> Result<(), SystemError> {
     let ring = Ring::<u64, P>::open(name).map_err(|error| match error {
         OpenError::System(error) => error,
         error => panic!("{error}"),
@@ -258,7 +270,7 @@ fn work<P: Protocol>(name: &str, other: &str) -> Result<(), SystemError> {
     Ok(())
 }
 
-fn who_may_only_read_may_only_look<P: Protocol>() {
+fn read_only_user_can_observe_but_not_open<P: Protocol>() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
@@ -268,11 +280,11 @@ fn who_may_only_read_may_only_look<P: Protocol>() {
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[1, 2, 3]).unwrap();
     fork_child(|| {
-        let nobody = 65534;
+        let unprivileged = 65534;
         // SAFETY: takes a number; this process has one thread.
-        assert_eq!(unsafe { libc::setgid(nobody) }, 0);
+        assert_eq!(unsafe { libc::setgid(unprivileged) }, 0);
         // SAFETY: as above.
-        assert_eq!(unsafe { libc::setuid(nobody) }, 0);
+        assert_eq!(unsafe { libc::setuid(unprivileged) }, 0);
         let refused = Ring::<u64, P>::open(&name).unwrap_err();
         assert!(matches!(refused, OpenError::Permission { .. }), "{refused}");
         let refused = slipring::recover(&name).unwrap_err();
@@ -289,11 +301,11 @@ fn who_may_only_read_may_only_look<P: Protocol>() {
     assert_eq!(ring.consumer().unwrap().try_iter().count(), 3);
 }
 
-/// The kernel frees a seat when it has taken the address space apart, and that takes as long as
-/// the dead one was large. Nobody is robbed before, nobody waits much longer, and what it had in its hands is
-/// finished.
+/// The kernel releases a seat lock only after it has freed the address space of the dead process,
+/// which takes longer the larger the process was. Until then the seat stays held. Afterwards the
+/// seat is free, and recovery finishes the open claim.
 #[test]
-fn a_large_victim_is_alive_until_its_memory_is_gone() {
+fn seat_of_large_killed_process_is_held_until_memory_freed() {
     const RESIDENT: usize = 2 << 30;
     let info = fs::read_to_string("/proc/meminfo").unwrap();
     let available = info
@@ -301,7 +313,7 @@ fn a_large_victim_is_alive_until_its_memory_is_gone() {
         .find_map(|line| line.strip_prefix("MemAvailable:"));
     let available = available.unwrap().trim().split(' ').next().unwrap();
     if available.parse::<usize>().unwrap() < 3 * (RESIDENT >> 10) {
-        return skip("it takes more memory than there is");
+        return skip("the machine has too little available memory");
     }
     let (name, words) = (Name::new("large"), Name::in_memory("board"));
     let board = Board::create(&words, 1);
@@ -314,13 +326,14 @@ fn a_large_victim_is_alive_until_its_memory_is_gone() {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let memory = unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE) }.unwrap();
-        // Page by page it takes the kernel longest. Not every kernel has anything else.
-        // SAFETY: advice about memory of this function's own.
+        // Small pages take the kernel longest to free. A kernel without huge pages refuses this
+        // advice, which changes nothing.
+        // SAFETY: only this function uses the memory.
         let _ = unsafe { madvise(memory, RESIDENT, MmapAdvise::MADV_NOHUGEPAGE) };
         for page in (0..RESIDENT).step_by(4096) {
             // SAFETY: within the mapping.
             let page = unsafe { memory.cast::<u8>().add(page) };
-            // SAFETY: mapped for writing, and used by nobody else.
+            // SAFETY: mapped for writing, and only this function uses it.
             unsafe { page.write(1) };
         }
         let mut producer = Ring::<u64, Mpmc>::open(&name).unwrap().producer().unwrap();
@@ -329,29 +342,30 @@ fn a_large_victim_is_alive_until_its_memory_is_gone() {
         board[0].store(1, SeqCst);
         until("killed", || false);
     });
-    until("it has claimed", || board[0].load(SeqCst) == 1);
+    until("the child has claimed", || board[0].load(SeqCst) == 1);
     assert_eq!(consumer.pop(), Ok(1));
 
     let pid = victim.pid();
     let killed = Instant::now();
     kill_process(pid);
     let at_once = ring.producer().err();
-    until("its seat is free", || {
+    until("the seat is free", || {
         matches!(consumer.peer(), Ok(Peer::Died { .. }))
     });
     let free_after = killed.elapsed();
     assert!(
         matches!(at_once, Some(AttachError::NoSeat { .. })),
-        "it was robbed: {at_once:?}"
+        "seat right after the kill: {at_once:?}"
     );
     let mut producer = ring.producer().unwrap();
     producer.push(&3).unwrap();
     assert_eq!(consumer.pop_timeout(PATIENCE), Ok(3));
-    let over_after = killed.elapsed();
+    let received_after = killed.elapsed();
     assert_eq!(ring.counters().tombstones, 1);
     victim.reap();
     println!(
-        "2 GiB resident: its seat was free {free_after:.1?} after the kill, the next message there after {over_after:.1?}"
+        "2 GiB resident: the seat was free {free_after:.1?} after the kill, the next message \
+         arrived after {received_after:.1?}"
     );
-    assert!(over_after < Duration::from_secs(10));
+    assert!(received_after < Duration::from_secs(10));
 }

@@ -1,5 +1,5 @@
-//! What surrounds a process: namespaces, limits, permissions, sandboxes, and peers that cut
-//! a ring's memory off.
+//! Restrictions on a process: namespaces, limits, permissions, a hidden /proc, and peers that
+//! truncate a ring's memory.
 
 use crate::support;
 use crate::support::{Board, Name, fork_child, is_root, kill_process, mount, skip, start, until};
@@ -15,24 +15,26 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering::SeqCst;
 
-const ROOT_ONLY: &str = "only root may do what it needs";
+const ROOT_ONLY: &str = "this test needs root";
 
-/// Takes the producer's end as process 1 of a namespace of its own.
+/// Claims the producer's seat as process 1 of a new PID namespace.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_in_a_pid_namespace() {
-    let Some(role) = support::role("role_in_a_pid_namespace") else {
+fn role_produces_in_own_pid_namespace() {
+    let Some(role) = support::role("role_produces_in_own_pid_namespace") else {
         return;
     };
     let board = Board::open(role.text(1));
     unshare(CloneFlags::CLONE_NEWPID).unwrap();
-    // The first child is the namespace's init, with a parent whose pid it sees as 0.
+    // The first child is the namespace's init process. It sees 0 as the pid of its parent.
     let child = fork_child_into_namespace(|| {
         assert_eq!(std::process::id(), 1);
         let ring = Ring::<u64>::open(role.text(0)).unwrap();
         let mut producer = ring.producer().unwrap();
         producer.push(&1).unwrap();
-        until("the consumer leaves", || producer.peer() == Ok(Peer::Left));
+        until("the consumer detaches", || {
+            producer.peer() == Ok(Peer::Left)
+        });
         producer.push(&2).unwrap();
         until("the second consumer dies", || {
             matches!(producer.peer(), Ok(Peer::Died { .. }))
@@ -44,7 +46,7 @@ fn role_in_a_pid_namespace() {
     role.is_told();
 }
 
-/// As `fork_child`, for a child that can't see its parent's pid.
+/// Like `fork_child`, for a child that cannot see its parent's pid.
 fn fork_child_into_namespace(body: impl FnOnce()) -> u32 {
     // SAFETY: the child runs `body` and ends, in a copy of a process with one busy thread.
     match unsafe { nix::unistd::fork() }.unwrap() {
@@ -58,7 +60,7 @@ fn fork_child_into_namespace(body: impl FnOnce()) -> u32 {
 }
 
 #[test]
-fn life_and_death_are_seen_across_pid_namespaces() {
+fn peer_status_is_correct_across_pid_namespaces() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
@@ -66,23 +68,27 @@ fn life_and_death_are_seen_across_pid_namespaces() {
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let board = Board::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
-    let mut peer = start("role_in_a_pid_namespace", &[&name, &words]);
+    let mut peer = start("role_produces_in_own_pid_namespace", &[&name, &words]);
     assert_eq!(consumer.pop(), Ok(1));
-    assert_eq!(consumer.peer(), Ok(Peer::Present { pid: 1 }), "its own pid");
+    assert_eq!(
+        consumer.peer(),
+        Ok(Peer::Present { pid: 1 }),
+        "the pid in its own namespace"
+    );
     drop(consumer);
 
-    until("it has seen that", || ring.len() == 1);
+    until("the producer has seen the detach", || ring.len() == 1);
     let mut second = fork_child(|| {
         let mut consumer = Ring::<u64>::open(&name).unwrap().consumer().unwrap();
         assert_eq!(consumer.pop(), Ok(2));
         consumer.pop().unwrap();
     });
-    until("the second consumer waits", || {
+    until("the second consumer blocks", || {
         support::is_asleep(second.pid(), second.pid())
     });
     second.kill_and_reap();
 
-    until("it has seen that too", || ring.len() == 1);
+    until("the producer has seen the death", || ring.len() == 1);
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(consumer.pop(), Ok(3));
     kill_process(u32::try_from(board[0].load(SeqCst)).unwrap());
@@ -93,11 +99,11 @@ fn life_and_death_are_seen_across_pid_namespaces() {
     peer.finish();
 }
 
-/// Opens, and takes the producer's end only after the name is gone.
+/// Opens the ring, and claims the producer's seat on a signal, after the name is unlinked.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_attaches_when_told() {
-    let Some(role) = support::role("role_attaches_when_told") else {
+fn role_claims_seat_on_signal() {
+    let Some(role) = support::role("role_claims_seat_on_signal") else {
         return;
     };
     let ring = Ring::<u64>::open(role.text(0)).unwrap();
@@ -109,14 +115,14 @@ fn role_attaches_when_told() {
 }
 
 #[test]
-fn without_a_name_life_death_and_takeover_are_as_before() {
+fn unlinked_ring_keeps_peer_status_and_takeover() {
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let board = Board::create(&words, 2);
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let [mut first, mut second] =
-        [0, 1].map(|index| start("role_attaches_when_told", &[&name, &words, &index]));
-    until("both have opened it", || {
+        [0, 1].map(|index| start("role_claims_seat_on_signal", &[&name, &words, &index]));
+    until("both processes have opened the ring", || {
         board.iter().all(|word| word.load(SeqCst) == 1)
     });
     slipring::unlink(&name).unwrap();
@@ -132,7 +138,9 @@ fn without_a_name_life_death_and_takeover_are_as_before() {
     assert_eq!(consumer.pop(), Err(PopError::Disconnected(died)));
 
     second.tell();
-    until("the second one's message", || consumer.pop() == Ok(1));
+    until("the second process's message arrives", || {
+        consumer.pop() == Ok(1)
+    });
     drop(consumer);
     ring.consumer().unwrap();
     second.tell();
@@ -140,14 +148,18 @@ fn without_a_name_life_death_and_takeover_are_as_before() {
     ring.producer().unwrap();
 
     let other = Ring::<u64>::create(&name, 8).unwrap();
-    assert_eq!((ring.capacity(), other.capacity()), (4, 8), "not the same");
+    assert_eq!(
+        (ring.capacity(), other.capacity()),
+        (4, 8),
+        "the name belongs to a new ring"
+    );
 }
 
-/// Sets up a directory for shared memory of its own, of 64 KiB.
+/// Creates rings in a `/dev/shm` of its own that holds 64 KiB.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_in_a_small_file_system() {
-    if support::role("role_in_a_small_file_system").is_none() {
+fn role_creates_rings_in_small_file_system() {
+    if support::role("role_creates_rings_in_small_file_system").is_none() {
         return;
     }
     const SIZE: u64 = 64 << 10;
@@ -155,9 +167,9 @@ fn role_in_a_small_file_system() {
     mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE, "");
     mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=64k");
 
-    let made = |name: &str, capacity| Ring::<[u8; 1016]>::create(name, capacity);
+    let create = |name: &str, capacity| Ring::<[u8; 1016]>::create(name, capacity);
     for (capacity, size) in [(64, 68 << 10), (1 << 20, (1 << 30) + 4096)] {
-        match made("/large", capacity).unwrap_err() {
+        match create("/large", capacity).unwrap_err() {
             CreateError::NoSpace {
                 name,
                 needed,
@@ -173,11 +185,11 @@ fn role_in_a_small_file_system() {
     let left = || fs::read_dir("/dev/shm").unwrap().count();
     assert_eq!(left(), 0);
 
-    let ring = made("/fits", 32).unwrap();
+    let ring = create("/fits", 32).unwrap();
     let rest = vec![0; SIZE as usize];
     fs::write("/dev/shm/rest", rest).unwrap_err();
-    assert!(matches!(made("/no", 2), Err(CreateError::NoSpace { .. })));
-    // Every page was there from the start.
+    assert!(matches!(create("/no", 2), Err(CreateError::NoSpace { .. })));
+    // create allocated every page, so that no push hits the full file system.
     let mut producer = ring.producer().unwrap();
     let mut consumer = ring.consumer().unwrap();
     for number in 0..100_u8 {
@@ -189,18 +201,18 @@ fn role_in_a_small_file_system() {
 }
 
 #[test]
-fn a_full_file_system_is_an_error_of_create_and_nothing_later() {
+fn create_on_full_file_system_returns_no_space() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
-    start("role_in_a_small_file_system", &[]).finish();
+    start("role_creates_rings_in_small_file_system", &[]).finish();
 }
 
-/// Hides /proc.
+/// Uses a ring in a mount namespace in which /proc is empty.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_without_proc() {
-    let Some(role) = support::role("role_without_proc") else {
+fn role_uses_ring_without_proc() {
+    let Some(role) = support::role("role_uses_ring_without_proc") else {
         return;
     };
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
@@ -224,16 +236,16 @@ fn role_without_proc() {
 }
 
 #[test]
-fn without_proc_an_end_is_taken_by_name_and_without_a_name_refused() {
+fn seat_claim_without_proc_needs_the_name() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
     let name = Name::new("ring");
-    start("role_without_proc", &[&name]).finish();
+    start("role_uses_ring_without_proc", &[&name]).finish();
 }
 
 #[test]
-fn a_file_size_limit_is_an_error_and_not_a_signal() {
+fn create_above_file_size_limit_returns_error_not_signal() {
     let name = Name::new("ring");
     fork_child(|| {
         let size = 8192;
@@ -245,13 +257,13 @@ fn a_file_size_limit_is_an_error_and_not_a_signal() {
             }
             error => panic!("{error}"),
         }
-        Ring::<u64>::create(&name, 256).expect("just within the limit");
+        Ring::<u64>::create(&name, 256).expect("exactly at the limit");
     })
     .finish();
 }
 
 #[test]
-fn the_mode_is_exact_whatever_the_umask() {
+fn create_mode_is_exact_under_any_umask() {
     for mask in [0o777, 0o077, 0o022, 0] {
         let name = Name::new("ring");
         for mode in [None, Some(0o600), Some(0o666), Some(0o640)] {
@@ -272,7 +284,7 @@ fn the_mode_is_exact_whatever_the_umask() {
 }
 
 #[test]
-fn no_descriptors_left_is_an_error_everywhere() {
+fn exhausted_descriptors_return_system_errors() {
     let (name, other) = (Name::new("ring"), Name::new("other"));
     let ring = Ring::<u64>::create(&name, 2).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -289,7 +301,7 @@ fn no_descriptors_left_is_an_error_everywhere() {
         assert!(matches!(refused, CreateError::System(_)), "{refused}");
         let refused = free.producer().unwrap_err();
         assert!(matches!(refused, AttachError::System(_)), "{refused}");
-        // What is attached needs none.
+        // Attached handles open no descriptors.
         assert!(matches!(consumer.peer(), Ok(Peer::Present { .. })));
         assert_eq!(consumer.pop(), Ok(7));
         slipring::unlink(&name).unwrap();
@@ -301,7 +313,7 @@ fn no_descriptors_left_is_an_error_everywhere() {
 }
 
 #[test]
-fn another_user_may_do_what_the_mode_says() {
+fn mode_controls_access_by_other_user() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
@@ -311,11 +323,11 @@ fn another_user_may_do_what_the_mode_says() {
     let ring = Ring::<u64>::create_with(&open, &shared).unwrap();
     let mut consumer = ring.consumer().unwrap();
     fork_child(|| {
-        let nobody = 65534;
+        let unprivileged = 65534;
         // SAFETY: takes a number; this process has one thread.
-        assert_eq!(unsafe { libc::setgid(nobody) }, 0);
+        assert_eq!(unsafe { libc::setgid(unprivileged) }, 0);
         // SAFETY: as above.
-        assert_eq!(unsafe { libc::setuid(nobody) }, 0);
+        assert_eq!(unsafe { libc::setuid(unprivileged) }, 0);
         let refused = Ring::<u64>::open(&closed).unwrap_err();
         assert!(matches!(refused, OpenError::Permission { .. }), "{refused}");
         for name in [&closed, &open] {
@@ -334,7 +346,7 @@ fn another_user_may_do_what_the_mode_says() {
 }
 
 #[test]
-fn a_ring_that_is_cut_off_is_a_bus_error_and_others_are_unharmed() {
+fn truncated_ring_raises_sigbus_and_other_ring_works() {
     let (cut, whole) = (Name::new("cut"), Name::new("whole"));
     let large = Options::new().capacity(4096);
     let _ring = Ring::<u64>::create_with(&cut, &large).unwrap();
@@ -347,7 +359,7 @@ fn a_ring_that_is_cut_off_is_a_bus_error_and_others_are_unharmed() {
         producer.push(&7).unwrap();
         let file = OpenOptions::new().write(true).open(cut.path()).unwrap();
         file.set_len(8192).unwrap();
-        // The first page of slots is left.
+        // Only the header and the first page of slots remain.
         for number in 0..4096 {
             cut_producer.push(&number).unwrap();
         }

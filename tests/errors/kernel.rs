@@ -238,7 +238,7 @@ fn create_without_space_reports_needed_and_available() {
     if whole == 0 || whole > 1 << 38 {
         return eprintln!("skipped: /dev/shm has no limit below the size of this ring");
     }
-    match Ring::<[u8], Spsc>::create(&free, 1 << 30, 504).unwrap_err() {
+    match Ring::<[u8], Spsc>::create_bytes(&free, 1 << 30, 504).unwrap_err() {
         CreateError::NoSpace {
             needed, available, ..
         } => {
@@ -257,7 +257,7 @@ fn create_above_file_size_limit_fails_without_signal() {
     let free = Name::new();
     let (soft, hard) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
     setrlimit(Resource::RLIMIT_FSIZE, LIMIT.min(hard), hard).unwrap();
-    let error = Ring::<[u8], Spsc>::create(&free, 1 << 21, 1 << 20).unwrap_err();
+    let error = Ring::<[u8], Spsc>::create_bytes(&free, 1 << 21, 1 << 20).unwrap_err();
     setrlimit(Resource::RLIMIT_FSIZE, soft, hard).unwrap();
     let size = 0x1000 + (1 << 21) * ((1 << 20) + 8);
     let expected = (size, LIMIT.min(hard));

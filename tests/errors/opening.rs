@@ -268,7 +268,7 @@ fn open_with_other_type_or_options_is_refused() {
         "the ring has symmetric fences, not membarrier");
 
     let name = Name::new();
-    Ring::<[u8]>::create(&name, 4, 10).unwrap();
+    Ring::<[u8]>::create_bytes(&name, 4, 10).unwrap();
     is!(Ring::<u64>::open(&name).unwrap_err(),
         OpenError::Encoding { expected: Encoding::Values, found: Encoding::Bytes, .. } if true,
         "the ring carries byte strings, not values");
@@ -331,7 +331,7 @@ fn create_with_invalid_options_returns_error() {
     is!(create(&two.clone().message_size(9)),
         CreateError::MessageSize { asked: 9, max: 8, .. } if true,
         "messages can't have 9 bytes: 8 are possible");
-    is!(Ring::<[u8]>::create(&name, 2, u32::MAX as usize - 1).unwrap_err(),
+    is!(Ring::<[u8]>::create_bytes(&name, 2, u32::MAX as usize - 1).unwrap_err(),
         CreateError::MessageSize { asked: 0xffff_fffe, max: 0xffff_dfff, .. } if true,
         "messages can't have 4294967294 bytes: 4294959103 are possible");
     is!(create(&two.clone().liveness_interval(Duration::ZERO)),

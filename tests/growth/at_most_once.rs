@@ -1,4 +1,5 @@
-//! What a consumer had in its hands that died in a ring that grew, where nothing may come twice.
+//! At-most-once delivery in a ring that has grown: the message that a consumer held when it died
+//! is dropped, and no message is delivered twice.
 
 use crate::support::{NEVER, Name, fork_child, kill_process, until};
 use slipring::error::TryPopError;
@@ -9,21 +10,22 @@ use std::{process, thread};
 
 const SOON: Duration = Duration::from_millis(10);
 
-/// Who finds that a consumer of an at-most-once ring has died, and when.
+/// The process that detects the death of a consumer of an at-most-once ring, and its state before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finder {
-    /// Who has gone on to the newest ring before.
+    /// A consumer that has popped everything before the death, and is in the newest segment.
     Ahead,
-    /// Who pops nothing before.
+    /// A consumer that has popped nothing before the death.
     Behind,
-    /// Who recovers, and then that one.
+    /// A caller of `recover`, and then a consumer that has popped nothing before.
     Recoverer,
-    Newcomer,
-    /// Who gets the dead one's own seat, since there is no other.
-    Heir,
+    /// A consumer that attaches after the death, to another seat.
+    OtherSeat,
+    /// A consumer that attaches after the death, to the dead consumer's seat. There is no other.
+    SameSeat,
 }
 
-/// All that is there to be popped at once.
+/// Pops all messages that are available without blocking.
 fn pop_all(consumer: &mut Consumer<u64>) -> Vec<u64> {
     let mut popped = Vec::new();
     loop {
@@ -38,11 +40,12 @@ fn pop_all(consumer: &mut Consumer<u64>) -> Vec<u64> {
     }
 }
 
-/// Three messages in a ring and two in the next. A consumer pops some, and is killed with the one after them in its hands.
+/// Pushes three messages into a segment and two into the next one. A consumer pops `popped` of
+/// them, and is killed while it holds a read guard of the following message.
 fn kill_with_a_message(popped: u64, finder: Finder) {
     let options = Options::new()
         .capacity(4)
-        .consumers(if finder == Finder::Heir { 1 } else { 2 })
+        .consumers(if finder == Finder::SameSeat { 1 } else { 2 })
         .liveness_interval(SOON)
         .delivery(Delivery::AtMostOnce);
     let name = Name::new("deaths");
@@ -53,8 +56,8 @@ fn kill_with_a_message(popped: u64, finder: Finder) {
         for expected in 1..=popped {
             assert_eq!(consumer.pop(), Ok(expected));
         }
-        let held = consumer.read().unwrap();
-        assert_eq!(held.get(), popped + 1);
+        let guard = consumer.read().unwrap();
+        assert_eq!(guard.get(), popped + 1);
         loop {
             thread::park();
         }
@@ -62,10 +65,12 @@ fn kill_with_a_message(popped: u64, finder: Finder) {
     producer.push_slice(&[1, 2, 3]).unwrap();
     ring.grow(16).unwrap();
     producer.push_slice(&[4, 5]).unwrap();
-    until("it has the message", || ring.len() as u64 == 4 - popped);
+    until("the consumer holds the message", || {
+        ring.len() as u64 == 4 - popped
+    });
 
-    let stays = |finder| !matches!(finder, Finder::Newcomer | Finder::Heir);
-    let mut consumer = stays(finder).then(|| ring.consumer().unwrap());
+    let attaches_before_kill = |finder| !matches!(finder, Finder::OtherSeat | Finder::SameSeat);
+    let mut consumer = attaches_before_kill(finder).then(|| ring.consumer().unwrap());
     let mut seen = match (finder, &mut consumer) {
         (Finder::Ahead, Some(consumer)) => pop_all(consumer),
         _ => Vec::new(),
@@ -73,17 +78,20 @@ fn kill_with_a_message(popped: u64, finder: Finder) {
     child.kill_and_reap();
     if finder == Finder::Recoverer {
         let recovery = ring.recover().unwrap();
-        let told = (recovery.settled, recovery.dropped, recovery.waiting);
-        assert_eq!(told, (1, 1, 0));
+        let results = (recovery.settled, recovery.dropped, recovery.waiting);
+        assert_eq!(results, (1, 1, 0));
     }
     let mut consumer = consumer.unwrap_or_else(|| ring.consumer().unwrap());
     let observer = Observer::open(&name).unwrap();
-    until("the message is dropped, and the old ring is gone", || {
-        seen.extend(pop_all(&mut consumer));
-        let snapshot = observer.snapshot().unwrap();
-        let is_gone = snapshot.segments.len() == 1 && snapshot.retired == 0;
-        is_gone && snapshot.counters.dropped > 0
-    });
+    until(
+        "the message is dropped, and the old segment is reclaimed",
+        || {
+            seen.extend(pop_all(&mut consumer));
+            let snapshot = observer.snapshot().unwrap();
+            let is_reclaimed = snapshot.segments.len() == 1 && snapshot.retired == 0;
+            is_reclaimed && snapshot.counters.dropped > 0
+        },
+    );
     assert_eq!(seen, (popped + 2..=5).collect::<Vec<_>>());
     producer.push(&6).unwrap();
     assert_eq!(consumer.pop(), Ok(6));
@@ -92,15 +100,15 @@ fn kill_with_a_message(popped: u64, finder: Finder) {
 }
 
 #[test]
-fn what_a_consumer_that_dies_has_in_its_hands_is_lost_and_nothing_else_if_at_most_once() {
-    // In the old ring, and in the new one.
+fn at_most_once_drops_only_message_of_killed_consumer() {
+    // The consumer dies in the old segment, and in the new one.
     for popped in 0..5 {
         for finder in [
             Finder::Ahead,
             Finder::Behind,
             Finder::Recoverer,
-            Finder::Newcomer,
-            Finder::Heir,
+            Finder::OtherSeat,
+            Finder::SameSeat,
         ] {
             println!("{popped} popped, found by {finder:?}");
             kill_with_a_message(popped, finder);
@@ -109,7 +117,7 @@ fn what_a_consumer_that_dies_has_in_its_hands_is_lost_and_nothing_else_if_at_mos
 }
 
 #[test]
-fn what_one_had_who_dies_in_the_new_ring_is_dropped_while_another_one_holds_the_old() {
+fn at_most_once_drops_message_of_consumer_killed_in_new_ring() {
     let options = Options::new()
         .capacity(4)
         .liveness_interval(NEVER)
@@ -124,8 +132,8 @@ fn what_one_had_who_dies_in_the_new_ring_is_dropped_while_another_one_holds_the_
     let mut child = fork_child(|| {
         let mut consumer = Ring::<u64>::open(&name).unwrap().consumer().unwrap();
         assert_eq!(consumer.pop(), Ok(2));
-        let held = consumer.read().unwrap();
-        assert_eq!(held.get(), 3);
+        let guard = consumer.read().unwrap();
+        assert_eq!(guard.get(), 3);
         kill_process(process::id());
     });
     child.reap();

@@ -16,15 +16,15 @@ const SOON: Duration = Duration::from_millis(10);
 
 for_each_kind! {
     memory:
-        nobody_is_left_asleep_where_a_ring_was
+        growth_wakes_blocked_producer_and_consumer
     ;
     memory_and_files:
-        messages_come_in_order_whatever_the_capacity_becomes
-        what_nobody_needs_any_more_is_given_back
-        an_open_claim_and_an_open_guard_stay_where_they_are
-        who_comes_later_begins_with_what_is_left
-        a_ring_that_is_closed_is_closed_for_all
-        when_the_producer_is_gone_all_is_popped_first
+        random_growth_preserves_message_order
+        growth_reclaims_memory_of_drained_segments
+        open_claim_and_guard_stay_valid_across_growth
+        late_handles_start_at_oldest_remaining_message
+        close_of_grown_ring_closes_every_handle
+        producer_death_is_reported_after_all_segments_drain
     ;
 }
 
@@ -34,7 +34,7 @@ fn ring<P: Protocol>(options: &Options) -> (Name, Ring<u64, P>) {
     (name, ring)
 }
 
-/// A ring, its ends, and what is in it.
+/// A ring, its handles, and the messages that it should contain.
 struct Trial<P: Protocol> {
     ring: Ring<u64, P>,
     producer: Producer<u64, P>,
@@ -47,13 +47,13 @@ struct Trial<P: Protocol> {
 impl<P: Protocol> Trial<P> {
     fn push(&mut self, most: u64) {
         let messages: Vec<_> = (self.pushed..self.pushed + most).collect();
-        let sent = match self.producer.try_push_slice(&messages) {
-            Ok(sent) => sent as u64,
+        let accepted = match self.producer.try_push_slice(&messages) {
+            Ok(accepted) => accepted as u64,
             Err(TryPushError::Full) => 0,
             Err(error) => panic!("{error}"),
         };
-        self.inside.extend(self.pushed..self.pushed + sent);
-        self.pushed += sent;
+        self.inside.extend(self.pushed..self.pushed + accepted);
+        self.pushed += accepted;
     }
 
     fn pop(&mut self, most: usize) {
@@ -69,7 +69,7 @@ impl<P: Protocol> Trial<P> {
     }
 }
 
-fn messages_come_in_order_whatever_the_capacity_becomes<P: Protocol>() {
+fn random_growth_preserves_message_order<P: Protocol>() {
     for seed in 0..40 {
         let mut dice = Dice::new(seed);
         let (_name, ring) = ring::<P>(&Options::new().capacity(2 << dice.below(4)));
@@ -92,7 +92,8 @@ fn messages_come_in_order_whatever_the_capacity_becomes<P: Protocol>() {
                     drop(trial.producer);
                     trial.producer = trial.ring.producer().unwrap();
                 }
-                // Who leaves with what it has put back leaves that to others, for later.
+                // A consumer that detaches after put_back leaves the message to other consumers,
+                // which may receive it later, out of order.
                 2 if !trial.is_put_back => {
                     drop(trial.consumer);
                     trial.consumer = trial.ring.consumer().unwrap();
@@ -114,18 +115,20 @@ fn messages_come_in_order_whatever_the_capacity_becomes<P: Protocol>() {
             trial.pop(1);
         }
         drop(trial.producer);
-        let gone = TryPopError::Disconnected(Disconnected::Left);
-        assert_eq!(trial.consumer.try_pop(), Err(gone));
+        let detached = TryPopError::Disconnected(Disconnected::Left);
+        assert_eq!(trial.consumer.try_pop(), Err(detached));
     }
 }
 
-fn nobody_is_left_asleep_where_a_ring_was<P: Protocol>() {
+fn growth_wakes_blocked_producer_and_consumer<P: Protocol>() {
     let (_name, ring) = ring::<P>(&Options::new().capacity(4).liveness_interval(NEVER));
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    let this = thread_id();
+    let main_thread = thread_id();
     thread::scope(|scope| {
         let growing = scope.spawn(|| {
-            until("it sleeps", || is_asleep(process::id(), this));
+            until("the main thread sleeps", || {
+                is_asleep(process::id(), main_thread)
+            });
             ring.grow(8).unwrap();
             ring.grow(16).unwrap();
             producer.push(&1).unwrap();
@@ -136,10 +139,12 @@ fn nobody_is_left_asleep_where_a_ring_was<P: Protocol>() {
     thread::scope(|scope| {
         producer.push_slice(&[2; 16]).unwrap();
         let popping = scope.spawn(|| {
-            until("it sleeps", || is_asleep(process::id(), this));
+            until("the main thread sleeps", || {
+                is_asleep(process::id(), main_thread)
+            });
             ring.grow(64).unwrap();
             let mut popped = vec![0; 17];
-            // An SPSC ring has no room for its own end before that.
+            // The full segment of an SPSC ring has no slot for its own end before this pop.
             popped[0] = consumer.pop().unwrap();
             popped[1..].fill_with(|| consumer.pop().unwrap());
             popped
@@ -149,7 +154,7 @@ fn nobody_is_left_asleep_where_a_ring_was<P: Protocol>() {
     });
 }
 
-fn what_nobody_needs_any_more_is_given_back<P: Protocol>() {
+fn growth_reclaims_memory_of_drained_segments<P: Protocol>() {
     const LARGE: usize = 1 << 16;
     let (name, ring) = ring::<P>(&one_of_each::<P>().capacity(LARGE));
     let allocated = || Observer::open(&name).unwrap().snapshot().unwrap().allocated;
@@ -170,7 +175,7 @@ fn what_nobody_needs_any_more_is_given_back<P: Protocol>() {
     }
 }
 
-fn an_open_claim_and_an_open_guard_stay_where_they_are<P: Protocol>() {
+fn open_claim_and_guard_stay_valid_across_growth<P: Protocol>() {
     let (_name, ring) = ring::<P>(&Options::new().capacity(4));
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push(&1).unwrap();
@@ -187,7 +192,7 @@ fn an_open_claim_and_an_open_guard_stay_where_they_are<P: Protocol>() {
     assert_eq!((producer.capacity(), consumer.capacity()), (32, 32));
 }
 
-fn who_comes_later_begins_with_what_is_left<P: Protocol>() {
+fn late_handles_start_at_oldest_remaining_message<P: Protocol>() {
     let (name, ring) = ring::<P>(&Options::new().capacity(4));
     let mut pushed = 0;
     for capacity in [8, 4, 16] {
@@ -203,7 +208,7 @@ fn who_comes_later_begins_with_what_is_left<P: Protocol>() {
         Ring::<u64, P>::open_or_create(&name, capacity).unwrap();
     }
     let other = Ring::<u64, P>::open_or_create(&name, 8).unwrap_err();
-    let is_told = |error: &OpenError| {
+    let is_reported = |error: &OpenError| {
         matches!(
             error,
             OpenError::Capacity {
@@ -213,7 +218,7 @@ fn who_comes_later_begins_with_what_is_left<P: Protocol>() {
             }
         )
     };
-    assert!(matches!(other, OpenOrCreateError::Open(error) if is_told(&error)));
+    assert!(matches!(other, OpenOrCreateError::Open(error) if is_reported(&error)));
     for expected in 0..6 {
         assert_eq!(again.consumer().unwrap().pop(), Ok(expected));
     }
@@ -221,7 +226,7 @@ fn who_comes_later_begins_with_what_is_left<P: Protocol>() {
     assert_eq!(ring.consumer().unwrap().pop(), Ok(6));
 }
 
-fn a_ring_that_is_closed_is_closed_for_all<P: Protocol>() {
+fn close_of_grown_ring_closes_every_handle<P: Protocol>() {
     let (name, ring) = ring::<P>(&Options::new().capacity(4));
     let other = Ring::<u64, P>::open(&name).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), other.consumer().unwrap());
@@ -237,7 +242,7 @@ fn a_ring_that_is_closed_is_closed_for_all<P: Protocol>() {
     assert_eq!(consumer.pop(), Err(PopError::Disconnected(closed)));
 }
 
-fn when_the_producer_is_gone_all_is_popped_first<P: Protocol>() {
+fn producer_death_is_reported_after_all_segments_drain<P: Protocol>() {
     let (name, ring) = ring::<P>(&Options::new().capacity(4).liveness_interval(SOON));
     let mut consumer = ring.consumer().unwrap();
     let mut child = fork_child(|| {
@@ -254,7 +259,7 @@ fn when_the_producer_is_gone_all_is_popped_first<P: Protocol>() {
     assert_eq!(consumer.iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
     let died = Disconnected::Died { pid };
     assert_eq!(consumer.pop(), Err(PopError::Disconnected(died)));
-    // The next one ends what was to end.
+    // The next producer ends the segments that the dead one did not end.
     let mut producer = ring.producer().unwrap();
     producer.push(&5).unwrap();
     assert_eq!(consumer.pop(), Ok(5));
@@ -262,19 +267,19 @@ fn when_the_producer_is_gone_all_is_popped_first<P: Protocol>() {
 }
 
 #[test]
-fn what_a_dead_consumer_held_in_an_old_ring_comes_to_one_that_has_gone_on() {
+fn orphan_in_old_segment_reaches_consumer_in_next_segment() {
     let (name, ring) = ring::<Mpmc>(&Options::new().capacity(8).liveness_interval(SOON));
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     for round in 0..5 {
         producer.push_slice(&[1, 2]).unwrap();
         let mut child = fork_child(|| {
             let mut consumer = Ring::<u64, Mpmc>::open(&name).unwrap().consumer().unwrap();
-            let _held = consumer.read().unwrap();
+            let _guard = consumer.read().unwrap();
             loop {
                 thread::park();
             }
         });
-        until("it has the message", || ring.len() == 1);
+        until("the child holds the message", || ring.len() == 1);
         ring.grow(if round % 2 == 0 { 16 } else { 8 }).unwrap();
         producer.push(&3).unwrap();
         assert_eq!((consumer.pop(), consumer.pop()), (Ok(2), Ok(3)));
@@ -291,7 +296,7 @@ fn what_a_dead_consumer_held_in_an_old_ring_comes_to_one_that_has_gone_on() {
 }
 
 #[test]
-fn who_opens_a_ring_that_begins_to_grow_just_then_gets_it() {
+fn open_during_first_growth_returns_ring() {
     for _ in 0..300 {
         let (name, ring) = ring::<Mpmc>(&Options::new().capacity(2));
         thread::scope(|scope| {
@@ -308,7 +313,7 @@ fn who_opens_a_ring_that_begins_to_grow_just_then_gets_it() {
 }
 
 #[test]
-fn what_cannot_grow_says_so_and_stays_as_it_is() {
+fn refused_growth_returns_error_and_changes_nothing() {
     let ring = Ring::<u64, Spsc>::create("memfd:", 4).unwrap();
     assert!(matches!(ring.grow(8), Err(GrowError::Unsupported)));
     let (_name, ring) = self::ring::<Spsc>(&Options::new().capacity(4));
@@ -318,9 +323,9 @@ fn what_cannot_grow_says_so_and_stays_as_it_is() {
     ring.grow(4).unwrap();
     ring.grow(3).unwrap();
     assert_eq!(ring.capacity(), 4);
-    // More than any machine has.
+    // The memory exceeds that of any machine.
     let name = Name::new("growth");
-    let ring = Ring::<[u8], Mpmc>::create(&name, 4, 1 << 20).unwrap();
+    let ring = Ring::<[u8], Mpmc>::create_bytes(&name, 4, 1 << 20).unwrap();
     assert!(matches!(
         ring.grow(1 << 30),
         Err(GrowError::NoSpace { .. } | GrowError::FileSizeLimit { .. })

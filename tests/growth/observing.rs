@@ -1,21 +1,22 @@
-//! Looking at rings that have grown: as if each were one ring, and whatever its bytes say.
+//! Observers of rings that have grown: the segments appear as one ring, and corrupt memory is an
+//! error.
 
 use crate::support::kinds::is_mpmc;
 use crate::support::{Dice, Name};
 use slipring::error::{GrowError, ObserveError, TryPopError, TryPushError};
-use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Segment, Snapshot};
+use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Snapshot, Segment};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 
 for_each_kind! {
     memory:
-        what_follows_a_ring_is_checked_before_it_is_believed
-        a_ring_cut_short_behind_its_first_part_is_an_error
-        more_rings_than_there_can_be_are_not_walked_along
+        observer_rejects_corrupt_segment_links_and_headers
+        observer_reports_truncation_after_first_segment
+        observer_rejects_chain_above_segment_limit_or_cycle
     ;
     memory_and_files:
-        messages_have_the_positions_that_they_would_have_in_one_ring
-        who_keeps_an_old_ring_is_told
+        observer_positions_are_continuous_across_growth
+        snapshot_reports_seats_behind_newest_segment
     ;
 }
 
@@ -34,14 +35,14 @@ fn seat(snapshot: &Snapshot, role: Role, number: usize) -> &Seat {
     snapshot.seats_of(role).nth(number).unwrap()
 }
 
-/// Every message is the number of its position.
-fn messages_have_the_positions_that_they_would_have_in_one_ring<P: Protocol>() {
+/// The value of each message is its position.
+fn observer_positions_are_continuous_across_growth<P: Protocol>() {
     for seed in 0..4 {
         let mut dice = Dice::new(seed);
         let (name, ring) = ring::<P>(2 << dice.below(3));
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let (mut pushed, mut popped) = (0, 0);
-        let lasting = Observer::open(&name).unwrap();
+        let old_observer = Observer::open(&name).unwrap();
         let mut grown = 0;
         for _ in 0..120 {
             match dice.below(8) {
@@ -54,7 +55,7 @@ fn messages_have_the_positions_that_they_would_have_in_one_ring<P: Protocol>() {
                     let messages: Vec<u64> = (pushed..pushed + dice.below(9) + 1).collect();
                     pushed += match producer.try_push_slice(&messages) {
                         Err(TryPushError::Full) => 0,
-                        sent => sent.unwrap() as u64,
+                        accepted => accepted.unwrap() as u64,
                     };
                 }
                 4 => drop(Observer::open(&name).unwrap().snapshot().unwrap()),
@@ -62,13 +63,13 @@ fn messages_have_the_positions_that_they_would_have_in_one_ring<P: Protocol>() {
                     let mut messages = vec![0; dice.below(9) as usize + 1];
                     popped += match consumer.try_pop_slice(&mut messages) {
                         Err(TryPopError::Empty) => 0,
-                        taken => taken.unwrap() as u64,
+                        received => received.unwrap() as u64,
                     };
                 }
             }
             let fresh = Observer::open(&name).unwrap();
-            // One that has not looked for a while finds the message all the same.
-            let observers = [&lasting, &fresh];
+            // The old observer is skipped at random, so that its mappings may be out of date.
+            let observers = [&old_observer, &fresh];
             for observer in observers.into_iter().skip(dice.below(2) as usize) {
                 check_positions(observer, popped, pushed);
             }
@@ -88,8 +89,11 @@ fn check_positions(observer: &Observer, popped: u64, pushed: u64) {
         );
     }
     assert_eq!(observer.peek(pushed, &mut message).unwrap(), Peek::NotYet);
-    if let Some(gone) = popped.checked_sub(1) {
-        assert_eq!(observer.peek(gone, &mut message).unwrap(), Peek::Gone);
+    if let Some(last_popped) = popped.checked_sub(1) {
+        assert_eq!(
+            observer.peek(last_popped, &mut message).unwrap(),
+            Peek::Gone
+        );
         assert_eq!(observer.peek(0, &mut message).unwrap(), Peek::Gone);
     }
     assert_eq!(observer.positions().unwrap(), (popped, pushed));
@@ -99,23 +103,23 @@ fn check_positions(observer: &Observer, popped: u64, pushed: u64) {
     assert_eq!(snapshot.capacity, *capacities(&snapshot).last().unwrap());
 }
 
-fn who_keeps_an_old_ring_is_told<P: Protocol>() {
+fn snapshot_reports_seats_behind_newest_segment<P: Protocol>() {
     let (name, ring) = ring::<P>(4);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let observer = Observer::open(&name).unwrap();
-    let look = || observer.snapshot().unwrap();
+    let observe = || observer.snapshot().unwrap();
     producer.push_slice(&[0, 1]).unwrap();
-    assert!(!look().is_growing() && !look().is_behind(&look().seats[0]));
+    assert!(!observe().is_growing() && !observe().is_behind(&observe().seats[0]));
     ring.grow(16).unwrap();
-    let snapshot = look();
+    let snapshot = observe();
     assert_eq!(capacities(&snapshot), [4, 16]);
-    // The end of an SPSC ring is its producer's to set.
+    // Only the producer of an SPSC ring ends the old segment, with its next push.
     assert_eq!(snapshot.segments[0].is_ended, is_mpmc::<P>());
     assert!(snapshot.is_behind(seat(&snapshot, Role::Producer, 0)));
     producer.push(&2).unwrap();
-    let snapshot = look();
-    let of_stage = |stage: &Segment| (stage.head, stage.tail, stage.is_ended);
-    let stages: Vec<_> = snapshot.segments.iter().map(of_stage).collect();
+    let snapshot = observe();
+    let fields = |stage: &Segment| (stage.head, stage.tail, stage.is_ended);
+    let stages: Vec<_> = snapshot.segments.iter().map(fields).collect();
     assert_eq!(stages, [(0, 2, true), (2, 3, false)]);
     let [first, second] = &*snapshot.segments else {
         panic!("{snapshot:?}");
@@ -131,31 +135,31 @@ fn who_keeps_an_old_ring_is_told<P: Protocol>() {
     for expected in 0..3 {
         assert_eq!(consumer.pop(), Ok(expected));
     }
-    let snapshot = look();
+    let snapshot = observe();
     assert_eq!(capacities(&snapshot), [16]);
     assert!(snapshot.alive() == 2 && snapshot.seats.iter().all(|seat| !snapshot.is_behind(seat)));
     assert_eq!(snapshot.retired, 0);
     assert!(woken(&snapshot) >= before);
 
-    // Who has nothing to do keeps what nobody else needs.
+    // An idle participant keeps a retired segment allocated.
     if is_mpmc::<P>() {
         let idle = ring.producer().unwrap();
         ring.grow(8).unwrap();
         producer.push(&3).unwrap();
         assert_eq!(consumer.pop(), Ok(3));
-        let snapshot = look();
+        let snapshot = observe();
         assert_eq!(capacities(&snapshot), [8]);
         assert!(snapshot.is_behind(seat(&snapshot, Role::Producer, 1)));
         assert!(!snapshot.is_behind(seat(&snapshot, Role::Producer, 0)));
         assert!(snapshot.retired > 0 && snapshot.retired <= snapshot.size);
         drop(idle);
-        let snapshot = look();
+        let snapshot = observe();
         assert!(!snapshot.is_behind(seat(&snapshot, Role::Producer, 1)));
     }
 }
 
 #[test]
-fn claims_are_told_with_the_positions_of_all_rings() {
+fn snapshot_intents_use_positions_of_whole_chain() {
     let (name, ring) = ring::<Mpmc>(4);
     let [mut first, mut second] = [(); 2].map(|()| ring.producer().unwrap());
     let mut consumer = ring.consumer().unwrap();
@@ -168,7 +172,7 @@ fn claims_are_told_with_the_positions_of_all_rings() {
     let snapshot = observer.snapshot().unwrap();
     assert_eq!(seat(&snapshot, Role::Consumer, 0).intent, Some(0..1));
     assert_eq!(seat(&snapshot, Role::Producer, 1).intent, Some(2..3));
-    // All was taken, and something not given back.
+    // All positions of the old segment are claimed, but one slot is not released.
     assert!(snapshot.segments[0].is_empty() && capacities(&snapshot) == [4, 8]);
     drop((claim, guard));
     assert_eq!(consumer.pop(), Ok(1));
@@ -177,8 +181,9 @@ fn claims_are_told_with_the_positions_of_all_rings() {
     assert_eq!(observer.peek(2, &mut Vec::new()).unwrap(), Peek::Tombstone);
 }
 
-/// A ring of which both parts are in use, its file, and where the second one begins.
-fn grown<P: Protocol>() -> (Name, Ring<u64, P>, File, u64) {
+/// Creates a ring of two segments that are both in use. Returns it with its file and the offset of
+/// the second segment.
+fn ring_of_two_segments<P: Protocol>() -> (Name, Ring<u64, P>, File, u64) {
     let (name, ring) = ring::<P>(4);
     let mut producer = ring.producer().unwrap();
     producer.push(&0).unwrap();
@@ -191,8 +196,8 @@ fn grown<P: Protocol>() -> (Name, Ring<u64, P>, File, u64) {
     (name, ring, file, second)
 }
 
-/// What each way to look says to a ring that can't be believed, by one who has not looked before.
-fn refusals(name: &Name) -> [Option<ObserveError>; 3] {
+/// The error of each query, each by a new observer, of a ring whose memory is corrupt.
+fn query_errors(name: &Name) -> [Option<ObserveError>; 3] {
     let new = || Observer::open(name).unwrap();
     [
         new().snapshot().err(),
@@ -201,13 +206,13 @@ fn refusals(name: &Name) -> [Option<ObserveError>; 3] {
     ]
 }
 
-fn what_follows_a_ring_is_checked_before_it_is_believed<P: Protocol>() {
+fn observer_rejects_corrupt_segment_links_and_headers<P: Protocol>() {
     const SUCCESSOR: u64 = 0x328;
     const OLDEST: u64 = 0x2b8;
-    let (name, _ring, file, second) = grown::<P>();
+    let (name, _ring, file, second) = ring_of_two_segments::<P>();
     let size = file.metadata().unwrap().len();
-    let lasting = Observer::open(&name).unwrap();
-    check_positions(&lasting, 0, 2);
+    let old_observer = Observer::open(&name).unwrap();
+    check_positions(&old_observer, 0, 2);
     let try_word = |at: u64, word: u64| {
         let mut before = [0; 8];
         file.read_exact_at(&mut before, at).unwrap();
@@ -216,21 +221,24 @@ fn what_follows_a_ring_is_checked_before_it_is_believed<P: Protocol>() {
         }
         file.write_all_at(&word.to_le_bytes(), at).unwrap();
         let what = format!("{word:#x} at {at:#x}");
-        for refusal in refusals(&name) {
-            let is_told = matches!(
-                refusal,
+        for error in query_errors(&name) {
+            let is_reported = matches!(
+                error,
                 Some(ObserveError::Corrupt(_) | ObserveError::Truncated { .. })
             );
-            assert!(is_told, "{what}: {refusal:?}");
+            assert!(is_reported, "{what}: {error:?}");
         }
-        // Whatever it remembers.
-        let _ = (lasting.positions(), lasting.peek(1, &mut Vec::new()));
-        assert!(lasting.snapshot().is_err() || at >= second && at != second + SUCCESSOR);
+        // The old observer may have cached the word; its queries must not panic.
+        let _ = (
+            old_observer.positions(),
+            old_observer.peek(1, &mut Vec::new()),
+        );
+        assert!(old_observer.snapshot().is_err() || at >= second && at != second + SUCCESSOR);
         file.write_all_at(&before, at).unwrap();
-        check_positions(&lasting, 0, 2);
+        check_positions(&old_observer, 0, 2);
         check_positions(&Observer::open(&name).unwrap(), 0, 2);
     };
-    let nowhere = [
+    let bad_offsets = [
         1,
         second - 1,
         second + 1,
@@ -239,7 +247,7 @@ fn what_follows_a_ring_is_checked_before_it_is_believed<P: Protocol>() {
         u64::MAX,
         1 << 63,
     ];
-    for next in nowhere.into_iter().chain([0x1000]) {
+    for next in bad_offsets.into_iter().chain([0x1000]) {
         try_word(SUCCESSOR, next);
         try_word(OLDEST, next);
     }
@@ -261,11 +269,11 @@ fn what_follows_a_ring_is_checked_before_it_is_believed<P: Protocol>() {
     }
 }
 
-fn a_ring_cut_short_behind_its_first_part_is_an_error<P: Protocol>() {
-    let (name, _ring, file, second) = grown::<P>();
+fn observer_reports_truncation_after_first_segment<P: Protocol>() {
+    let (name, _ring, file, second) = ring_of_two_segments::<P>();
     let size = file.metadata().unwrap().len();
-    let lasting = Observer::open(&name).unwrap();
-    check_positions(&lasting, 0, 2);
+    let old_observer = Observer::open(&name).unwrap();
+    check_positions(&old_observer, 0, 2);
     for left in [
         size - 1,
         second + 0x1000,
@@ -274,11 +282,11 @@ fn a_ring_cut_short_behind_its_first_part_is_an_error<P: Protocol>() {
         second,
     ] {
         file.set_len(left).unwrap();
-        for refusal in refusals(&name) {
-            assert!(matches!(refusal, Some(ObserveError::Truncated { .. })));
+        for error in query_errors(&name) {
+            assert!(matches!(error, Some(ObserveError::Truncated { .. })));
         }
         let (fits, needed) = (second + 0x1000 <= left, left - second.min(left));
-        let peeked = lasting.peek(1, &mut Vec::new());
+        let peeked = old_observer.peek(1, &mut Vec::new());
         assert!(peeked.is_err() || fits, "{needed}: {peeked:?}");
     }
     let refused = Observer::open(&name).unwrap().snapshot().unwrap_err();
@@ -286,7 +294,7 @@ fn a_ring_cut_short_behind_its_first_part_is_an_error<P: Protocol>() {
     assert!(refused.to_string().starts_with(&expected), "{refused}");
 }
 
-fn more_rings_than_there_can_be_are_not_walked_along<P: Protocol>() {
+fn observer_rejects_chain_above_segment_limit_or_cycle<P: Protocol>() {
     const MOST: usize = 64;
     let (name, ring) = ring::<P>(2);
     let mut producer = ring.producer().unwrap();
@@ -311,7 +319,7 @@ fn more_rings_than_there_can_be_are_not_walked_along<P: Protocol>() {
     file.write_all_at(&next.to_le_bytes(), last.offset + 0x328)
         .unwrap();
     assert!(matches!(observer.snapshot(), Err(ObserveError::Corrupt(_))));
-    // In a circle nobody gets at all.
+    // Without the link the ring is valid again. A link back makes a cycle.
     file.write_all_at(&0_u64.to_le_bytes(), last.offset + 0x328)
         .unwrap();
     check_positions(&observer, 0, MOST as u64);

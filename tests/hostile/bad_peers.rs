@@ -1,18 +1,20 @@
-//! Processes that may open a ring and do to its object, its name, its locks and its sleepers what they please.
-//! That a memfd can't be cut short, and what becomes of a ring that is, is in other files.
+//! Processes that have access to a ring and misuse its object, its name, its locks and its event
+//! words. Tests of truncated objects, and of memfds that cannot be truncated, are in other files.
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, one_of_each};
 use crate::support::tampering;
-use crate::support::{Board, Forked, Name, PATIENCE, Page, fork_child, until};
+use crate::support::{
+    ASLEEP_AT_ONCE, Board, Forked, Name, PATIENCE, Page, fork_child, set_lock, until,
+};
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl};
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 use slipring::error::{
     AttachError, Disconnected, OpenError, PopError, PopTimeoutError, PushTimeoutError, RecoverError,
 };
-use slipring::{Mpmc, Options, Peer, Protocol, Ring, Spsc, WaitStrategy};
-use std::fs::{self, File, OpenOptions};
+use slipring::{Mpmc, Options, Peer, Protocol, Ring, Spsc};
+use std::fs;
 use std::os::fd::AsFd;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
@@ -22,33 +24,24 @@ use std::time::{Duration, Instant};
 
 for_each_kind! {
     memory_and_files:
-        who_punches_holes_into_a_ring_stops_nobody_for_good
-        who_puts_something_else_under_the_name_is_nothing_to_those_who_have_the_ring
-        a_lock_that_a_stranger_holds_is_a_holder_that_nobody_knows
-        a_stranger_who_has_a_dead_ones_lock_keeps_it_from_being_dead
-        who_recovers_for_ever_is_in_the_way_of_newcomers_only
-        who_wakes_and_never_sleeps_changes_no_message_and_no_deadline
-        who_sleeps_and_never_wakes_delays_by_no_more_than_an_interval
+        hole_punching_peer_blocks_no_process_forever
+        name_replaced_by_other_objects_does_not_affect_open_ring
+        seat_locked_by_foreign_process_has_unknown_holder
+        seat_lock_taken_over_from_dead_producer_keeps_it_present
+        recovery_lock_held_forever_refuses_newcomers_only
+        needless_wakes_change_no_message_and_no_deadline
+        stolen_wakes_delay_message_by_at_most_one_interval
     ;
 }
 
 const SOON: Duration = Duration::from_millis(5);
-const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
-
-/// The locks of seats begin there, in SPSC rings the producer's; before them is that of who recovers.
+/// The first byte that locks a seat, which is the producer's in an SPSC ring. The byte before it is
+/// the recovery lock.
 const SEATS: i64 = 0x400;
 const RECOVERY: i64 = SEATS - 1;
 
-fn open(name: &Name) -> File {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).open(name.path()).unwrap()
-}
-
-/// A process that does something over and over until it is killed.
-fn over_and_over(mut body: impl FnMut()) -> Forked {
+/// Forks a process that calls `body` repeatedly until it is killed.
+fn fork_repeating(mut body: impl FnMut()) -> Forked {
     fork_child(|| {
         loop {
             body();
@@ -56,25 +49,25 @@ fn over_and_over(mut body: impl FnMut()) -> Forked {
     })
 }
 
-/// The numbers from 0 to before `count`, pushed by one process and popped by this one, whatever it takes.
-fn numbers_come_through<P: Protocol>(name: &Name, ring: &Ring<u64, P>, count: u64) {
+/// Checks that another process can push the numbers below `count`, and this one pops them all.
+fn assert_numbers_arrive<P: Protocol>(name: &Name, ring: &Ring<u64, P>, count: u64) {
     let mut consumer = ring.consumer().unwrap();
-    let pusher = fork_child(|| {
+    let producer = fork_child(|| {
         let options = Options::new().wait(ASLEEP_AT_ONCE);
         let ring = Ring::<u64, P>::open_with(name, &options).unwrap();
         let mut producer = ring.producer().unwrap();
         (0..count).for_each(|number| producer.push(&number).unwrap());
-        until("everything was popped", || producer.is_empty());
+        until("every number is popped", || producer.is_empty());
     });
     for number in 0..count {
-        // Until it comes, nobody is there.
+        // The producer may not be attached before the first number.
         assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
     }
-    pusher.finish();
+    producer.finish();
 }
 
 #[test]
-fn holes_can_be_punched_into_a_sealed_ring_too() {
+fn holes_punched_into_sealed_ring_make_operations_fail() {
     let ring = Ring::<u64, Spsc>::create("memfd:", 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push(&7).unwrap();
@@ -82,7 +75,7 @@ fn holes_can_be_punched_into_a_sealed_ring_too() {
     assert!(consumer.try_pop().is_err());
     assert!(producer.try_push(&8).is_err() || producer.try_push(&8).is_err());
     drop((producer, consumer));
-    assert!(ring.reopen().is_err(), "there is no header any more");
+    assert!(ring.reopen().is_err(), "the header is zero");
 }
 
 fn punch(object: impl AsFd) -> Result<(), Errno> {
@@ -90,32 +83,32 @@ fn punch(object: impl AsFd) -> Result<(), Errno> {
     fallocate(object, keep_size, 0, 0x2000)
 }
 
-fn who_punches_holes_into_a_ring_stops_nobody_for_good<P: Protocol>() {
-    const TIMES: u32 = 300;
+fn hole_punching_peer_blocks_no_process_forever<P: Protocol>() {
+    const CALLS: u32 = 300;
     const FIRST: u64 = 1 << 20;
     let (name, words) = (Name::new("punched"), Name::in_memory("board"));
     let board = Board::create(&words, 1);
     let options = tampering::options::<P>(FIRST).liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
-    let file = open(&name);
+    let file = name.file();
     match punch(&file) {
         Ok(()) => {}
-        // Not every file system can.
-        Err(Errno::EOPNOTSUPP) => return support::skip("no holes can be punched there"),
+        // Some file systems cannot punch holes.
+        Err(Errno::EOPNOTSUPP) => return support::skip("the file system cannot punch holes"),
         Err(error) => panic!("{error}"),
     }
     drop(ring);
     slipring::unlink(&name).unwrap();
     for _ in 0..5 {
         drop(Ring::<u64, P>::create_with(&name, &options).unwrap());
-        let file = open(&name);
-        let many = if is_mpmc::<P>() { 2 } else { 1 };
-        let producers = (0..many).map(|_| {
+        let file = name.file();
+        let per_role = if is_mpmc::<P>() { 2 } else { 1 };
+        let producers = (0..per_role).map(|_| {
             fork_child(|| {
                 let ring = Ring::<u64, P>::open(&name).unwrap();
                 let mut producer = ring.producer().unwrap();
                 board[0].fetch_add(1, SeqCst);
-                for _ in 0..TIMES {
+                for _ in 0..CALLS {
                     use PushTimeoutError::{Corrupt, Disconnected, TimedOut};
                     let pushed = producer.push_timeout(&7, SOON);
                     assert!(
@@ -128,12 +121,12 @@ fn who_punches_holes_into_a_ring_stops_nobody_for_good<P: Protocol>() {
                 }
             })
         });
-        let consumers = (0..many).map(|_| {
+        let consumers = (0..per_role).map(|_| {
             fork_child(|| {
                 let ring = Ring::<u64, P>::open(&name).unwrap();
                 let mut consumer = ring.consumer().unwrap();
                 board[0].fetch_add(1, SeqCst);
-                for _ in 0..TIMES {
+                for _ in 0..CALLS {
                     use PopTimeoutError::{Corrupt, Disconnected, TimedOut};
                     let popped = consumer.pop_timeout(SOON);
                     assert!(
@@ -147,24 +140,26 @@ fn who_punches_holes_into_a_ring_stops_nobody_for_good<P: Protocol>() {
             })
         });
         let users: Vec<_> = producers.chain(consumers).collect();
-        until("all are at it", || board[0].load(SeqCst) == 2 * many);
+        until("all participants are attached", || {
+            board[0].load(SeqCst) == 2 * per_role
+        });
         board[0].store(0, SeqCst);
-        let _puncher = over_and_over(|| {
+        let _puncher = fork_repeating(|| {
             punch(&file).unwrap();
         });
         users.into_iter().for_each(Forked::finish);
         punch(&file).unwrap();
-        assert!(Ring::<u64, P>::open(&name).is_err(), "no header is left");
+        assert!(Ring::<u64, P>::open(&name).is_err(), "the header is zero");
         slipring::unlink(&name).unwrap();
     }
 }
 
-fn who_puts_something_else_under_the_name_is_nothing_to_those_who_have_the_ring<P: Protocol>() {
+fn name_replaced_by_other_objects_does_not_affect_open_ring<P: Protocol>() {
     let (name, other) = (Name::new("replaced"), Name::new("other"));
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let draft = name.path().with_extension("draft");
-    // By turns another ring, junk, and nothing.
-    let _replacer = over_and_over(|| {
+    // The name selects another ring, junk, and nothing in turn.
+    let replacer = fork_repeating(|| {
         drop(Ring::<u64, P>::create(&other, 8).unwrap());
         fs::rename(other.path(), name.path()).unwrap();
         fs::write(&draft, [0xa5; 5000]).unwrap();
@@ -176,7 +171,7 @@ fn who_puts_something_else_under_the_name_is_nothing_to_those_who_have_the_ring<
             match Ring::<u64, P>::open(&name) {
                 Ok(ring) => assert!(matches!(ring.capacity(), 4 | 8)),
                 Err(OpenError::NotFound { .. } | OpenError::NotARing { .. }) => {}
-                // It was opened before the junk was written.
+                // The file was opened before the junk was written.
                 Err(OpenError::Truncated { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
@@ -184,7 +179,7 @@ fn who_puts_something_else_under_the_name_is_nothing_to_those_who_have_the_ring<
     });
     let mut next = 0;
     for _ in 0..200 {
-        // Each time the ends are taken anew, and not by the name.
+        // Each round attaches again through the open ring, not through the name.
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         producer.push_slice(&[next, next + 1, next + 2]).unwrap();
         assert_eq!(consumer.pop(), Ok(next));
@@ -193,24 +188,17 @@ fn who_puts_something_else_under_the_name_is_nothing_to_those_who_have_the_ring<
         next += 3;
     }
     opener.finish();
-    drop(_replacer);
+    drop(replacer);
     let _ = fs::remove_file(draft);
 }
 
-/// Locks bytes of a ring's object as the holders of seats do, in a process of its own, as soon as they are
-/// free; says on the board when it has.
-fn stranger(name: &Name, board: &Board, start: i64, len: i64) -> Forked {
+/// Forks a process that locks bytes of a ring's object, as holders of seats do, as soon as they are
+/// free. The process sets a flag on the board when it holds the locks.
+fn fork_locker(name: &Name, board: &Board, start: i64, len: i64) -> Forked {
     fork_child(|| {
-        let file = open(name);
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as i16,
-            l_whence: libc::SEEK_SET as i16,
-            l_start: start,
-            l_len: len,
-            l_pid: 0,
-        };
+        let file = name.file();
         until("the bytes are free", || {
-            fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).is_ok()
+            set_lock(&file, libc::F_WRLCK, start, len).is_ok()
         });
         board[0].store(1, SeqCst);
         loop {
@@ -219,32 +207,34 @@ fn stranger(name: &Name, board: &Board, start: i64, len: i64) -> Forked {
     })
 }
 
-fn has_the_locks(board: &Board) {
-    until("it has the locks", || board[0].load(SeqCst) == 1);
+fn wait_until_locked(board: &Board) {
+    until("the other process holds the locks", || {
+        board[0].load(SeqCst) == 1
+    });
 }
 
-fn a_lock_that_a_stranger_holds_is_a_holder_that_nobody_knows<P: Protocol>() {
+fn seat_locked_by_foreign_process_has_unknown_holder<P: Protocol>() {
     let (name, words) = (Name::new("locked"), Name::in_memory("board"));
     let options = one_of_each::<P>().capacity(2);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let board = Board::create(&words, 1);
-    let mut stranger = stranger(&name, &board, SEATS, 2);
-    has_the_locks(&board);
+    let mut locker = fork_locker(&name, &board, SEATS, 2);
+    wait_until_locked(&board);
     for refused in [ring.producer().map(drop), ring.consumer().map(drop)] {
         match refused.unwrap_err() {
             AttachError::Taken { pid, .. } => assert_eq!(pid, None),
-            // Nobody has said who it is.
+            // The holder has written no pid.
             AttachError::NoSeat { holders, .. } => assert_eq!(holders, [0]),
             error => panic!("{error}"),
         }
     }
-    stranger.kill_and_reap();
+    locker.kill_and_reap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push(&7).unwrap();
     assert_eq!(consumer.pop(), Ok(7));
 }
 
-fn a_stranger_who_has_a_dead_ones_lock_keeps_it_from_being_dead<P: Protocol>() {
+fn seat_lock_taken_over_from_dead_producer_keeps_it_present<P: Protocol>() {
     let (name, words) = (Name::new("kept"), Name::in_memory("board"));
     let options = one_of_each::<P>().capacity(4).liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
@@ -261,9 +251,9 @@ fn a_stranger_who_has_a_dead_ones_lock_keeps_it_from_being_dead<P: Protocol>() {
     });
     let pid = producer.pid();
     assert_eq!(consumer.pop(), Ok(7));
-    let mut keeper = stranger(&name, &board, SEATS, 1);
+    let mut locker = fork_locker(&name, &board, SEATS, 1);
     producer.kill_and_reap();
-    has_the_locks(&board);
+    wait_until_locked(&board);
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
     let timed_out = Err(PopTimeoutError::TimedOut);
     assert_eq!(consumer.pop_timeout(SOON * 10), timed_out);
@@ -271,14 +261,14 @@ fn a_stranger_who_has_a_dead_ones_lock_keeps_it_from_being_dead<P: Protocol>() {
         ring.producer(),
         Err(AttachError::Taken { .. } | AttachError::NoSeat { .. })
     ));
-    keeper.kill_and_reap();
+    locker.kill_and_reap();
     let died = Disconnected::Died { pid };
     assert_eq!(consumer.pop(), Err(PopError::Disconnected(died)));
     ring.producer().unwrap().push(&8).unwrap();
     assert_eq!(consumer.pop(), Ok(8));
 }
 
-fn who_recovers_for_ever_is_in_the_way_of_newcomers_only<P: Protocol>() {
+fn recovery_lock_held_forever_refuses_newcomers_only<P: Protocol>() {
     if !is_mpmc::<P>() {
         return;
     }
@@ -287,8 +277,8 @@ fn who_recovers_for_ever_is_in_the_way_of_newcomers_only<P: Protocol>() {
     let ring = Ring::<u64, Mpmc>::create_with(&name, &options).unwrap();
     let board = Board::create(&words, 1);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    let mut stranger = stranger(&name, &board, RECOVERY, 1);
-    has_the_locks(&board);
+    let mut locker = fork_locker(&name, &board, RECOVERY, 1);
+    wait_until_locked(&board);
     assert!(matches!(ring.producer(), Err(AttachError::Recovering(_))));
     assert!(matches!(ring.recover(), Err(RecoverError::Recovering(_))));
     for number in 0..100 {
@@ -297,13 +287,13 @@ fn who_recovers_for_ever_is_in_the_way_of_newcomers_only<P: Protocol>() {
     }
     let timed_out = Err(PopTimeoutError::TimedOut);
     assert_eq!(consumer.pop_timeout(SOON), timed_out);
-    stranger.kill_and_reap();
+    locker.kill_and_reap();
     ring.producer().unwrap();
     assert_eq!(ring.recover().unwrap(), Default::default());
 }
 
 fn futex(word: &AtomicU32, operation: i32, value: u32) {
-    // SAFETY: the word is mapped for as long as the process lives, and there is no time-out.
+    // SAFETY: the word is mapped until the process exits, and there is no time-out.
     unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -315,27 +305,27 @@ fn futex(word: &AtomicU32, operation: i32, value: u32) {
     };
 }
 
-fn who_wakes_and_never_sleeps_changes_no_message_and_no_deadline<P: Protocol>() {
+fn needless_wakes_change_no_message_and_no_deadline<P: Protocol>() {
     let name = Name::new("woken");
     let options = Options::new().capacity(4).wait(ASLEEP_AT_ONCE);
     let options = options.liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let page = Page::of(&name);
-    // Now by the protocol, and now by any word.
-    let mut turn = 0_u32;
-    let _stormers = [0, 1].map(|storm| {
-        over_and_over(|| {
+    // One process begins epochs as the protocol does, and the other one stores random words.
+    let mut random = 0_u32;
+    let _wakers = [0, 1].map(|waker| {
+        fork_repeating(|| {
             for word in [page.not_empty(), page.not_full()] {
-                turn = turn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                match storm {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                match waker {
                     0 => _ = word.fetch_add(2, SeqCst),
-                    _ => word.store(turn, SeqCst),
+                    _ => word.store(random, SeqCst),
                 }
                 futex(word, libc::FUTEX_WAKE, i32::MAX as u32);
             }
         })
     });
-    numbers_come_through(&name, &ring, 2000);
+    assert_numbers_arrive(&name, &ring, 2000);
     let mut consumer = ring.consumer().unwrap();
     let _producer = ring.producer().unwrap();
     for timeout in [SOON, SOON * 10] {
@@ -348,7 +338,7 @@ fn who_wakes_and_never_sleeps_changes_no_message_and_no_deadline<P: Protocol>() 
     }
 }
 
-fn who_sleeps_and_never_wakes_delays_by_no_more_than_an_interval<P: Protocol>() {
+fn stolen_wakes_delay_message_by_at_most_one_interval<P: Protocol>() {
     const NUMBERS: u64 = 20;
     const SLEEPERS: usize = 8;
     let name = Name::new("slept-on");
@@ -356,22 +346,22 @@ fn who_sleeps_and_never_wakes_delays_by_no_more_than_an_interval<P: Protocol>() 
     let options = Options::new().capacity(4).wait(ASLEEP_AT_ONCE);
     let ring = Ring::<u64, P>::create_with(&name, &options.liveness_interval(interval)).unwrap();
     let page = Page::of(&name);
-    // Each takes a wake-up that was for somebody else, and sleeps on.
+    // Each process takes wakes that are meant for another process, and sleeps again.
     let sleepers = [(); SLEEPERS].map(|()| {
-        over_and_over(|| {
+        fork_repeating(|| {
             let word = page.not_empty();
             let armed = word.fetch_or(1, SeqCst) | 1;
             futex(word, libc::FUTEX_WAIT, armed);
         })
     });
     for sleeper in &sleepers {
-        until("it sleeps", || {
+        until("the process sleeps", || {
             support::state_of(sleeper.pid(), sleeper.pid()) == Some('S')
         });
     }
     let start = Instant::now();
-    numbers_come_through(&name, &ring, NUMBERS);
-    // An interval for each number, and time for a busy machine.
+    assert_numbers_arrive(&name, &ring, NUMBERS);
+    // One interval for each number, and a margin for a busy machine.
     let most = interval * NUMBERS as u32 + PATIENCE / 4;
     assert!(start.elapsed() < most, "{:?}", start.elapsed());
 }

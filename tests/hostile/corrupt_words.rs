@@ -1,5 +1,5 @@
-//! Whatever words stand in the shared memory, each answer is a documented one, and who has
-//! found a ring corrupt never uses it again.
+//! Corrupt words in shared memory: every operation returns a documented result, and a handle that
+//! has found the ring corrupt never uses it again.
 
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
@@ -14,13 +14,13 @@ const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
 const SOON: Duration = Duration::from_millis(1);
 
-/// Up to the last one.
+/// First positions, up to the last one that a ring can have.
 fn positions<P: Protocol>() -> [u64; 5] {
     let last = u64::MAX >> u32::from(is_mpmc::<P>());
     [0, 5, u32::MAX.into(), last - 1, last]
 }
 
-/// How far a stamp may be ahead of a position, good and bad.
+/// How far a stamp is ahead of a position: valid and invalid distances.
 const AHEAD: [i64; 13] = [
     0,
     1,
@@ -39,22 +39,22 @@ const AHEAD: [i64; 13] = [
 
 for_each_kind! {
     memory_and_files:
-        a_consumer_takes_no_stamp_but_its_own
-        a_producer_takes_no_stamp_but_its_own
-        a_length_that_a_message_can_not_have_is_corrupt
-        what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle
+        consumer_accepts_no_stamp_but_its_own
+        producer_accepts_no_stamp_but_its_own
+        message_of_impossible_length_returns_corrupt
+        corrupt_word_within_batch_makes_handle_corrupt_for_good
     ;
 }
 
-/// A ring of four values at `first`, with its bytes.
-fn values<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
+/// A ring of four slots whose first position is `first`, and its object.
+fn ring_at<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
     let name = Name::new();
     let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();
     let file = name.file();
     (name, file, ring)
 }
 
-/// The stamps of a slot that holds the message of a lap ago, and of one that is free for it.
+/// The stamps of a slot that holds the message of a lap ago, and of one that was free for it.
 const FULL: i64 = 1 - CAPACITY as i64;
 const EMPTY: i64 = -(CAPACITY as i64);
 
@@ -63,10 +63,10 @@ fn is_the_end<P: Protocol>(position: u64) -> bool {
     is_mpmc::<P>() && position == positions::<P>()[4]
 }
 
-fn a_consumer_takes_no_stamp_but_its_own<P: Protocol>() {
+fn consumer_accepts_no_stamp_but_its_own<P: Protocol>() {
     for position in positions::<P>() {
         for ahead in AHEAD {
-            let (_name, file, ring) = values::<P>(position);
+            let (_name, file, ring) = ring_at::<P>(position);
             let mut consumer = ring.consumer().unwrap();
             let honest = word(position, 0, 0);
             file.write_all_at(&word(position, ahead, 8), slot(position))
@@ -74,7 +74,7 @@ fn a_consumer_takes_no_stamp_but_its_own<P: Protocol>() {
             match (ahead, consumer.try_pop()) {
                 (1, Ok(0)) if !is_the_end::<P>(position) => continue,
                 (0, Err(TryPopError::Empty)) => continue,
-                // Others may still read what was there a lap ago.
+                // Another consumer may still read the message of a lap ago.
                 (FULL, Err(TryPopError::Empty)) if is_mpmc::<P>() => continue,
                 (1, Err(TryPopError::Corrupt(_))) if is_the_end::<P>(position) => {}
                 (FULL, other) if is_mpmc::<P>() => panic!("{position:#x}: {other:?}"),
@@ -96,10 +96,10 @@ fn a_consumer_takes_no_stamp_but_its_own<P: Protocol>() {
     }
 }
 
-fn a_producer_takes_no_stamp_but_its_own<P: Protocol>() {
+fn producer_accepts_no_stamp_but_its_own<P: Protocol>() {
     for position in positions::<P>() {
         for ahead in AHEAD {
-            let (_name, file, ring) = values::<P>(position);
+            let (_name, file, ring) = ring_at::<P>(position);
             let mut producer = ring.producer().unwrap();
             let honest = word(position, 0, 0);
             file.write_all_at(&word(position, ahead, 8), slot(position))
@@ -108,7 +108,7 @@ fn a_producer_takes_no_stamp_but_its_own<P: Protocol>() {
                 (0, Ok(())) if !is_the_end::<P>(position) => continue,
                 (0, Err(TryPushError::Corrupt(_))) if is_the_end::<P>(position) => continue,
                 (FULL, Err(TryPushError::Full)) => continue,
-                // Others may still write what was there a lap ago.
+                // Another producer may still write the message of a lap ago.
                 (EMPTY, Err(TryPushError::Full)) if is_mpmc::<P>() => continue,
                 (EMPTY, other) if is_mpmc::<P>() => panic!("{position:#x}: {other:?}"),
                 (0 | FULL, other) => panic!("{position:#x} {ahead}: {other:?}"),
@@ -134,12 +134,12 @@ fn a_producer_takes_no_stamp_but_its_own<P: Protocol>() {
     }
 }
 
-fn a_length_that_a_message_can_not_have_is_corrupt<P: Protocol>() {
-    // In MPMC rings the last one says that there is no message.
+fn message_of_impossible_length_returns_corrupt<P: Protocol>() {
+    // In an MPMC ring the last length marks a tombstone.
     let lengths = [0, 7, 9, 16, 1 << 31, u32::MAX - 1, u32::MAX];
     let lengths = &lengths[..lengths.len() - usize::from(is_mpmc::<P>())];
     for &len in lengths {
-        let (_name, file, ring) = values::<P>(0);
+        let (_name, file, ring) = ring_at::<P>(0);
         file.write_all_at(&word(0, 1, len), slot(0)).unwrap();
         let popped = ring.consumer().unwrap().try_pop();
         assert!(matches!(popped, Err(TryPopError::Corrupt(_))), "{len}");
@@ -157,27 +157,27 @@ fn a_length_that_a_message_can_not_have_is_corrupt<P: Protocol>() {
     }
 }
 
-fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle<P: Protocol>() {
-    let (_name, file, ring) = values::<P>(0);
+fn corrupt_word_within_batch_makes_handle_corrupt_for_good<P: Protocol>() {
+    let (_name, file, ring) = ring_at::<P>(0);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push_slice(&[1, 2, 3, 4]).unwrap();
-    // All that come after the first, so that no look ahead finds one that is in order.
-    let spoil = |file: &File, ahead| {
+    // Every slot after the first is changed, so that a lookahead finds no valid one.
+    let set_stamps = |file: &File, ahead| {
         for position in 1..CAPACITY {
             file.write_all_at(&word(position, ahead, 8), slot(position))
                 .unwrap();
         }
     };
-    spoil(&file, 7);
+    set_stamps(&file, 7);
     assert_eq!(consumer.try_pop_append(&mut Vec::new(), 4), Ok(1));
-    spoil(&file, 1);
+    set_stamps(&file, 1);
     assert!(matches!(consumer.try_pop(), Err(TryPopError::Corrupt(_))));
 
-    let (_name, file, ring) = values::<P>(0);
+    let (_name, file, ring) = ring_at::<P>(0);
     let mut producer = ring.producer().unwrap();
-    spoil(&file, 7);
+    set_stamps(&file, 7);
     assert_eq!(producer.try_push_slice(&[1, 2]), Ok(1));
-    spoil(&file, 0);
+    set_stamps(&file, 0);
     assert!(matches!(
         producer.try_push(&3),
         Err(TryPushError::Corrupt(_))
@@ -185,9 +185,9 @@ fn what_is_corrupt_in_the_middle_of_a_batch_stays_so_for_the_handle<P: Protocol>
 }
 
 #[test]
-fn hints_that_lie_are_walked_or_refused_and_never_counted_beyond_the_capacity() {
+fn forged_hint_is_walked_or_refused_and_len_within_capacity() {
     for first in positions::<Spsc>() {
-        for lie in [
+        for distance in [
             0,
             1,
             3,
@@ -201,21 +201,20 @@ fn hints_that_lie_are_walked_or_refused_and_never_counted_beyond_the_capacity() 
             u64::MAX - 3,
         ] {
             for hint in [HEAD, TAIL] {
-                let (_name, file, ring) = values::<Spsc>(first);
+                let (_name, file, ring) = ring_at::<Spsc>(first);
+                let forged = first.wrapping_add(distance).to_le_bytes();
                 let mut producer = ring.producer().unwrap();
                 let mut consumer = ring.consumer().unwrap();
-                file.write_all_at(&first.wrapping_add(lie).to_le_bytes(), hint)
-                    .unwrap();
+                file.write_all_at(&forged, hint).unwrap();
                 let lens = [ring.len(), producer.len(), consumer.len()];
                 assert!(
                     lens.iter().all(|&len| len <= 4),
-                    "{first:#x} {lie:#x} {lens:?}"
+                    "{first:#x} {distance:#x} {lens:?}"
                 );
                 producer.try_push_slice(&[1, 2, 3]).unwrap();
                 assert_eq!(consumer.try_pop(), Ok(1));
                 drop((producer, consumer));
-                file.write_all_at(&first.wrapping_add(lie).to_le_bytes(), hint)
-                    .unwrap();
+                file.write_all_at(&forged, hint).unwrap();
                 for refused in [ring.producer().err(), ring.consumer().err()]
                     .into_iter()
                     .flatten()
@@ -228,11 +227,11 @@ fn hints_that_lie_are_walked_or_refused_and_never_counted_beyond_the_capacity() 
 }
 
 #[test]
-fn a_hint_that_lags_up_to_a_lap_misleads_nobody() {
+fn hint_that_lags_up_to_a_lap_misleads_no_successor() {
     for first in positions::<Spsc>() {
         for pushed in 0..=4 {
             for popped in 0..=pushed {
-                let (_name, file, ring) = values::<Spsc>(first);
+                let (_name, file, ring) = ring_at::<Spsc>(first);
                 let (mut producer, mut consumer) =
                     (ring.producer().unwrap(), ring.consumer().unwrap());
                 let messages: Vec<u64> = (0..pushed).collect();
@@ -256,12 +255,12 @@ fn a_hint_that_lags_up_to_a_lap_misleads_nobody() {
     }
 }
 
-/// Whoever dies within its first batch leaves the hint that it found: each of several in a row, for whom it
-/// must not be a lap and another that it lags.
+/// A holder that is killed within its first batch leaves the hint that it found. After several such
+/// holders the hint must not lag by more than a lap.
 #[test]
-fn hints_do_not_lag_further_with_each_holder_that_dies_untold() {
+fn hint_lag_does_not_grow_with_each_holder_killed_early() {
     for first in positions::<Spsc>() {
-        let (_name, file, ring) = values::<Spsc>(first);
+        let (_name, file, ring) = ring_at::<Spsc>(first);
         for _ in 0..4 {
             let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
             let found = [TAIL, HEAD].map(|hint| {

@@ -1,5 +1,5 @@
-//! Claims that a peer says others have made, in an MPMC ring: recovery ends in bounded time, and takes
-//! nothing from those who are there.
+//! Intents that a hostile peer forges in the entries of an MPMC ring: recovery ends in bounded
+//! time, and takes nothing from live participants.
 
 use crate::support::names::Name;
 use crate::support::time_limit::bounded;
@@ -14,6 +14,7 @@ use std::time::Instant;
 const COUNTS: [u32; 5] = [0, 1, 5, 1 << 31, u32::MAX];
 const SEATS: u64 = 64;
 
+/// Sets the intent of a seat. `after_start` is the first position plus 1, or 0 for no intent.
 fn forge(file: &File, seat: u64, after_start: u64, count: u32) {
     let entry = 0x400 + 0x80 * seat;
     file.write_all_at(&count.to_le_bytes(), entry + 0x28)
@@ -22,20 +23,20 @@ fn forge(file: &File, seat: u64, after_start: u64, count: u32) {
         .unwrap();
 }
 
-fn is_forged(file: &File, seat: u64) -> bool {
+fn is_intent_set(file: &File, seat: u64) -> bool {
     let mut word = [0; 8];
     file.read_exact_at(&mut word, 0x420 + 0x80 * seat).unwrap();
     word != [0; 8]
 }
 
-/// Positions around what is in the ring, and the last ones.
+/// Intents near the positions of the ring, and at powers of two and the last positions.
 fn forgeries(first: u64) -> impl Iterator<Item = u64> {
     let near = (0..40).map(move |ahead| first.wrapping_add(ahead).wrapping_sub(20));
     near.chain([1, 2, 1 << 32, 1 << 63, u64::MAX - 1, u64::MAX])
 }
 
 #[test]
-fn what_dead_participants_are_said_to_have_claimed_and_have_not_costs_nothing() {
+fn forged_intents_of_dead_seats_lose_no_message_and_no_slot() {
     for first in [0, 100, (1 << 32) - 2, (1 << 63) - 61] {
         for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
             let name = Name::new();
@@ -47,18 +48,18 @@ fn what_dead_participants_are_said_to_have_claimed_and_have_not_costs_nothing() 
             assert_eq!((consumer.try_pop(), consumer.try_pop()), (Ok(1), Ok(2)));
             for after_start in forgeries(first.wrapping_add(3)) {
                 for count in COUNTS {
-                    // Of everybody but the two who are there.
+                    // Every seat but those of the two live participants.
                     let others = || (1..SEATS).chain(SEATS + 1..2 * SEATS);
                     others().for_each(|seat| forge(&file, seat, after_start, count));
-                    let stood = u64::from(after_start != 0) * (2 * SEATS - 2);
+                    let intents = u64::from(after_start != 0) * (2 * SEATS - 2);
                     let recovery = bounded(|| ring.recover().unwrap());
                     assert_eq!(
-                        recovery.settled, stood,
+                        recovery.settled, intents,
                         "{first:#x} {after_start:#x} {count}"
                     );
                     assert_eq!(recovery.tombstones + recovery.waiting + recovery.dropped, 0);
                     assert_eq!(recovery.undecided, 0);
-                    assert!(others().all(|seat| !is_forged(&file, seat)));
+                    assert!(others().all(|seat| !is_intent_set(&file, seat)));
                 }
             }
             assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [3, 4, 5]);
@@ -70,7 +71,7 @@ fn what_dead_participants_are_said_to_have_claimed_and_have_not_costs_nothing() 
 }
 
 #[test]
-fn claims_of_the_living_are_theirs_whatever_the_dead_are_said_to_have_claimed() {
+fn forged_intents_of_dead_seats_take_no_claim_of_live_process() {
     let name = Name::new();
     let options = Options::new()
         .capacity(8)
@@ -89,7 +90,8 @@ fn claims_of_the_living_are_theirs_whatever_the_dead_are_said_to_have_claimed() 
         }
         let recovery = bounded(|| ring.recover().unwrap());
         assert_eq!(recovery.tombstones + recovery.waiting, 0);
-        // A claim of none covers nothing, one of one the first position: pushed, but held.
+        // An intent of no positions covers none. Any other covers the first position, whose message
+        // a live consumer holds.
         assert_eq!(recovery.undecided > 0, count > 0);
     }
     assert_eq!(other.try_pop(), Ok(2));
@@ -105,7 +107,7 @@ fn claims_of_the_living_are_theirs_whatever_the_dead_are_said_to_have_claimed() 
 }
 
 #[test]
-fn as_much_as_can_be_forged_is_recovered_from_in_bounded_time() {
+fn recovery_from_most_forged_intents_ends_in_bounded_time() {
     let name = Name::new();
     let options = Options::new()
         .capacity(1 << 14)
@@ -131,7 +133,7 @@ fn as_much_as_can_be_forged_is_recovered_from_in_bounded_time() {
 }
 
 #[test]
-fn a_forged_claim_of_a_live_participant_ends_with_its_next_own_one() {
+fn forged_intent_of_live_participant_ends_with_its_next_claim() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 8).unwrap();
     let file = name.file();
@@ -145,7 +147,7 @@ fn a_forged_claim_of_a_live_participant_ends_with_its_next_own_one() {
             assert_eq!(consumer.pop(), Ok(7));
             assert_eq!(producer.try_push_slice(&[1, 2, 3]), Ok(3));
             assert_eq!(consumer.try_pop_slice(&mut [0; 4]), Ok(3));
-            assert!(!is_forged(&file, 0) && !is_forged(&file, SEATS));
+            assert!(!is_intent_set(&file, 0) && !is_intent_set(&file, SEATS));
         }
     }
 }

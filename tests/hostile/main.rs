@@ -1,4 +1,4 @@
-//! Peers that do not follow the protocol: corrupt words, random writes, locks and wake-ups.
+//! Peers that violate the protocol: corrupt words, random writes, foreign locks and stolen wakes.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

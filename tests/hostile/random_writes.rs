@@ -1,5 +1,5 @@
-//! A peer that writes anything anywhere, between operations and during them, or before a ring is opened: no panic,
-//! no endless loop, no answer that is not documented.
+//! A peer that writes any word anywhere, between operations, during them, or before a ring is
+//! opened. There is no panic, no endless loop, and no undocumented result.
 
 use crate::support::names::Name;
 use crate::support::time_limit::bounded;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use slipring::spsc::Ring;
 
-/// Any word, and those at which something turns over.
+/// Any word, and words near wraps and powers of two.
 fn words() -> impl Strategy<Value = u64> {
     prop_oneof![
         0..20_u64,
@@ -26,23 +26,23 @@ proptest! {
     })]
 
     #[test]
-    fn a_scribbler_between_operations_gets_no_more_than_documented_errors(
+    fn random_writes_between_spsc_calls_cause_documented_errors(
         steps in prop::collection::vec(any::<u8>(), 1..500),
     ) {
         bounded(|| trials::hostile::run(&[&[0], &*steps].concat()));
     }
 
     #[test]
-    fn a_scribbler_between_operations_of_many_gets_no_more_than_documented_errors(
+    fn random_writes_between_mpmc_calls_cause_documented_errors(
         steps in prop::collection::vec(any::<u8>(), 1..500),
     ) {
         bounded(|| trials::hostile::run(&[&[1], &*steps].concat()));
     }
 
     #[test]
-    fn an_object_of_any_bytes_is_opened_or_refused_wherever_it_is(
+    fn object_of_any_bytes_in_any_backing_is_opened_or_refused(
         (_, mut image) in select(trials::seeds::images()),
-        place in 0..4_u8,
+        backing in 0..4_u8,
         bytes in prop::collection::vec((0..0x880_usize, any::<u8>()), 0..6),
         words in prop::collection::vec((0..0x880_usize / 4, words()), 0..3),
     ) {
@@ -52,11 +52,11 @@ proptest! {
         for (at, word) in words {
             image[at * 4..][..4].copy_from_slice(&(word as u32).to_le_bytes());
         }
-        bounded(|| trials::open::run(&[&[place, 0], &*image].concat()));
+        bounded(|| trials::open::run(&[&[backing, 0], &*image].concat()));
     }
 
     #[test]
-    fn a_file_of_any_size_is_opened_or_refused(size in 0..0x4000_u64) {
+    fn file_of_any_size_is_opened_or_refused(size in 0..0x4000_u64) {
         let name = Name::new();
         Ring::<u64>::create(&name, 4).unwrap();
         name.file().set_len(size).unwrap();
@@ -64,15 +64,17 @@ proptest! {
     }
 
     #[test]
-    fn a_stream_is_put_together_as_it_was_cut(
-        framing in 0..3_u8, lengths in any::<[u8; 2]>(), input in prop::collection::vec(0..12_u8, 0..200),
+    fn stream_cut_into_messages_is_reassembled_unchanged(
+        framing in 0..3_u8,
+        lengths in any::<[u8; 2]>(),
+        input in prop::collection::vec(0..12_u8, 0..200),
     ) {
         trials::stream::run(&[&[framing], &lengths[..], &input].concat());
     }
 }
 
 #[test]
-fn what_a_fuzzer_begins_with_is_survived() {
+fn fuzz_seeds_run_without_panic() {
     for (target, name, seed) in trials::seeds::all() {
         println!("{target}/{name}");
         let trial = match target {

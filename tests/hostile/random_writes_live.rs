@@ -1,5 +1,5 @@
-//! A process that writes anything anywhere while others use the ring: nobody crashes, and nobody is stopped for
-//! good.
+//! A process that writes random words anywhere while other processes use the ring: no process
+//! crashes, and none is blocked forever.
 
 use crate::support::kinds::is_mpmc;
 use crate::support::tampering;
@@ -16,15 +16,15 @@ const HEAD: u64 = 0x100;
 const NOT_EMPTY: u64 = 0x180;
 const NOT_FULL: u64 = 0x200;
 const STATUS: u64 = 0x280;
-/// Who came and went, and whether messages wait for a consumer.
-const ROLLS: u64 = 0x284;
+/// The arrivals and departures of both roles, and the orphan hint.
+const ARRIVALS: u64 = 0x284;
 const ENTRIES: u64 = 0x400;
 const SOON: Duration = Duration::from_millis(1);
 const CAPACITY: usize = tampering::CAPACITY as usize;
 
 for_each_kind! {
     memory_and_files:
-        a_scribbler_during_operations_stops_nobody_for_good
+        random_writes_during_calls_block_no_process_forever
     ;
 }
 
@@ -56,28 +56,28 @@ fn consume<P: Protocol>(ring: &Ring<u64, P>) {
     assert!(consumer.peer().is_ok());
 }
 
-/// Two processes of each role, or one if there are seats for no more. Each ends in good order, before the
-/// test is given up.
-fn use_it<P: Protocol>(name: &Name) -> Vec<Forked> {
-    let many = if is_mpmc::<P>() { 2 } else { 1 };
-    let user = |body: fn(&Ring<u64, P>)| {
+/// Forks two processes of each role, or one if there is only one seat. Each process ends without
+/// outside help.
+fn fork_participants<P: Protocol>(name: &Name) -> Vec<Forked> {
+    let per_role = if is_mpmc::<P>() { 2 } else { 1 };
+    let participant = |body: fn(&Ring<u64, P>)| {
         fork_child(|| {
             let ring = Ring::<u64, P>::open(name).unwrap();
             (0..5).for_each(|_| body(&ring));
         })
     };
-    let producers = (0..many).map(|_| user(produce));
-    let consumers = (0..many).map(|_| user(consume));
+    let producers = (0..per_role).map(|_| participant(produce));
+    let consumers = (0..per_role).map(|_| participant(consume));
     producers.chain(consumers).collect()
 }
 
-/// Stores into some bytes of a ring until it is killed.
-fn scribble(file: &File, at: u64, len: u64) -> ! {
+/// Writes random words to a range of a ring's object until it is killed.
+fn write_randomly(file: &File, at: u64, len: u64) -> ! {
     let mut dice = Dice::new(at);
     loop {
         let any = dice.below(1 << 32) << 32 | dice.below(1 << 32);
         let near = dice.below(2) == 0;
-        // Slots flip between free and full, positions are near, the rest takes any value.
+        // Slots change between free and full, positions are often near, and other words are random.
         let word = match at {
             SLOTS => word(0, dice.below(2) as i64, 8),
             TAIL | HEAD if near => dice.below(16).to_le_bytes(),
@@ -86,19 +86,19 @@ fn scribble(file: &File, at: u64, len: u64) -> ! {
         };
         let words = len / 4;
         let chosen = dice.below(words);
-        for place in 0..words {
-            // All of a few words, and one of many.
-            if words <= 8 || place == chosen {
-                file.write_all_at(&word[..4], at + place * 4).unwrap();
+        for index in 0..words {
+            // In a short range every word changes, and in a long one a single word.
+            if words <= 8 || index == chosen {
+                file.write_all_at(&word[..4], at + index * 4).unwrap();
             }
         }
     }
 }
 
-fn comes_to_an_end(name: &Name) {
+fn assert_recovery_ends(name: &Name) {
     match slipring::recover(name) {
         Ok(_) | Err(RecoverError::Corrupt(_)) => {}
-        // It says of a ring that has never grown that another one follows.
+        // The header of a ring that has never grown claims a next segment.
         Err(RecoverError::Open(OpenError::Inconsistent {
             field: "successor", ..
         })) => {}
@@ -106,7 +106,7 @@ fn comes_to_an_end(name: &Name) {
     }
 }
 
-fn a_scribbler_during_operations_stops_nobody_for_good<P: Protocol>() {
+fn random_writes_during_calls_block_no_process_forever<P: Protocol>() {
     let consumer = match is_mpmc::<P>() {
         true => u64::from(SEATS),
         false => 1,
@@ -117,14 +117,14 @@ fn a_scribbler_during_operations_stops_nobody_for_good<P: Protocol>() {
         (NOT_EMPTY, 4),
         (NOT_FULL, 4),
         (STATUS, 4),
-        (ROLLS, 12),
+        (ARRIVALS, 12),
         (ENTRIES, 0x20),
         (ENTRIES + 0x80 * consumer, 0x20),
         (intent(0).0, 16),
         (intent(1).0, 16),
         (intent(consumer).0, 16),
         (slot(0), 8),
-        // Whatever lives, here and there.
+        // One word at a time of all that changes in the header, the entries and the slots.
         (TAIL, STATUS - TAIL + 0x80),
         (ENTRIES, 0x80 * 2 * u64::from(SEATS)),
         (slot(0), 0x40),
@@ -133,12 +133,14 @@ fn a_scribbler_during_operations_stops_nobody_for_good<P: Protocol>() {
         let options = options::<P>(0).liveness_interval(Duration::from_micros(200));
         let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
         let file = OpenOptions::new().write(true).open(name.path()).unwrap();
-        let scribbler = fork_child(|| scribble(&file, at, len));
-        use_it::<P>(&name).into_iter().for_each(Forked::finish);
-        // While it goes on, and when it has ended: whatever was forged, recovery comes to an end.
-        comes_to_an_end(&name);
-        drop(scribbler);
-        comes_to_an_end(&name);
+        let writer = fork_child(|| write_randomly(&file, at, len));
+        fork_participants::<P>(&name)
+            .into_iter()
+            .for_each(Forked::finish);
+        // Recovery ends while the writer runs, and after it is killed, with any forged words.
+        assert_recovery_ends(&name);
+        drop(writer);
+        assert_recovery_ends(&name);
         assert!(ring.len() <= CAPACITY);
     }
 }

@@ -1,25 +1,23 @@
-//! Moments between the steps of going away, in which it must not be misread.
+//! The steps of detaching and closing, as a peer sees them between one step and the next.
 
 use crate::support::kinds::is_mpmc;
-use crate::support::{NEVER, Name, PATIENCE, Page, is_asleep, thread_id, until};
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::support::{NEVER, Name, PATIENCE, Page, set_lock, until, while_asleep};
 use nix::libc;
 use slipring::error::{Disconnected, PopTimeoutError, TryPopError};
 use slipring::{Options, Protocol, Ring};
-use std::fs::File;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::{process, thread};
+use std::thread;
 
 for_each_kind! {
     memory_and_files:
-        a_peer_that_is_seen_while_it_leaves_is_not_taken_for_one_that_stays
+        peer_seen_between_detach_steps_is_reported_left
     ;
     all_backings:
-        a_message_is_popped_first_however_soon_the_ring_is_closed_after_it
+        message_pushed_just_before_close_is_popped_before_closed
     ;
 }
 
-fn a_message_is_popped_first_however_soon_the_ring_is_closed_after_it<P: Protocol>() {
+fn message_pushed_just_before_close_is_popped_before_closed<P: Protocol>() {
     let name = Name::new("ring");
     for delay in 0..600 {
         let ring = Ring::<u64, P>::create(&name, 2).unwrap();
@@ -36,11 +34,11 @@ fn a_message_is_popped_first_however_soon_the_ring_is_closed_after_it<P: Protoco
                 producer.push(&7).unwrap();
                 producer.close();
             });
-            let mut looks = 0_u32;
-            // On a busy machine the other thread may need this one's processor.
-            let mut pause = || match looks {
+            let mut attempts = 0_u32;
+            // On a busy machine the other thread may need the processor of this one.
+            let mut pause = || match attempts {
                 1000.. => thread::yield_now(),
-                _ => looks += 1,
+                _ => attempts += 1,
             };
             while ready.load(SeqCst) == 0 {
                 pause();
@@ -54,63 +52,48 @@ fn a_message_is_popped_first_however_soon_the_ring_is_closed_after_it<P: Protoco
             assert_eq!(first, Ok(7));
         });
         let closed = Disconnected::Closed;
-        until("it is drained", || match consumer.try_pop() {
-            // Of a claim that was seen while the ring was closed more may have been to come.
+        until("the ring is drained", || match consumer.try_pop() {
+            // The consumer saw a claim when the ring was closed. More messages may have followed.
             Err(TryPopError::Empty) if is_mpmc::<P>() => false,
-            over => {
-                assert_eq!(over, Err(closed.into()));
+            other => {
+                assert_eq!(other, Err(closed.into()));
                 true
             }
         });
     }
 }
 
-/// Locks or unlocks the producer's seat through a description of the test's own.
-fn hold_seat(file: &File, kind: i32) {
-    let seat = libc::flock {
-        l_type: kind as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: 0x400,
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&seat)).unwrap();
-}
+/// The byte that locks the first producer seat.
+const PRODUCER_SEAT: i64 = 0x400;
 
-fn a_peer_that_is_seen_while_it_leaves_is_not_taken_for_one_that_stays<P: Protocol>() {
+fn peer_seen_between_detach_steps_is_reported_left<P: Protocol>() {
     let name = Name::new("ring");
-    // Nothing is asked again for want of news.
+    // Without new signals the consumer checks its peers only after an interval.
     let options = Options::new().capacity(2).liveness_interval(NEVER);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let producer = ring.producer().unwrap();
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
-    // Leaving is two steps: saying so, and freeing the seat. The lock stands for a producer
-    // that was interrupted between them.
+    // A producer detaches in two steps: it announces its departure, and it unlocks its seat. This
+    // lock imitates a producer that is interrupted between them.
     drop(producer);
-    let path = name.path();
-    let file = File::options().read(true).write(true).open(path).unwrap();
-    hold_seat(&file, libc::F_WRLCK);
+    let file = name.file();
+    set_lock(&file, libc::F_WRLCK, PRODUCER_SEAT, 1).unwrap();
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
 
-    let thread = AtomicU32::new(0);
-    thread::scope(|scope| {
-        let popping = scope.spawn(|| {
-            thread.store(thread_id(), SeqCst);
-            consumer.pop_timeout(PATIENCE / 4)
-        });
-        until("pop sleeps", || {
-            is_asleep(process::id(), thread.load(SeqCst))
-        });
-        hold_seat(&file, libc::F_UNLCK);
-        let event = Page::of(&name).not_empty();
-        event.fetch_add(2, SeqCst);
-        let (wake, all) = (libc::FUTEX_WAKE, i32::MAX);
-        // SAFETY: FUTEX_WAKE uses the address as a key and accesses no memory.
-        unsafe { libc::syscall(libc::SYS_futex, event.as_ptr(), wake, all) };
-        assert_eq!(
-            popping.join().unwrap(),
-            Err(PopTimeoutError::Disconnected(Disconnected::Left))
-        );
-    });
+    let popped = while_asleep(
+        || consumer.pop_timeout(PATIENCE / 4),
+        || {
+            set_lock(&file, libc::F_UNLCK, PRODUCER_SEAT, 1).unwrap();
+            let event = Page::of(&name).not_empty();
+            event.fetch_add(2, SeqCst);
+            let (wake, all) = (libc::FUTEX_WAKE, i32::MAX);
+            // SAFETY: FUTEX_WAKE uses the address as a key and accesses no memory.
+            unsafe { libc::syscall(libc::SYS_futex, event.as_ptr(), wake, all) };
+        },
+    );
+    assert_eq!(
+        popped,
+        Err(PopTimeoutError::Disconnected(Disconnected::Left))
+    );
 }

@@ -1,14 +1,13 @@
-//! When an MPMC ring is over for one side: when the last of the other one has gone and nothing is
-//! left to do, and not before.
+//! When operations of an MPMC ring fail with `Disconnected`: after the last peer has ended and no
+//! message or slot is left, and not before.
 
 use crate::support;
-use crate::support::{NEVER, Name, PATIENCE, fork_child, is_asleep, thread_id, until};
+use crate::support::{ASLEEP_AT_ONCE, NEVER, Name, PATIENCE, fork_child, while_asleep};
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
 use slipring::mpmc::Ring;
-use slipring::{Options, Peer, WaitStrategy};
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use slipring::{Options, Peer};
 use std::time::Duration;
 use std::{mem, process, thread};
 
@@ -16,26 +15,23 @@ const SOON: Duration = Duration::from_millis(10);
 
 fn options(interval: Duration) -> Options {
     let options = Options::new().capacity(2).liveness_interval(interval);
-    options.wait(WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    })
+    options.wait(ASLEEP_AT_ONCE)
 }
 
 fn ring(interval: Duration) -> (Name, Ring<u64>) {
-    let name = Name::new("hang-up");
+    let name = Name::new("disconnect");
     let ring = Ring::<u64>::create_with(&name, &options(interval)).unwrap();
     (name, ring)
 }
 
 #[test]
-fn pops_fail_when_the_last_producer_has_left_and_go_on_when_one_comes() {
+fn pop_fails_after_last_producer_left_until_another_attaches() {
     let (_name, ring) = ring(NEVER);
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(
         consumer.pop_timeout(SOON),
         Err(PopTimeoutError::TimedOut),
-        "nobody came"
+        "no peer has attached"
     );
     let (mut first, mut second) = (ring.producer().unwrap(), ring.producer().unwrap());
     first.push(&1).unwrap();
@@ -47,12 +43,12 @@ fn pops_fail_when_the_last_producer_has_left_and_go_on_when_one_comes() {
     second.push(&3).unwrap();
     drop(second);
     assert_eq!(consumer.pop(), Ok(3));
-    let gone = Disconnected::Left;
-    assert_eq!(consumer.try_pop(), Err(gone.into()));
-    assert_eq!(consumer.pop(), Err(gone.into()));
-    assert_eq!(consumer.pop_timeout(PATIENCE), Err(gone.into()));
-    assert_eq!(consumer.pop_slice(&mut [0; 2]), Err(gone.into()));
-    assert_eq!(consumer.read().unwrap_err(), gone.into());
+    let left = Disconnected::Left;
+    assert_eq!(consumer.try_pop(), Err(left.into()));
+    assert_eq!(consumer.pop(), Err(left.into()));
+    assert_eq!(consumer.pop_timeout(PATIENCE), Err(left.into()));
+    assert_eq!(consumer.pop_slice(&mut [0; 2]), Err(left.into()));
+    assert_eq!(consumer.read().unwrap_err(), left.into());
     let mut third = ring.producer().unwrap();
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     third.push(&4).unwrap();
@@ -60,14 +56,14 @@ fn pops_fail_when_the_last_producer_has_left_and_go_on_when_one_comes() {
 }
 
 #[test]
-fn pushes_fail_when_the_last_consumer_has_left_and_go_on_when_one_comes() {
+fn push_fails_after_last_consumer_left_until_another_attaches() {
     let (_name, ring) = ring(NEVER);
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
     assert_eq!(
         producer.push_timeout(&3, SOON),
         Err(PushTimeoutError::TimedOut),
-        "nobody came"
+        "no peer has attached"
     );
     let (first, second) = (ring.consumer().unwrap(), ring.consumer().unwrap());
     drop(first);
@@ -77,12 +73,12 @@ fn pushes_fail_when_the_last_consumer_has_left_and_go_on_when_one_comes() {
         Err(PushTimeoutError::TimedOut)
     );
     drop(second);
-    let gone = Disconnected::Left;
-    assert_eq!(producer.try_push(&3), Err(gone.into()));
-    assert_eq!(producer.push(&3), Err(gone.into()));
-    assert_eq!(producer.push_timeout(&3, PATIENCE), Err(gone.into()));
-    assert_eq!(producer.push_slice(&[3]).unwrap_err().reason, gone.into());
-    assert_eq!(producer.claim().unwrap_err(), gone.into());
+    let left = Disconnected::Left;
+    assert_eq!(producer.try_push(&3), Err(left.into()));
+    assert_eq!(producer.push(&3), Err(left.into()));
+    assert_eq!(producer.push_timeout(&3, PATIENCE), Err(left.into()));
+    assert_eq!(producer.push_slice(&[3]).unwrap_err().reason, left.into());
+    assert_eq!(producer.claim().unwrap_err(), left.into());
     let mut third = ring.consumer().unwrap();
     assert_eq!(producer.try_push(&3), Err(TryPushError::Full));
     assert_eq!(third.pop(), Ok(1));
@@ -90,46 +86,27 @@ fn pushes_fail_when_the_last_consumer_has_left_and_go_on_when_one_comes() {
     assert_eq!(third.try_iter().collect::<Vec<_>>(), [2, 3]);
 }
 
-/// What ends a blocked call: somebody who goes while it sleeps.
-fn ends_the_sleep<E, R: Send>(goes: E, blocked: impl FnOnce() -> R + Send) -> R
-where
-    E: FnOnce(),
-{
-    let thread = AtomicU32::new(0);
-    thread::scope(|scope| {
-        let blocked = scope.spawn(|| {
-            thread.store(thread_id(), SeqCst);
-            blocked()
-        });
-        until("it sleeps", || {
-            is_asleep(process::id(), thread.load(SeqCst))
-        });
-        goes();
-        blocked.join().unwrap()
-    })
-}
-
 #[test]
-fn the_last_to_leave_ends_a_blocked_call_and_the_one_before_does_not() {
+fn blocked_call_ends_only_when_last_peer_detaches() {
     let (_name, ring) = ring(NEVER);
     let mut consumer = ring.consumer().unwrap();
     let (first, second) = (ring.producer().unwrap(), ring.producer().unwrap());
-    let popped = ends_the_sleep(|| drop(first), || consumer.pop_timeout(20 * SOON));
+    let popped = while_asleep(|| consumer.pop_timeout(20 * SOON), || drop(first));
     assert_eq!(popped, Err(PopTimeoutError::TimedOut));
-    let popped = ends_the_sleep(|| drop(second), || consumer.pop());
+    let popped = while_asleep(|| consumer.pop(), || drop(second));
     assert_eq!(popped, Err(PopError::Disconnected(Disconnected::Left)));
 
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
     let second = ring.consumer().unwrap();
-    let pushed = ends_the_sleep(|| drop(second), || producer.push_timeout(&3, 20 * SOON));
+    let pushed = while_asleep(|| producer.push_timeout(&3, 20 * SOON), || drop(second));
     assert_eq!(pushed, Err(PushTimeoutError::TimedOut));
-    let pushed = ends_the_sleep(|| drop(consumer), || producer.push(&3));
+    let pushed = while_asleep(|| producer.push(&3), || drop(consumer));
     assert_eq!(pushed, Err(PushError::Disconnected(Disconnected::Left)));
 }
 
 #[test]
-fn several_blocked_consumers_all_hear_of_the_last_producers_end() {
+fn blocked_consumers_return_left_when_last_producer_detaches() {
     let (_name, ring) = ring(NEVER);
     let producer = ring.producer().unwrap();
     let popping: Vec<_> = (0..4)
@@ -141,16 +118,16 @@ fn several_blocked_consumers_all_hear_of_the_last_producers_end() {
     thread::sleep(SOON);
     drop(producer);
     for popping in popping {
-        let gone = Disconnected::Left;
-        assert_eq!(popping.join().unwrap(), Err(gone.into()));
+        let left = Disconnected::Left;
+        assert_eq!(popping.join().unwrap(), Err(left.into()));
     }
 }
 
 #[test]
-fn a_death_is_told_when_the_last_has_gone_whoever_went_last() {
+fn producer_death_is_reported_after_last_producer_detached() {
     let (name, ring) = ring(SOON);
     let mut consumer = ring.consumer().unwrap();
-    let stays = ring.producer().unwrap();
+    let live_producer = ring.producer().unwrap();
     let mut child = fork_child(|| {
         let mut producer = Ring::<u64>::open(&name).unwrap().producer().unwrap();
         producer.push(&7).unwrap();
@@ -164,7 +141,7 @@ fn a_death_is_told_when_the_last_has_gone_whoever_went_last() {
         consumer.pop_timeout(3 * SOON),
         Err(PopTimeoutError::TimedOut)
     );
-    drop(stays);
+    drop(live_producer);
     let died = Disconnected::Died { pid };
     assert_eq!(consumer.pop(), Err(died.into()));
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
@@ -173,13 +150,17 @@ fn a_death_is_told_when_the_last_has_gone_whoever_went_last() {
 }
 
 #[test]
-fn what_a_dead_producer_pushed_behind_its_own_hole_comes_before_the_hang_up() {
+fn message_after_abandoned_claim_is_popped_before_disconnect() {
     let (name, ring) = ring(SOON);
     let mut consumer = ring.consumer().unwrap();
     let (mut first, mut second) = (ring.producer().unwrap(), ring.producer().unwrap());
     mem::forget(first.claim().unwrap());
     second.push(&8).unwrap();
-    assert_eq!(consumer.try_pop(), Err(TryPopError::Empty), "not its turn");
+    assert_eq!(
+        consumer.try_pop(),
+        Err(TryPopError::Empty),
+        "a claim precedes it"
+    );
     drop(second);
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
     drop(first);
@@ -200,7 +181,7 @@ fn what_a_dead_producer_pushed_behind_its_own_hole_comes_before_the_hang_up() {
 }
 
 #[test]
-fn closing_ends_every_blocked_call_and_leaves_what_is_there_to_be_popped() {
+fn close_ends_every_blocked_call_and_keeps_pushed_messages() {
     let (_name, full) = ring(NEVER);
     let (_name, empty) = ring(NEVER);
     let pushing: Vec<_> = (0..3)
@@ -233,7 +214,7 @@ fn closing_ends_every_blocked_call_and_leaves_what_is_there_to_be_popped() {
 }
 
 #[test]
-fn a_closed_ring_still_delivers_what_a_consumer_left_behind() {
+fn closed_ring_delivers_message_left_by_detached_consumer() {
     let (_name, ring) = ring(NEVER);
     let mut producer = ring.producer().unwrap();
     let (mut first, mut second) = (ring.consumer().unwrap(), ring.consumer().unwrap());

@@ -1,28 +1,29 @@
-//! Removing a ring that nobody has: nobody comes meanwhile, and no other ring goes in its stead.
+//! Exclusive locks, with which a process removes a ring that has no participants: no process
+//! attaches in the meantime, and no other ring is removed in its place.
 
 use crate::support;
 use crate::support::backings::{Place, within};
 use crate::support::{Name, fork_child};
-use slipring::error::{AttachError, ExclusiveError, OpenError, UnlinkError};
-use slipring::{ExclusiveRing, Options, mpmc, spsc};
+use slipring::error::{AttachError, OpenError, UnlinkError, ExclusiveError};
+use slipring::{Options, ExclusiveRing, mpmc, spsc};
 use std::fs;
 
 const PLACES: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
 
 #[test]
-fn while_nobody_may_come_nobody_comes() {
+fn attach_during_exclusive_lock_is_refused() {
     for place in PLACES {
         within(place, || {
             let [one, many] = ["one", "many"].map(Name::new);
             let spsc = spsc::Ring::<u64>::create(&one, 4).unwrap();
             let mpmc = mpmc::Ring::<u64>::create(&many, 4).unwrap();
-            let vacancies = [&one, &many].map(|name| ExclusiveRing::lock(name).unwrap());
+            let locked = [&one, &many].map(|name| ExclusiveRing::lock(name).unwrap());
             assert!(matches!(spsc.producer(), Err(AttachError::Taken { .. })));
             let refused = mpmc.consumer();
             assert!(
                 matches!(refused, Err(AttachError::Recovering(busy)) if busy.pid == std::process::id())
             );
-            drop(vacancies);
+            drop(locked);
             assert!(spsc.producer().is_ok() && mpmc.consumer().is_ok());
             assert!(!spsc.is_closed() && !mpmc.is_closed());
         });
@@ -30,18 +31,16 @@ fn while_nobody_may_come_nobody_comes() {
 }
 
 #[test]
-fn who_has_a_seat_keeps_the_ring() {
+fn exclusive_lock_fails_for_live_seat_holder_but_not_for_dead() {
     for place in PLACES {
         within(place, || {
             let name = Name::new("held");
             let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
             let consumer = ring.consumer().unwrap();
-            let us = std::process::id();
-            assert!(
-                matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == us)
-            );
+            let this = std::process::id();
+            assert!(matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == this));
             drop(consumer);
-            // A dead one does not.
+            // A dead participant does not prevent it.
             fork_child(|| std::mem::forget(ring.reopen().unwrap().producer().unwrap())).reap();
             ExclusiveRing::lock(&name).unwrap().unlink().unwrap();
         });
@@ -49,20 +48,20 @@ fn who_has_a_seat_keeps_the_ring() {
 }
 
 #[test]
-fn who_had_it_open_is_told_that_it_is_gone() {
+fn open_ring_after_exclusive_unlink_is_closed() {
     for place in PLACES {
         within(place, || {
             let name = Name::new("gone");
             let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
             ring.producer().unwrap().push(&1).unwrap();
-            let vacancy = ExclusiveRing::lock(&name).unwrap();
-            assert_eq!((vacancy.len(), vacancy.is_empty()), (1, false));
-            assert!(vacancy.created_at().elapsed().unwrap() < support::PATIENCE);
-            vacancy.unlink().unwrap();
+            let exclusive = ExclusiveRing::lock(&name).unwrap();
+            assert_eq!((exclusive.len(), exclusive.is_empty()), (1, false));
+            assert!(exclusive.created_at().elapsed().unwrap() < support::PATIENCE);
+            exclusive.unlink().unwrap();
             assert!(ring.is_closed());
-            let none = ExclusiveRing::lock(&name).unwrap_err();
+            let missing = ExclusiveRing::lock(&name).unwrap_err();
             assert!(matches!(
-                none,
+                missing,
                 ExclusiveError::Open(OpenError::NotFound { .. })
             ));
         });
@@ -70,16 +69,16 @@ fn who_had_it_open_is_told_that_it_is_gone() {
 }
 
 #[test]
-fn another_ring_of_the_name_stays() {
+fn exclusive_unlink_after_name_replaced_keeps_other_ring() {
     for place in [Place::SharedMemory, Place::File] {
         within(place, || {
             let [name, other] = ["first", "second"].map(Name::new);
             spsc::Ring::<u64>::create(&name, 4).unwrap();
-            let vacancy = ExclusiveRing::lock(&name).unwrap();
+            let exclusive = ExclusiveRing::lock(&name).unwrap();
             spsc::Ring::<u64>::create(&other, 8).unwrap();
             fs::rename(other.path(), name.path()).unwrap();
             assert!(matches!(
-                vacancy.unlink(),
+                exclusive.unlink(),
                 Err(UnlinkError::NotFound { .. })
             ));
             let capacity = Options::new().capacity(8);

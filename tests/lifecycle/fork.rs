@@ -1,4 +1,5 @@
-//! Forked children: a handle is its parent's, and a child is a process like any other.
+//! Forked children: a handle works only in the process that created it, and a child may open the
+//! ring itself like any other process.
 
 use crate::support;
 use crate::support::kinds::{kind, one_of_each};
@@ -19,13 +20,13 @@ use std::time::Duration;
 
 for_each_kind! {
     memory_and_files:
-        a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing
-        a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing
+        claim_and_guard_in_forked_child_leave_ring_unchanged
+        handle_in_forked_child_refuses_calls_and_drop_has_no_effect
     ;
     all_backings:
-        a_forked_child_can_open_the_ring_itself_and_use_it
-        a_forked_child_does_not_keep_its_dead_parents_seat
-        a_fork_in_another_thread_keeps_no_seat_alive_and_nothing_mapped
+        forked_child_opens_ring_itself_and_transfers_messages
+        seat_of_killed_parent_is_free_while_forked_child_lives
+        fork_in_other_thread_keeps_no_seat_locked_and_no_mapping
     ;
 }
 
@@ -36,20 +37,20 @@ fn is_taken<E>(attached: Result<E, AttachError>) -> bool {
     )
 }
 
-/// Puts a page of this process's own where something is not mapped any more.
+/// Maps private memory at addresses at which the parent has a mapping and the child has none.
 fn occupy((start, len): (usize, usize)) -> *mut u8 {
     let at = NonZeroUsize::new(start);
     let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_ANONYMOUS | MapFlags::MAP_FIXED_NOREPLACE;
     let len = NonZeroUsize::new(len).unwrap();
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: replaces nothing: it fails if anything is there.
+    // SAFETY: the call replaces no mapping. It fails if there is one at these addresses.
     let page = unsafe { mmap_anonymous(at, len, access, flags) };
     page.expect("a forked child has no mapping of the ring")
         .as_ptr()
         .cast()
 }
 
-fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Protocol>() {
+fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
     let (name, other) = (Name::new("ring"), Name::new("other"));
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -59,8 +60,8 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Pr
     let words = Name::in_memory("board");
     let board = Board::create(&words, 1);
     let peer = start("role_watches", &[&name, &kind::<P>(), &words]);
-    // Who is only about to say who it is has the seat already.
-    until("the watcher has come", || board[0].load(SeqCst) == 1);
+    // A participant holds its seat before it has written its entry.
+    until("the watcher is attached", || board[0].load(SeqCst) == 1);
     let bytes = || [&name, &other].map(|name| fs::read(name.path()).unwrap());
     let before = (bytes(), traces_of(&name), traces_of(&other));
 
@@ -73,13 +74,13 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Pr
     let child = fork_child(|| {
         // SAFETY: the child's copy of the value is not used again.
         let (ring, producer, other_ring, consumer) = unsafe { ManuallyDrop::take(&mut handles) };
-        // What stands at the ring's addresses by now may be anything.
+        // The child may have mapped anything at the ring's addresses.
         let pages: Vec<*mut u8> = ranges.into_iter().map(occupy).collect();
-        let (ring, producer, consumer) = all_is_refused(ring, producer, consumer);
+        let (ring, producer, consumer) = assert_all_refused(ring, producer, consumer);
         drop((ring.clone(), other_ring.clone()));
         drop((ring, producer, other_ring, consumer));
         for page in pages {
-            // SAFETY: mapped above, and writable, if it was left alone since.
+            // SAFETY: the page was mapped above, and is writable unless a handle unmapped it.
             unsafe { page.write(1) }
         }
         for descriptor in descriptors {
@@ -93,7 +94,9 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Pr
     assert!(is_taken(ring.producer()));
     assert!(!ring.is_closed());
     producer.push(&4).unwrap();
-    until("the watcher has seen it", || producer.is_empty());
+    until("the watcher has popped every message", || {
+        producer.is_empty()
+    });
     other_ring.producer().unwrap().push(&7).unwrap();
     assert_eq!(consumer.pop(), Ok(7));
     drop((ring, producer));
@@ -102,7 +105,7 @@ fn a_handle_in_a_forked_child_refuses_everything_and_its_drop_does_nothing<P: Pr
     assert_eq!((traces_of(&name), traces_of(&other)), ((0, 0), (0, 0)));
 }
 
-fn a_child_that_inherits_a_claim_and_a_guard_publishes_and_gives_back_nothing<P: Protocol>() {
+fn claim_and_guard_in_forked_child_leave_ring_unchanged<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -157,7 +160,7 @@ macro_rules! assert_forked {
 }
 
 /// Tries every operation of handles that belong to the parent.
-fn all_is_refused<P: Protocol>(
+fn assert_all_refused<P: Protocol>(
     ring: Ring<u64, P>,
     mut producer: Producer<u64, P>,
     mut consumer: Consumer<u64, P>,
@@ -212,7 +215,7 @@ fn all_is_refused<P: Protocol>(
     assert_forked!(AttachError: ring.producer(), ring.consumer());
     assert_eq!((ring.len(), ring.capacity()), (0, 4));
     assert!(ring.is_empty() && !ring.is_full() && !ring.is_closed());
-    // None reaches the parent's ring.
+    // None of these closes the parent's ring.
     ring.close();
     producer.close();
     consumer.close();
@@ -220,8 +223,8 @@ fn all_is_refused<P: Protocol>(
     (ring, producer, consumer)
 }
 
-/// Looks at a producer that has pushed three messages and stays present until the fourth was
-/// popped, and then leaves in good order.
+/// Watches a producer that has pushed three messages. The producer stays present until the fourth
+/// message is popped, and then detaches.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_watches() {
@@ -233,20 +236,22 @@ fn role_watches() {
 fn watches<P: Protocol>(role: &support::Role) {
     let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let there = consumer.peer();
-    assert!(matches!(there, Ok(Peer::Present { .. })), "{there:?}");
+    let present = consumer.peer();
+    assert!(matches!(present, Ok(Peer::Present { .. })), "{present:?}");
     Board::open(role.text(2))[0].store(1, SeqCst);
     while consumer.len() == 3 {
-        assert_eq!(consumer.peer(), there);
+        assert_eq!(consumer.peer(), present);
     }
     for number in 1..=4 {
-        assert_eq!(consumer.peer(), there);
+        assert_eq!(consumer.peer(), present);
         assert_eq!(consumer.pop(), Ok(number));
     }
-    until("it leaves", || consumer.peer() == Ok(Peer::Left));
+    until("the producer detaches", || {
+        consumer.peer() == Ok(Peer::Left)
+    });
 }
 
-fn a_forked_child_can_open_the_ring_itself_and_use_it<P: Protocol>() {
+fn forked_child_opens_ring_itself_and_transfers_messages<P: Protocol>() {
     let (name, back) = (Name::new("ring"), Name::new("back"));
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let back_ring = Ring::<u64, P>::create(&back, 4).unwrap();
@@ -275,32 +280,32 @@ fn a_forked_child_can_open_the_ring_itself_and_use_it<P: Protocol>() {
 /// Attaches, forks a child that outlives it, and waits to be killed.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_leaves_a_child() {
-    if let Some(role) = support::role("role_leaves_a_child") {
-        call_for_kind!(role.text(2), leaves_a_child(&role));
+fn role_forks_child_and_waits() {
+    if let Some(role) = support::role("role_forks_child_and_waits") {
+        call_for_kind!(role.text(2), forks_child_and_waits(&role));
     }
 }
 
-fn leaves_a_child<P: Protocol>(role: &support::Role) {
+fn forks_child_and_waits<P: Protocol>(role: &support::Role) {
     let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let _producer = ring.producer().unwrap();
     let board = Board::open(role.text(1));
     let child = support::fork_orphan(|| {
         board[1].store(1, SeqCst);
-        until("the test has seen enough", || board[2].load(SeqCst) == 1);
+        until("the test releases the child", || board[2].load(SeqCst) == 1);
     });
     board[0].store(u64::from(child), SeqCst);
     role.is_told();
 }
 
-fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
+fn seat_of_killed_parent_is_free_while_forked_child_lives<P: Protocol>() {
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, 3);
     let consumer = ring.consumer().unwrap();
-    let mut peer = start("role_leaves_a_child", &[&name, &words, &kind::<P>()]);
+    let mut peer = start("role_forks_child_and_waits", &[&name, &words, &kind::<P>()]);
     let pid = peer.pid();
-    until("the child lives", || {
+    until("the child runs", || {
         board[0].load(SeqCst) != 0 && board[1].load(SeqCst) != 0
     });
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
@@ -312,7 +317,7 @@ fn a_forked_child_does_not_keep_its_dead_parents_seat<P: Protocol>() {
     board[2].store(1, SeqCst);
 }
 
-/// Whether this process has any of a ring mapped, wherever that is.
+/// Whether this process has a mapping of a ring, in any backing.
 fn is_mapped(name: &Name) -> bool {
     match name.strip_prefix("sysv:0x") {
         Some(key) => {
@@ -323,33 +328,33 @@ fn is_mapped(name: &Name) -> bool {
     }
 }
 
-fn a_fork_in_another_thread_keeps_no_seat_alive_and_nothing_mapped<P: Protocol>() {
+fn fork_in_other_thread_keeps_no_seat_locked_and_no_mapping<P: Protocol>() {
     const FORKS: usize = 1000;
     const AT_ONCE: usize = 50;
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let board = Board::create(&words, FORKS / AT_ONCE);
-    let mut stays = 0_u64;
+    let mut attaches = 0_u64;
     thread::scope(|scope| {
         let forking = scope.spawn(|| {
-            for lot in &*board {
+            for may_exit in &*board {
                 let forked = || {
                     fork_child(|| {
                         assert!(!is_mapped(&name), "a child has a mapping of the ring");
-                        until("let go", || lot.load(SeqCst) == 1);
+                        until("the child may exit", || may_exit.load(SeqCst) == 1);
                     })
                 };
                 let children: Vec<_> = (0..AT_ONCE).map(|_| forked()).collect();
-                lot.store(1, SeqCst);
+                may_exit.store(1, SeqCst);
                 children.into_iter().for_each(|child| child.finish());
             }
         });
         while !forking.is_finished() {
-            // Refused if a child has a copy of the last stay's lock.
+            // Refused if a child has a copy of the previous producer's lock.
             drop(ring.producer().unwrap());
             drop(Ring::<u64, P>::open(&name).unwrap().producer().unwrap());
-            stays += 2;
+            attaches += 2;
         }
     });
-    assert!(stays > AT_ONCE as u64, "only {stays} stays");
+    assert!(attaches > AT_ONCE as u64, "only {attaches} attaches");
 }

@@ -1,4 +1,4 @@
-//! How participants attach, detach, take over seats and positions, and observe each other.
+//! How participants attach, detach, succeed to seats, adopt messages, and observe rings.
 
 #[macro_use]
 #[path = "../support/mod.rs"]

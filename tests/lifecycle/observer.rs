@@ -1,4 +1,4 @@
-//! Looking at a ring: what is told of it, whatever it holds, and that nothing of it changes.
+//! Observers: what a snapshot reports, even of a corrupt ring, and that no byte of it changes.
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, one_of_each};
@@ -12,17 +12,17 @@ use std::thread;
 
 for_each_kind! {
     memory:
-        a_ring_that_was_cut_short_is_an_error
-        words_that_make_no_sense_are_told_as_they_are
+        observer_of_truncated_ring_returns_error
+        observer_of_random_words_returns_bounded_snapshot
     ;
     memory_and_files:
-        nothing_of_the_ring_changes
+        observer_opens_read_only_and_changes_nothing
     ;
     all_backings:
-        what_is_in_it_and_who_has_it
-        the_dead_are_told_from_those_who_left
-        who_has_left_is_not_there_while_others_are_spawned
-        messages_are_seen_while_they_are_there
+        snapshot_reports_contents_geometry_and_seat_holders
+        snapshot_distinguishes_dead_holder_from_detached_one
+        detached_holder_during_spawns_is_reported_left
+        peek_returns_message_between_push_and_pop
     ;
 }
 
@@ -34,7 +34,7 @@ fn occupancy(snapshot: &Snapshot, role: Role) -> Occupancy {
     snapshot.seats_of(role).next().unwrap().occupancy
 }
 
-fn what_is_in_it_and_who_has_it<P: Protocol>() {
+fn snapshot_reports_contents_geometry_and_seat_holders<P: Protocol>() {
     let name = Name::new("observer");
     let options = one_of_each::<P>().capacity(3).mode(0o640).schema(77);
     let ring = Ring::<[u8], P>::create_with(&name, &options.message_size(100)).unwrap();
@@ -72,7 +72,7 @@ fn what_is_in_it_and_who_has_it<P: Protocol>() {
     assert_eq!(occupancy(&snapshot, Role::Consumer), Occupancy::Left);
 }
 
-fn the_dead_are_told_from_those_who_left<P: Protocol>() {
+fn snapshot_distinguishes_dead_holder_from_detached_one<P: Protocol>() {
     let name = Name::new("observer");
     let ring = create::<P>(&name);
     let mut child = fork_child(|| {
@@ -81,10 +81,10 @@ fn the_dead_are_told_from_those_who_left<P: Protocol>() {
         producer.push(&1).unwrap();
         drop(consumer);
         std::mem::forget(producer.claim().unwrap());
-        until("the test has seen enough", || false);
+        until("the test kills this process", || false);
     });
     let observer = Observer::open(&name).unwrap();
-    until("the child has its seat, and has given one back", || {
+    until("the child's consumer has detached", || {
         let snapshot = observer.snapshot().unwrap();
         occupancy(&snapshot, Role::Consumer) == Occupancy::Left
     });
@@ -98,7 +98,7 @@ fn the_dead_are_told_from_those_who_left<P: Protocol>() {
 }
 
 #[test]
-fn what_a_dead_claimant_left_is_recovered_by_name() {
+fn recover_by_name_finishes_claim_of_dead_producer() {
     let name = Name::new("observer");
     let ring = create::<Mpmc>(&name);
     let mut child = fork_child(|| {
@@ -122,7 +122,7 @@ fn what_a_dead_claimant_left_is_recovered_by_name() {
 }
 
 #[test]
-fn in_an_spsc_ring_there_is_nothing_to_be_recovered() {
+fn recover_of_spsc_ring_does_nothing_and_missing_name_fails() {
     let name = Name::new("observer");
     create::<Spsc>(&name);
     assert_eq!(slipring::recover(&name).unwrap(), Default::default());
@@ -133,7 +133,7 @@ fn in_an_spsc_ring_there_is_nothing_to_be_recovered() {
     );
 }
 
-fn messages_are_seen_while_they_are_there<P: Protocol>() {
+fn peek_returns_message_between_push_and_pop<P: Protocol>() {
     let name = Name::new("observer");
     let ring = create::<P>(&name);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -151,7 +151,7 @@ fn messages_are_seen_while_they_are_there<P: Protocol>() {
     assert_eq!(observer.peek(1, &mut message).unwrap(), Peek::Message);
 }
 
-fn nothing_of_the_ring_changes<P: Protocol>() {
+fn observer_opens_read_only_and_changes_nothing<P: Protocol>() {
     let name = Name::new("observer");
     let ring = create::<P>(&name);
     ring.producer().unwrap().push(&7).unwrap();
@@ -172,7 +172,7 @@ fn nothing_of_the_ring_changes<P: Protocol>() {
     assert_eq!(bytes(), before);
 }
 
-fn a_ring_that_was_cut_short_is_an_error<P: Protocol>() {
+fn observer_of_truncated_ring_returns_error<P: Protocol>() {
     let name = Name::new("observer");
     create::<P>(&name);
     let observer = Observer::open(&name).unwrap();
@@ -181,28 +181,28 @@ fn a_ring_that_was_cut_short_is_an_error<P: Protocol>() {
         file.set_len(len).unwrap();
         let peeked = observer.peek(0, &mut Vec::new());
         assert!(matches!(peeked, Err(ObserveError::Truncated { .. })));
-        let again = Observer::open(&name).unwrap_err();
-        let is_broken = matches!(again, OpenError::Truncated { .. });
-        assert!(is_broken || len == 0 && matches!(again, OpenError::NotARing { .. }));
+        let refused = Observer::open(&name).unwrap_err();
+        let is_truncated = matches!(refused, OpenError::Truncated { .. });
+        assert!(is_truncated || len == 0 && matches!(refused, OpenError::NotARing { .. }));
     }
-    let seen = observer.snapshot();
-    assert!(matches!(seen, Err(ObserveError::Truncated { .. })));
+    let snapshot = observer.snapshot();
+    assert!(matches!(snapshot, Err(ObserveError::Truncated { .. })));
 }
 
-fn words_that_make_no_sense_are_told_as_they_are<P: Protocol>() {
-    const LIVE: [std::ops::Range<u64>; 2] = [0x80..0x300, 0x400..0x1000];
+fn observer_of_random_words_returns_bounded_snapshot<P: Protocol>() {
+    const MUTABLE: [std::ops::Range<u64>; 2] = [0x80..0x300, 0x400..0x1000];
     let name = Name::new("observer");
     create::<P>(&name);
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
     let mut dice = Dice::new(7);
     for _ in 0..200 {
-        for range in LIVE {
+        for range in MUTABLE {
             for at in range.step_by(4) {
                 let word = [0, u32::MAX, dice.below(1 << 32) as u32][dice.below(3) as usize];
                 file.write_all_at(&word.to_le_bytes(), at).unwrap();
             }
         }
-        // Where the oldest ring lies is believed if it can be, or not at all.
+        // Observers refuse a ring with an impossible offset of the oldest segment. Here it is 0.
         file.write_all_at(&[0; 8], 0x2b8).unwrap();
         let observer = Observer::open(&name).unwrap();
         let snapshot = observer.snapshot().unwrap();
@@ -212,13 +212,13 @@ fn words_that_make_no_sense_are_told_as_they_are<P: Protocol>() {
         }
     }
     file.write_all_at(&3_u64.to_le_bytes(), 0x18).unwrap();
-    let broken = Observer::open(&name).unwrap_err();
-    assert_eq!(broken.to_string(), "the header's capacity can't be 3");
+    let refused = Observer::open(&name).unwrap_err();
+    assert_eq!(refused.to_string(), "the header's capacity can't be 3");
 }
 
-/// What `posix_spawn` copies, the lock of a handle that is just being taken among it, the child has
-/// until its exec.
-fn who_has_left_is_not_there_while_others_are_spawned<P: Protocol>() {
+/// Until its exec, a child of `posix_spawn` has copies of the parent's descriptors. The lock of a
+/// handle that is just being created may be among them.
+fn detached_holder_during_spawns_is_reported_left<P: Protocol>() {
     let name = Name::new("observer");
     let ring = create::<P>(&name);
     let observer = Observer::open(&name).unwrap();
@@ -229,7 +229,7 @@ fn who_has_left_is_not_there_while_others_are_spawned<P: Protocol>() {
             }
         });
         while !spawning.is_finished() {
-            // The lock of the last stay may still be held.
+            // A child may still hold the lock of the previous producer.
             let Ok(producer) = ring.producer() else {
                 continue;
             };

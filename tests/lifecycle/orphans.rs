@@ -1,5 +1,5 @@
-//! What dead consumers held, and what the end of an MPMC ring is: written into the ring as kills
-//! would leave it, since no kill can be made to strike there twice.
+//! Orphans of dead consumers, and the last operations of an MPMC ring. The tests write the state
+//! into the ring that kills would leave, because no kill can be repeated at these instructions.
 
 use crate::support::names::Name;
 use slipring::error::{Disconnected, PopError, TryPopError, TryPushError};
@@ -14,15 +14,15 @@ const ENTRIES: u64 = 0x400;
 const ENTRY: u64 = 128;
 const INTENT: u64 = 0x20;
 const COUNT: u64 = 0x28;
-/// Of a ring with few participants.
+/// The offset of the slots in a ring with few participants.
 const SLOTS: u64 = 0x1000;
 const STRIDE: u64 = 16;
 
 const CAPACITY: u64 = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A ring with the numbers from 0 on, of which a dead consumer has taken the first `taken`.
-fn with_a_dead_consumer(consumers: u32, numbers: u64, taken: u32) -> (Name, File, Ring<u64>) {
+/// A ring with the numbers from 0 on, of which a dead consumer has claimed the first `claimed`.
+fn ring_with_dead_consumer(consumers: u32, numbers: u64, claimed: u32) -> (Name, File, Ring<u64>) {
     let name = Name::new();
     let options = Options::new()
         .capacity(CAPACITY as usize)
@@ -35,31 +35,31 @@ fn with_a_dead_consumer(consumers: u32, numbers: u64, taken: u32) -> (Name, File
     let write = |bytes: &[u8], at| file.write_all_at(bytes, at).unwrap();
     let entry = ENTRIES + ENTRY;
     write(&1_u64.to_le_bytes(), entry + INTENT);
-    write(&taken.to_le_bytes(), entry + COUNT);
-    write(&u64::from(taken).to_le_bytes(), HEAD);
+    write(&claimed.to_le_bytes(), entry + COUNT);
+    write(&u64::from(claimed).to_le_bytes(), HEAD);
     (name, file, ring)
 }
 
 #[test]
-fn a_consumer_that_asks_for_one_message_adopts_one() {
-    let (_name, _file, ring) = with_a_dead_consumer(4, 8, 8);
+fn pop_of_one_message_adopts_one_orphan() {
+    let (_name, _file, ring) = ring_with_dead_consumer(4, 8, 8);
     let mut first = ring.consumer().unwrap();
     let mut second = ring.consumer().unwrap();
-    let held = first.read_timeout(PATIENCE).unwrap();
-    assert_eq!((held.get(), held.is_redelivered()), (0, true));
-    // The others do not wait for the first consumer to be done with its message.
+    let guard = first.read_timeout(PATIENCE).unwrap();
+    assert_eq!((guard.get(), guard.is_redelivered()), (0, true));
+    // The other orphans do not wait until the first consumer releases its message.
     let rest: Vec<_> = (1..8)
         .map(|_| second.pop_timeout(PATIENCE).unwrap())
         .collect();
     assert_eq!(rest, [1, 2, 3, 4, 5, 6, 7]);
-    drop(held);
+    drop(guard);
     assert_eq!(ring.counters().redelivered, 8);
     assert_eq!(first.pop(), Err(PopError::Disconnected(Disconnected::Left)));
 }
 
 #[test]
-fn a_batch_adopts_as_many_as_it_has_room_for() {
-    let (_name, _file, ring) = with_a_dead_consumer(4, 8, 8);
+fn batch_pop_adopts_as_many_orphans_as_the_slice_holds() {
+    let (_name, _file, ring) = ring_with_dead_consumer(4, 8, 8);
     let mut consumer = ring.consumer().unwrap();
     let mut numbers = [0; 5];
     assert_eq!(consumer.pop_slice(&mut numbers).unwrap(), 5);
@@ -69,9 +69,9 @@ fn a_batch_adopts_as_many_as_it_has_room_for() {
 }
 
 #[test]
-fn orphans_beyond_a_gap_are_inherited_with_the_seat() {
-    let (_name, file, ring) = with_a_dead_consumer(1, 4, 3);
-    // The second of them was adopted and given back, and its slot used again.
+fn orphans_beyond_gap_pass_to_next_holder_of_the_seat() {
+    let (_name, file, ring) = ring_with_dead_consumer(1, 4, 3);
+    // The second orphan was adopted and released, and its slot is free for the next lap.
     let freed = (1 + CAPACITY).to_le_bytes();
     file.write_all_at(&freed, SLOTS + STRIDE).unwrap();
     let mut consumer = ring.consumer().unwrap();
@@ -99,29 +99,29 @@ fn orphans_beyond_a_gap_are_inherited_with_the_seat() {
 }
 
 #[test]
-fn who_keeps_a_seat_from_being_taken_is_named() {
-    let (_name, file, ring) = with_a_dead_consumer(2, 4, 1);
+fn attach_prevented_by_stopped_participant_names_its_process() {
+    let (_name, file, ring) = ring_with_dead_consumer(2, 4, 1);
     let _stopped = ring.consumer().unwrap();
-    // As of one that is stopped before a compare-and-swap that it will lose.
+    // The intent of a consumer that is stopped before a compare-and-swap that will fail.
     let entry = ENTRIES + 2 * ENTRY;
-    let says = |after_start: u64| {
+    let set_intent = |after_start: u64| {
         let write = |bytes: &[u8], at| file.write_all_at(bytes, at).unwrap();
         write(&1_u32.to_le_bytes(), entry + COUNT);
         write(&after_start.to_le_bytes(), entry + INTENT);
     };
-    says(1);
+    set_intent(1);
     let refused = ring.consumer().unwrap_err();
     let this = std::process::id();
     assert_eq!(
         refused.to_string(),
         format!("no consumer seat can be taken before process {this}, which is stopped, goes on")
     );
-    says(0);
+    set_intent(0);
     assert_eq!(ring.consumer().unwrap().try_pop(), Ok(0));
 }
 
 #[test]
-fn a_closed_ring_is_drained_past_claims_that_end_later() {
+fn closed_ring_is_drained_past_claims_dropped_after_close() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let (mut slow, mut quick) = (ring.producer().unwrap(), ring.producer().unwrap());
@@ -139,9 +139,9 @@ fn a_closed_ring_is_drained_past_claims_that_end_later() {
 }
 
 #[test]
-fn a_message_that_is_too_long_costs_no_places() {
+fn oversized_message_in_batch_claims_no_positions() {
     let name = Name::new();
-    let ring = Ring::<[u8]>::create(&name, 8, 4).unwrap();
+    let ring = Ring::<[u8]>::create_bytes(&name, 8, 4).unwrap();
     let mut producer = ring.producer().unwrap();
     let messages: [&[u8]; 4] = [b"ab", b"abc", b"abcde", b"a"];
     assert_eq!(producer.try_push_slice(&messages).unwrap(), 2);
@@ -150,17 +150,17 @@ fn a_message_that_is_too_long_costs_no_places() {
 }
 
 #[test]
-fn a_death_that_others_came_after_is_forgotten() {
+fn peer_death_followed_by_a_later_detach_is_not_reported() {
     let name = Name::new();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
     drop(ring.producer().unwrap());
-    // The entry of who was killed still says that its holder is there.
+    // The entry of a killed participant still shows an active holder.
     let file = name.file();
-    let mut tenancy = [0; 4];
-    file.read_exact_at(&mut tenancy, ENTRIES).unwrap();
-    tenancy[0] ^= 3;
-    file.write_all_at(&tenancy, ENTRIES).unwrap();
+    let mut seat_state = [0; 4];
+    file.read_exact_at(&mut seat_state, ENTRIES).unwrap();
+    seat_state[0] ^= 3;
+    file.write_all_at(&seat_state, ENTRIES).unwrap();
     assert!(matches!(consumer.peer(), Ok(Peer::Died { .. })));
     drop(ring.producer().unwrap());
     assert_eq!(consumer.peer(), Ok(Peer::Left));
@@ -171,7 +171,7 @@ fn a_death_that_others_came_after_is_forgotten() {
 }
 
 #[test]
-fn a_forged_intent_is_nothing_to_an_spsc_ring() {
+fn forged_intent_in_spsc_ring_is_ignored() {
     let name = Name::new();
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
     let file = name.file();

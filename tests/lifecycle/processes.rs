@@ -1,14 +1,14 @@
-//! Streams between two processes: every message arrives, whole, once, in order.
+//! Streams between two processes: every message arrives whole, once, and in order.
 
 use crate::support;
-use crate::support::{Name, skip, start, start_under, until};
+use crate::support::strace::{mark, trace_role};
+use crate::support::{Name, start, until};
 use slipring::spsc::{Consumer, Producer, Ring};
 use slipring::{Message, Options, Peer, WaitStrategy};
 use std::fmt::Debug;
 use std::io::Write;
-use std::process::Command;
 
-/// A message that can be made from a number, and known by it.
+/// A message that is made from a number, which identifies it.
 trait Numbered: Message<Owned: Debug + PartialEq> + 'static {
     const KIND: &str;
     const SIZE: usize;
@@ -42,9 +42,9 @@ macro_rules! numbered_value {
             fn pop_in_place(consumer: &mut Consumer<Self>) -> Self {
                 let guard = consumer.read().unwrap();
                 // SAFETY: both processes of this test follow the protocol.
-                let seen = *unsafe { guard.get_ref() };
-                assert_eq!(guard.get(), seen);
-                seen
+                let message = *unsafe { guard.get_ref() };
+                assert_eq!(guard.get(), message);
+                message
             }
         }
     };
@@ -66,7 +66,7 @@ numbered_value!([u8; 4096], "page", |number: u64| bytemuck::cast(
 
 const LONGEST: usize = 300;
 
-/// Lengths from nothing to the longest.
+/// Lengths from 0 to the longest.
 impl Numbered for [u8] {
     const KIND: &str = "bytes";
     const SIZE: usize = LONGEST;
@@ -91,16 +91,16 @@ impl Numbered for [u8] {
     fn pop_in_place(consumer: &mut Consumer<Self>) -> Vec<u8> {
         let guard = consumer.read().unwrap();
         // SAFETY: both processes of this test follow the protocol.
-        let seen = unsafe { guard.as_slice() }.to_vec();
-        assert_eq!(guard.get(), seen);
-        seen
+        let message = unsafe { guard.as_slice() }.to_vec();
+        assert_eq!(guard.get(), message);
+        message
     }
 }
 
 const BATCH: u64 = 37;
 
-/// Pushes messages numbered from 0 in one of the ways there are.
-fn send<M: Numbered + ?Sized>(producer: &mut Producer<M>, way: &str, count: u64) {
+/// Pushes messages numbered from 0 in one of the three ways.
+fn push_all<M: Numbered + ?Sized>(producer: &mut Producer<M>, way: &str, count: u64) {
     match way {
         "single" => {
             for number in 0..count {
@@ -118,12 +118,12 @@ fn send<M: Numbered + ?Sized>(producer: &mut Producer<M>, way: &str, count: u64)
             }
         }
         "in place" => (0..count).for_each(|number| M::push_in_place(producer, number)),
-        way => panic!("{way}?"),
+        way => panic!("unknown way {way}"),
     }
 }
 
-/// Pops messages numbered from 0 in one of the ways there are, until the producer has left.
-fn receive<M: Numbered + ?Sized>(consumer: &mut Consumer<M>, way: &str, count: u64) {
+/// Pops `count` messages numbered from 0 in one of the three ways.
+fn pop_all<M: Numbered + ?Sized>(consumer: &mut Consumer<M>, way: &str, count: u64) {
     match way {
         "single" => {
             for number in 0..count {
@@ -147,17 +147,17 @@ fn receive<M: Numbered + ?Sized>(consumer: &mut Consumer<M>, way: &str, count: u
                 assert_eq!(M::pop_in_place(consumer), M::numbered(number));
             }
         }
-        way => panic!("{way}?"),
+        way => panic!("unknown way {way}"),
     }
 }
 
 const WAYS: [&str; 3] = ["single", "batch", "in place"];
 
-/// Sends by each way and receives by each, the other process being the producer and then the
-/// consumer.
+/// Transfers messages with each way to push and each way to pop. The peer is first the producer,
+/// and then the consumer.
 fn stream<M: Numbered + ?Sized>(capacity: usize, first_position: u64, count: u64) {
-    for (round, sent) in WAYS.into_iter().enumerate() {
-        let received = WAYS[(round + capacity) % WAYS.len()];
+    for (round, push_way) in WAYS.into_iter().enumerate() {
+        let pop_way = WAYS[(round + capacity) % WAYS.len()];
         let name = Name::new(M::KIND);
         let options = Options::new()
             .capacity(capacity)
@@ -166,81 +166,81 @@ fn stream<M: Numbered + ?Sized>(capacity: usize, first_position: u64, count: u64
         let ring = Ring::<M>::create_with(&name, &options).unwrap();
 
         let mut consumer = ring.consumer().unwrap();
-        let peer = start("role_sender", &[&name, &M::KIND, &sent, &count]);
-        receive(&mut consumer, received, count);
+        let peer = start("role_pushes", &[&name, &M::KIND, &push_way, &count]);
+        pop_all(&mut consumer, pop_way, count);
         peer.finish();
         assert!(consumer.try_pop().is_err());
         drop(consumer);
 
-        // Who came before it would hear that the last producer has left.
+        // The producer attaches first: without one, the consumer would find that the last producer
+        // has left.
         let mut producer = ring.producer().unwrap();
-        let peer = start("role_receiver", &[&name, &M::KIND, &received, &count]);
-        // Until it comes, a full ring would be reported: the last consumer has left.
-        until("the receiver comes", || {
+        let peer = start("role_pops", &[&name, &M::KIND, &pop_way, &count]);
+        // Without a consumer, a push into the full ring would fail: the last consumer has left.
+        until("the consumer is attached", || {
             matches!(producer.peer(), Ok(Peer::Present { .. }))
         });
-        send(&mut producer, sent, count);
+        push_all(&mut producer, push_way, count);
         peer.finish();
         assert!(producer.is_empty());
     }
 }
 
+/// Calls a function that is generic over the message, for the message kind that a role names.
+macro_rules! call_for_message {
+    ($role:expr, $function:ident) => {
+        match $role.text(1) {
+            u64::KIND => $function::<u64>($role),
+            <[u64; 7]>::KIND => $function::<[u64; 7]>($role),
+            <[u8; 4096]>::KIND => $function::<[u8; 4096]>($role),
+            <[u8]>::KIND => $function::<[u8]>($role),
+            kind => panic!("unknown message kind {kind}"),
+        }
+    };
+}
+
 #[test]
 #[ignore = "the other process of a test"]
-fn role_sender() {
-    let Some(role) = support::role("role_sender") else {
-        return;
-    };
-    fn play<M: Numbered + ?Sized>(role: &support::Role) {
+fn role_pushes() {
+    fn pushes<M: Numbered + ?Sized>(role: &support::Role) {
         let ring = Ring::<M>::open(role.text(0)).unwrap();
-        send(&mut ring.producer().unwrap(), role.text(2), role.number(3));
+        push_all(&mut ring.producer().unwrap(), role.text(2), role.number(3));
     }
-    match role.text(1) {
-        u64::KIND => play::<u64>(&role),
-        <[u64; 7]>::KIND => play::<[u64; 7]>(&role),
-        <[u8; 4096]>::KIND => play::<[u8; 4096]>(&role),
-        <[u8]>::KIND => play::<[u8]>(&role),
-        kind => panic!("{kind}?"),
+    if let Some(role) = support::role("role_pushes") {
+        call_for_message!(&role, pushes);
     }
 }
 
 #[test]
 #[ignore = "the other process of a test"]
-fn role_receiver() {
-    let Some(role) = support::role("role_receiver") else {
-        return;
-    };
-    fn play<M: Numbered + ?Sized>(role: &support::Role) {
+fn role_pops() {
+    fn pops<M: Numbered + ?Sized>(role: &support::Role) {
         let ring = Ring::<M>::open(role.text(0)).unwrap();
-        receive(&mut ring.consumer().unwrap(), role.text(2), role.number(3));
+        pop_all(&mut ring.consumer().unwrap(), role.text(2), role.number(3));
     }
-    match role.text(1) {
-        u64::KIND => play::<u64>(&role),
-        <[u64; 7]>::KIND => play::<[u64; 7]>(&role),
-        <[u8; 4096]>::KIND => play::<[u8; 4096]>(&role),
-        <[u8]>::KIND => play::<[u8]>(&role),
-        kind => panic!("{kind}?"),
+    if let Some(role) = support::role("role_pops") {
+        call_for_message!(&role, pops);
     }
 }
 
 #[test]
-fn numbers_arrive_in_order_through_a_large_ring() {
+fn numbers_through_large_ring_arrive_in_order() {
     stream::<u64>(1024, 0, 1_000_000);
 }
 
 #[test]
-fn numbers_arrive_in_order_through_the_smallest_ring() {
+fn numbers_through_smallest_ring_arrive_in_order() {
     stream::<u64>(2, 0, 30_000);
 }
 
 #[test]
-fn lines_arrive_whole() {
+fn cache_line_messages_arrive_whole() {
     stream::<[u64; 7]>(1024, 0, 200_000);
     stream::<[u64; 7]>(2, 0, 10_000);
 }
 
 #[test]
-fn pages_arrive_whole() {
+fn page_messages_arrive_whole() {
     stream::<[u8; 4096]>(1024, 0, 20_000);
     stream::<[u8; 4096]>(2, 0, 5_000);
 }
@@ -252,7 +252,7 @@ fn byte_strings_of_all_lengths_arrive_whole() {
 }
 
 #[test]
-fn streams_cross_the_wrap_of_the_stamps() {
+fn streams_across_stamp_wrap_arrive_in_order() {
     for before in [1, 2, 1000] {
         let first = (1 << 32) - before;
         stream::<u64>(2, first, 3_000);
@@ -262,7 +262,7 @@ fn streams_cross_the_wrap_of_the_stamps() {
 }
 
 #[test]
-fn streams_cross_the_wrap_of_the_positions() {
+fn streams_across_position_wrap_arrive_in_order() {
     for before in [1, 2, 1000] {
         let first = u64::MAX - before;
         stream::<u64>(2, first, 3_000);
@@ -271,17 +271,10 @@ fn streams_cross_the_wrap_of_the_positions() {
     }
 }
 
-/// Calls that the library never makes, to be found in a trace.
-fn mark(what: &str) {
-    let no_descriptor = -1;
-    // SAFETY: the bytes outlive the call, which fails.
-    unsafe { nix::libc::write(no_descriptor, what.as_ptr().cast(), what.len()) };
-}
-
 #[test]
 #[ignore = "the other process of a test"]
-fn role_traced() {
-    let Some(role) = support::role("role_traced") else {
+fn role_runs_marked_operations() {
+    let Some(role) = support::role("role_runs_marked_operations") else {
         return;
     };
     let out = Ring::<u64>::open(role.text(0)).unwrap();
@@ -290,7 +283,7 @@ fn role_traced() {
     let mut consumer = back.consumer().unwrap();
     let messages: Vec<u64> = (0..64).collect();
     let mut received = Vec::with_capacity(64);
-    until("the echo looks without sleeping", || {
+    until("the echo is attached to both rings", || {
         consumer.peer().is_ok() && producer.peer().is_ok()
     });
 
@@ -325,8 +318,8 @@ fn role_traced() {
 
 #[test]
 #[ignore = "the other process of a test"]
-fn role_echo() {
-    let Some(role) = support::role("role_echo") else {
+fn role_echoes() {
+    let Some(role) = support::role("role_echoes") else {
         return;
     };
     let spin = Options::new().wait(WaitStrategy::Spin);
@@ -343,7 +336,7 @@ fn role_echo() {
 fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
     let (_, after) = trace
         .split_once(&format!("begin {what}"))
-        .expect("a mark in the trace");
+        .expect("a first mark in the trace");
     let (within, _) = after
         .split_once(&format!("end {what}"))
         .expect("a second mark in the trace");
@@ -352,21 +345,16 @@ fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
 }
 
 #[test]
-fn push_and_pop_make_no_system_call_while_there_is_room_and_data() {
-    let works = Command::new("strace").args(["-qq", "true"]).output();
-    if !works.is_ok_and(|output| output.status.success()) {
-        return skip("there is no strace, or it may not trace");
-    }
-    let (there, back, trace) = (Name::new("there"), Name::new("back"), Name::new("trace"));
+fn push_and_pop_with_room_and_data_make_no_system_call() {
+    let (there, back) = (Name::new("there"), Name::new("back"));
     let _there = Ring::<u64>::create(&there, 128).unwrap();
     let _back = Ring::<u64>::create(&back, 128).unwrap();
-    let echo = start("role_echo", &[&there, &back]);
-    let output = trace.path().display().to_string();
-    let wrapper = ["strace", "-f", "-qq", "-e", "signal=none", "-o", &output];
-    start_under(&wrapper, "role_traced", &[&there, &back]).finish();
+    let echo = start("role_echoes", &[&there, &back]);
+    let trace = trace_role("role_runs_marked_operations", &[&there, &back]);
+    let Some(trace) = trace else {
+        return;
+    };
     echo.finish();
-
-    let trace = std::fs::read_to_string(&output).unwrap();
     assert_eq!(calls_within(&trace, "bare"), [""; 0]);
     assert_ne!(calls_within(&trace, "empty"), [""; 0], "nothing is traced");
 }

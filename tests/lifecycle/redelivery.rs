@@ -1,9 +1,10 @@
-//! What an MPMC consumer has taken and not given back: it comes again to the same handle, to
-//! another one if that handle is gone, and to nobody in a ring that is at-most-once.
+//! Messages that an MPMC consumer has claimed and not released. The same handle receives them
+//! again. If that handle is gone, another one does, unless the ring is at-most-once.
 
 use crate::support;
-use crate::support::{NEVER, Name, PATIENCE, fork_child, is_asleep, thread_id, until};
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::support::{
+    Forked, NEVER, Name, PATIENCE, fork_child, is_asleep, set_lock, thread_id, until,
+};
 use nix::libc;
 use slipring::error::{Disconnected, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, Ring};
@@ -15,7 +16,8 @@ use std::{mem, process, thread};
 
 const SOON: Duration = Duration::from_millis(10);
 
-/// Where the locks of seats begin, those of producers first; before them is that of who recovers.
+/// The first byte that locks a seat. Producer seats come first, and the byte before them is the
+/// recovery lock.
 const SEATS: i64 = 0x400;
 const RECOVERY: i64 = SEATS - 1;
 const PRODUCERS: i64 = 1;
@@ -28,7 +30,7 @@ fn ring(options: Options) -> (Name, Ring<u64>, Producer<u64>) {
 }
 
 fn eight() -> Options {
-    // Nothing comes about by an interval that ends.
+    // No test depends on the end of a liveness interval.
     Options::new().capacity(8).liveness_interval(NEVER)
 }
 
@@ -39,7 +41,7 @@ fn next(consumer: &mut Consumer<u64>) -> Result<(u64, bool), TryPopError> {
 }
 
 #[test]
-fn a_message_that_comes_again_to_the_same_handle_is_not_marked() {
+fn message_returned_to_same_handle_is_not_marked_redelivered() {
     let (_name, ring, mut producer) = ring(eight());
     let mut consumer = ring.consumer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
@@ -47,7 +49,7 @@ fn a_message_that_comes_again_to_the_same_handle_is_not_marked() {
     mem::forget(consumer.try_read().unwrap());
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _guard = consumer.try_read().unwrap();
-        panic!("on purpose");
+        panic!("intended by the test");
     }));
     assert!(panicked.is_err());
     assert_eq!(next(&mut consumer), Ok((1, false)));
@@ -57,27 +59,27 @@ fn a_message_that_comes_again_to_the_same_handle_is_not_marked() {
 }
 
 #[test]
-fn what_a_handle_holds_when_it_is_dropped_comes_to_another_one_at_once() {
-    type Leave = fn(Consumer<u64>);
-    let ways: [Leave; 3] = [
+fn message_of_dropped_handle_is_redelivered_to_another_at_once() {
+    type Detach = fn(Consumer<u64>);
+    let ways: [Detach; 3] = [
         |mut consumer| consumer.try_read().unwrap().put_back(),
         |mut consumer| mem::forget(consumer.try_read().unwrap()),
         |mut consumer| {
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 let _guard = consumer.try_read().unwrap();
-                panic!("on purpose");
+                panic!("intended by the test");
             }));
             assert!(panicked.is_err());
         },
     ];
-    for leave in ways {
+    for detach in ways {
         let (_name, ring, mut producer) = ring(eight());
         let mut other = ring.consumer().unwrap();
         let consumer = ring.consumer().unwrap();
         producer.push_slice(&[1, 2]).unwrap();
-        leave(consumer);
+        detach(consumer);
         assert_eq!(ring.recover().unwrap().waiting, 1);
-        // What is in the line comes first.
+        // Messages that no consumer has claimed are delivered before orphans.
         assert_eq!(next(&mut other), Ok((2, false)));
         assert_eq!(next(&mut other), Ok((1, true)));
         assert_eq!(next(&mut other), Err(TryPopError::Empty));
@@ -87,31 +89,23 @@ fn what_a_handle_holds_when_it_is_dropped_comes_to_another_one_at_once() {
     }
 }
 
-/// Locks a byte of the ring's object, as the holders of seats do and who recovers.
+/// Locks a byte of the ring's object, as a process that holds a seat or recovers does.
 fn lock(name: &Name, byte: i64) -> File {
-    let mut options = File::options();
-    let file = options.read(true).write(true).open(name.path()).unwrap();
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: byte,
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    let file = name.file();
+    set_lock(&file, libc::F_WRLCK, byte, 1).unwrap();
     file
 }
 
-/// A child that another thread is just spawning has the lock for a moment.
+/// A child that another thread is just spawning has a copy of the lock until its exec.
 #[test]
-fn who_has_left_has_left_though_somebody_still_has_its_lock() {
+fn message_of_detached_consumer_is_adopted_while_lock_is_held() {
     let (name, ring, mut producer) = ring(eight().producers(PRODUCERS as u32));
     let mut other = ring.consumer().unwrap();
-    let mut leaver = ring.consumer().unwrap();
+    let mut detaching = ring.consumer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
     let recovery = lock(&name, RECOVERY);
-    leaver.try_read().unwrap().put_back();
-    drop(leaver);
+    detaching.try_read().unwrap().put_back();
+    drop(detaching);
     let _seat = lock(&name, SEATS + PRODUCERS + 1);
     drop(recovery);
     assert_eq!(next(&mut other), Ok((2, false)));
@@ -119,25 +113,25 @@ fn who_has_left_has_left_though_somebody_still_has_its_lock() {
 }
 
 #[test]
-fn a_consumer_that_sleeps_is_woken_for_what_another_one_leaves_behind() {
+fn blocked_consumer_is_woken_for_message_of_detached_consumer() {
     let (_name, ring, mut producer) = ring(eight());
-    let mut leaving = ring.consumer().unwrap();
-    let mut sleeping = ring.consumer().unwrap();
+    let mut detaching = ring.consumer().unwrap();
+    let mut blocked = ring.consumer().unwrap();
     producer.push(&1).unwrap();
-    leaving.try_read().unwrap().put_back();
+    detaching.try_read().unwrap().put_back();
     let this = thread_id();
     thread::scope(|scope| {
         scope.spawn(|| {
-            until("it sleeps", || is_asleep(process::id(), this));
-            drop(leaving);
+            until("the consumer sleeps", || is_asleep(process::id(), this));
+            drop(detaching);
         });
-        let guard = sleeping.read_timeout(PATIENCE).unwrap();
+        let guard = blocked.read_timeout(PATIENCE).unwrap();
         assert_eq!((guard.get(), guard.is_redelivered()), (1, true));
     });
 }
 
 #[test]
-fn redelivered_messages_may_be_left_behind_again() {
+fn redelivered_message_put_back_is_redelivered_again() {
     let (_name, ring, mut producer) = ring(eight());
     producer.push_slice(&[1, 2, 3]).unwrap();
     for turn in 0..10 {
@@ -154,8 +148,8 @@ fn redelivered_messages_may_be_left_behind_again() {
     assert_eq!(left, [(1, true), (2, true), (3, true)]);
 }
 
-/// A consumer pops some messages, takes the next one, and is killed.
-fn killed_after(name: &Name, popped: usize) {
+/// Runs a consumer that pops some messages, claims the next one, and is killed.
+fn kill_after_pops(name: &Name, popped: usize) {
     let mut child = fork_child(|| {
         let mut consumer = Ring::<u64>::open(name).unwrap().consumer().unwrap();
         assert_eq!(consumer.try_iter().take(popped).count(), popped);
@@ -166,13 +160,13 @@ fn killed_after(name: &Name, popped: usize) {
 }
 
 #[test]
-fn what_a_killed_consumer_held_comes_to_another_one_and_the_rest_does_not() {
+fn only_message_held_by_killed_consumer_is_redelivered() {
     let (name, ring, mut producer) = ring(eight().liveness_interval(SOON));
     let mut consumer = ring.consumer().unwrap();
     for turn in 0..5 {
         let popped = turn as usize % 3;
         producer.push_slice(&[1, 2, 3, 4]).unwrap();
-        killed_after(&name, popped);
+        kill_after_pops(&name, popped);
         let mut left = Vec::new();
         while left.len() < 4 - popped {
             let guard = consumer.read_timeout(PATIENCE).unwrap();
@@ -187,7 +181,7 @@ fn what_a_killed_consumer_held_comes_to_another_one_and_the_rest_does_not() {
 }
 
 #[test]
-fn an_at_most_once_ring_drops_what_was_left_behind_and_frees_its_slot() {
+fn at_most_once_drops_unreleased_message_and_frees_its_slot() {
     let options = eight().capacity(2).delivery(Delivery::AtMostOnce);
     let (name, ring, mut producer) = ring(options);
     let mut consumer = ring.consumer().unwrap();
@@ -196,7 +190,7 @@ fn an_at_most_once_ring_drops_what_was_left_behind_and_frees_its_slot() {
         match turn % 2 {
             0 => ring.consumer().unwrap().try_read().unwrap().put_back(),
             _ => {
-                killed_after(&name, 0);
+                kill_after_pops(&name, 0);
                 let expected = Recovery::default();
                 let recovery = ring.recover().unwrap();
                 assert_eq!((recovery.settled, recovery.dropped), (1, 1));
@@ -210,7 +204,7 @@ fn an_at_most_once_ring_drops_what_was_left_behind_and_frees_its_slot() {
         assert_eq!(next(&mut consumer), Ok((turn + 100, false)));
         assert_eq!(next(&mut consumer), Err(TryPopError::Empty));
     }
-    // To the same handle it comes again, since nobody died.
+    // The same handle receives its message again, because no process died.
     producer.push(&7).unwrap();
     consumer.try_read().unwrap().put_back();
     assert_eq!(next(&mut consumer), Ok((7, false)));
@@ -218,17 +212,12 @@ fn an_at_most_once_ring_drops_what_was_left_behind_and_frees_its_slot() {
 }
 
 #[test]
-fn a_producer_that_waits_is_woken_for_the_slot_of_a_message_that_was_dropped() {
+fn blocked_producer_is_woken_for_slot_of_dropped_message() {
     let options = eight().capacity(2).delivery(Delivery::AtMostOnce);
     let (name, ring, mut producer) = ring(options);
-    let _stays = ring.consumer().unwrap();
+    let _live_consumer = ring.consumer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
-    let mut child = fork_child(|| {
-        let mut consumer = Ring::<u64>::open(&name).unwrap().consumer().unwrap();
-        mem::forget(consumer.try_read().unwrap());
-        until("it is killed", || false);
-    });
-    until("it reads", || ring.len() == 1);
+    let mut child = fork_reader(&name, &ring);
     let this = thread_id();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -241,7 +230,7 @@ fn a_producer_that_waits_is_woken_for_the_slot_of_a_message_that_was_dropped() {
 }
 
 #[test]
-fn a_slot_that_is_read_still_is_full_for_producers_and_not_corrupt_for_anybody() {
+fn slot_still_being_read_next_lap_is_full_and_not_corrupt() {
     let (_name, ring, mut producer) = ring(eight().capacity(2));
     let mut slow = ring.consumer().unwrap();
     let mut fast = ring.consumer().unwrap();
@@ -249,7 +238,7 @@ fn a_slot_that_is_read_still_is_full_for_producers_and_not_corrupt_for_anybody()
     let guard = slow.try_read().unwrap();
     assert_eq!(fast.try_pop(), Ok(2));
     for _ in 0..3 {
-        // The next position's slot is the one that is being read, a lap ago.
+        // The slot of the next position still holds the message of a lap ago that is being read.
         assert_eq!(fast.try_pop(), Err(TryPopError::Empty));
         assert!(fast.is_empty());
         assert_eq!(producer.try_push(&3), Err(TryPushError::Full));
@@ -263,7 +252,7 @@ fn a_slot_that_is_read_still_is_full_for_producers_and_not_corrupt_for_anybody()
 }
 
 #[test]
-fn a_message_that_another_consumer_holds_keeps_a_ring_from_being_over() {
+fn pop_while_other_consumer_holds_message_is_not_disconnected() {
     let (_name, ring, mut producer) = ring(eight().liveness_interval(SOON));
     let mut holding = ring.consumer().unwrap();
     let mut other = ring.consumer().unwrap();
@@ -280,19 +269,24 @@ fn a_message_that_another_consumer_holds_keeps_a_ring_from_being_over() {
     assert_eq!(other.pop(), Err(Disconnected::Left.into()));
 }
 
-/// Has a consumer read the next message, and kills it.
-fn kill_a_reader(name: &Name, ring: &Ring<u64>) {
+/// Forks a child that holds the next message in a guard until it is killed.
+fn fork_reader(name: &Name, ring: &Ring<u64>) -> Forked {
     let left = ring.len() - 1;
-    let mut child = fork_child(|| {
+    let child = fork_child(|| {
         let mut consumer = Ring::<u64>::open(name).unwrap().consumer().unwrap();
         mem::forget(consumer.try_read().unwrap());
-        until("it is killed", || false);
+        until("the test kills this process", || false);
     });
-    until("it reads", || ring.len() == left);
-    child.kill_and_reap();
+    until("the child holds a message", || ring.len() == left);
+    child
 }
 
-/// Pops until the ring is empty, and makes sure that every slot can be used again.
+/// Kills a consumer that holds the next message in a guard.
+fn kill_reader(name: &Name, ring: &Ring<u64>) {
+    fork_reader(name, ring).kill_and_reap();
+}
+
+/// Pops until the ring is empty, and checks that every slot can be used again.
 fn drain(ring: &Ring<u64>, producer: &mut Producer<u64>, consumer: &mut Consumer<u64>) -> Vec<u64> {
     let mut popped: Vec<u64> = consumer.try_iter().collect();
     popped.sort_unstable();
@@ -307,33 +301,33 @@ fn drain(ring: &Ring<u64>, producer: &mut Producer<u64>, consumer: &mut Consumer
 }
 
 #[test]
-fn who_inherits_with_a_seat_goes_through_that_before_it_adopts_anything() {
+fn consumer_pops_orphans_of_its_own_seat_before_adopting() {
     let (name, ring, mut producer) = ring(eight().consumers(2));
     producer.push_slice(&[1, 2, 3]).unwrap();
-    kill_a_reader(&name, &ring);
-    kill_a_reader(&name, &ring);
-    // Both seats have something: one is taken with what it has, and the other's is adopted later.
+    kill_reader(&name, &ring);
+    kill_reader(&name, &ring);
+    // Both seats have an orphan: the consumer gets one with its seat, and adopts the other one.
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(drain(&ring, &mut producer, &mut consumer), [1, 2, 3]);
 }
 
 #[test]
-fn who_has_put_a_message_back_adopts_nothing_before_it_has_that() {
+fn consumer_pops_message_it_put_back_before_adopting() {
     let (name, ring, mut producer) = ring(eight().liveness_interval(Duration::from_nanos(1)));
     let mut consumer = ring.consumer().unwrap();
     producer.push_slice(&[1, 2, 3]).unwrap();
     consumer.try_read().unwrap().put_back();
-    kill_a_reader(&name, &ring);
+    kill_reader(&name, &ring);
     assert_eq!(consumer.try_pop(), Ok(1));
     assert_eq!(drain(&ring, &mut producer, &mut consumer), [2, 3]);
 }
 
 #[test]
-fn who_has_taken_a_tombstone_gives_it_back_before_it_adopts_anything() {
+fn consumer_releases_claimed_tombstone_before_adopting() {
     let (name, ring, mut producer) = ring(eight());
     let mut consumer = ring.consumer().unwrap();
     producer.push(&1).unwrap();
-    kill_a_reader(&name, &ring);
+    kill_reader(&name, &ring);
     drop(producer.try_claim().unwrap());
     producer.push(&2).unwrap();
     assert_eq!(drain(&ring, &mut producer, &mut consumer), [1, 2]);

@@ -1,4 +1,5 @@
-//! The seats of an MPMC ring: how many there are, who is refused one, and when they are free again.
+//! The seats of an MPMC ring: how many there are, when an attach is refused, and when a seat is
+//! free again.
 
 use crate::support;
 use crate::support::{Name, fork_child, until};
@@ -14,7 +15,7 @@ fn seats(producers: u32, consumers: u32) -> Options {
     options.consumers(consumers)
 }
 
-/// Who holds the seats, sorted.
+/// The process IDs of the holders that an error names, sorted.
 fn holders(refused: AttachError, of: Role) -> Vec<u32> {
     let text = refused.to_string();
     match refused {
@@ -37,39 +38,39 @@ fn holders(refused: AttachError, of: Role) -> Vec<u32> {
 }
 
 #[test]
-fn without_a_seat_left_the_error_names_the_holders() {
+fn attach_without_free_seat_names_the_holders() {
     let name = Name::new("seats");
     let ring = Ring::<u64>::create_with(&name, &seats(3, 2)).unwrap();
-    let us = process::id();
+    let this = process::id();
     let _producers = [ring.producer().unwrap(), ring.producer().unwrap()];
     let _consumer = ring.consumer().unwrap();
     let mut child = fork_child(|| {
         let ring = Ring::<u64>::open(&name).unwrap();
-        // The test takes the last seats for a moment each time it asks.
-        let mut ends = (None, None);
-        until("a producer's seat is left", || {
-            ends.0 = ring.producer().ok();
-            ends.0.is_some()
+        // Each attempt of the test to attach takes the last seats for a moment.
+        let mut handles = (None, None);
+        until("a producer seat is free", || {
+            handles.0 = ring.producer().ok();
+            handles.0.is_some()
         });
-        until("a consumer's seat is left", || {
-            ends.1 = ring.consumer().ok();
-            ends.1.is_some()
+        until("a consumer seat is free", || {
+            handles.1 = ring.consumer().ok();
+            handles.1.is_some()
         });
-        until("the test has seen enough", || false);
+        until("the test kills this process", || false);
     });
-    let it = child.pid();
+    let other = child.pid();
     let refused = || (ring.producer().err(), ring.consumer().err());
     until("both seats are taken", || {
         matches!(refused(), (Some(_), Some(_)))
     });
     for ring in [&ring, &Ring::<u64>::open(&name).unwrap()] {
-        let mut expected = [us, us, it];
+        let mut expected = [this, this, other];
         expected.sort_unstable();
         assert_eq!(
             holders(ring.producer().unwrap_err(), Role::Producer),
             expected
         );
-        let mut expected = [us, it];
+        let mut expected = [this, other];
         expected.sort_unstable();
         assert_eq!(
             holders(ring.consumer().unwrap_err(), Role::Consumer),
@@ -77,12 +78,12 @@ fn without_a_seat_left_the_error_names_the_holders() {
         );
     }
     child.kill_and_reap();
-    let ends = (ring.producer().unwrap(), ring.consumer().unwrap());
+    let handles = (ring.producer().unwrap(), ring.consumer().unwrap());
     assert_eq!(
         holders(ring.producer().unwrap_err(), Role::Producer),
-        [us; 3]
+        [this; 3]
     );
-    drop(ends);
+    drop(handles);
     for _ in 0..10 {
         ring.producer().unwrap();
         ring.consumer().unwrap();
@@ -90,7 +91,7 @@ fn without_a_seat_left_the_error_names_the_holders() {
 }
 
 #[test]
-fn seats_are_free_again_after_every_kind_of_death() {
+fn seats_after_every_kind_of_death_are_free_again() {
     let name = Name::new("seats");
     let ring = Ring::<u64>::create_with(&name, &seats(1, 1)).unwrap();
     for turn in 0..6 {
@@ -108,7 +109,7 @@ fn seats_are_free_again_after_every_kind_of_death() {
             support::kill_process(process::id());
         });
         child.reap();
-        // By whoever asks first.
+        // The first participant that attaches recovers.
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         if turn % 3 == 2 {
             let guard = consumer.read().unwrap();
@@ -124,9 +125,9 @@ fn seats_are_free_again_after_every_kind_of_death() {
     }
 }
 
-/// Takes an end of a ring that very many come to at once: so many on a busy machine that one of them
-/// may be told that another has taken too long.
-fn come<E>(attach: impl Fn() -> Result<E, AttachError>) -> E {
+/// Attaches to a ring to which many threads attach at once. On a busy machine an attempt may be
+/// refused because another thread holds the recovery lock for too long.
+fn attach_with_retries<E>(attach: impl Fn() -> Result<E, AttachError>) -> E {
     loop {
         match attach() {
             Err(AttachError::Recovering(_)) => {}
@@ -136,7 +137,7 @@ fn come<E>(attach: impl Fn() -> Result<E, AttachError>) -> E {
 }
 
 #[test]
-fn as_many_as_there_are_seats_attach_and_detach_at_the_same_time() {
+fn concurrent_attach_and_detach_on_all_seats_succeeds() {
     const THREADS: u32 = 200;
     let name = Name::new("seats");
     let ring = Ring::<u64>::create_with(&name, &seats(THREADS / 2, THREADS / 2)).unwrap();
@@ -149,19 +150,19 @@ fn as_many_as_there_are_seats_attach_and_detach_at_the_same_time() {
                 for _ in 0..3 {
                     start.wait();
                     match number % 2 {
-                        0 => drop(come(|| ring.producer())),
-                        _ => drop(come(|| ring.consumer())),
+                        0 => drop(attach_with_retries(|| ring.producer())),
+                        _ => drop(attach_with_retries(|| ring.consumer())),
                     }
                 }
-                let ends = match number % 2 {
-                    0 => (Some(come(|| ring.producer())), None),
-                    _ => (None, Some(come(|| ring.consumer()))),
+                let handles = match number % 2 {
+                    0 => (Some(attach_with_retries(|| ring.producer())), None),
+                    _ => (None, Some(attach_with_retries(|| ring.consumer()))),
                 };
                 present.fetch_add(1, SeqCst);
                 start.wait();
                 assert_eq!(present.load(SeqCst), THREADS);
                 start.wait();
-                drop(ends);
+                drop(handles);
             });
         }
     });
@@ -173,7 +174,7 @@ fn as_many_as_there_are_seats_attach_and_detach_at_the_same_time() {
 }
 
 #[test]
-fn handles_go_from_thread_to_thread() {
+fn handle_moved_between_threads_works_and_keeps_its_seat() {
     let name = Name::new("seats");
     let ring = Ring::<u64>::create_with(&name, &seats(2, 2)).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -192,14 +193,14 @@ fn handles_go_from_thread_to_thread() {
         .join()
         .unwrap();
     }
-    // A seat is the process's, not the thread's.
+    // The end of the threads has freed no seat: one of the two is held, and one is free.
     assert!(ring.producer().is_ok());
     let _second = ring.producer().unwrap();
     assert!(ring.producer().is_err());
 }
 
 #[test]
-fn a_peer_is_anybody_who_is_there_or_one_who_died_or_the_last_who_left() {
+fn peer_status_follows_attach_detach_death_and_close() {
     let name = Name::new("seats");
     let ring = Ring::<u64>::create_with(&name, &seats(2, 3)).unwrap();
     let pid = process::id();

@@ -1,71 +1,100 @@
-//! Coming and going: who may take an end, what the other side is told, and that the next
-//! holder goes on where the last one stopped.
+//! Attaching and detaching: which attach is refused, what the peer finds out, and that a successor
+//! continues at the position of its predecessor.
 
 use crate::support;
 use crate::support::kinds::{kind, one_of_each};
-use crate::support::{NEVER, Name, PATIENCE, is_asleep, start, thread_id, until};
+use crate::support::{ASLEEP_AT_ONCE, NEVER, Name, PATIENCE, start, until, while_asleep};
 use slipring::error::{
     AttachError, Disconnected, PopError, PopTimeoutError, PushError, TryPopError, TryPushError,
 };
-use slipring::{Options, Peer, Protocol, Ring, Role, WaitStrategy};
+use slipring::{Options, Peer, Protocol, Ring, Role};
+use std::ops::Range;
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::thread;
 
 for_each_kind! {
     all_backings:
-        a_second_holder_of_an_end_is_refused_with_the_firsts_pid
-        a_peer_never_came_is_present_left_died_or_closed
-        pop_waits_for_a_producer_that_never_came
-        push_without_a_consumer_fills_the_ring_and_then_waits
-        what_is_there_is_popped_before_the_producers_end_is_reported
-        the_same_consumer_goes_on_with_one_producer_after_another
-        the_same_producer_goes_on_with_one_consumer_after_another
-        either_end_starts_again_where_it_stopped_whoever_holds_it
-        closing_in_another_process_ends_blocked_calls_and_is_final
+        attach_to_held_seat_is_refused_with_pid_of_holder
+        peer_is_never_came_present_left_died_or_closed
+        pop_before_first_producer_blocks_until_message_arrives
+        push_before_first_consumer_fills_ring_and_then_blocks
+        messages_are_popped_before_producer_disconnect_is_reported
+        consumer_continues_with_successive_producers
+        producer_continues_with_successive_consumers
+        successor_in_either_role_continues_at_same_position
+        close_in_other_process_ends_blocked_calls_and_is_final
     ;
 }
 
-/// Pushes or pops the numbers from `first` to before `end`, waits to be told, and goes: by
-/// leaving, by dying, or after closing the ring.
+/// Pushes or pops a range of numbers, waits for a signal, and ends: it detaches, is killed, or
+/// closes the ring first.
 #[test]
 #[ignore = "the other process of a test"]
-fn role_passes_by() {
-    if let Some(role) = support::role("role_passes_by") {
-        call_for_kind!(role.text(5), passes_by(&role));
+fn role_transfers_and_ends() {
+    if let Some(role) = support::role("role_transfers_and_ends") {
+        call_for_kind!(role.text(5), transfers_and_ends(&role));
     }
 }
 
-fn passes_by<P: Protocol>(role: &support::Role) {
+fn transfers_and_ends<P: Protocol>(role: &support::Role) {
     let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let numbers = role.number(2)..role.number(3);
-    let go = || {
+    let end = || {
         role.is_told();
         match role.text(4) {
             "leaves" => {}
             "dies" => support::kill_process(process::id()),
             "closes" => ring.close(),
-            way => panic!("{way}?"),
+            way => panic!("unknown way {way}"),
         }
     };
     match role.text(1) {
         "producer" => {
             let mut producer = ring.producer().unwrap();
             numbers.for_each(|number| producer.push(&number).unwrap());
-            go();
+            end();
         }
         "consumer" => {
             let mut consumer = ring.consumer().unwrap();
             numbers.for_each(|number| assert_eq!(consumer.pop(), Ok(number)));
-            go();
+            end();
         }
-        "neither" => go(),
-        part => panic!("{part}?"),
+        "neither" => end(),
+        part => panic!("unknown part {part}"),
     }
 }
 
-fn taken(role: Role, pid: u32) -> impl Fn(&AttachError) -> bool {
-    move |error| match error {
+/// Starts a peer that transfers `numbers` as a producer, a consumer or neither, and then ends in
+/// the given way.
+fn start_peer<P: Protocol>(
+    name: &Name,
+    part: &str,
+    numbers: Range<u64>,
+    way: &str,
+) -> support::Peer {
+    start(
+        "role_transfers_and_ends",
+        &[
+            name,
+            &part,
+            &numbers.start,
+            &numbers.end,
+            &way,
+            &kind::<P>(),
+        ],
+    )
+}
+
+/// As [`start_peer`], and waits until the peer has ended in that way.
+fn run_peer<P: Protocol>(name: &Name, part: &str, numbers: Range<u64>, way: &str) -> support::Peer {
+    let mut peer = start_peer::<P>(name, part, numbers, way);
+    peer.tell();
+    peer.reap();
+    peer
+}
+
+/// Whether an attach was refused because a process holds the only seat of a role.
+fn is_refused_for(error: &AttachError, role: Role, pid: u32) -> bool {
+    match error {
         AttachError::Taken {
             role: r, pid: p, ..
         } => (*r, *p) == (role, Some(pid)),
@@ -76,68 +105,64 @@ fn taken(role: Role, pid: u32) -> impl Fn(&AttachError) -> bool {
     }
 }
 
-fn a_second_holder_of_an_end_is_refused_with_the_firsts_pid<P: Protocol>() {
+fn attach_to_held_seat_is_refused_with_pid_of_holder<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(2)).unwrap();
     for (role, part) in [(Role::Producer, "producer"), (Role::Consumer, "consumer")] {
-        let mut peer = start(
-            "role_passes_by",
-            &[&name, &part, &0, &0, &"leaves", &kind::<P>()],
-        );
+        let mut peer = start_peer::<P>(&name, part, 0..0, "leaves");
         let attempt = || match role {
             Role::Producer => ring.producer().map(drop),
             Role::Consumer => ring.consumer().map(drop),
         };
         let pid = peer.pid();
-        // Trying to take the end already now could keep the peer from it.
+        // An attempt to attach before the peer is attached could take its seat.
         let present = Ok(Peer::Present { pid });
         match role {
             Role::Producer => {
                 let consumer = ring.consumer().unwrap();
-                until("it comes", || consumer.peer() == present);
+                until("the peer is attached", || consumer.peer() == present);
             }
             Role::Consumer => {
                 let producer = ring.producer().unwrap();
-                until("it comes", || producer.peer() == present);
+                until("the peer is attached", || producer.peer() == present);
             }
         }
         for _ in 0..100 {
             let refused = attempt().unwrap_err();
-            assert!(taken(role, pid)(&refused), "{refused:?}");
+            assert!(is_refused_for(&refused, role, pid), "{refused:?}");
             assert!(refused.to_string().contains(&pid.to_string()), "{refused}");
         }
         peer.tell();
         peer.finish();
         attempt().unwrap();
     }
-    let _held = ring.producer().unwrap();
+    let _holder = ring.producer().unwrap();
     let refused = ring.clone().producer().unwrap_err();
     assert!(
-        taken(Role::Producer, process::id())(&refused),
+        is_refused_for(&refused, Role::Producer, process::id()),
         "{refused:?}"
     );
 }
 
-fn a_peer_never_came_is_present_left_died_or_closed<P: Protocol>() {
+fn peer_is_never_came_present_left_died_or_closed<P: Protocol>() {
     for (part, other) in [("producer", "consumer"), ("consumer", "producer")] {
         let name = Name::new("ring");
         let ring = Ring::<u64, P>::create(&name, 2).unwrap();
         let mut consumer = (part == "producer").then(|| ring.consumer().unwrap());
         let mut producer = (other == "producer").then(|| ring.producer().unwrap());
         let mut peer_is = || match (&mut consumer, &mut producer) {
-            (Some(end), _) => end.peer().unwrap(),
-            (_, Some(end)) => end.peer().unwrap(),
+            (Some(consumer), _) => consumer.peer().unwrap(),
+            (_, Some(producer)) => producer.peer().unwrap(),
             _ => unreachable!(),
         };
         assert_eq!(peer_is(), Peer::NeverCame);
         for _ in 0..2 {
             for way in ["leaves", "dies"] {
-                let mut peer = start(
-                    "role_passes_by",
-                    &[&name, &part, &0, &0, &way, &kind::<P>()],
-                );
+                let mut peer = start_peer::<P>(&name, part, 0..0, way);
                 let pid = peer.pid();
-                until("it comes", || peer_is() == Peer::Present { pid });
+                until("the peer is attached", || {
+                    peer_is() == Peer::Present { pid }
+                });
                 peer.tell();
                 peer.reap();
                 let expected = match way {
@@ -147,44 +172,28 @@ fn a_peer_never_came_is_present_left_died_or_closed<P: Protocol>() {
                 assert_eq!(peer_is(), expected);
             }
         }
-        start(
-            "role_passes_by",
-            &[&name, &"neither", &0, &0, &"closes", &kind::<P>()],
-        )
-        .finish();
+        start_peer::<P>(&name, "neither", 0..0, "closes").finish();
         assert_eq!(peer_is(), Peer::Closed);
     }
 }
 
-fn pop_waits_for_a_producer_that_never_came<P: Protocol>() {
+fn pop_before_first_producer_blocks_until_message_arrives<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let thread = AtomicU32::new(0);
-    thread::scope(|scope| {
-        let popping = scope.spawn(|| {
-            thread.store(thread_id(), SeqCst);
-            consumer.pop()
-        });
-        until("pop sleeps", || {
-            is_asleep(process::id(), thread.load(SeqCst))
-        });
-        let peer = start(
-            "role_passes_by",
-            &[&name, &"producer", &7, &8, &"leaves", &kind::<P>()],
-        );
-        assert_eq!(popping.join().unwrap(), Ok(7));
-        peer.finish();
-    });
+    let mut peer = None;
+    let popped = while_asleep(
+        || consumer.pop(),
+        || peer = Some(start_peer::<P>(&name, "producer", 7..8, "leaves")),
+    );
+    assert_eq!(popped, Ok(7));
+    peer.unwrap().finish();
 }
 
-fn push_without_a_consumer_fills_the_ring_and_then_waits<P: Protocol>() {
+fn push_before_first_consumer_fills_ring_and_then_blocks<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
-    let peer = start(
-        "role_passes_by",
-        &[&name, &"producer", &0, &10, &"leaves", &kind::<P>()],
-    );
+    let peer = start_peer::<P>(&name, "producer", 0..10, "leaves");
     peer.falls_asleep();
     assert_eq!(ring.len(), 4);
     let mut consumer = ring.consumer().unwrap();
@@ -194,18 +203,13 @@ fn push_without_a_consumer_fills_the_ring_and_then_waits<P: Protocol>() {
     peer.finish();
 }
 
-fn what_is_there_is_popped_before_the_producers_end_is_reported<P: Protocol>() {
+fn messages_are_popped_before_producer_disconnect_is_reported<P: Protocol>() {
     for way in ["leaves", "dies", "closes"] {
         let name = Name::new("ring");
         let ring = Ring::<u64, P>::create(&name, 8).unwrap();
         let mut consumer = ring.consumer().unwrap();
-        let mut peer = start(
-            "role_passes_by",
-            &[&name, &"producer", &0, &6, &way, &kind::<P>()],
-        );
-        peer.tell();
-        peer.reap();
-        let gone = match way {
+        let peer = run_peer::<P>(&name, "producer", 0..6, way);
+        let ended = match way {
             "leaves" => Disconnected::Left,
             "dies" => Disconnected::Died { pid: peer.pid() },
             _ => Disconnected::Closed,
@@ -218,20 +222,20 @@ fn what_is_there_is_popped_before_the_producers_end_is_reported<P: Protocol>() {
         assert_eq!(consumer.pop_slice(&mut rest), Ok(2));
         assert_eq!(rest, [4, 5, 0, 0]);
 
-        assert_eq!(consumer.try_pop(), Err(TryPopError::Disconnected(gone)));
-        assert_eq!(consumer.pop(), Err(PopError::Disconnected(gone)));
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Disconnected(ended)));
+        assert_eq!(consumer.pop(), Err(PopError::Disconnected(ended)));
         assert_eq!(
             consumer.pop_timeout(PATIENCE),
-            Err(PopTimeoutError::Disconnected(gone))
+            Err(PopTimeoutError::Disconnected(ended))
         );
         assert_eq!(
             consumer.pop_slice(&mut rest),
-            Err(PopError::Disconnected(gone))
+            Err(PopError::Disconnected(ended))
         );
     }
 }
 
-fn the_same_consumer_goes_on_with_one_producer_after_another<P: Protocol>() {
+fn consumer_continues_with_successive_producers<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
@@ -240,20 +244,10 @@ fn the_same_consumer_goes_on_with_one_producer_after_another<P: Protocol>() {
         .enumerate()
     {
         let first = turn as u64 * 10;
-        let mut peer = start(
-            "role_passes_by",
-            &[
-                &name,
-                &"producer",
-                &first,
-                &(first + 10),
-                &way,
-                &kind::<P>(),
-            ],
-        );
+        let mut peer = start_peer::<P>(&name, "producer", first..first + 10, way);
         let mut popped = Vec::new();
-        // The report of the last one's end may still come before the next one has.
-        until("ten came", || {
+        // Until the next producer is attached, the consumer reports the end of the previous one.
+        until("ten messages are popped", || {
             popped.extend(consumer.iter().take(10 - popped.len()));
             popped.len() == 10
         });
@@ -269,7 +263,7 @@ fn the_same_consumer_goes_on_with_one_producer_after_another<P: Protocol>() {
     }
 }
 
-fn the_same_producer_goes_on_with_one_consumer_after_another<P: Protocol>() {
+fn producer_continues_with_successive_consumers<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -279,18 +273,8 @@ fn the_same_producer_goes_on_with_one_consumer_after_another<P: Protocol>() {
         .enumerate()
     {
         let first = turn as u64 * 10;
-        let mut peer = start(
-            "role_passes_by",
-            &[
-                &name,
-                &"consumer",
-                &first,
-                &(first + 10),
-                &way,
-                &kind::<P>(),
-            ],
-        );
-        until("ten went, and four are left", || {
+        let mut peer = start_peer::<P>(&name, "consumer", first..first + 10, way);
+        until("ten messages are popped, and four are left", || {
             while next < first + 14 && producer.push(&next).is_ok() {
                 next += 1;
             }
@@ -299,94 +283,68 @@ fn the_same_producer_goes_on_with_one_consumer_after_another<P: Protocol>() {
         peer.tell();
         peer.reap();
         assert!(producer.is_full());
-        let gone = match way {
+        let ended = match way {
             "leaves" => Disconnected::Left,
             _ => Disconnected::Died { pid: peer.pid() },
         };
-        assert_eq!(producer.push(&next), Err(PushError::Disconnected(gone)));
+        assert_eq!(producer.push(&next), Err(PushError::Disconnected(ended)));
     }
 }
 
-fn either_end_starts_again_where_it_stopped_whoever_holds_it<P: Protocol>() {
+fn successor_in_either_role_continues_at_same_position<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 8).unwrap();
     let (mut pushed, mut popped) = (0, 0);
     for turn in 0..12_u64 {
         let way = if turn % 3 == 0 { "dies" } else { "leaves" };
         let end = popped + 8 - turn % 2;
-        let mut peer = start(
-            "role_passes_by",
-            &[&name, &"producer", &pushed, &end, &way, &kind::<P>()],
-        );
-        peer.tell();
-        peer.reap();
+        run_peer::<P>(&name, "producer", pushed..end, way);
         pushed = end;
         let end = pushed - turn % 5;
-        let mut peer = start(
-            "role_passes_by",
-            &[&name, &"consumer", &popped, &end, &way, &kind::<P>()],
-        );
-        peer.tell();
-        peer.reap();
+        run_peer::<P>(&name, "consumer", popped..end, way);
         popped = end;
         assert_eq!(ring.len() as u64, pushed - popped);
     }
 }
 
-fn closing_in_another_process_ends_blocked_calls_and_is_final<P: Protocol>() {
+fn close_in_other_process_ends_blocked_calls_and_is_final<P: Protocol>() {
     let (full, empty) = (Name::new("full"), Name::new("empty"));
-    // Nothing but the wake-up can end the calls.
-    let sleepy = Options::new()
+    // Only a wake-up can end the calls.
+    let options = Options::new()
         .capacity(2)
         .liveness_interval(NEVER)
-        .wait(WaitStrategy::Sleep {
-            spins: 0,
-            yields: 0,
-        });
-    let full_ring = Ring::<u64, P>::create_with(&full, &sleepy).unwrap();
-    let empty_ring = Ring::<u64, P>::create_with(&empty, &sleepy).unwrap();
+        .wait(ASLEEP_AT_ONCE);
+    let full_ring = Ring::<u64, P>::create_with(&full, &options).unwrap();
+    let empty_ring = Ring::<u64, P>::create_with(&empty, &options).unwrap();
     let mut producer = full_ring.producer().unwrap();
     let mut consumer = empty_ring.consumer().unwrap();
     producer.push_slice(&[1, 2]).unwrap();
 
-    let (pushes, pops) = (AtomicU32::new(0), AtomicU32::new(0));
-    thread::scope(|scope| {
-        let pushing = scope.spawn(|| {
-            pushes.store(thread_id(), SeqCst);
-            producer.push(&3)
-        });
-        let popping = scope.spawn(|| {
-            pops.store(thread_id(), SeqCst);
-            consumer.pop()
-        });
-        until("both sleep", || {
-            is_asleep(process::id(), pushes.load(SeqCst))
-                && is_asleep(process::id(), pops.load(SeqCst))
-        });
-        for name in [&full, &empty] {
-            start(
-                "role_passes_by",
-                &[name, &"neither", &0, &0, &"closes", &kind::<P>()],
-            )
-            .finish();
-        }
-        let closed = Disconnected::Closed;
-        assert_eq!(pushing.join().unwrap(), Err(closed.into()));
-        assert_eq!(popping.join().unwrap(), Err(closed.into()));
-    });
-
+    let close = |name| start_peer::<P>(name, "neither", 0..0, "closes").finish();
+    let mut popped = None;
+    let pushed = while_asleep(
+        || producer.push(&3),
+        || {
+            popped = Some(while_asleep(
+                || consumer.pop(),
+                || [&full, &empty].into_iter().for_each(close),
+            ));
+        },
+    );
     let closed = Disconnected::Closed;
+    assert_eq!(pushed, Err(closed.into()));
+    assert_eq!(popped, Some(Err(closed.into())));
     drop(producer);
     let mut successor = full_ring.producer().unwrap();
     assert_eq!(
         successor.try_push(&3),
         Err(TryPushError::Disconnected(closed))
     );
-    let mut drain = full_ring.consumer().unwrap();
-    assert_eq!(drain.pop(), Ok(1));
-    assert_eq!(drain.pop(), Ok(2));
-    assert_eq!(drain.pop(), Err(PopError::Disconnected(closed)));
-    // Now there is room, and still nothing goes in.
+    let mut draining = full_ring.consumer().unwrap();
+    assert_eq!(draining.pop(), Ok(1));
+    assert_eq!(draining.pop(), Ok(2));
+    assert_eq!(draining.pop(), Err(PopError::Disconnected(closed)));
+    // A closed ring refuses messages even when it has free slots.
     assert_eq!(successor.push(&3), Err(PushError::Disconnected(closed)));
     assert!(Ring::<u64, P>::open(&full).unwrap().is_closed());
 }

@@ -1,4 +1,5 @@
-//! Places in the line of an MPMC ring that hold no message: skipped, counted, and in nobody's way.
+//! Tombstones, the claimed positions of an MPMC ring without a message: they are skipped and
+//! counted, and delay no participant.
 
 use crate::support::{Board, Name, until};
 use slipring::Options;
@@ -9,20 +10,19 @@ use std::thread;
 
 const CAPACITY: u64 = 64;
 const TOMBSTONE: u64 = (u32::MAX as u64) << 32;
-/// Where the words of the ring lie, in a ring of so few participants that its slots begin at the
-/// first page.
+/// The indices of words in a ring with so few participants that its slots begin after one page.
 const TAIL: usize = 0x080 / 8;
 const SLOTS: usize = 0x1000 / 8;
 
-/// Where the consumer in a seat says what it claims, in a ring of one producer.
+/// The index of the intent of the consumer in a seat, in a ring with one producer.
 fn intent_of_consumer(seat: usize) -> usize {
     (0x480 + 0x80 * seat + 0x20) / 8
 }
 
-/// Gives up one place after the other, faster than any producer: it tells nobody of it.
-fn flood(words: &Board, over: &AtomicBool) {
+/// Writes one tombstone after the other. This is faster than any producer, as it wakes no peer.
+fn write_tombstones(words: &Board, is_over: &AtomicBool) {
     let mut position = words[TAIL].load(SeqCst);
-    while !over.load(SeqCst) {
+    while !is_over.load(SeqCst) {
         let slot = &words[SLOTS + 2 * (position % CAPACITY) as usize];
         if slot.load(SeqCst) as u32 == position as u32 {
             position += 1;
@@ -33,7 +33,7 @@ fn flood(words: &Board, over: &AtomicBool) {
 }
 
 #[test]
-fn a_consumer_that_gives_up_in_a_flood_of_tombstones_holds_none_of_them() {
+fn try_pop_in_tombstone_flood_returns_empty_and_holds_none() {
     let name = Name::new("flood");
     let options = Options::new()
         .capacity(CAPACITY as usize)
@@ -41,33 +41,33 @@ fn a_consumer_that_gives_up_in_a_flood_of_tombstones_holds_none_of_them() {
         .consumers(2);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
     let words = Board::open(&name);
-    let over = AtomicBool::new(false);
+    let is_over = AtomicBool::new(false);
     let mut consumer = ring.consumer().unwrap();
     thread::scope(|scope| {
-        scope.spawn(|| flood(&words, &over));
+        scope.spawn(|| write_tombstones(&words, &is_over));
         for _ in 0..1000 {
-            until("the ring is full of them", || ring.is_full());
+            until("the ring is full of tombstones", || ring.is_full());
             let popped = consumer.try_pop();
-            let stands = words[intent_of_consumer(0)].load(SeqCst) != 0;
-            if stands || popped != Err(TryPopError::Empty) {
-                over.store(true, SeqCst);
+            let is_intent_set = words[intent_of_consumer(0)].load(SeqCst) != 0;
+            if is_intent_set || popped != Err(TryPopError::Empty) {
+                is_over.store(true, SeqCst);
             }
             assert_eq!(popped, Err(TryPopError::Empty));
-            assert!(!stands);
+            assert!(!is_intent_set);
         }
-        over.store(true, SeqCst);
+        is_over.store(true, SeqCst);
     });
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
 }
 
 #[cfg(target_arch = "x86_64")]
-mod led {
+mod traced {
     use crate::support::kill_points::Pinned;
     use crate::support::kill_points::tracee::{self, Moved, Tracee};
-    use crate::support::{self, Board, NEVER, Name, fork_child, kill_process};
+    use crate::support::{self, ASLEEP_AT_ONCE, Board, NEVER, Name, fork_child, kill_process};
+    use slipring::Options;
     use slipring::error::PopTimeoutError;
     use slipring::mpmc::{Producer, Ring};
-    use slipring::{Options, WaitStrategy};
     use std::collections::HashMap;
     use std::process;
     use std::sync::atomic::Ordering::SeqCst;
@@ -76,11 +76,11 @@ mod led {
     const CAPACITY: u64 = 4;
     const MESSAGE: u64 = 7;
 
-    fn flood(producer: &mut Producer<u64>) {
+    fn fill_with_tombstones(producer: &mut Producer<u64>) {
         while producer.try_claim().is_ok() {}
     }
 
-    fn die_with_the_next_message(ring: &Ring<u64>) {
+    fn kill_consumer_with_next_message(ring: &Ring<u64>) {
         let mut child = fork_child(|| {
             let mut consumer = ring.reopen().unwrap().consumer().unwrap();
             let guard = consumer.read().unwrap();
@@ -90,10 +90,11 @@ mod led {
         child.reap();
     }
 
-    /// A batch is to be popped from a ring that is filled up with tombstones after each instruction.
-    /// When so many of a lap more have been skipped, a message comes in between, and with it dies
-    /// another consumer. Says whether it came to the one that is led.
-    fn pop_in_a_flood(skipped: u64) -> bool {
+    /// A traced consumer pops a batch from a ring that is filled with tombstones after each of its
+    /// instructions. When a lap and `skipped` tombstones are counted, a message is pushed between
+    /// them, and another consumer dies with that message. Returns whether the traced consumer
+    /// popped it.
+    fn pop_among_tombstones(skipped: u64) -> bool {
         let (name, board) = (Name::new("lap"), Name::in_memory("popped"));
         let options = Options::new()
             .capacity(CAPACITY as usize)
@@ -103,7 +104,7 @@ mod led {
         let ring = Ring::<u64>::create_with(&name, &options).unwrap();
         let mut producer = ring.producer().unwrap();
         let popped = Board::create(&board, 1);
-        // A batch that is no whole lap, and others after it.
+        // The first batch is shorter than a lap, and more tombstones follow it.
         drop(producer.try_claim().unwrap());
         let mut tracee = Tracee::lead(|| {
             let mut consumer = ring.reopen().unwrap().consumer().unwrap();
@@ -124,16 +125,16 @@ mod led {
                 if producer.try_push(&MESSAGE).is_err() {
                     continue;
                 }
-                die_with_the_next_message(&ring);
+                kill_consumer_with_next_message(&ring);
                 is_dead = true;
             }
-            flood(&mut producer);
+            fill_with_tombstones(&mut producer);
         }
         tracee.kill();
 
         let is_popped = popped[0].load(SeqCst) == MESSAGE;
         let mut consumer = ring.consumer().unwrap();
-        // Tombstones that the dead held are adopted as well, and a try ends where these do.
+        // Tombstones that the dead consumer held are adopted as well, and end a try.
         let tries = (0..3 * CAPACITY).map(|_| consumer.try_pop());
         let left: Vec<_> = tries.flatten().collect();
         assert_eq!(left.len(), usize::from(is_dead && !is_popped));
@@ -145,9 +146,9 @@ mod led {
     }
 
     #[test]
-    fn a_pop_is_over_in_time_though_tombstones_come_for_ever() {
+    fn pop_timeout_in_endless_tombstones_returns_timed_out() {
         if !tracee::is_allowed() {
-            return support::skip("no tracing here");
+            return support::skip("this process may not trace a child");
         }
         let _pinned = Pinned::new();
         let name = Name::new("lap");
@@ -155,11 +156,7 @@ mod led {
         let ring = Ring::<u64>::create_with(&name, &options).unwrap();
         let mut producer = ring.producer().unwrap();
         let mut tracee = Tracee::lead(|| {
-            let asleep_at_once = WaitStrategy::Sleep {
-                spins: 0,
-                yields: 0,
-            };
-            let options = Options::new().wait(asleep_at_once);
+            let options = Options::new().wait(ASLEEP_AT_ONCE);
             let ring = Ring::<u64>::open_with(&name, &options).unwrap();
             let mut consumer = ring.consumer().unwrap();
             tracee::mark();
@@ -170,25 +167,25 @@ mod led {
         });
         let mut moved = Moved::Stands;
         while moved == Moved::Stands {
-            flood(&mut producer);
+            fill_with_tombstones(&mut producer);
             assert!(
                 ring.counters().tombstones < 20 * CAPACITY,
-                "it goes on and on"
+                "the pop does not end"
             );
             moved = tracee.step(None);
         }
         assert_eq!(moved, Moved::Ended);
     }
 
-    /// It listens with a part of a batch in its hands only if more than a lap of tombstones comes
-    /// while it skips them.
+    /// A consumer checks its peers while it holds claimed tombstones only if more than a lap of
+    /// tombstones is written while it skips them.
     #[test]
-    fn a_consumer_that_holds_tombstones_when_it_listens_adopts_nothing() {
+    fn liveness_check_while_holding_tombstones_adopts_nothing() {
         if !tracee::is_allowed() {
-            return support::skip("no tracing here");
+            return support::skip("this process may not trace a child");
         }
         let _pinned = Pinned::new();
-        let came = (CAPACITY..2 * CAPACITY).filter(|&skipped| pop_in_a_flood(skipped));
-        assert!(came.count() > 0, "it adopted nothing at all");
+        let popped = (CAPACITY..2 * CAPACITY).filter(|&skipped| pop_among_tombstones(skipped));
+        assert!(popped.count() > 0, "the traced consumer never adopted");
     }
 }

@@ -1,6 +1,6 @@
-//! Proof of death is the kernel's: across pid namespaces, whoever has the pid by now, and whether
-//! the ring still has a name. What a killed participant had begun is finished, and what a living
-//! one holds is not touched.
+//! Only the kernel's release of a lock proves death: across pid namespaces, after the pid is
+//! reused, and with or without a name of the ring. Recovery finishes the operations of a killed
+//! participant, and takes nothing from a live one.
 
 use crate::support::holders::Holders;
 use crate::support::{
@@ -9,36 +9,33 @@ use crate::support::{
 use nix::sched::{CloneFlags, unshare};
 use slipring::Options;
 use slipring::error::TryPopError;
-use slipring::mpmc::Ring;
-use std::fs::{self, OpenOptions};
+use slipring::mpmc::{Consumer, Ring};
+use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(5);
-/// Enough for a wrong recovery to happen.
-const A_WHILE: Duration = Duration::from_millis(200);
-const ROOT_ONLY: &str = "only root may do what it needs";
+/// Long enough for a wrong recovery to happen.
+const RECOVERY_TIME: Duration = Duration::from_millis(200);
+const ROOT_ONLY: &str = "the test requires root";
 
 fn ring(name: &Name) -> Ring<[u64; 1]> {
     let options = Options::new().capacity(8).liveness_interval(INTERVAL);
     Ring::create_with(name, &options).unwrap()
 }
 
-/// Checks that a dead and a living claimant, who hold the first two positions, and a dead and a
-/// living guardian, who hold the two messages before them, are told apart.
-fn dead_and_living_are_told_apart(ring: &Ring<[u64; 1]>, holders: &Holders) {
+/// Checks that recovery distinguishes dead holders from live ones. A dead and a live consumer hold
+/// positions 0 and 1 in guards. A dead and a live producer have claimed positions 2 and 3.
+fn assert_only_dead_are_recovered(ring: &Ring<[u64; 1]>, holders: &Holders) {
     let mut consumer = ring.consumer().unwrap();
     let guard = consumer.read_timeout(PATIENCE).unwrap();
     assert_eq!((guard.get(), guard.is_redelivered()), ([0], true));
     drop(guard);
     let mut producer = ring.producer().unwrap();
     producer.push(&[4]).unwrap();
-    let end = Instant::now() + A_WHILE;
-    while Instant::now() < end {
-        // The dead claimant's place is skipped, the living one's is waited for.
-        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
-    }
+    // The consumer skips the claim of the dead producer, and waits for that of the live one.
+    stays_empty(&mut consumer);
     assert_eq!(ring.recover().unwrap().undecided, 0);
     let counters = ring.counters();
     assert_eq!((counters.tombstones, counters.redelivered), (1, 1));
@@ -48,17 +45,23 @@ fn dead_and_living_are_told_apart(ring: &Ring<[u64; 1]>, holders: &Holders) {
     assert_eq!(ring.counters(), counters);
 }
 
-/// Makes the entry of a dead process say that it was about to claim a position: as if it had been
-/// killed just before it would have found that somebody else was first.
-fn say_in_the_name_of(name: &Name, dead: u32, position: u64) {
-    let file = OpenOptions::new().read(true).write(true).open(name.path());
-    let file = file.unwrap();
-    let is_its_own = |entry: &u64| {
+fn stays_empty(consumer: &mut Consumer<[u64; 1]>) {
+    let end = Instant::now() + RECOVERY_TIME;
+    while Instant::now() < end {
+        assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
+    }
+}
+
+/// Sets the intent of a dead process to one position, as if the process had been killed just before
+/// it found that another process had claimed the position first.
+fn set_intent_of(name: &Name, dead: u32, position: u64) {
+    let file = name.file();
+    let is_of_dead = |entry: &u64| {
         let mut pid = [0; 4];
         file.read_exact_at(&mut pid, entry + 8).unwrap();
         u32::from_le_bytes(pid) == dead
     };
-    let entry = (0x400..).step_by(128).find(is_its_own).unwrap();
+    let entry = (0x400..).step_by(128).find(is_of_dead).unwrap();
     file.write_all_at(&1_u32.to_le_bytes(), entry + 0x28)
         .unwrap();
     let after = position + 1;
@@ -67,28 +70,28 @@ fn say_in_the_name_of(name: &Name, dead: u32, position: u64) {
 }
 
 #[test]
-fn what_a_dead_participant_was_about_to_claim_stays_with_the_living_one_that_did() {
+fn intent_of_dead_process_leaves_claim_to_live_holder() {
     let name = Name::new("proof-late");
     let ring = ring(&name);
-    feed(&ring);
+    push_two(&ring);
     let mut holders = Holders::new();
     let consumer = holders.guardian(&name, 0);
     let producer = holders.claimant(&name, 2);
-    let die = |attach: &dyn Fn()| {
+    let run_and_reap = |attach: &dyn Fn()| {
         let mut child = fork_child(attach);
         child.reap();
         child.pid()
     };
     let open = || Ring::<[u64; 1]>::open(&name).unwrap();
-    // Position 0 is the guardian's, position 2 the claimant's.
-    let dead_consumer = die(&|| std::mem::forget(open().consumer().unwrap()));
-    say_in_the_name_of(&name, dead_consumer, 0);
-    let dead_producer = die(&|| std::mem::forget(open().producer().unwrap()));
-    say_in_the_name_of(&name, dead_producer, 2);
+    // The live consumer holds position 0, and the live producer position 2.
+    let dead_consumer = run_and_reap(&|| std::mem::forget(open().consumer().unwrap()));
+    set_intent_of(&name, dead_consumer, 0);
+    let dead_producer = run_and_reap(&|| std::mem::forget(open().producer().unwrap()));
+    set_intent_of(&name, dead_producer, 2);
 
     let mut other = ring.consumer().unwrap();
     assert_eq!(other.pop(), Ok([1]));
-    let end = Instant::now() + A_WHILE;
+    let end = Instant::now() + RECOVERY_TIME;
     while Instant::now() < end {
         assert_eq!(other.try_pop(), Err(TryPopError::Empty));
         assert_eq!(ring.recover().unwrap().undecided, 2);
@@ -103,17 +106,17 @@ fn what_a_dead_participant_was_about_to_claim_stays_with_the_living_one_that_did
     assert_eq!((counters.tombstones, counters.redelivered), (0, 0));
 }
 
-/// Two messages for two guardians.
-fn feed(ring: &Ring<[u64; 1]>) {
+/// Pushes one message for each of the two guards.
+fn push_two(ring: &Ring<[u64; 1]>) {
     let mut producer = ring.producer().unwrap();
     producer.push_slice(&[[0], [1]]).unwrap();
 }
 
 #[test]
-fn a_ring_without_a_name_is_recovered() {
+fn ring_after_unlink_is_recovered() {
     let name = Name::new("proof-unlinked");
     let ring = ring(&name);
-    feed(&ring);
+    push_two(&ring);
     let mut holders = Holders::new();
     let mut dead_consumer = holders.guardian(&name, 0);
     let consumer = holders.guardian(&name, 1);
@@ -122,17 +125,17 @@ fn a_ring_without_a_name_is_recovered() {
     slipring::unlink(&name).unwrap();
     dead_consumer.kill_and_reap();
     dead_producer.kill_and_reap();
-    dead_and_living_are_told_apart(&ring, &holders);
+    assert_only_dead_are_recovered(&ring, &holders);
     producer.finish();
     consumer.finish();
 }
 
-/// Enters a new pid namespace with all children that are forked from now on.
-fn leave_for_a_namespace() {
+/// Makes a new pid namespace for all children that this process forks later.
+fn unshare_pid_namespace() {
     unshare(CloneFlags::CLONE_NEWPID).unwrap();
 }
 
-/// As `fork_child`, for a child that can't see its parent's pid.
+/// As `fork_child`, for a child that cannot see the pid of its parent.
 fn fork_into_namespace(body: impl FnOnce()) -> u32 {
     // SAFETY: the child runs `body` and ends; the C library keeps its allocator usable in it.
     match unsafe { nix::unistd::fork() }.unwrap() {
@@ -148,7 +151,7 @@ fn fork_into_namespace(body: impl FnOnce()) -> u32 {
 /// Runs `body` as process 1 of a namespace, and waits for it.
 fn as_init(body: impl FnOnce()) {
     fork_child(|| {
-        leave_for_a_namespace();
+        unshare_pid_namespace();
         let init = fork_into_namespace(|| {
             assert_eq!(std::process::id(), 1);
             body();
@@ -161,26 +164,26 @@ fn as_init(body: impl FnOnce()) {
 }
 
 #[test]
-fn what_is_held_in_another_pid_namespace_is_recovered() {
+fn dead_holders_in_other_pid_namespace_are_recovered() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
     let (name, words) = (Name::new("proof-namespace"), Name::in_memory("board"));
     let ring = ring(&name);
-    feed(&ring);
+    push_two(&ring);
     let board = Board::create(&words, 1);
     let mut holders = Holders::new();
-    // In the namespace all of them have the same pid: each is the first of its own.
+    // Every holder has the pid 1, because it is the first process of its own namespace.
     let in_namespace = |body: &dyn Fn()| -> Forked {
         board[0].store(0, SeqCst);
         let outer = fork_child(|| {
-            leave_for_a_namespace();
+            unshare_pid_namespace();
             let inner = fork_into_namespace(body);
             board[0].store(u64::from(inner), SeqCst);
             let inner = nix::unistd::Pid::from_raw(inner as i32);
             nix::sys::wait::waitpid(inner, None).unwrap();
         });
-        until("it is there", || board[0].load(SeqCst) != 0);
+        until("the inner process is forked", || board[0].load(SeqCst) != 0);
         outer
     };
     let inner = || board[0].load(SeqCst) as u32;
@@ -197,19 +200,19 @@ fn what_is_held_in_another_pid_namespace_is_recovered() {
         kill_process(inner);
         outer.finish();
     }
-    dead_and_living_are_told_apart(&ring, &holders);
+    assert_only_dead_are_recovered(&ring, &holders);
     consumer.0.finish();
     producer.0.finish();
 }
 
 #[test]
-fn who_got_the_pid_of_a_dead_participant_does_not_stand_in_for_it() {
+fn process_with_reused_pid_is_not_taken_for_dead_participant() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
     let name = Name::new("proof-pid");
     let ring = ring(&name);
-    feed(&ring);
+    push_two(&ring);
     as_init(|| {
         let mut holders = Holders::new();
         let words = Name::in_memory("board");
@@ -219,26 +222,27 @@ fn who_got_the_pid_of_a_dead_participant_does_not_stand_in_for_it() {
         let producer = holders.claimant(&name, 3);
         let dead_pid = dead_producer.pid();
         dead_producer.kill_and_reap();
-        // Whoever comes next gets the same pid again, and stays.
+        // The next process gets the same pid, and lives until the end of the test.
         fs::write("/proc/sys/kernel/ns_last_pid", (dead_pid - 1).to_string()).unwrap();
-        let namesake = fork_child(|| until("it may go", || board[0].load(SeqCst) == 1));
-        assert_eq!(namesake.pid(), dead_pid);
+        let unrelated = fork_child(|| {
+            until("the test releases this process", || {
+                board[0].load(SeqCst) == 1
+            });
+        });
+        assert_eq!(unrelated.pid(), dead_pid);
 
         let ring = Ring::<[u64; 1]>::open(&name).unwrap();
-        let mut taker = ring.consumer().unwrap();
-        assert_eq!(taker.pop_timeout(PATIENCE), Ok([1]));
-        let mut pusher = ring.producer().unwrap();
-        pusher.push(&[4]).unwrap();
-        let end = Instant::now() + A_WHILE;
-        while Instant::now() < end {
-            assert_eq!(taker.try_pop(), Err(TryPopError::Empty));
-        }
+        let mut other_consumer = ring.consumer().unwrap();
+        assert_eq!(other_consumer.pop_timeout(PATIENCE), Ok([1]));
+        let mut other_producer = ring.producer().unwrap();
+        other_producer.push(&[4]).unwrap();
+        stays_empty(&mut other_consumer);
         assert_eq!(ring.counters().tombstones, 1);
         holders.let_go();
-        assert_eq!(taker.pop_timeout(PATIENCE), Ok([3]));
-        assert_eq!(taker.pop_timeout(PATIENCE), Ok([4]));
+        assert_eq!(other_consumer.pop_timeout(PATIENCE), Ok([3]));
+        assert_eq!(other_consumer.pop_timeout(PATIENCE), Ok([4]));
         board[0].store(1, SeqCst);
-        namesake.finish();
+        unrelated.finish();
         producer.finish();
         consumer.finish();
         assert_eq!(ring.counters().redelivered, 0);

@@ -1,15 +1,16 @@
-//! The death of one process, at a chosen moment: in a claim, in a guard, asleep; and how the
-//! other side hears of it.
+//! The death of one process at a chosen moment (in a claim, in a guard, while blocked), and how its
+//! peer finds out.
 
 use crate::support;
 use crate::support::kinds::kind;
 use crate::support::{
-    Board, NEVER, Name, PATIENCE, Page, fork_child, start, state_of, thread_id, until,
+    ASLEEP_AT_ONCE, Board, NEVER, Name, PATIENCE, Page, fork_child, start, state_of, thread_id,
+    until,
 };
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
-use slipring::{Options, Peer, Protocol, Ring, Spsc, WaitStrategy};
+use slipring::{Options, Peer, Protocol, Ring, Spsc};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -19,27 +20,21 @@ use std::time::Duration;
 
 for_each_kind! {
     memory_and_files:
-        killed_sleepers_lose_nothing_and_leave_no_tax
-        a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next
-        executing_another_program_frees_the_seat
+        kill_while_blocked_loses_nothing_and_costs_one_wake
+        successor_wakes_consumer_for_message_of_killed_producer
+        exec_of_another_program_frees_the_seat
     ;
     all_backings:
-        a_claim_of_a_dead_producer_publishes_nothing
-        a_producers_death_ends_every_kind_of_pop
-        a_consumers_death_ends_every_kind_of_push
-        an_unreaped_zombie_is_dead
+        claim_of_killed_producer_publishes_nothing
+        producer_death_ends_every_kind_of_pop
+        consumer_death_ends_every_kind_of_push
+        unreaped_zombie_is_reported_dead
     ;
 }
 
-const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
-
 const SOON: Duration = Duration::from_millis(20);
 
-/// Pushes until the ring is full or `count` is reached, and holds a claim in which half a
-/// message is written.
+/// Pushes `count` messages, and holds a claim in which half of a message is written.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_claims() {
@@ -61,15 +56,15 @@ fn claims<P: Protocol>(role: &support::Role) {
     claim.commit();
 }
 
-fn a_claim_of_a_dead_producer_publishes_nothing<P: Protocol>() {
+fn claim_of_killed_producer_publishes_nothing<P: Protocol>() {
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
-    let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
+    let ring = Ring::<[u8], P>::create_bytes(&name, 4, 100).unwrap();
     let board = Board::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
     for count in [0, 1, 3, 0, 2] {
         board[0].store(0, SeqCst);
         let mut peer = start("role_claims", &[&name, &words, &count, &kind::<P>()]);
-        until("it claims", || board[0].load(SeqCst) == 1);
+        until("the peer holds a claim", || board[0].load(SeqCst) == 1);
         peer.kill_and_reap();
         for number in 0..count {
             assert_eq!(consumer.pop(), Ok(vec![number as u8; 100]));
@@ -83,7 +78,7 @@ fn a_claim_of_a_dead_producer_publishes_nothing<P: Protocol>() {
     }
 }
 
-/// Pops `count` and then holds the next message in a guard, or in one that was forgotten.
+/// Pops `count` messages, and then holds the next one in a guard.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_reads() {
@@ -107,7 +102,7 @@ fn reads<P: Protocol>(role: &support::Role) {
 }
 
 #[test]
-fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
+fn message_in_guard_of_killed_consumer_is_redelivered_first() {
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let ring = Ring::<u64, Spsc>::create(&name, 8).unwrap();
     let board = Board::create(&words, 1);
@@ -117,16 +112,16 @@ fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
         while producer.try_push(&pushed).is_ok() {
             pushed += 1;
         }
-        assert_eq!(pushed - popped, 8, "full, and not fuller");
+        assert_eq!(pushed - popped, 8, "the ring holds its capacity");
         board[0].store(0, SeqCst);
         let mut peer = start(
             "role_reads",
             &[&name, &words, &popped, &count, &kind::<Spsc>()],
         );
-        until("it reads", || board[0].load(SeqCst) == 1);
+        until("the peer holds a guard", || board[0].load(SeqCst) == 1);
         peer.kill_and_reap();
         popped += count;
-        // The guarded slot was not given back.
+        // The slots of the popped messages are free, and the guarded one is not.
         for _ in 0..count {
             producer.try_push(&pushed).unwrap();
             pushed += 1;
@@ -135,16 +130,20 @@ fn the_message_in_a_dead_consumers_guard_is_the_next_ones_first() {
         assert_eq!(
             producer.push(&pushed),
             Err(PushError::Disconnected(died)),
-            "the guarded slot was given back by nobody"
+            "the guarded slot is not released"
         );
 
         let mut successor = ring.consumer().unwrap();
-        assert_eq!(successor.try_pop(), Ok(popped), "redelivered first");
+        assert_eq!(
+            successor.try_pop(),
+            Ok(popped),
+            "the guarded message is redelivered first"
+        );
         popped += 1;
     }
 }
 
-/// Attaches, and waits to be killed: idle, or in a blocked call.
+/// Attaches, and holds the seat until it is killed: idle, in a blocked call, or until an exec.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_holds() {
@@ -175,51 +174,55 @@ fn holds<P: Protocol>(role: &support::Role) {
         }
         "program" => {
             let _producer = ring.producer().unwrap();
-            // The watchdog's alarm goes along.
+            // The alarm of the role also ends the new program.
             panic!("{}", Command::new("cat").exec());
         }
-        part => panic!("{part}?"),
+        part => panic!("unknown part {part}"),
     }
 }
 
-fn comes(peer: Result<Peer, slipring::error::Forked>, pid: u32) -> bool {
-    match peer.unwrap() {
-        Peer::NeverCame | Peer::Died { .. } => false,
-        peer => {
-            // What it says of itself comes a moment after the lock.
-            peer == Peer::Present { pid }
+/// Whether the process `pid` is attached. A participant writes its pid only after it has locked its
+/// seat, so that a peer may be present under the pid of its predecessor.
+fn is_attached(peer: Result<Peer, slipring::error::Forked>, pid: u32) -> bool {
+    peer.unwrap() == Peer::Present { pid }
+}
+
+/// Kills a peer, as soon as the calling thread sleeps unless `way` is a call that does not block.
+fn kill_during_call(mut peer: support::Peer, way: &str) -> thread::JoinHandle<()> {
+    let caller = thread_id();
+    let blocks = way != "try";
+    thread::spawn(move || {
+        if blocks {
+            until("the caller sleeps", || {
+                support::is_asleep(std::process::id(), caller)
+            });
         }
-    }
+        peer.kill_and_reap();
+    })
 }
 
-fn a_producers_death_ends_every_kind_of_pop<P: Protocol>() {
+fn producer_death_ends_every_kind_of_pop<P: Protocol>() {
     let name = Name::new("ring");
     let options = Options::new().capacity(4).liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut consumer = ring.consumer().unwrap();
     for way in ["pop", "timeout", "try", "slice", "read", "iter"] {
-        let mut peer = start("role_holds", &[&name, &"idle producer", &kind::<P>()]);
+        let peer = start("role_holds", &[&name, &"idle producer", &kind::<P>()]);
         let pid = peer.pid();
-        until("it comes", || comes(consumer.peer(), pid));
+        until("the producer is attached", || {
+            is_attached(consumer.peer(), pid)
+        });
         assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
 
         let died = Disconnected::Died { pid };
-        let this = thread_id();
-        let killer = thread::spawn(move || {
-            if way != "try" {
-                until("the consumer sleeps", || {
-                    support::is_asleep(std::process::id(), this)
-                });
-            }
-            peer.kill_and_reap();
-        });
+        let killer = kill_during_call(peer, way);
         match way {
             "pop" => assert_eq!(consumer.pop(), Err(died.into())),
             "timeout" => assert_eq!(
                 consumer.pop_timeout(PATIENCE),
                 Err(PopTimeoutError::Disconnected(died))
             ),
-            "try" => until("try_pop tells", || match consumer.try_pop() {
+            "try" => until("try_pop reports the death", || match consumer.try_pop() {
                 Err(TryPopError::Empty) => false,
                 other => {
                     assert_eq!(other, Err(died.into()));
@@ -235,39 +238,35 @@ fn a_producers_death_ends_every_kind_of_pop<P: Protocol>() {
     }
 }
 
-fn a_consumers_death_ends_every_kind_of_push<P: Protocol>() {
+fn consumer_death_ends_every_kind_of_push<P: Protocol>() {
     let name = Name::new("ring");
     let options = Options::new().capacity(4).liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut producer = ring.producer().unwrap();
     while producer.try_push(&1).is_ok() {}
     for way in ["push", "timeout", "try", "slice", "claim"] {
-        let mut peer = start("role_holds", &[&name, &"idle consumer", &kind::<P>()]);
+        let peer = start("role_holds", &[&name, &"idle consumer", &kind::<P>()]);
         let pid = peer.pid();
-        until("it comes", || comes(producer.peer(), pid));
+        until("the consumer is attached", || {
+            is_attached(producer.peer(), pid)
+        });
         assert_eq!(producer.try_push(&2), Err(TryPushError::Full));
 
         let died = Disconnected::Died { pid };
-        let this = thread_id();
-        let killer = thread::spawn(move || {
-            if way != "try" {
-                until("the producer sleeps", || {
-                    support::is_asleep(std::process::id(), this)
-                });
-            }
-            peer.kill_and_reap();
-        });
+        let killer = kill_during_call(peer, way);
         match way {
             "push" => assert_eq!(producer.push(&2), Err(died.into())),
             "timeout" => assert_eq!(
                 producer.push_timeout(&2, PATIENCE),
                 Err(PushTimeoutError::Disconnected(died))
             ),
-            "try" => until("try_push tells", || match producer.try_push(&2) {
-                Err(TryPushError::Full) => false,
-                other => {
-                    assert_eq!(other, Err(died.into()));
-                    true
+            "try" => until("try_push reports the death", || {
+                match producer.try_push(&2) {
+                    Err(TryPushError::Full) => false,
+                    other => {
+                        assert_eq!(other, Err(died.into()));
+                        true
+                    }
                 }
             }),
             "slice" => {
@@ -281,35 +280,45 @@ fn a_consumers_death_ends_every_kind_of_push<P: Protocol>() {
     }
 }
 
-fn killed_sleepers_lose_nothing_and_leave_no_tax<P: Protocol>() {
+fn kill_while_blocked_loses_nothing_and_costs_one_wake<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let page = Page::of(&name);
     for number in 0..20 {
         let mut producer = ring.producer().unwrap();
-        let mut sleeper = start("role_holds", &[&name, &"blocked consumer", &kind::<P>()]);
-        sleeper.falls_asleep();
-        sleeper.kill_and_reap();
-        assert_ne!(page.not_empty().load(SeqCst) & 1, 0, "it said so");
+        kill_blocked::<P>(&name, "blocked consumer");
+        let asleep = page.not_empty().load(SeqCst) & 1;
+        assert_ne!(asleep, 0, "the bit of the dead consumer is set");
         producer.push(&number).unwrap();
-        assert_eq!(page.not_empty().load(SeqCst) & 1, 0, "one needless wake");
+        let asleep = page.not_empty().load(SeqCst) & 1;
+        assert_eq!(asleep, 0, "one needless wake clears the bit");
         drop(producer);
 
         let mut consumer = ring.consumer().unwrap();
-        let mut sleeper = start("role_holds", &[&name, &"blocked producer", &kind::<P>()]);
-        sleeper.falls_asleep();
-        sleeper.kill_and_reap();
-        assert_ne!(page.not_full().load(SeqCst) & 1, 0, "it said so");
+        kill_blocked::<P>(&name, "blocked producer");
+        let asleep = page.not_full().load(SeqCst) & 1;
+        assert_ne!(asleep, 0, "the bit of the dead producer is set");
         assert_eq!(consumer.pop(), Ok(number));
-        assert_eq!(page.not_full().load(SeqCst) & 1, 0, "one needless wake");
+        let asleep = page.not_full().load(SeqCst) & 1;
+        assert_eq!(asleep, 0, "one needless wake clears the bit");
         assert_eq!(consumer.pop(), Ok(7));
-        assert!(consumer.try_pop().is_err(), "the third was never pushed");
+        assert!(
+            consumer.try_pop().is_err(),
+            "the third message was never pushed"
+        );
     }
 }
 
-fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next<P: Protocol>() {
+/// Runs a participant until it is blocked, and kills it.
+fn kill_blocked<P: Protocol>(name: &Name, part: &str) {
+    let mut peer = start("role_holds", &[name, &part, &kind::<P>()]);
+    peer.falls_asleep();
+    peer.kill_and_reap();
+}
+
+fn successor_wakes_consumer_for_message_of_killed_producer<P: Protocol>() {
     let name = Name::new("ring");
-    // No interval ends the sleep.
+    // No liveness interval ends the sleep.
     let options = Options::new().capacity(2).liveness_interval(NEVER);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut consumer = ring.consumer().unwrap();
@@ -325,10 +334,10 @@ fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next<P: Protoco
         });
         fork_child(|| {
             let mut producer = Ring::<u64, P>::open(&name).unwrap().producer().unwrap();
-            until("pop sleeps again, now that somebody has come", || {
+            until("pop sleeps again after this producer has attached", || {
                 support::is_asleep(nix::unistd::getppid().as_raw() as u32, thread.load(SeqCst))
             });
-            // Without the bit nobody is woken: as if it were killed just before.
+            // Without the bit the push wakes no consumer, as if the kill came just before the wake.
             event.fetch_and(!1, SeqCst);
             producer.push(&7).unwrap();
             support::kill_process(std::process::id());
@@ -339,21 +348,21 @@ fn a_message_that_a_dead_producer_did_not_tell_of_is_told_by_the_next<P: Protoco
     });
 }
 
-fn executing_another_program_frees_the_seat<P: Protocol>() {
+fn exec_of_another_program_frees_the_seat<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let consumer = ring.consumer().unwrap();
     let peer = start("role_holds", &[&name, &"program", &kind::<P>()]);
     let pid = peer.pid();
-    until("the program is gone", || {
+    until("the exec has freed the seat", || {
         consumer.peer() == Ok(Peer::Died { pid })
     });
     let runs = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
-    assert_eq!(runs, "cat\n", "the process is not");
+    assert_eq!(runs, "cat\n", "the process still runs");
     ring.producer().unwrap();
 }
 
-fn an_unreaped_zombie_is_dead<P: Protocol>() {
+fn unreaped_zombie_is_reported_dead<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let mut consumer = ring.consumer().unwrap();
@@ -371,5 +380,5 @@ fn an_unreaped_zombie_is_dead<P: Protocol>() {
     assert_eq!(consumer.pop(), Err(died.into()));
     ring.producer().unwrap().push(&8).unwrap();
     assert_eq!(consumer.pop(), Ok(8));
-    assert_eq!(state_of(pid, pid), Some('Z'), "nobody reaped it meanwhile");
+    assert_eq!(state_of(pid, pid), Some('Z'), "the zombie was not reaped");
 }

@@ -1,7 +1,7 @@
-//! A stopped process is not a dead one: it is waited for, and keeps what it has.
+//! A stopped process is not dead: peers wait for it, and it keeps its seat and its guard.
 
 use crate::support;
-use crate::support::{Board, Dice, Name, PATIENCE, start, until};
+use crate::support::{ASLEEP_AT_ONCE, Board, Dice, Name, PATIENCE, start, until};
 use slipring::error::{AttachError, PushTimeoutError, TryPushError};
 use slipring::spsc::Ring;
 use slipring::{Options, Peer, WaitStrategy};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_millis(20);
 
-/// Holds a message in a guard until it is told.
+/// Holds a message in a guard until the test signals.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_guards() {
@@ -27,7 +27,7 @@ fn role_guards() {
 }
 
 #[test]
-fn a_stopped_holder_is_present_and_keeps_its_seat_and_its_guard() {
+fn stopped_holder_is_present_and_keeps_seat_and_guard() {
     let (name, words) = (Name::new("ring"), Name::in_memory("board"));
     let options = Options::new().capacity(2).liveness_interval(SOON / 4);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
@@ -37,10 +37,10 @@ fn a_stopped_holder_is_present_and_keeps_its_seat_and_its_guard() {
     producer.push(&1).unwrap();
     let mut peer = start("role_guards", &[&name, &words]);
     let pid = peer.pid();
-    until("it reads", || board[0].load(SeqCst) == 1);
+    until("the peer holds a guard", || board[0].load(SeqCst) == 1);
     peer.stop();
 
-    // Twenty intervals each.
+    // Each push lasts for twenty liveness intervals.
     for _ in 0..2 {
         assert_eq!(
             producer.push_timeout(&2, SOON * 5),
@@ -66,7 +66,7 @@ fn a_stopped_holder_is_present_and_keeps_its_seat_and_its_guard() {
 
 const LAST: u64 = u64::MAX;
 
-/// Pushes numbers until the board says that it is enough, or pops them until the last.
+/// Pushes numbers until the test sets a flag, or pops them until the last.
 #[test]
 #[ignore = "the other process of a test"]
 fn role_streams() {
@@ -100,19 +100,15 @@ fn role_streams() {
 /// Each stop lasts for several liveness intervals.
 fn rounds() -> [Options; 3] {
     let ring = || Options::new().liveness_interval(Duration::from_micros(200));
-    let asleep_at_once = WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    };
     [
-        ring().capacity(2).wait(asleep_at_once),
+        ring().capacity(2).wait(ASLEEP_AT_ONCE),
         ring().capacity(64).first_position((1 << 32) - 1000),
         ring().capacity(1024).wait(WaitStrategy::Spin),
     ]
 }
 
 #[test]
-fn streams_go_on_whichever_side_is_stopped_at_whatever_moment() {
+fn stream_continues_after_either_side_is_stopped_and_resumed() {
     for (round, options) in rounds().into_iter().enumerate() {
         let (name, words) = (Name::new("ring"), Name::in_memory("board"));
         let _ring = Ring::<u64>::create_with(&name, &options).unwrap();
@@ -122,7 +118,7 @@ fn streams_go_on_whichever_side_is_stopped_at_whatever_moment() {
         let mut dice = Dice::new(round as u64);
         for _ in 0..100 {
             let before = board[1].load(SeqCst);
-            until("the stream flows", || board[1].load(SeqCst) > before);
+            until("the consumer pops more", || board[1].load(SeqCst) > before);
             dice.spin(Duration::from_micros(500));
             let peer = if dice.below(2) == 0 {
                 &consumer

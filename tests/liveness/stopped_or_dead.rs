@@ -1,12 +1,11 @@
-//! Who is stopped is waited for, and who is dead is not, wherever its pid is looked up and
-//! whether the ring still has a name.
+//! Participants of an MPMC ring wait for a stopped process, and not for a dead one.
 
 use crate::support::holders::Holders;
 use crate::support::{
-    Board, Dice, Forked, Name, PATIENCE, Page, fork_child, is_asleep, state_of, until,
+    ASLEEP_AT_ONCE, Board, Dice, Forked, Name, PATIENCE, Page, fork_child, is_asleep, set_lock,
+    state_of, until,
 };
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc::{F_WRLCK, SEEK_SET, flock};
+use nix::libc::F_WRLCK;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use slipring::error::{
@@ -14,15 +13,15 @@ use slipring::error::{
     TryPushError,
 };
 use slipring::mpmc::{Consumer, Producer, Ring};
-use slipring::{Counters, Options, WaitStrategy};
-use std::fs::{File, OpenOptions};
+use slipring::{Counters, Options};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(5);
-/// Long against the interval.
+/// Many liveness intervals.
 const PAUSE: Duration = Duration::from_millis(1200);
 
 fn ring<const N: usize>(label: &str, capacity: usize) -> (Name, Ring<[u64; N]>) {
@@ -34,10 +33,10 @@ fn ring<const N: usize>(label: &str, capacity: usize) -> (Name, Ring<[u64; N]>) 
     (name, ring)
 }
 
-/// Stops a child, and returns when it stands still.
+/// Stops a child, and returns when it has stopped.
 fn stop(child: &Forked) {
     signal(child.pid(), Signal::SIGSTOP);
-    until("it stands still", || {
+    until("the child has stopped", || {
         state_of(child.pid(), child.pid()) == Some('T')
     });
 }
@@ -70,7 +69,7 @@ fn stays_full(producer: &mut Producer<[u64; 1]>, time: Duration) {
 }
 
 #[test]
-fn a_stopped_producers_claim_is_waited_for() {
+fn consumer_waits_for_claim_of_stopped_producer() {
     let (name, ring) = ring::<1>("paused-claim", 4);
     let mut holders = Holders::new();
     let child = holders.claimant(&name, 0);
@@ -85,7 +84,7 @@ fn a_stopped_producers_claim_is_waited_for() {
         stays_full(&mut producer, PAUSE / 3);
         stays_empty(&mut consumer, PAUSE / 3);
     }
-    // Now it is the only producer, and there is one.
+    // The stopped process is the only producer, and is not taken for a dead one.
     stays_empty(&mut consumer, PAUSE / 3);
     assert_eq!(ring.recover().unwrap().undecided, 0);
 
@@ -102,7 +101,7 @@ fn a_stopped_producers_claim_is_waited_for() {
     assert_eq!(ring.counters(), Counters::default());
 }
 
-/// Words of a message that takes some time to copy.
+/// The words of a message that takes some time to copy.
 const LARGE: usize = 4096;
 const CAPACITY: usize = 4;
 
@@ -115,7 +114,7 @@ fn number_of(message: [u64; LARGE]) -> u64 {
     message[0]
 }
 
-/// Whether somebody has claimed the next slot and not published it.
+/// Whether the position at the head is claimed and not published.
 fn is_claimed(name: &str) -> bool {
     let file = File::open(format!("/dev/shm{name}")).unwrap();
     let long = |at: u64| {
@@ -129,21 +128,21 @@ fn is_claimed(name: &str) -> bool {
     tail > head && stamp == head as u32
 }
 
-/// Stops a child at random moments until it stands in the middle of a push.
-fn stop_in_the_middle(name: &str, child: &Forked, dice: &mut Dice) {
-    until("it is stopped in the middle", || {
+/// Stops a child at random moments until it is stopped in the middle of a push.
+fn stop_in_push(name: &str, child: &Forked, dice: &mut Dice) {
+    until("the child is stopped in a push", || {
         dice.spin(Duration::from_micros(50));
         stop(child);
-        let is_in_the_middle = is_claimed(name);
-        if !is_in_the_middle {
+        let is_in_push = is_claimed(name);
+        if !is_in_push {
             resume(child);
         }
-        is_in_the_middle
+        is_in_push
     });
 }
 
 #[test]
-fn a_producer_stopped_in_a_push_is_waited_for() {
+fn consumer_waits_for_producer_stopped_in_push() {
     let (words, name) = (Name::in_memory("board"), Name::new("paused-push"));
     let options = Options::new()
         .capacity(CAPACITY)
@@ -169,7 +168,7 @@ fn a_producer_stopped_in_a_push_is_waited_for() {
         let is_stopped = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                // Whatever it pushed before is there when it stands still.
+                // Every message that the child pushed before is published when it has stopped.
                 let mut is_last = false;
                 while !is_last {
                     is_last = is_stopped.load(SeqCst);
@@ -179,12 +178,12 @@ fn a_producer_stopped_in_a_push_is_waited_for() {
                     }
                 }
             });
-            stop_in_the_middle(&name, &child, &mut dice);
+            stop_in_push(&name, &child, &mut dice);
             is_stopped.store(true, SeqCst);
         });
         stays_empty(&mut consumer, PAUSE / 4);
 
-        // Its message is next: after it there is room for three.
+        // The unfinished message is next, and three more slots are free after it.
         for _ in 0..3 {
             other.push(&large(u64::MAX)).unwrap();
         }
@@ -208,7 +207,7 @@ fn a_producer_stopped_in_a_push_is_waited_for() {
 }
 
 #[test]
-fn a_stopped_consumer_keeps_its_message_and_nobody_hears_of_the_end() {
+fn stopped_consumer_keeps_message_and_delays_disconnect() {
     let (name, ring) = ring::<1>("paused-guard", 2);
     let mut holders = Holders::new();
     let mut producer = ring.producer().unwrap();
@@ -220,10 +219,10 @@ fn a_stopped_consumer_keeps_its_message_and_nobody_hears_of_the_end() {
     stays_empty(&mut consumer, PAUSE / 4);
     producer.push(&[1]).unwrap();
     assert_eq!(consumer.try_pop(), Ok([1]));
-    // The slot after the next is free, but the next one is not.
+    // The next slot is the one that the stopped consumer holds. The slot after it is free.
     stays_full(&mut producer, PAUSE / 4);
     drop(producer);
-    // If the stopped one died, there would be something to take.
+    // If the stopped consumer died, its message would be redelivered.
     stays_empty(&mut consumer, PAUSE / 2);
     assert_eq!(ring.recover().unwrap().waiting, 0);
 
@@ -234,7 +233,7 @@ fn a_stopped_consumer_keeps_its_message_and_nobody_hears_of_the_end() {
     child.finish();
     assert_eq!(ring.counters(), Counters::default());
 
-    // And if it does die, it comes again.
+    // The message of a stopped consumer that dies is redelivered.
     let mut producer = ring.producer().unwrap();
     producer.push(&[2]).unwrap();
     let mut child = Holders::new().guardian(&name, 2);
@@ -246,28 +245,18 @@ fn a_stopped_consumer_keeps_its_message_and_nobody_hears_of_the_end() {
     assert_eq!((guard.get(), guard.is_redelivered()), ([2], true));
 }
 
-/// Takes the right to recover, as somebody who is stopped just then would hold it.
+/// Takes the recovery lock, as a process holds it that is stopped during a recovery.
 fn recovery_lock(name: &Name) -> File {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(name.path())
-        .unwrap();
-    let lock = flock {
-        l_type: F_WRLCK as i16,
-        l_whence: SEEK_SET as i16,
-        l_start: 0x3ff,
-        l_len: 1,
-        l_pid: 0,
-    };
-    until("nobody else recovers", || {
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).is_ok()
+    const RECOVERY: i64 = 0x3ff;
+    let file = name.file();
+    until("no other process recovers", || {
+        set_lock(&file, F_WRLCK, RECOVERY, 1).is_ok()
     });
     file
 }
 
 #[test]
-fn a_stopped_recoverer_is_in_the_way_of_newcomers_only() {
+fn stopped_recovery_prevents_attach_but_not_push_and_pop() {
     let (name, ring) = ring::<1>("paused-recovery", 4);
     let mut holders = Holders::new();
     let mut producer = ring.producer().unwrap();
@@ -286,7 +275,7 @@ fn a_stopped_recoverer_is_in_the_way_of_newcomers_only() {
     let took = start.elapsed();
     assert!(took >= INTERVAL && took < PATIENCE / 4, "{took:?}");
 
-    // The living go on, up to the slot that the dead one holds.
+    // Live participants continue, up to the slot that the dead consumer holds.
     for number in 1..4 {
         producer.push(&[number]).unwrap();
         assert_eq!(consumer.pop_timeout(PATIENCE), Ok([number]));
@@ -305,43 +294,39 @@ fn a_stopped_recoverer_is_in_the_way_of_newcomers_only() {
 }
 
 #[test]
-fn killed_sleepers_lose_nothing_and_leave_no_tax() {
-    const TIMES: u64 = 10;
+fn kill_while_blocked_loses_nothing_and_costs_one_wake() {
+    const ROUNDS: u64 = 10;
     let (name, ring) = ring::<1>("paused-asleep", 2);
     let page = Page::of(&name);
-    let asleep_at_once = WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    };
-    let options = Options::new().wait(asleep_at_once);
+    let options = Options::new().wait(ASLEEP_AT_ONCE);
     let open = || Ring::<[u64; 1]>::open_with(&name, &options).unwrap();
-    let fall_asleep_and_die = |mut child: Forked| {
-        until("it sleeps", || is_asleep(child.pid(), child.pid()));
+    let kill_when_asleep = |mut child: Forked| {
+        until("the child sleeps", || is_asleep(child.pid(), child.pid()));
         child.kill_and_reap();
     };
     let mut producer = ring.producer().unwrap();
     let mut consumer = ring.consumer().unwrap();
-    for round in 0..TIMES {
-        fall_asleep_and_die(fork_child(|| {
+    for round in 0..ROUNDS {
+        kill_when_asleep(fork_child(|| {
             open().consumer().unwrap().pop().unwrap();
         }));
         let asleep = page.not_empty().load(SeqCst);
-        assert_ne!(asleep & 1, 0, "it said so");
+        assert_ne!(asleep & 1, 0, "the bit of the dead process is set");
         for number in 0..100 {
             producer.push(&[number]).unwrap();
             assert_eq!(consumer.try_pop(), Ok([number]), "round {round}");
         }
-        // Each wake-up begins an epoch, and so does the end of the sleepers' time.
+        // The needless wake begins one epoch, and the clearing of the bit begins another.
         let epochs = (page.not_empty().load(SeqCst) >> 1) - (asleep >> 1);
         assert_eq!(epochs, 2, "one needless wake");
 
         producer.push(&[0]).unwrap();
         producer.push(&[1]).unwrap();
-        fall_asleep_and_die(fork_child(|| {
+        kill_when_asleep(fork_child(|| {
             open().producer().unwrap().push(&[99]).unwrap();
         }));
         let asleep = page.not_full().load(SeqCst);
-        assert_ne!(asleep & 1, 0, "it said so");
+        assert_ne!(asleep & 1, 0, "the bit of the dead process is set");
         for number in 0..100 {
             assert_eq!(consumer.try_pop(), Ok([number]), "round {round}");
             producer.push(&[number + 2]).unwrap();

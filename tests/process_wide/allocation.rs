@@ -151,7 +151,7 @@ fn blocking_operations_do_not_allocate<P: Protocol>() {
 
 fn byte_operations_allocate_only_popped_strings<P: Protocol>() {
     let name = Name::new();
-    let ring = Ring::<[u8], P>::create(&name, 4, 100).unwrap();
+    let ring = Ring::<[u8], P>::create_bytes(&name, 4, 100).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let mut string = Vec::with_capacity(100);
     let mut strings = [Vec::with_capacity(100), Vec::with_capacity(100)];

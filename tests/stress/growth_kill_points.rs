@@ -1,8 +1,13 @@
-//! A process killed at every instruction of what makes a ring grow, and of what brings producers and consumers from one
-//! ring to the next: the others go on, nothing is lost, nothing comes twice, and the ring can grow again. A process that is
-//! stopped there keeps nobody from going on, and goes on itself.
+//! A process killed at every instruction of `grow`, and of the code that moves producers and
+//! consumers from one segment to the next. The survivors continue, no message is lost or
+//! duplicated, and the ring can grow again. A process that is stopped there blocks no other
+//! process, and continues when it is resumed.
 //!
-//! All of it: `cargo test --release --test growing_kills -- --ignored --nocapture`.
+//! The full run:
+//!
+//! ```text
+//! cargo test --release --test stress -- --ignored --nocapture growth_kill_points::
+//! ```
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
@@ -15,12 +20,12 @@ use crate::support::kill_points::{Drill, Pinned, Points, is_allowed};
 
 const ALL: usize = usize::MAX;
 
-fn run(drills: &[Drill], each: impl Fn(&Drill)) {
+fn run(drills: &[Drill], run_drill: impl Fn(&Drill)) {
     if !is_allowed() {
-        return support::skip("no tracing here");
+        return support::skip("ptrace is not permitted");
     }
     let _pinned = Pinned::new();
-    drills.iter().for_each(each);
+    drills.iter().for_each(run_drill);
 }
 
 fn kill(drills: &[Drill], points: Points) {
@@ -28,58 +33,58 @@ fn kill(drills: &[Drill], points: Points) {
 }
 
 #[test]
-fn who_is_killed_around_the_stores_of_grow_leaves_a_ring_that_can_be_used() {
+fn grow_killed_near_stores_leaves_usable_ring() {
     kill(GROWING, Points::Some);
 }
 
 #[test]
-fn a_producer_killed_around_its_stores_on_the_way_to_the_next_ring_takes_nothing_with_it() {
+fn producer_killed_near_segment_change_stores_loses_nothing() {
     kill(PUSHING, Points::Some);
 }
 
 #[test]
-fn a_consumer_killed_around_its_stores_on_the_way_to_the_next_ring_takes_nothing_with_it() {
+fn consumer_killed_near_segment_change_stores_loses_nothing() {
     kill(POPPING, Points::Some);
 }
 
 #[test]
-fn who_is_killed_or_stopped_in_the_old_ring_is_waited_for_no_longer_than_it_must_be() {
+fn process_killed_or_stopped_in_old_segment_delays_minimally() {
     kill(LAGGING, Points::Some);
     run(LAGGING, |drill| drill.pause(ALL));
 }
 
 #[test]
-fn a_ring_that_is_closed_while_somebody_is_stopped_in_grow_is_closed_for_all() {
+fn close_while_process_is_stopped_in_grow_closes_for_all() {
     run(CLOSED, |drill| drill.pause(ALL));
 }
 
 #[test]
-fn a_recoverer_of_two_rings_may_be_killed_around_its_stores() {
+fn recovery_of_two_segments_survives_kill_near_stores() {
     kill(RECOVERING, Points::Some);
 }
 
 #[test]
-fn who_is_stopped_while_a_ring_grows_keeps_nobody_from_going_on() {
+fn process_stopped_during_growth_blocks_no_other() {
     run(PAUSED, |drill| drill.pause(3));
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn who_is_killed_anywhere_in_grow_leaves_a_ring_that_can_be_used() {
+fn grow_killed_anywhere_leaves_usable_ring() {
     kill(GROWING, Points::All);
     kill(MORE_GROWING, Points::Some);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_producer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it() {
+fn producer_killed_anywhere_in_segment_change_loses_nothing() {
     kill(PUSHING, Points::All);
     kill(MORE_PUSHING, Points::Some);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_consumer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it() {
+fn consumer_killed_anywhere_in_segment_change_loses_nothing() {
     kill(POPPING, Points::All);
     kill(LAGGING, Points::All);
     kill(MORE_POPPING, Points::Some);
@@ -87,13 +92,13 @@ fn a_consumer_killed_anywhere_on_the_way_to_the_next_ring_takes_nothing_with_it(
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_recoverer_of_two_rings_may_be_killed_anywhere() {
+fn recovery_of_two_segments_survives_kill_anywhere() {
     kill(RECOVERING, Points::All);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn who_is_stopped_anywhere_while_a_ring_grows_keeps_nobody_from_going_on() {
+fn process_stopped_anywhere_during_growth_blocks_no_other() {
     run(PAUSED, |drill| drill.pause(ALL));
     run(MORE_PAUSED, |drill| drill.pause(ALL));
 }

@@ -1,18 +1,19 @@
-//! Histories of real processes: when each operation began and ended, and what it said; checked
-//! against what a queue may do.
+//! Histories of real processes: the begin, the end and the outcome of each operation, checked
+//! against the behaviour of a queue.
 //!
-//! Long ones are checked pair by pair: each message once, none taken before it was pushed, and
-//! none that was pushed wholly after another taken wholly before it. Short ones are checked
-//! against a specification of the ring, by trying all orders in which it may have happened.
+//! Long histories are checked pair by pair. Each message is popped once, and not before it was
+//! pushed. A message whose push began after the push of another had ended is not popped before it.
+//! Short histories are checked against a specification of the ring, by a search through all
+//! possible orders.
 //!
 //! ```text
-//! cargo test --release --test histories -- --ignored --nocapture
+//! cargo test --release --test stress -- --ignored --nocapture histories::
 //! ```
 
 mod history;
 mod ledger;
 
-use self::history::{Answer, Operation, explain};
+use self::history::{Operation, Outcome, explain};
 use self::ledger::{Barrier, Ledger};
 use crate::support;
 use crate::support::{Dice, Name, fork_child};
@@ -24,30 +25,30 @@ use std::time::Duration;
 
 const SIDES: usize = 4;
 
-/// A long history: `pushes` messages by as many producers as there are consumers.
+/// Records a long history: `pushes` messages from [`SIDES`] producers to [`SIDES`] consumers.
 fn long_history(pushes: u64, capacity: usize, wait: WaitStrategy) -> Vec<Operation> {
     let name = Name::new("history");
     let options = Options::new().capacity(capacity).wait(wait);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
     let each = pushes / SIDES as u64;
     let ledger = Ledger::new(2 * SIDES, 2 * pushes as usize);
-    // Nobody hears that all producers are gone before they have come.
+    // Held so that no consumer finds all producers detached before the children have attached.
     let first = ring.producer().unwrap();
     let consumers: Vec<_> = (SIDES..2 * SIDES)
-        .map(|page| {
+        .map(|log| {
             fork_child(|| {
                 let ring = Ring::<u64>::open_with(&name, &options).unwrap();
                 let mut consumer = ring.consumer().unwrap();
-                let mut page = ledger.page(page);
+                let mut log = ledger.log(log);
                 let mut batch = [0; 8];
                 loop {
-                    let begin = page.begin();
+                    let begin = log.begin();
                     let popped = consumer.pop_slice(&mut batch[..1 + begin as usize % 8]);
-                    let end = page.end();
+                    let end = log.end();
                     match popped {
                         Ok(popped) => batch[..popped]
                             .iter()
-                            .for_each(|&id| page.note(begin, end, Answer::Popped(id))),
+                            .for_each(|&id| log.note(begin, end, Outcome::Popped(id))),
                         Err(PopError::Disconnected(Disconnected::Left)) => break,
                         Err(error) => panic!("{error}"),
                     }
@@ -56,17 +57,17 @@ fn long_history(pushes: u64, capacity: usize, wait: WaitStrategy) -> Vec<Operati
         })
         .collect();
     let producers: Vec<_> = (0..SIDES)
-        .map(|page| {
+        .map(|log| {
             fork_child(|| {
                 let ring = Ring::<u64>::open_with(&name, &options).unwrap();
                 let mut producer = ring.producer().unwrap();
-                let ids = each * page as u64..each * (page as u64 + 1);
-                let mut page = ledger.page(page);
+                let ids = each * log as u64..each * (log as u64 + 1);
+                let mut log = ledger.log(log);
                 for id in ids {
-                    let begin = page.begin();
+                    let begin = log.begin();
                     producer.push(&id).unwrap();
-                    let end = page.end();
-                    page.note(begin, end, Answer::Pushed(id));
+                    let end = log.end();
+                    log.note(begin, end, Outcome::Pushed(id));
                 }
             })
         })
@@ -90,33 +91,33 @@ fn check_long_histories(pushes: u64) {
         let history = long_history(pushes / share, capacity, wait);
         let overlaps = history::overlaps(&history);
         println!(
-            "capacity {capacity}: {} operations, {overlaps} of them while another one was under way",
+            "capacity {capacity}: {} operations, {overlaps} of them began during another",
             history.len()
         );
-        assert!(overlaps > history.len() / 100, "one after the other");
+        assert!(overlaps > history.len() / 100, "too few operations overlap");
         history::check(&history, pushes / share).unwrap();
     }
 }
 
 #[test]
-fn a_history_is_first_in_first_out_and_each_message_comes_once() {
+fn histories_are_fifo_and_deliver_each_message_once() {
     check_long_histories(100_000);
 }
 
 #[test]
 #[ignore = "takes a while"]
-fn a_long_history_is_first_in_first_out_and_each_message_comes_once() {
+fn long_histories_are_fifo_and_deliver_each_message_once() {
     check_long_histories(2_000_000);
 }
 
-/// Operations of one process in a short history.
+/// The number of operations of one process in a short history.
 const EACH: usize = 2;
 const SHORT: usize = 2;
 const CAPACITY: usize = 2;
-/// Moves the processes' operations about, to meet each other.
-const DAWDLE: Duration = Duration::from_nanos(600);
+/// The longest delay before an operation. Random delays make the operations overlap.
+const MAX_DELAY: Duration = Duration::from_nanos(600);
 
-/// Many short histories in a row, each of them begun and ended with an empty ring.
+/// Records many short histories in a row. The ring is empty at the begin and the end of each.
 fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
     let name = Name::new("short");
     let options = Options::new().capacity(CAPACITY);
@@ -128,9 +129,9 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
         .map(|member| {
             fork_child(|| {
                 let ring = Ring::<u64>::open(&name).unwrap();
-                let mut page = ledger.page(member);
+                let mut log = ledger.log(member);
                 let mut dice = Dice::new(member as u64 + 1);
-                let mut ends = if member < SHORT {
+                let mut handles = if member < SHORT {
                     (Some(ring.producer().unwrap()), None)
                 } else {
                     (None, Some(ring.consumer().unwrap()))
@@ -141,25 +142,25 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
                     barrier.wait(&mut turn);
                     for step in 0..EACH {
                         let id = (round * SHORT as u64 + member as u64) * EACH as u64;
-                        dice.spin(DAWDLE);
-                        let begin = page.begin();
-                        let answer = match &mut ends {
+                        dice.spin(MAX_DELAY);
+                        let begin = log.begin();
+                        let outcome = match &mut handles {
                             (Some(producer), _) => push(producer, id + step as u64, &mut dice),
                             (_, consumer) => pop(consumer.as_mut().unwrap(), &mut dice),
                         };
-                        let end = page.end();
-                        page.note(begin, end, answer);
+                        let end = log.end();
+                        log.note(begin, end, outcome);
                     }
                     barrier.wait(&mut turn);
                 }
-                // So that nobody hears that all others have left.
+                // Waits so that no process finds all its peers detached.
                 barrier.wait(&mut turn);
             })
         })
         .collect();
     let mut consumer = ring.consumer().unwrap();
     let _producer = ring.producer().unwrap();
-    let mut page = ledger.page(2 * SHORT);
+    let mut log = ledger.log(2 * SHORT);
     let mut dice = Dice::new(0);
     let mut turn = 0;
     barrier.wait(&mut turn);
@@ -168,11 +169,11 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
         barrier.wait(&mut turn);
         barrier.wait(&mut turn);
         loop {
-            let begin = page.begin();
-            let answer = pop(&mut consumer, &mut dice);
-            let end = page.end();
-            page.note(begin, end, answer);
-            if answer == Answer::Empty {
+            let begin = log.begin();
+            let outcome = pop(&mut consumer, &mut dice);
+            let end = log.end();
+            log.note(begin, end, outcome);
+            if outcome == Outcome::Empty {
                 bounds.push(end);
                 break;
             }
@@ -188,39 +189,39 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
     histories
 }
 
-/// At once, or with time for others between its two halves.
-fn push(producer: &mut Producer<u64>, id: u64, dice: &mut Dice) -> Answer {
+/// Pushes in one call, or claims and commits with a pause in between.
+fn push(producer: &mut Producer<u64>, id: u64, dice: &mut Dice) -> Outcome {
     let pushed = match dice.below(2) {
         0 => producer.try_push(&id),
         _ => producer.try_claim().map(|mut claim| {
-            linger(dice);
+            pause(dice);
             claim.write(&id);
             claim.commit();
         }),
     };
     match pushed {
-        Ok(()) => Answer::Pushed(id),
-        Err(TryPushError::Full) => Answer::Full,
+        Ok(()) => Outcome::Pushed(id),
+        Err(TryPushError::Full) => Outcome::Full,
         Err(error) => panic!("{error}"),
     }
 }
 
-fn pop(consumer: &mut Consumer<u64>, dice: &mut Dice) -> Answer {
+fn pop(consumer: &mut Consumer<u64>, dice: &mut Dice) -> Outcome {
     let popped = match dice.below(2) {
         0 => consumer.try_pop(),
         _ => consumer.try_read().map(|guard| {
-            linger(dice);
+            pause(dice);
             guard.get()
         }),
     };
     match popped {
-        Ok(id) => Answer::Popped(id),
-        Err(TryPopError::Empty) => Answer::Empty,
+        Ok(id) => Outcome::Popped(id),
+        Err(TryPopError::Empty) => Outcome::Empty,
         Err(error) => panic!("{error}"),
     }
 }
 
-fn linger(dice: &mut Dice) {
+fn pause(dice: &mut Dice) {
     for _ in 0..dice.below(4) {
         thread::yield_now();
     }
@@ -232,13 +233,13 @@ fn check_short_histories(rounds: u64) {
     let mut refused = [0; 2];
     for history in &histories {
         overlapping += usize::from(history::overlaps(history) > 0);
-        let count = |answer| history.iter().filter(|o| o.answer == answer).count();
-        refused[0] += count(Answer::Full);
-        // The last one of each says that it is over.
-        refused[1] += count(Answer::Empty) - 1;
+        let count = |outcome| history.iter().filter(|o| o.outcome == outcome).count();
+        refused[0] += count(Outcome::Full);
+        // The final pop of each history finds the ring empty by design.
+        refused[1] += count(Outcome::Empty) - 1;
         assert!(
             explain(history, CAPACITY),
-            "no order of these explains what they say: {history:#?}"
+            "no order of the operations explains their outcomes: {history:#?}"
         );
     }
     println!(
@@ -246,30 +247,37 @@ fn check_short_histories(rounds: u64) {
          times empty",
         refused[0], refused[1]
     );
-    assert!(overlapping as u64 > rounds / 10, "one after the other");
+    assert!(
+        overlapping as u64 > rounds / 10,
+        "too few operations overlap"
+    );
 }
 
 #[test]
-fn short_histories_are_those_of_a_queue() {
+fn short_histories_match_queue_specification() {
     check_short_histories(1_500);
 }
 
 #[test]
 #[ignore = "takes a while"]
-fn many_short_histories_are_those_of_a_queue() {
+fn many_short_histories_match_queue_specification() {
     for _ in 0..20 {
         check_short_histories(2_000);
     }
 }
 
-/// An operation by hand.
-fn operation(begin: u64, end: u64, answer: Answer) -> Operation {
-    Operation { begin, end, answer }
+/// Constructs an operation.
+fn operation(begin: u64, end: u64, outcome: Outcome) -> Operation {
+    Operation {
+        begin,
+        end,
+        outcome,
+    }
 }
 
 #[test]
-fn the_check_of_long_histories_sees_what_is_wrong() {
-    use Answer::{Popped, Pushed};
+fn long_history_check_detects_violations() {
+    use Outcome::{Popped, Pushed};
     let good = [
         operation(0, 10, Pushed(0)),
         operation(5, 12, Pushed(1)),
@@ -279,30 +287,30 @@ fn the_check_of_long_histories_sees_what_is_wrong() {
         operation(22, 30, Popped(2)),
     ];
     history::check(&good, 3).unwrap();
-    let with = |at: usize, begin, end, answer| {
+    let with = |at: usize, begin, end, outcome| {
         let mut bad = good;
-        bad[at] = operation(begin, end, answer);
+        bad[at] = operation(begin, end, outcome);
         history::check(&bad, 3).unwrap_err()
     };
     assert!(with(4, 13, 25, Popped(1)).contains("twice"));
-    assert!(with(4, 13, 25, Answer::Empty).contains("lost"));
+    assert!(with(4, 13, 25, Outcome::Empty).contains("lost"));
     assert!(with(4, 13, 25, Popped(7)).contains("never pushed"));
     assert!(with(3, 1, 4, Popped(1)).contains("before it was pushed"));
-    // 2 was pushed after 0 and 1 had been.
+    // The push of 2 began after the pushes of 0 and 1 had ended.
     assert!(with(4, 31, 35, Popped(0)).contains("overtaken"));
     assert!(with(3, 40, 41, Popped(1)).contains("overtaken"));
 }
 
 #[test]
-fn the_check_of_short_histories_sees_what_is_wrong() {
-    use Answer::{Empty, Full, Popped, Pushed};
-    let in_turn = |answers: &[Answer]| {
+fn short_history_check_detects_violations() {
+    use Outcome::{Empty, Full, Popped, Pushed};
+    let in_turn = |outcomes: &[Outcome]| {
         let mut time = 0;
-        let history: Vec<_> = answers
+        let history: Vec<_> = outcomes
             .iter()
-            .map(|&answer| {
+            .map(|&outcome| {
                 time += 10;
-                operation(time, time + 5, answer)
+                operation(time, time + 5, outcome)
             })
             .collect();
         explain(&history, 2)
@@ -326,8 +334,8 @@ fn the_check_of_short_histories_sees_what_is_wrong() {
     assert!(!in_turn(&[Pushed(0), Pushed(1), Pushed(2)]), "no room");
     assert!(!in_turn(&[Popped(0), Pushed(0)]), "before it was pushed");
 
-    // While the first push is under way the ring may say that it is empty, though the second has
-    // returned; not once both have.
+    // While the first push is in progress, a pop may find the ring empty although the second push
+    // has returned. After both have returned, it may not.
     let slow = |until| {
         let history = [
             operation(0, until, Pushed(0)),
@@ -341,7 +349,7 @@ fn the_check_of_short_histories_sees_what_is_wrong() {
     assert!(slow(50));
     assert!(!slow(25));
 
-    // While the first pop is under way its slot is not free, though the one after it is.
+    // While the first pop is in progress, its slot is not free, although the slot of the second is.
     let slow = |until| {
         let history = [
             operation(0, 1, Pushed(0)),

@@ -1,9 +1,12 @@
-//! A process killed at every instruction of every operation: the survivors go on, within a
+//! A process killed at every instruction of every operation: the survivors continue within a
 //! liveness interval, and every message is accounted for.
 //!
-//! A child is led through an operation by ptrace, one instruction at a time, and killed after
-//! the first, the second, and so on to the last. All of it takes some minutes:
-//! `cargo test --release --test kill_points -- --ignored --nocapture`.
+//! ptrace steps a child through an operation, one instruction at a time. One child is killed after
+//! the first instruction, one after the second, and so on to the last. The full run takes minutes:
+//!
+//! ```text
+//! cargo test --release --test stress -- --ignored --nocapture --skip growth_ kill_points::
+//! ```
 
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
@@ -12,7 +15,7 @@ use crate::support::kill_points::{Drill, Pinned, Points, crowd, is_allowed, spsc
 
 fn run(drills: &[Drill], points: Points) {
     if !is_allowed() {
-        return support::skip("no tracing here");
+        return support::skip("ptrace is not permitted");
     }
     let _pinned = Pinned::new();
     for drill in drills {
@@ -21,72 +24,72 @@ fn run(drills: &[Drill], points: Points) {
 }
 
 #[test]
-fn an_spsc_ring_survives_a_producer_killed_around_its_stores() {
+fn spsc_ring_survives_producer_killed_near_stores() {
     run(spsc::PUSHING, Points::Some);
 }
 
 #[test]
-fn an_spsc_ring_survives_a_consumer_killed_around_its_stores() {
+fn spsc_ring_survives_consumer_killed_near_stores() {
     run(spsc::POPPING, Points::Some);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn an_spsc_ring_survives_a_producer_killed_anywhere() {
+fn spsc_ring_survives_producer_killed_anywhere() {
     run(spsc::PUSHING, Points::All);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn an_spsc_ring_survives_a_consumer_killed_anywhere() {
+fn spsc_ring_survives_consumer_killed_anywhere() {
     run(spsc::POPPING, Points::All);
 }
 
 #[test]
-fn an_mpmc_ring_survives_a_participant_killed_around_its_stores() {
+fn mpmc_ring_survives_participant_killed_near_stores() {
     run(crowd::PUSHING, Points::Some);
     run(crowd::POPPING, Points::Some);
     run(crowd::WATCHED, Points::Some);
 }
 
 #[test]
-fn an_mpmc_ring_survives_a_recoverer_killed_around_its_stores() {
+fn mpmc_ring_survives_recoverer_killed_near_stores() {
     run(crowd::RECOVERING, Points::Some);
 }
 
 #[test]
-fn an_mpmc_ring_survives_an_heir_killed_around_its_stores() {
+fn mpmc_ring_survives_adopter_killed_near_stores() {
     run(crowd::INHERITING, Points::Some);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn an_mpmc_ring_survives_a_producer_killed_anywhere() {
+fn mpmc_ring_survives_producer_killed_anywhere() {
     run(crowd::PUSHING, Points::All);
     run(crowd::WATCHED, Points::All);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn an_mpmc_ring_survives_a_consumer_killed_anywhere() {
+fn mpmc_ring_survives_consumer_killed_anywhere() {
     run(crowd::POPPING, Points::All);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn an_mpmc_ring_survives_a_recoverer_killed_anywhere() {
+fn mpmc_ring_survives_recoverer_killed_anywhere() {
     run(crowd::RECOVERING, Points::All);
     run(crowd::MORE_RECOVERING, Points::All);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn an_mpmc_ring_survives_an_heir_killed_anywhere() {
+fn mpmc_ring_survives_adopter_killed_anywhere() {
     run(crowd::INHERITING, Points::All);
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn an_mpmc_ring_survives_a_newcomer_killed_anywhere() {
+fn mpmc_ring_survives_attaching_process_killed_anywhere() {
     run(crowd::ATTACHING, Points::All);
 }

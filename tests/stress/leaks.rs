@@ -1,10 +1,10 @@
-//! Crashes in a row: whoever comes after thousands of them finds the ring as after none. No seat is
-//! lost, no slot, no descriptor, no mapping, no lock and no name.
+//! Repeated crashes: after thousands of them the ring is as usable as after none. No seat, slot,
+//! descriptor, mapping, lock or name is leaked.
 //!
-//! The whole is
+//! The full run:
 //!
 //! ```text
-//! cargo test --release --test leaks -- --ignored --nocapture
+//! cargo test --release --test stress -- --ignored --nocapture leaks::
 //! ```
 
 use crate::support;
@@ -22,45 +22,45 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-/// Several words, so that a torn one is seen.
+/// Several words, so that a torn message is detected.
 type Message = [u64; 4];
 
 const CAPACITY: usize = 64;
-/// Of each role, in rings that can have several.
+/// The number of seats of each role in an MPMC ring.
 const SEATS: u32 = 3;
-/// A victim that is not killed by then kills itself, as most do in the middle of something.
-const LONGEST: Duration = Duration::from_micros(700);
-/// In a ring that grows, one operation in so many is that.
-const SELDOM: u64 = 30;
-/// How long coming to a ring may take, whatever has happened to it.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// The longest life of a victim that the test kills.
+const LONGEST_LIFE: Duration = Duration::from_micros(700);
+/// In a ring that grows, one operation in this many is preceded by `grow`.
+const OPERATIONS_PER_GROW: u64 = 30;
+/// The time limit of opening and attaching, whatever the history of the ring.
+const ATTACH_LIMIT: Duration = Duration::from_secs(1);
 
-/// As many of either as there are seats, or one.
-type Ends<P> = (Vec<Producer<Message, P>>, Vec<Consumer<Message, P>>);
+/// One handle of each role, or one for each seat.
+type Handles<P> = (Vec<Producer<Message, P>>, Vec<Consumer<Message, P>>);
 
 fn message(number: u64) -> Message {
     [number, !number, number, !number]
 }
 
 #[test]
-fn crashes_in_a_row_leak_nothing() {
-    alone("crashes_in_a_row_leak_nothing", || everywhere(120));
+fn repeated_crashes_leak_nothing() {
+    alone("repeated_crashes_leak_nothing", || on_all_backings(120));
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn ten_thousand_crashes_in_a_row_leak_nothing() {
-    everywhere(10_000);
+fn ten_thousand_crashes_leak_nothing() {
+    on_all_backings(10_000);
 }
 
-fn everywhere(crashes: u64) {
+fn on_all_backings(crashes: u64) {
     for place in [Place::SharedMemory, Place::File, Place::SystemV] {
         within(place, || {
-            crash_in_a_row::<Spsc>(place, false, crashes);
-            crash_in_a_row::<Mpmc>(place, false, crashes);
+            crash_repeatedly::<Spsc>(place, false, crashes);
+            crash_repeatedly::<Mpmc>(place, false, crashes);
             if place != Place::SystemV {
-                crash_in_a_row::<Spsc>(place, true, crashes / 4);
-                crash_in_a_row::<Mpmc>(place, true, crashes / 4);
+                crash_repeatedly::<Spsc>(place, true, crashes / 4);
+                crash_repeatedly::<Mpmc>(place, true, crashes / 4);
             }
         });
     }
@@ -76,7 +76,7 @@ fn options<P: Protocol>() -> Options {
     }
 }
 
-fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
+fn crash_repeatedly<P: Protocol>(place: Place, grows: bool, crashes: u64) {
     let start = Instant::now();
     let before = Remains::now();
     let name = Name::lasting("leaks", 1 + crashes as u32 / 2000);
@@ -84,10 +84,10 @@ fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
     let with_ring = Remains::now();
     let mut dice = Dice::new(crashes);
     for crash in 0..crashes {
-        let is_left_to_itself = dice.below(2) == 0;
-        let mut child = fork_child(|| live::<P>(&name, grows, crash, is_left_to_itself));
-        if !is_left_to_itself {
-            dice.spin(LONGEST);
+        let kills_itself = dice.below(2) == 0;
+        let mut child = fork_child(|| run_victim::<P>(&name, grows, crash, kills_itself));
+        if !kills_itself {
+            dice.spin(LONGEST_LIFE);
             support::kill_process(child.pid());
         }
         let ended = child.reap();
@@ -96,7 +96,7 @@ fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
             "{place:?}: {ended:?}"
         );
         if crash % 50 == 49 {
-            // Somebody who stays is there now and then, and looks on.
+            // At times the test attaches too, and checks the seats through an observer.
             let (_producers, mut consumers) = attach(&ring, 1);
             assert_eq!(
                 Observer::open(&name).unwrap().snapshot().unwrap().alive(),
@@ -107,12 +107,12 @@ fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
             }
         }
     }
-    // Of a ring that has grown the newest one is mapped besides, once somebody was there.
-    let has_the_ring = || grows || Remains::now() == with_ring;
-    assert!(has_the_ring(), "{place:?}: {:?}", Remains::now());
-    is_as_new(&name, &ring, grows);
+    // The newest segment of a ring that has grown is mapped as well, once the test has attached.
+    let holds_only_the_ring = || grows || Remains::now() == with_ring;
+    assert!(holds_only_the_ring(), "{place:?}: {:?}", Remains::now());
+    assert_as_new(&name, &ring, grows);
     assert_eq!(locks_of(&name, place), 0, "{place:?}");
-    assert!(has_the_ring(), "{place:?}: {:?}", Remains::now());
+    assert!(holds_only_the_ring(), "{place:?}: {:?}", Remains::now());
     drop(ring);
     slipring::unlink(&name).unwrap();
     assert_eq!(Remains::now(), before, "{place:?}");
@@ -123,57 +123,61 @@ fn crash_in_a_row<P: Protocol>(place: Place, grows: bool, crashes: u64) {
     );
 }
 
-/// Takes ends of a ring.
-fn attach<P: Protocol>(ring: &Ring<Message, P>, of_each: u32) -> Ends<P> {
+/// Claims `of_each` seats of each role.
+fn attach<P: Protocol>(ring: &Ring<Message, P>, of_each: u32) -> Handles<P> {
     let producers = (0..of_each).map(|_| ring.producer().unwrap());
     let producers = producers.collect();
     let consumers = (0..of_each).map(|_| ring.consumer().unwrap());
     (producers, consumers.collect())
 }
 
-/// The life of a victim. It ends in the middle of something, or when it is killed.
-fn live<P: Protocol>(name: &str, grows: bool, crash: u64, is_left_to_itself: bool) {
-    let die = || kill(getpid(), Signal::SIGKILL).unwrap();
+/// The life of a victim. It kills itself during an operation, or the test kills it.
+fn run_victim<P: Protocol>(name: &str, grows: bool, crash: u64, kills_itself: bool) {
+    let kill_self = || kill(getpid(), Signal::SIGKILL).unwrap();
     let mut dice = Dice::new(crash << 1 | 1);
     let ring = Ring::<Message, P>::open(name).unwrap();
     let (mut producers, mut consumers) = attach(&ring, 1);
     let (producer, consumer) = (&mut producers[0], &mut consumers[0]);
     let mut number = crash << 20;
-    let lives_for = if is_left_to_itself {
+    let operations = if kills_itself {
         dice.below(30)
     } else {
         u64::MAX
     };
-    for _ in 0..lives_for {
+    for _ in 0..operations {
         number += 1;
-        let some: Vec<_> = (0..dice.below(8)).map(|_| message(number)).collect();
-        if grows && dice.below(SELDOM) == 0 {
-            grown_or_well(ring.grow(2 << dice.below(8)));
+        let batch: Vec<_> = (0..dice.below(8)).map(|_| message(number)).collect();
+        if grows && dice.below(OPERATIONS_PER_GROW) == 0 {
+            assert_grown_or_undrained(ring.grow(2 << dice.below(8)));
         }
         match dice.below(6) {
-            0 | 1 => full_or_well(producer.try_push(&message(number))),
-            2 => full_or_well(producer.try_push_slice(&some)),
-            3 => full_or_well(producer.try_claim().map(|mut claim| {
+            0 | 1 => assert_done_or_full(producer.try_push(&message(number))),
+            2 => assert_done_or_full(producer.try_push_slice(&batch)),
+            3 => assert_done_or_full(producer.try_claim().map(|mut claim| {
                 claim.write(&message(number));
                 claim.commit();
             })),
-            4 => empty_or_well(consumer.try_pop().map(whole)),
-            _ => empty_or_well(consumer.try_read().map(|guard| whole(guard.get()))),
+            4 => assert_done_or_empty(consumer.try_pop().map(assert_not_torn)),
+            _ => assert_done_or_empty(
+                consumer
+                    .try_read()
+                    .map(|guard| assert_not_torn(guard.get())),
+            ),
         }
     }
     match dice.below(3) {
-        0 => full_or_well(producer.try_claim().map(|_claim| die())),
-        1 => empty_or_well(consumer.try_read().map(|_guard| die())),
+        0 => assert_done_or_full(producer.try_claim().map(|_claim| kill_self())),
+        1 => assert_done_or_empty(consumer.try_read().map(|_guard| kill_self())),
         _ => {}
     }
-    die();
+    kill_self();
 }
 
-fn whole(seen: Message) {
+fn assert_not_torn(seen: Message) {
     assert_eq!(seen, message(seen[0]), "torn");
 }
 
-fn full_or_well<T>(done: Result<T, TryPushError>) {
+fn assert_done_or_full<T>(done: Result<T, TryPushError>) {
     assert!(
         matches!(done, Ok(_) | Err(TryPushError::Full)),
         "{:?}",
@@ -181,27 +185,27 @@ fn full_or_well<T>(done: Result<T, TryPushError>) {
     );
 }
 
-fn empty_or_well<T>(done: Result<T, TryPopError>) {
-    let is_well = matches!(
+fn assert_done_or_empty<T>(done: Result<T, TryPopError>) {
+    let is_expected = matches!(
         done,
         Ok(_) | Err(TryPopError::Empty | TryPopError::Disconnected(_))
     );
-    assert!(is_well, "{:?}", done.err());
+    assert!(is_expected, "{:?}", done.err());
 }
 
-fn grown_or_well(done: Result<(), GrowError>) {
-    let is_well = matches!(done, Ok(()) | Err(GrowError::Undrained { .. }));
-    assert!(is_well, "{done:?}");
+fn assert_grown_or_undrained(done: Result<(), GrowError>) {
+    let is_expected = matches!(done, Ok(()) | Err(GrowError::Undrained { .. }));
+    assert!(is_expected, "{done:?}");
 }
 
-/// Coming is quick, every seat can be had, every slot can be filled and emptied, and of rings before the newest one
-/// nothing is left.
-fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
+/// Checks that attaching is quick, that every seat can be claimed, that every slot can be filled
+/// and emptied, and that only the newest segment remains.
+fn assert_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
     let start = Instant::now();
-    let again = Ring::<Message, P>::open(name).unwrap();
-    drop(attach(&again, 1));
+    let reopened = Ring::<Message, P>::open(name).unwrap();
+    drop(attach(&reopened, 1));
     let took = start.elapsed();
-    assert!(took < AT_ONCE, "it took {took:?} to come");
+    assert!(took < ATTACH_LIMIT, "attaching took {took:?}");
 
     let of_each = if is_mpmc::<P>() { SEATS } else { 1 };
     let (mut producers, mut consumers) = attach(ring, of_each);
@@ -232,7 +236,7 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
             }
         }
     }
-    // Who has come to the end of one last says so.
+    // A segment is reclaimed once the last handle has left it, here by a detach.
     drop((producers, consumers));
     let snapshot = Observer::open(name).unwrap().snapshot().unwrap();
     assert_eq!((snapshot.segments.len(), snapshot.retired), (1, 0));
@@ -240,14 +244,14 @@ fn is_as_new<P: Protocol>(name: &Name, ring: &Ring<Message, P>, grows: bool) {
 
 fn drain<P: Protocol>(consumer: &mut Consumer<Message, P>) {
     while let Ok(guard) = consumer.try_read() {
-        whole(guard.get());
+        assert_not_torn(guard.get());
     }
 }
 
-/// Locks that anybody holds of the ring.
+/// The number of locks on the ring's object, of all processes.
 fn locks_of(name: &Name, place: Place) -> usize {
     if place == Place::SystemV {
-        // Its seats are semaphores, and all of them were just had.
+        // Seat locks are semaphores here, and the caller has just claimed and released all of them.
         return 0;
     }
     let inode = format!(":{} ", fs::metadata(name.path()).unwrap().ino());

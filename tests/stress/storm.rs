@@ -1,12 +1,13 @@
-//! Producers and consumers killed at random moments, thousands of times, while others go on: no
-//! message is lost, none comes twice without being marked, and nobody gets stuck.
+//! Producers and consumers killed at random moments, thousands of times, while others continue: no
+//! message is lost, none is delivered twice without the redelivery mark, and no process gets stuck.
 //!
-//! Everybody notes each message outside of the ring: producers before they push it and after,
-//! consumers before they give it back. So what a kill may have cut short is known, and the rest
-//! is exact. Each storm ends with an account, which `--nocapture` shows; the long one is
+//! Each participant logs its messages outside of the ring: producers before and after they push,
+//! consumers before they release the slot. So the operations that a kill may have interrupted are
+//! known, and the rest is checked exactly. Each storm ends with a report, which `--nocapture`
+//! shows. The long storms:
 //!
 //! ```text
-//! cargo test --release --test storm -- --ignored --nocapture
+//! cargo test --release --test stress -- --ignored --nocapture storm::
 //! ```
 
 use crate::support::backings::{Place, within};
@@ -18,7 +19,7 @@ use std::env;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Rings of all kinds. The most violent come first.
+/// Rounds with rings of all kinds. The most demanding come first.
 fn rounds() -> Vec<Round> {
     let plain = Round::PLAIN;
     vec![
@@ -97,60 +98,60 @@ fn rounds() -> Vec<Round> {
     ]
 }
 
-/// Of one storm of many: well within a watchdog's patience.
-const KILLS_AT_ONCE: u64 = 200;
+/// The kills in each of many storms. One storm then takes far less than the watchdog's time limit.
+const KILLS_PER_STORM: u64 = 200;
 
-/// Who spins is in the way of the killer.
+/// Spinning participants slow the killer down, so such a round has fewer kills.
 fn kills_of(round: &Round) -> u64 {
     match round.wait {
-        WaitStrategy::Spin => KILLS_AT_ONCE / 4,
-        _ => KILLS_AT_ONCE,
+        WaitStrategy::Spin => KILLS_PER_STORM / 4,
+        _ => KILLS_PER_STORM,
     }
 }
 
-/// One storm at a time: who waits for a processor is not stuck.
-static SKY: Mutex<()> = Mutex::new(());
+/// Allows one storm at a time, since a process that waits for a processor would count as stuck.
+static ONE_STORM: Mutex<()> = Mutex::new(());
 
-fn rage(round: &Round, kills: u64, calm: Duration) -> Report {
-    let _alone = SKY.lock().unwrap_or_else(PoisonError::into_inner);
+fn run_storm(round: &Round, kills: u64, calm: Duration) -> Report {
+    let _lock = ONE_STORM.lock().unwrap_or_else(PoisonError::into_inner);
     let ring = Name::new("storm");
     let report = storm(round, &ring, kills, calm);
     report.check(round);
     report
 }
 
-/// Some kills in each of some rounds.
-fn a_short_storm(rounds_of_it: [usize; 2]) {
-    for index in rounds_of_it {
+/// Runs two of the rounds, with few kills each.
+fn run_short_storms(selected: [usize; 2]) {
+    for index in selected {
         let round = &rounds()[index];
-        let report = rage(round, 75, Duration::from_millis(100));
+        let report = run_storm(round, 75, Duration::from_millis(100));
         println!("{}\n{report}", round.label);
     }
 }
 
 #[test]
-fn a_short_storm_loses_nothing() {
-    a_short_storm([0, 4]);
+fn short_kill_storm_loses_nothing() {
+    run_short_storms([0, 4]);
 }
 
 #[test]
-fn a_short_storm_over_pops_leaves_in_doubt_what_was_popped_last() {
-    a_short_storm([1, 3]);
+fn short_pop_storm_leaves_only_last_pop_uncertain() {
+    run_short_storms([1, 3]);
 }
 
 #[test]
-fn who_comes_and_goes_forks_and_executes_loses_nothing() {
+fn storm_with_reattach_fork_and_exec_loses_nothing() {
     for index in [0, 1] {
         let round = Round {
             is_restless: true,
             ..rounds()[index]
         };
-        let report = rage(&round, 75, Duration::ZERO);
+        let report = run_storm(&round, 75, Duration::ZERO);
         println!("{}\n{report}", round.label);
     }
 }
 
-/// The ring grows and shrinks meanwhile, and those who do that are killed too.
+/// The same round of a ring that grows and shrinks. The processes that grow it are killed too.
 fn growing(round: &Round) -> Round {
     Round {
         grows: true,
@@ -159,27 +160,27 @@ fn growing(round: &Round) -> Round {
 }
 
 #[test]
-fn a_ring_that_grows_in_a_storm_loses_nothing() {
+fn kill_storm_on_growing_ring_loses_nothing() {
     for index in [0, 3] {
         let round = growing(&rounds()[index]);
-        let report = rage(&round, 150, Duration::ZERO);
+        let report = run_storm(&round, 150, Duration::ZERO);
         println!("{}\n{report}", round.label);
     }
 }
 
 #[test]
-fn a_file_that_grows_in_a_storm_loses_nothing() {
+fn kill_storm_on_growing_file_loses_nothing() {
     within(Place::File, || {
-        let report = rage(&growing(&rounds()[0]), 75, Duration::ZERO);
+        let report = run_storm(&growing(&rounds()[0]), 75, Duration::ZERO);
         println!("{report}");
     });
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_ring_that_grows_in_a_long_storm_loses_nothing() {
+fn long_kill_storm_on_growing_ring_loses_nothing() {
     const KILLS: u64 = 5_000;
-    let mut whole = Report::default();
+    let mut total = Report::default();
     for seed in 7.. {
         for round in &rounds() {
             let round = Round {
@@ -187,56 +188,59 @@ fn a_ring_that_grows_in_a_long_storm_loses_nothing() {
                 is_restless: seed % 2 == 0,
                 ..growing(round)
             };
-            let report = rage(&round, kills_of(&round), Duration::ZERO);
+            let report = run_storm(&round, kills_of(&round), Duration::ZERO);
             println!("{}\n{report}", round.label);
-            whole.add(&report);
+            total.add(&report);
         }
-        if whole.kills >= KILLS {
+        if total.kills >= KILLS {
             break;
         }
     }
-    println!("all\n{whole}");
+    println!("all\n{total}");
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn a_long_storm_loses_nothing() {
+fn long_kill_storm_loses_nothing() {
     const KILLS: u64 = 10_000;
     let rounds = rounds();
     let mut reports = vec![Report::default(); rounds.len()];
-    let mut whole = Report::default();
+    let mut total = Report::default();
     for seed in 7.. {
         for (round, sum) in rounds.iter().zip(&mut reports) {
             let round = Round { seed, ..*round };
-            let report = rage(&round, kills_of(&round), Duration::from_millis(300));
+            let report = run_storm(&round, kills_of(&round), Duration::from_millis(300));
             sum.add(&report);
-            whole.add(&report);
+            total.add(&report);
         }
-        if whole.kills >= KILLS {
+        if total.kills >= KILLS {
             break;
         }
     }
     for (round, report) in rounds.iter().zip(&reports) {
         println!("{}\n{report}", round.label);
     }
-    println!("all\n{whole}");
-    assert!(whole.mid_operation * 20 >= whole.kills, "too few of them");
+    println!("all\n{total}");
+    assert!(
+        total.mid_operation * 20 >= total.kills,
+        "too few kills hit an operation"
+    );
 }
 
-/// Storms of all kinds for as long as is asked for, in shared memory and in files, with participants
-/// that are killed, stopped, come and go, fork and execute; the ring grows in every other one. `cargo run -p xtask -- soak`
-/// runs it.
+/// Runs storms of all rounds for the requested time, in shared memory and in files. Participants
+/// are killed and stopped, detach and attach, fork, and execute programs. The ring grows in every
+/// other storm. `cargo run -p xtask -- soak` runs it.
 #[test]
-#[ignore = "takes as long as it is told to"]
+#[ignore = "takes as long as requested"]
 fn soak() {
     let Ok(minutes) = env::var("SLIPRING_SOAK_MINUTES") else {
-        return skip("it was not told how many minutes");
+        return skip("SLIPRING_SOAK_MINUTES is not set");
     };
     let time = Duration::from_secs_f64(60.0 * minutes.parse::<f64>().unwrap());
     let start = Instant::now();
     let before = Remains::now();
     let rounds = rounds();
-    let mut whole = Report::default();
+    let mut total = Report::default();
     let mut storms = 0;
     'soak: for seed in 100.. {
         for place in [Place::SharedMemory, Place::File] {
@@ -248,19 +252,19 @@ fn soak() {
                     seed,
                     stops: true,
                     is_restless: true,
-                    // In each place, of each kind.
+                    // Alternates, so that each round grows on each backing at some time.
                     grows: (seed + storms) % 2 == 0,
                     ..*round
                 };
                 within(place, || {
-                    whole.add(&rage(&round, kills_of(&round), Duration::ZERO))
+                    total.add(&run_storm(&round, kills_of(&round), Duration::ZERO))
                 });
                 storms += 1;
                 assert_eq!(Remains::now(), before, "after {}, {place:?}", round.label);
             }
         }
-        println!("{:.0?}, {storms} storms\n{whole}", start.elapsed());
+        println!("{:.0?}, {storms} storms\n{total}", start.elapsed());
     }
-    println!("{:.0?}, {storms} storms in all\n{whole}", start.elapsed());
-    assert!(whole.kills * 4 > whole.executions && whole.executions > 0);
+    println!("{:.0?}, {storms} storms in all\n{total}", start.elapsed());
+    assert!(total.kills * 4 > total.executions && total.executions > 0);
 }

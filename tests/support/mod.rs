@@ -30,6 +30,7 @@ pub(crate) mod tampering;
 pub(crate) mod time_limit;
 
 pub(crate) use self::board::{Board, Page};
+pub(crate) use self::names::set_lock;
 pub(crate) use self::peer::{
     Forked, Peer, Role, fork_child, fork_orphan, is_asleep, kill_process, role, start,
     start_foreign, start_under, state_of, thread_id,
@@ -37,6 +38,7 @@ pub(crate) use self::peer::{
 
 use slipring::WaitStrategy;
 use std::ffi::CString;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
@@ -117,6 +119,12 @@ impl Name {
     pub(crate) fn path(&self) -> PathBuf {
         backings::path(&self.text)
     }
+
+    /// The ring's object, opened without the library.
+    pub(crate) fn file(&self) -> File {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).open(self.path()).unwrap()
+    }
 }
 
 impl AsRef<str> for Name {
@@ -165,6 +173,23 @@ pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
             thread::sleep(Duration::from_micros(200));
         }
     }
+}
+
+/// Runs `call`, which must block, in a thread of its own. Runs `action` as soon as that thread
+/// sleeps, and returns the result of the call.
+pub(crate) fn while_asleep<R: Send>(call: impl FnOnce() -> R + Send, action: impl FnOnce()) -> R {
+    let thread = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let blocked = scope.spawn(|| {
+            thread.store(thread_id(), Ordering::SeqCst);
+            call()
+        });
+        until("the call sleeps", || {
+            is_asleep(process::id(), thread.load(Ordering::SeqCst))
+        });
+        action();
+        blocked.join().unwrap()
+    })
 }
 
 /// Prints why a test was skipped.

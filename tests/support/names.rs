@@ -38,19 +38,26 @@ impl Name {
     }
 }
 
-/// Locks `len` bytes of a ring's object from `start` on, as a process that holds seats does, until
-/// the value is dropped.
+/// Locks or unlocks bytes of a ring's object, as a process that holds seats does. `kind` is
+/// `F_WRLCK` or `F_UNLCK`.
 #[allow(dead_code, reason = "each test program uses some of these functions")]
-pub(crate) fn locked(name: &Name, start: i64, len: i64) -> File {
-    let file = name.file();
+pub(crate) fn set_lock(file: &File, kind: i32, start: i64, len: i64) -> nix::Result<()> {
     let lock = libc::flock {
-        l_type: libc::F_WRLCK as i16,
+        l_type: kind as i16,
         l_whence: libc::SEEK_SET as i16,
         l_start: start,
         l_len: len,
         l_pid: 0,
     };
-    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(drop)
+}
+
+/// Locks `len` bytes of a ring's object from `start` on, as a process that holds seats does, until
+/// the value is dropped.
+#[allow(dead_code, reason = "each test program uses some of these functions")]
+pub(crate) fn locked(name: &Name, start: i64, len: i64) -> File {
+    let file = name.file();
+    set_lock(&file, libc::F_WRLCK, start, len).unwrap();
     file
 }
 

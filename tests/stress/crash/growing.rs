@@ -1,16 +1,16 @@
-//! A ring that grows and shrinks while its producer, its consumer and those who have it grow are killed, each at random
-//! moments, and replaced.
+//! A ring that grows and shrinks while its producer, its consumer and the processes that grow it
+//! are killed at random moments, and replaced.
 //!
-//! They note in words outside of the ring what they do: a producer before it pushes and after, a consumer before it gives a
-//! message back and after. So each message that comes is known at once to be the next one, or the one that a dead
-//! consumer had and had not given back.
+//! Each process records its operations in words outside of the ring: a producer before and after it
+//! pushes, a consumer before and after it releases a slot. So a consumer checks each message at
+//! once: it is the next one, or the one that a dead consumer held and had not released.
 
 mod members;
 mod notes;
 
 use self::members::Member;
 use self::notes::{Notes, Orders};
-use super::{Message, REST, message};
+use super::{KILL_DELAY, Message, message};
 use crate::support::storm::growers;
 use crate::support::{Dice, Forked, Name, fork_child, state_of, traces_of};
 use nix::sys::signal::Signal;
@@ -22,30 +22,35 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const PARTS: [Part; 4] = [Part::Producer, Part::Consumer, Part::Grower, Part::Grower];
-/// Between two kills.
+const MEMBERS: [MemberKind; 4] = [
+    MemberKind::Producer,
+    MemberKind::Consumer,
+    MemberKind::Grower,
+    MemberKind::Grower,
+];
+/// The shortest and the longest time between two kills.
 const SHORTEST: Duration = Duration::from_micros(500);
 const LONGEST: Duration = Duration::from_millis(5);
 const INTERVAL: Duration = Duration::from_millis(3);
-/// How long may nothing flow, and nobody leave who was told to, before it counts as stuck.
+/// The time limit without a new message, and of a member that was ordered to leave.
 const STUCK: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum MemberKind {
     Producer,
     Consumer,
     Grower,
 }
 
-/// How a storm went.
+/// The results of a storm.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Report {
-    /// Of producers, of consumers, and of growers.
+    /// The kills of producers, of consumers, and of growers.
     pub(crate) kills: [u64; 3],
     pub(crate) growths: u64,
     pub(crate) messages: u64,
-    /// Messages that came again, from a dead consumer's hands.
-    pub(crate) again: u64,
+    /// Messages that were received a second time, because a dead consumer had held them.
+    pub(crate) repeated: u64,
     time: Duration,
 }
 
@@ -60,7 +65,7 @@ impl Report {
         }
         self.growths += other.growths;
         self.messages += other.messages;
-        self.again += other.again;
+        self.repeated += other.repeated;
         self.time += other.time;
     }
 }
@@ -71,17 +76,17 @@ impl fmt::Display for Report {
         let kills = self.all_kills();
         write!(
             f,
-            "{kills} kills ({producers} of producers, {consumers} of consumers, {growers} of growers) in {:.1?}, \
-             {} growths, {} messages, {} of which came again",
-            self.time, self.growths, self.messages, self.again
+            "{kills} kills ({producers} of producers, {consumers} of consumers, {growers} of \
+             growers) in {:.1?}, {} growths, {} messages, {} of which were received again",
+            self.time, self.growths, self.messages, self.repeated
         )
     }
 }
 
-/// A process, and the life that it lives.
-struct Place {
-    part: Part,
-    life: u64,
+/// A member process, and its number in the order of all members.
+struct Running {
+    kind: MemberKind,
+    generation: u64,
     child: Forked,
 }
 
@@ -90,164 +95,172 @@ struct Storm<'s> {
     options: &'s Options,
     notes: &'s Notes,
     dice: Dice,
-    lives: u64,
-    places: Vec<Place>,
+    generations: u64,
+    members: Vec<Running>,
     latest: u64,
-    flowed: Instant,
+    progressed: Instant,
     report: Report,
 }
 
-/// Kills `kills` of those who work on a ring of its own, and says how it went.
+/// Creates a ring, kills `kills` of its members, and returns the report.
 pub(crate) fn storm(options: &Options, seed: u64, kills: u64) -> Report {
     let name = Name::new("growing");
     let options = options.clone().liveness_interval(INTERVAL);
     let ring = Ring::<Message>::create_with(&name, &options).unwrap();
-    let notes = Notes::new(kills + PARTS.len() as u64);
+    let notes = Notes::new(kills + MEMBERS.len() as u64);
     let mut storm = Storm {
         name: &name,
         options: &options,
         notes: &notes,
         dice: Dice::new(seed),
-        lives: 0,
-        places: Vec::new(),
+        generations: 0,
+        members: Vec::new(),
         latest: 0,
-        flowed: Instant::now(),
+        progressed: Instant::now(),
         report: Report::default(),
     };
     let start = Instant::now();
-    storm.rage(kills);
-    storm.end();
-    let lives = 0..storm.lives;
+    storm.run(kills);
+    storm.finish_members();
+    let generations = 0..storm.generations;
     let mut report = storm.report;
     report.time = start.elapsed();
     report.growths = notes.growths();
-    report.again = notes.again();
-    report.messages = lives.map(|life| notes.settle(life)).sum();
-    is_as_new(&name, &ring, notes.attempts());
+    report.repeated = notes.repeated();
+    report.messages = generations
+        .map(|generation| notes.check_received(generation))
+        .sum();
+    assert_as_new(&name, &ring, notes.attempts());
     drop(ring);
     assert_eq!(traces_of(&name), (0, 0), "mappings and descriptors");
     report
 }
 
 impl Storm<'_> {
-    fn rage(&mut self, kills: u64) {
-        self.places = PARTS.map(|part| self.bear(part)).into();
+    fn run(&mut self, kills: u64) {
+        self.members = MEMBERS.map(|kind| self.start_member(kind)).into();
         while self.report.all_kills() < kills {
             let pause = self.dice.below((LONGEST - SHORTEST).as_nanos() as u64);
-            self.watch(SHORTEST + Duration::from_nanos(pause));
-            let victim = self.dice.below(PARTS.len() as u64) as usize;
-            self.lie_in_wait(victim);
-            let Place { part, child, .. } = &mut self.places[victim];
-            let (part, ended) = (*part, child.kill_and_reap());
+            self.check_progress_for(SHORTEST + Duration::from_nanos(pause));
+            let victim = self.dice.below(MEMBERS.len() as u64) as usize;
+            self.pick_kill_moment(victim);
+            let Running { kind, child, .. } = &mut self.members[victim];
+            let (kind, ended) = (*kind, child.kill_and_reap());
             assert!(
                 matches!(ended, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
-                "{part:?}: {ended:?}"
+                "{kind:?}: {ended:?}"
             );
-            self.report.kills[part as usize] += 1;
-            self.places[victim] = self.bear(part);
+            self.report.kills[kind as usize] += 1;
+            self.members[victim] = self.start_member(kind);
         }
     }
 
-    fn bear(&mut self, part: Part) -> Place {
-        let life = self.lives;
-        self.lives += 1;
+    fn start_member(&mut self, kind: MemberKind) -> Running {
+        let generation = self.generations;
+        self.generations += 1;
         let child = fork_child(|| {
             let member = Member {
                 ring: Ring::open_with(self.name, self.options).unwrap(),
                 notes: self.notes,
-                life,
-                dice: Dice::new(life << 8 | self.dice.below(1 << 8)),
+                generation,
+                dice: Dice::new(generation << 8 | self.dice.below(1 << 8)),
             };
-            match part {
-                Part::Producer => member.push_until_told(),
-                Part::Consumer => member.take_until_told(),
-                Part::Grower => member.grow_until_told(),
+            match kind {
+                MemberKind::Producer => member.push_until_ordered(),
+                MemberKind::Consumer => member.pop_until_ordered(),
+                MemberKind::Grower => member.grow_until_ordered(),
             }
         });
-        Place { part, life, child }
+        Running {
+            kind,
+            generation,
+            child,
+        }
     }
 
-    /// Lets time pass, and sees to it that messages flow and that nobody ends by himself.
-    fn watch(&mut self, time: Duration) {
+    /// Waits for `time`. Panics if no message is received for long, or if a member ends by itself.
+    fn check_progress_for(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
             let latest = self.notes.latest();
             if latest != self.latest {
-                (self.latest, self.flowed) = (latest, Instant::now());
+                (self.latest, self.progressed) = (latest, Instant::now());
             }
-            for index in 0..self.places.len() {
-                if let Some(ended) = self.places[index].child.has_ended() {
-                    panic!("{:?}: {ended:?}", self.places[index].part);
+            for index in 0..self.members.len() {
+                if let Some(ended) = self.members[index].child.has_ended() {
+                    panic!("{:?}: {ended:?}", self.members[index].kind);
                 }
             }
-            if self.flowed.elapsed() > STUCK {
-                self.give_up("nothing flows");
+            if self.progressed.elapsed() > STUCK {
+                self.panic_stuck("no message was received");
             }
             thread::sleep(Duration::from_micros(300));
         }
     }
 
-    /// Waits for a moment just after a sign of life, or not.
-    fn lie_in_wait(&mut self, victim: usize) {
+    /// Picks the moment of the kill: at once, or shortly after the victim has made progress.
+    fn pick_kill_moment(&mut self, victim: usize) {
         if self.dice.below(2) == 0 {
             return;
         }
-        let Place { part, life, .. } = self.places[victim];
-        let (patience, rest) = match part {
-            Part::Grower => (growers::PAUSE, growers::GROWTH),
-            Part::Producer | Part::Consumer => (SHORTEST, REST),
+        let Running {
+            kind, generation, ..
+        } = self.members[victim];
+        let (limit, delay) = match kind {
+            MemberKind::Grower => (growers::PAUSE, growers::GROWTH),
+            MemberKind::Producer | MemberKind::Consumer => (SHORTEST, KILL_DELAY),
         };
-        let sign = || match part {
-            Part::Producer => self.notes.begun(life),
-            Part::Consumer => self.notes.latest(),
-            Part::Grower => self.notes.attempts(),
+        let progress = || match kind {
+            MemberKind::Producer => self.notes.begun(generation),
+            MemberKind::Consumer => self.notes.latest(),
+            MemberKind::Grower => self.notes.attempts(),
         };
-        let (before, end) = (sign(), Instant::now() + patience);
-        while sign() == before && Instant::now() < end {
-            match part {
-                Part::Grower => thread::sleep(Duration::from_micros(50)),
-                Part::Producer | Part::Consumer => std::hint::spin_loop(),
+        let (before, end) = (progress(), Instant::now() + limit);
+        while progress() == before && Instant::now() < end {
+            match kind {
+                MemberKind::Grower => thread::sleep(Duration::from_micros(50)),
+                MemberKind::Producer | MemberKind::Consumer => std::hint::spin_loop(),
             }
         }
-        self.dice.spin(rest);
+        self.dice.spin(delay);
     }
 
-    /// Lets everybody leave, the consumer when there is nothing left.
-    fn end(&mut self) {
+    /// Orders all members to leave, the consumer once the ring is empty.
+    fn finish_members(&mut self) {
         self.notes.order(Orders::ProducersLeave);
-        self.await_ends(|part| part != Part::Consumer);
+        self.wait_for_exits(|kind| kind != MemberKind::Consumer);
         self.notes.order(Orders::AllLeave);
-        self.await_ends(|_| true);
+        self.wait_for_exits(|_| true);
     }
 
-    fn await_ends(&mut self, is_awaited: impl Fn(Part) -> bool) {
+    fn wait_for_exits(&mut self, is_leaving: impl Fn(MemberKind) -> bool) {
         let start = Instant::now();
-        while self.places.iter().any(|place| is_awaited(place.part)) {
+        while self.members.iter().any(|member| is_leaving(member.kind)) {
             let mut index = 0;
-            while let Some(place) = self.places.get_mut(index) {
-                match place.child.has_ended() {
+            while let Some(member) = self.members.get_mut(index) {
+                match member.child.has_ended() {
                     Some(ended) => {
-                        let is_well = matches!(ended, WaitStatus::Exited(_, 0));
-                        assert!(is_well, "{:?}: {ended:?}", place.part);
-                        self.places.remove(index);
+                        let is_success = matches!(ended, WaitStatus::Exited(_, 0));
+                        assert!(is_success, "{:?}: {ended:?}", member.kind);
+                        self.members.remove(index);
                     }
                     None => index += 1,
                 }
             }
             if start.elapsed() > STUCK {
-                self.give_up("somebody does not leave");
+                self.panic_stuck("a member does not leave");
             }
             thread::sleep(Duration::from_micros(300));
         }
     }
 
-    fn give_up(&self, why: &str) -> ! {
-        let members = self.places.iter().map(|place| {
-            let pid = place.child.pid();
-            (place.part, pid, state_of(pid, pid))
+    fn panic_stuck(&self, reason: &str) -> ! {
+        let members = self.members.iter().map(|member| {
+            let pid = member.child.pid();
+            (member.kind, pid, state_of(pid, pid))
         });
         panic!(
-            "stuck after {} kills: {why}\n{:?}\n{:#?}",
+            "stuck after {} kills: {reason}\n{:?}\n{:#?}",
             self.report.all_kills(),
             members.collect::<Vec<_>>(),
             Observer::open(self.name).unwrap().snapshot()
@@ -255,13 +268,13 @@ impl Storm<'_> {
     }
 }
 
-/// Both ends can be had, every slot can be filled, and of the memory of rings that were there nothing but what each said of
-/// itself is left.
-fn is_as_new(name: &Name, ring: &Ring<Message>, attempts: u64) {
+/// Checks that both seats can be claimed, that every slot can be filled, and that at most the
+/// header page of each earlier segment is still allocated.
+fn assert_as_new(name: &Name, ring: &Ring<Message>, attempts: u64) {
     const PAGE: u64 = 4096;
     const LAST: usize = 8;
     assert!(ring.is_empty());
-    // What somebody allocated who was killed then goes when another ring follows.
+    // Memory that a killed grower had allocated is reclaimed when the ring grows again.
     for capacity in [2, LAST] {
         ring.grow(capacity).unwrap();
     }
@@ -276,8 +289,8 @@ fn is_as_new(name: &Name, ring: &Ring<Message>, attempts: u64) {
         }
     }
     let seen = Observer::open(name).unwrap().snapshot().unwrap();
-    // The first ring, those that were to follow, two of the above, and the slots of the last.
-    let most = (1 + attempts + 2 + 1) * PAGE;
+    // The headers of the first segment, of each attempt and of the two above, and the last slots.
+    let limit = (1 + attempts + 2 + 1) * PAGE;
     let allocated = seen.allocated;
-    assert!(allocated <= most, "{allocated} of {most}: {seen:#?}");
+    assert!(allocated <= limit, "{allocated} of {limit}: {seen:#?}");
 }

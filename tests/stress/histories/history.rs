@@ -1,25 +1,25 @@
-//! What a queue may say, and when.
+//! The outcomes that the operations of a queue may have, and in which orders.
 
 use std::collections::HashSet;
 
-/// What an operation said.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Outcome {
     Pushed(u64),
     Full,
     Popped(u64),
     Empty,
 }
 
-/// An operation, and two moments between which it happened.
+/// An operation, and the times before and after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Operation {
     pub(crate) begin: u64,
     pub(crate) end: u64,
-    pub(crate) answer: Answer,
+    pub(crate) outcome: Outcome,
 }
 
-/// How many operations began while one that had begun before was under way.
+/// The number of operations that began while an earlier one was in progress.
 pub(crate) fn overlaps(history: &[Operation]) -> usize {
     let mut by_begin: Vec<_> = history.iter().collect();
     by_begin.sort_unstable_by_key(|operation| operation.begin);
@@ -32,8 +32,8 @@ pub(crate) fn overlaps(history: &[Operation]) -> usize {
     overlaps
 }
 
-/// Each of the messages `0..pushes` was pushed and popped once, none before it was pushed, and
-/// none was overtaken by one that was pushed after it.
+/// Checks that each of the messages `0..pushes` was pushed and popped once, that none was popped
+/// before it was pushed, and that none was overtaken by a message that was pushed after it.
 pub(crate) fn check(history: &[Operation], pushes: u64) -> Result<(), String> {
     let mut messages = vec![(None, None); pushes as usize];
     for operation in history {
@@ -42,10 +42,10 @@ pub(crate) fn check(history: &[Operation], pushes: u64) -> Result<(), String> {
                 .get(id as usize)
                 .ok_or(format!("{id} never pushed"))
         };
-        let (id, is_push) = match operation.answer {
-            Answer::Pushed(id) => (id, true),
-            Answer::Popped(id) => (id, false),
-            Answer::Full | Answer::Empty => continue,
+        let (id, is_push) = match operation.outcome {
+            Outcome::Pushed(id) => (id, true),
+            Outcome::Popped(id) => (id, false),
+            Outcome::Full | Outcome::Empty => continue,
         };
         let (pushed, popped) = message(id)?;
         let known = if is_push { pushed } else { popped };
@@ -55,7 +55,7 @@ pub(crate) fn check(history: &[Operation], pushes: u64) -> Result<(), String> {
         let (pushed, popped) = &mut messages[id as usize];
         *if is_push { pushed } else { popped } = Some(*operation);
     }
-    let mut whole = Vec::with_capacity(messages.len());
+    let mut complete = Vec::with_capacity(messages.len());
     for (id, message) in messages.iter().enumerate() {
         let (Some(pushed), Some(popped)) = *message else {
             return Err(format!("{id} is lost: {message:?}"));
@@ -63,12 +63,12 @@ pub(crate) fn check(history: &[Operation], pushes: u64) -> Result<(), String> {
         if popped.end < pushed.begin {
             return Err(format!("{id} was popped before it was pushed: {message:?}"));
         }
-        whole.push((pushed, popped));
+        complete.push((pushed, popped));
     }
-    // Against all that were pushed before a message, only the one that was popped last counts.
-    let mut by_begin: Vec<_> = whole.iter().collect();
+    // Of all messages that were pushed before this one, the one that was popped last is decisive.
+    let mut by_begin: Vec<_> = complete.iter().collect();
     by_begin.sort_unstable_by_key(|(pushed, _)| pushed.begin);
-    let mut by_end: Vec<_> = whole.iter().collect();
+    let mut by_end: Vec<_> = complete.iter().collect();
     by_end.sort_unstable_by_key(|(pushed, _)| pushed.end);
     let mut before = by_end.into_iter().peekable();
     let mut last: Option<&(Operation, Operation)> = None;
@@ -85,73 +85,74 @@ pub(crate) fn check(history: &[Operation], pushes: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// A ring as its documentation has it: places are claimed in order, and each is then published,
-/// claimed by a consumer, and given back.
+/// The documented behaviour of a ring: producers claim positions in order. Each position is then
+/// published, claimed by a consumer, and released.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 struct Model {
-    /// What was claimed by producers, in order.
-    places: Vec<Place>,
-    /// How many of them were claimed by consumers.
+    /// The positions that producers claimed, in order.
+    entries: Vec<Entry>,
+    /// The number of positions that consumers claimed.
     popped: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Place {
+struct Entry {
     id: u64,
     is_published: bool,
     is_free: bool,
 }
 
 impl Model {
-    fn place(&mut self, id: u64) -> &mut Place {
-        let place = self.places.iter_mut().find(|place| place.id == id);
-        place.expect("it was claimed")
+    fn entry(&mut self, id: u64) -> &mut Entry {
+        let entry = self.entries.iter_mut().find(|entry| entry.id == id);
+        entry.expect("a claimed position")
     }
 
     fn is_full(&self, capacity: usize) -> bool {
-        let a_lap_ago = self.places.len().checked_sub(capacity);
-        a_lap_ago.is_some_and(|index| !self.places[index].is_free)
+        let a_lap_ago = self.entries.len().checked_sub(capacity);
+        a_lap_ago.is_some_and(|index| !self.entries[index].is_free)
     }
 
-    /// The message whose turn it is, if it is there.
+    /// The message at the next position to pop, if it is published.
     fn next(&self) -> Option<u64> {
-        let place = self.places.get(self.popped)?;
-        place.is_published.then_some(place.id)
+        let entry = self.entries.get(self.popped)?;
+        entry.is_published.then_some(entry.id)
     }
 
-    /// What an operation does in its first moment, or in its second; `None` if it can't.
-    fn after(&self, answer: Answer, is_first: bool, capacity: usize) -> Option<Self> {
+    /// The state after the first or the second step of an operation. `None` if the step is not
+    /// possible in this state.
+    fn after(&self, outcome: Outcome, is_first: bool, capacity: usize) -> Option<Self> {
         let mut next = self.clone();
-        match answer {
-            Answer::Full => self.is_full(capacity).then_some(next),
-            Answer::Empty => self.next().is_none().then_some(next),
-            Answer::Pushed(id) if is_first => {
-                next.places.push(Place {
+        match outcome {
+            Outcome::Full => self.is_full(capacity).then_some(next),
+            Outcome::Empty => self.next().is_none().then_some(next),
+            Outcome::Pushed(id) if is_first => {
+                next.entries.push(Entry {
                     id,
                     is_published: false,
                     is_free: false,
                 });
                 (!self.is_full(capacity)).then_some(next)
             }
-            Answer::Pushed(id) => {
-                next.place(id).is_published = true;
+            Outcome::Pushed(id) => {
+                next.entry(id).is_published = true;
                 Some(next)
             }
-            Answer::Popped(id) if is_first => {
+            Outcome::Popped(id) if is_first => {
                 next.popped += 1;
                 (self.next() == Some(id)).then_some(next)
             }
-            Answer::Popped(id) => {
-                next.place(id).is_free = true;
+            Outcome::Popped(id) => {
+                next.entry(id).is_free = true;
                 Some(next)
             }
         }
     }
 }
 
-impl Answer {
-    /// Moments at which an operation with this answer does something.
-    fn moments(self) -> u8 {
+impl Outcome {
+    /// The number of steps in which an operation with this result takes effect.
+    fn steps(self) -> u8 {
         match self {
             Self::Pushed(_) | Self::Popped(_) => 2,
             Self::Full | Self::Empty => 1,
@@ -159,48 +160,48 @@ impl Answer {
     }
 }
 
-/// Whether there is an order of all moments, each between the begin and the end of its operation,
-/// in which a ring says just that.
+/// Returns whether the steps of all operations have an order, each step between the begin and the
+/// end of its operation, in which a ring produces these results.
 pub(crate) fn explain(history: &[Operation], capacity: usize) -> bool {
     let mut search = Search {
         history,
         capacity,
         seen: HashSet::new(),
     };
-    search.goes_on(&mut vec![0; history.len()], &Model::default())
+    search.is_explainable(&mut vec![0; history.len()], &Model::default())
 }
 
 struct Search<'h> {
     history: &'h [Operation],
     capacity: usize,
-    /// Where it is known that there is no way on.
+    /// The states from which the search is known to fail.
     seen: HashSet<(Vec<u8>, Model)>,
 }
 
 impl Search<'_> {
-    fn goes_on(&mut self, done: &mut Vec<u8>, model: &Model) -> bool {
-        let is_over = |(operation, &done): (&Operation, &u8)| operation.answer.moments() == done;
-        let left = || {
+    fn is_explainable(&mut self, done: &mut Vec<u8>, model: &Model) -> bool {
+        let is_done = |(operation, &done): (&Operation, &u8)| operation.outcome.steps() == done;
+        let remaining = || {
             self.history
                 .iter()
                 .zip(done.iter())
-                .filter(|&o| !is_over(o))
+                .filter(|&o| !is_done(o))
         };
-        // Nothing happens after the end of what has not happened yet.
-        let Some(limit) = left().map(|(operation, _)| operation.end).min() else {
+        // No step may come after the end of an operation that still has steps left.
+        let Some(limit) = remaining().map(|(operation, _)| operation.end).min() else {
             return true;
         };
         if !self.seen.insert((done.clone(), model.clone())) {
             return false;
         }
         for (index, &operation) in self.history.iter().enumerate() {
-            if is_over((&operation, &done[index])) || operation.begin > limit {
+            if is_done((&operation, &done[index])) || operation.begin > limit {
                 continue;
             }
             let is_first = done[index] == 0;
-            if let Some(next) = model.after(operation.answer, is_first, self.capacity) {
+            if let Some(next) = model.after(operation.outcome, is_first, self.capacity) {
                 done[index] += 1;
-                if self.goes_on(done, &next) {
+                if self.is_explainable(done, &next) {
                     return true;
                 }
                 done[index] -= 1;

@@ -1,6 +1,6 @@
-//! Where processes note the operations of a history, and where they wait for each other.
+//! Shared memory in which processes record the operations of a history, and a barrier.
 
-use super::history::{Answer, Operation};
+use super::history::{Operation, Outcome};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::time::{ClockId, clock_gettime};
 use std::num::NonZeroUsize;
@@ -9,51 +9,51 @@ use std::sync::atomic::Ordering::{Acquire, Release, SeqCst};
 use std::sync::atomic::{AtomicU64, fence};
 use std::thread;
 
-/// Words of one note: begin, end, answer.
+/// The words of one note: begin, end, outcome.
 const NOTE: usize = 3;
-/// Answers with an id lie above the others.
+/// Encodings of outcomes. Those with a message id have a high bit set.
 const FULL: u64 = 1;
 const EMPTY: u64 = 2;
 const PUSHED: u64 = 1 << 62;
 const POPPED: u64 = 1 << 63;
 
-/// A page for each process, in anonymous memory that forked children share. Mapped until the
-/// process ends.
+/// One log for each process, in anonymous memory that forked children share. It stays mapped until
+/// the process ends.
 pub(crate) struct Ledger {
     words: &'static [AtomicU64],
-    pages: usize,
+    logs: usize,
 }
 
 impl Ledger {
-    /// Each page has room for `notes`.
-    pub(crate) fn new(pages: usize, notes: usize) -> Self {
-        let words = 16 + pages * (notes + 1) * NOTE;
+    /// Each log has space for `notes` operations.
+    pub(crate) fn new(logs: usize, notes: usize) -> Self {
+        let words = 16 + logs * (notes + 1) * NOTE;
         let size = NonZeroUsize::new(words * 8).unwrap();
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
         // SAFETY: a new mapping, at an address that the kernel chooses.
         let base = unsafe { mmap_anonymous(None, size, access, flags) }.unwrap();
-        // SAFETY: mapped for as long as the process lives, of zeroes, accessed only as atomics.
+        // SAFETY: mapped until the process ends, zeroed, and accessed only as atomics.
         let words = unsafe { slice::from_raw_parts(base.cast::<AtomicU64>().as_ptr(), words) };
-        Self { words, pages }
+        Self { words, logs }
     }
 
-    pub(crate) fn page(&self, index: usize) -> Page<'_> {
-        let len = (self.words.len() - 16) / self.pages;
-        Page {
+    pub(crate) fn log(&self, index: usize) -> Log<'_> {
+        let len = (self.words.len() - 16) / self.logs;
+        Log {
             words: &self.words[16 + index * len..][..len],
             noted: 0,
         }
     }
 
     pub(crate) fn all(&self) -> Vec<Operation> {
-        let pages = (0..self.pages).map(|index| self.page(index));
-        pages.flat_map(|page| page.operations()).collect()
+        let logs = (0..self.logs).map(|index| self.log(index));
+        logs.flat_map(|log| log.operations()).collect()
     }
 }
 
-/// Where one process writes.
-pub(crate) struct Page<'l> {
+/// The log of one process.
+pub(crate) struct Log<'l> {
     words: &'l [AtomicU64],
     noted: usize,
 }
@@ -63,9 +63,9 @@ fn now() -> u64 {
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
 }
 
-impl Page<'_> {
-    /// The time before an operation. That it was read is stored before anything of the operation
-    /// is loaded.
+impl Log<'_> {
+    /// The time before an operation. The store of the time and the fence order it before all loads
+    /// of the operation.
     pub(crate) fn begin(&self) -> u64 {
         let begin = now();
         self.words[self.noted * NOTE].store(begin, Release);
@@ -73,21 +73,21 @@ impl Page<'_> {
         begin
     }
 
-    /// The time after an operation, of which all stores can be seen by then.
+    /// The time after an operation. All stores of the operation are visible by then.
     pub(crate) fn end(&self) -> u64 {
         fence(SeqCst);
         now()
     }
 
-    pub(crate) fn note(&mut self, begin: u64, end: u64, answer: Answer) {
-        let answer = match answer {
-            Answer::Full => FULL,
-            Answer::Empty => EMPTY,
-            Answer::Pushed(id) => PUSHED | id,
-            Answer::Popped(id) => POPPED | id,
+    pub(crate) fn note(&mut self, begin: u64, end: u64, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Full => FULL,
+            Outcome::Empty => EMPTY,
+            Outcome::Pushed(id) => PUSHED | id,
+            Outcome::Popped(id) => POPPED | id,
         };
         let at = self.noted * NOTE;
-        for (word, value) in self.words[at..].iter().zip([begin, end, answer]) {
+        for (word, value) in self.words[at..].iter().zip([begin, end, outcome]) {
             word.store(value, Release);
         }
         self.noted += 1;
@@ -95,45 +95,49 @@ impl Page<'_> {
 
     fn operations(&self) -> Vec<Operation> {
         let notes = self.words.chunks_exact(NOTE).map(|note| {
-            let [begin, end, answer] = [0, 1, 2].map(|index| note[index].load(Acquire));
-            let id = answer & !(PUSHED | POPPED);
-            let answer = match answer {
-                FULL => Answer::Full,
-                EMPTY => Answer::Empty,
-                pushed if pushed & PUSHED != 0 => Answer::Pushed(id),
-                popped if popped & POPPED != 0 => Answer::Popped(id),
-                // It began and never ended.
+            let [begin, end, outcome] = [0, 1, 2].map(|index| note[index].load(Acquire));
+            let id = outcome & !(PUSHED | POPPED);
+            let outcome = match outcome {
+                FULL => Outcome::Full,
+                EMPTY => Outcome::Empty,
+                pushed if pushed & PUSHED != 0 => Outcome::Pushed(id),
+                popped if popped & POPPED != 0 => Outcome::Popped(id),
+                // The operation began and did not end.
                 _ => return None,
             };
-            Some(Operation { begin, end, answer })
+            Some(Operation {
+                begin,
+                end,
+                outcome,
+            })
         });
         notes.map_while(|note| note).collect()
     }
 }
 
-/// Where a number of processes wait until all have come.
+/// Blocks each of a number of processes until all have arrived.
 #[derive(Clone, Copy)]
 pub(crate) struct Barrier<'l> {
-    came: &'l AtomicU64,
+    arrived: &'l AtomicU64,
     members: u64,
 }
 
 impl<'l> Barrier<'l> {
     pub(crate) fn new(ledger: &'l Ledger, members: u64) -> Self {
         Self {
-            came: &ledger.words[0],
+            arrived: &ledger.words[0],
             members,
         }
     }
 
-    /// `turn` counts how often the caller waited.
+    /// `turn` counts the caller's waits.
     pub(crate) fn wait(&self, turn: &mut u64) {
         *turn += 1;
-        self.came.fetch_add(1, SeqCst);
-        let mut looks = 0_u32;
-        while self.came.load(SeqCst) < *turn * self.members {
-            looks += 1;
-            if looks % 64 == 0 {
+        self.arrived.fetch_add(1, SeqCst);
+        let mut polls = 0_u32;
+        while self.arrived.load(SeqCst) < *turn * self.members {
+            polls += 1;
+            if polls % 64 == 0 {
                 thread::yield_now();
             } else {
                 std::hint::spin_loop();

@@ -21,7 +21,7 @@ thread_local! {
 type Ends = (Producer<[u8]>, Consumer<[u8]>);
 
 fn ends(longest: usize) -> Ends {
-    let ring = Ring::<[u8]>::create("memfd:", CAPACITY, longest).unwrap();
+    let ring = Ring::<[u8]>::create_bytes("memfd:", CAPACITY, longest).unwrap();
     (ring.producer().unwrap(), ring.consumer().unwrap())
 }
 

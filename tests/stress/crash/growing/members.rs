@@ -1,7 +1,7 @@
-//! What each of them does, in a process of its own, until it is told to leave or killed.
+//! The member processes. Each works until it is ordered to leave, or killed.
 
 use super::notes::{Notes, Orders};
-use crate::crash::{Message, PACE, attach, message, read};
+use crate::crash::{Message, PACE, claim_seat, message, read};
 use crate::support::Dice;
 use crate::support::storm::growers;
 use slipring::error::{
@@ -12,47 +12,47 @@ use slipring::spsc::{Consumer, Producer, ReadGuard, Ring};
 use std::thread;
 use std::time::Duration;
 
-/// The waits that are not for ever.
+/// The timeout of operations that have one.
 const SHORTLY: Duration = Duration::from_millis(3);
-/// The most messages in one operation.
+/// The largest number of messages in one operation.
 const BATCH: u64 = 5;
 
-/// A participant, as its process sees it.
+/// The state of one member process.
 pub(super) struct Member<'s> {
     pub(super) ring: Ring<Message>,
     pub(super) notes: &'s Notes,
-    pub(super) life: u64,
+    pub(super) generation: u64,
     pub(super) dice: Dice,
 }
 
 impl Member<'_> {
-    pub(super) fn push_until_told(mut self) {
-        let mut producer = attach(|| self.ring.producer());
+    pub(super) fn push_until_ordered(mut self) {
+        let mut producer = claim_seat(|| self.ring.producer());
         let mut next = 0;
         while !self.notes.is_ordered(Orders::ProducersLeave) {
             let count = match self.dice.below(4) {
                 0 => 1 + self.dice.below(BATCH),
                 _ => 1,
             };
-            let batch = (next..next + count).map(|number| message(self.life, number));
-            self.notes.set_begun(self.life, next + count);
-            next += send(&mut producer, &batch.collect::<Vec<_>>(), &mut self.dice) as u64;
-            self.notes.set_done(self.life, next);
-            self.notes.set_begun(self.life, next);
+            let batch = (next..next + count).map(|number| message(self.generation, number));
+            self.notes.set_begun(self.generation, next + count);
+            next += push_messages(&mut producer, &batch.collect::<Vec<_>>(), &mut self.dice) as u64;
+            self.notes.set_done(self.generation, next);
+            self.notes.set_begun(self.generation, next);
         }
     }
 
-    pub(super) fn take_until_told(mut self) {
-        let mut consumer = attach(|| self.ring.consumer());
+    pub(super) fn pop_until_ordered(mut self) {
+        let mut consumer = claim_seat(|| self.ring.consumer());
         let mut is_first = true;
         loop {
-            match take(&mut consumer, &mut self.dice) {
-                Taken::Nothing => {}
-                Taken::Disconnected if self.notes.is_ordered(Orders::AllLeave) => return,
-                Taken::Disconnected => thread::yield_now(),
-                Taken::Message(guard) if self.dice.below(200) == 0 => guard.put_back(),
-                Taken::Message(guard) => {
-                    let id = self.notes.take(read(guard.get()), is_first);
+            match pop_in_place(&mut consumer, &mut self.dice) {
+                Popped::Empty => {}
+                Popped::Disconnected if self.notes.is_ordered(Orders::AllLeave) => return,
+                Popped::Disconnected => thread::yield_now(),
+                Popped::Message(guard) if self.dice.below(200) == 0 => guard.put_back(),
+                Popped::Message(guard) => {
+                    let id = self.notes.record(read(guard.get()), is_first);
                     is_first = false;
                     self.dice.spin(PACE);
                     drop(guard);
@@ -62,20 +62,20 @@ impl Member<'_> {
         }
     }
 
-    pub(super) fn grow_until_told(mut self) {
-        let is_told = || self.notes.is_ordered(Orders::ProducersLeave);
-        while !is_told() {
+    pub(super) fn grow_until_ordered(mut self) {
+        let is_ordered = || self.notes.is_ordered(Orders::ProducersLeave);
+        while !is_ordered() {
             self.notes.attempt();
             if growers::grow(&self.ring, &mut self.dice) {
                 self.notes.grew();
             }
-            growers::pause(is_told);
+            growers::pause(is_ordered);
         }
     }
 }
 
-/// Pushes messages in one of the ways; returns how many of them, from the first on.
-fn send(producer: &mut Producer<Message>, messages: &[Message], dice: &mut Dice) -> usize {
+/// Pushes messages with a random method. Returns the number of messages pushed, from the first on.
+fn push_messages(producer: &mut Producer<Message>, messages: &[Message], dice: &mut Dice) -> usize {
     let [message] = messages else {
         return match producer.push_slice(messages) {
             Ok(()) => messages.len(),
@@ -115,30 +115,30 @@ fn send(producer: &mut Producer<Message>, messages: &[Message], dice: &mut Dice)
     }
 }
 
-enum Taken<'c> {
+enum Popped<'c> {
     Message(ReadGuard<'c, Message>),
-    Nothing,
+    Empty,
     Disconnected,
 }
 
-/// One of the ways to take a message in place.
-fn take<'c>(consumer: &'c mut Consumer<Message>, dice: &mut Dice) -> Taken<'c> {
+/// Pops a message in place with a random method.
+fn pop_in_place<'c>(consumer: &'c mut Consumer<Message>, dice: &mut Dice) -> Popped<'c> {
     match dice.below(3) {
         0 => match consumer.try_read() {
-            Ok(guard) => Taken::Message(guard),
-            Err(TryPopError::Empty) => Taken::Nothing,
-            Err(TryPopError::Disconnected(_)) => Taken::Disconnected,
+            Ok(guard) => Popped::Message(guard),
+            Err(TryPopError::Empty) => Popped::Empty,
+            Err(TryPopError::Disconnected(_)) => Popped::Disconnected,
             Err(error) => panic!("{error}"),
         },
         1 => match consumer.read_timeout(SHORTLY) {
-            Ok(guard) => Taken::Message(guard),
-            Err(PopTimeoutError::TimedOut) => Taken::Nothing,
-            Err(PopTimeoutError::Disconnected(_)) => Taken::Disconnected,
+            Ok(guard) => Popped::Message(guard),
+            Err(PopTimeoutError::TimedOut) => Popped::Empty,
+            Err(PopTimeoutError::Disconnected(_)) => Popped::Disconnected,
             Err(error) => panic!("{error}"),
         },
         _ => match consumer.read() {
-            Ok(guard) => Taken::Message(guard),
-            Err(PopError::Disconnected(_)) => Taken::Disconnected,
+            Ok(guard) => Popped::Message(guard),
+            Err(PopError::Disconnected(_)) => Popped::Disconnected,
             Err(error) => panic!("{error}"),
         },
     }

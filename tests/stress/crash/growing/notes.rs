@@ -1,10 +1,10 @@
-//! What those who may be killed note, and what follows from it.
+//! The records of member processes, which survive a kill, and the checks that they permit.
 
 use crate::support::{Board, Name};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
-/// Until when the members go on.
+/// Orders to the members to leave.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Orders {
     ProducersLeave = 1,
@@ -12,21 +12,22 @@ pub(super) enum Orders {
 }
 
 const ORDERS: usize = 0;
-/// The message that was seen last, and the one that was given back last.
+/// The message that was received last, and the one whose slot was released last.
 const LATEST: usize = 1;
 const RELEASED: usize = 2;
-const AGAIN: usize = 3;
+const REPEATED: usize = 3;
 const ATTEMPTS: usize = 4;
 const GROWTHS: usize = 5;
-/// Of each life: messages of which the push had begun, of which it had returned, and that came.
-const LIVES: usize = 6;
+/// For each generation: messages whose push had begun, messages whose push had returned, and
+/// messages that were received.
+const GENERATIONS: usize = 6;
 const BEGUN: usize = 0;
 const DONE: usize = 1;
-const CAME: usize = 2;
-const LIFE: usize = 3;
+const RECEIVED: usize = 2;
+const WORDS_PER_GENERATION: usize = 3;
 
-/// Where the number of a life begins in the word that stands for a message.
-const OWNER: u32 = 40;
+/// The lowest bit of the generation in the word that identifies a message.
+const GENERATION_SHIFT: u32 = 40;
 
 /// Words that forked children share.
 pub(super) struct Notes {
@@ -35,14 +36,17 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn new(lives: u64) -> Self {
+    pub(super) fn new(generations: u64) -> Self {
         let name = Name::in_memory("board");
-        let board = Board::create(&name, LIVES + LIFE * lives as usize);
+        let board = Board::create(
+            &name,
+            GENERATIONS + WORDS_PER_GENERATION * generations as usize,
+        );
         Self { board, _name: name }
     }
 
-    fn of(&self, life: u64, what: usize) -> &AtomicU64 {
-        &self.board[LIVES + LIFE * life as usize + what]
+    fn of(&self, generation: u64, what: usize) -> &AtomicU64 {
+        &self.board[GENERATIONS + WORDS_PER_GENERATION * generation as usize + what]
     }
 
     fn get(&self, at: usize) -> u64 {
@@ -57,37 +61,41 @@ impl Notes {
         self.get(ORDERS) >= orders as u64
     }
 
-    pub(super) fn begun(&self, life: u64) -> u64 {
-        self.of(life, BEGUN).load(SeqCst)
+    pub(super) fn begun(&self, generation: u64) -> u64 {
+        self.of(generation, BEGUN).load(SeqCst)
     }
 
-    pub(super) fn set_begun(&self, life: u64, messages: u64) {
-        self.of(life, BEGUN).store(messages, SeqCst);
+    pub(super) fn set_begun(&self, generation: u64, messages: u64) {
+        self.of(generation, BEGUN).store(messages, SeqCst);
     }
 
-    pub(super) fn set_done(&self, life: u64, messages: u64) {
-        self.of(life, DONE).store(messages, SeqCst);
+    pub(super) fn set_done(&self, generation: u64, messages: u64) {
+        self.of(generation, DONE).store(messages, SeqCst);
     }
 
     pub(super) fn latest(&self) -> u64 {
         self.get(LATEST)
     }
 
-    /// Notes a message that nobody has given back, which is the next one; or, for a consumer's first, the one that the last
-    /// consumer had. Returns what stands for it.
-    pub(super) fn take(&self, (life, number): (u64, u64), is_first: bool) -> u64 {
-        let id = (life << OWNER) + number + 1;
+    /// Records a received message whose slot is not released. It must be the next one; the first
+    /// message of a consumer may be the one that the last consumer held. Returns the word that
+    /// identifies the message.
+    pub(super) fn record(&self, (generation, number): (u64, u64), is_first: bool) -> u64 {
+        let id = (generation << GENERATION_SHIFT) + number + 1;
         let latest = self.latest();
         if id == latest {
             let is_released = self.get(RELEASED) == id;
-            assert!(is_first && !is_released, "{number} of {life} comes twice");
-            self.board[AGAIN].fetch_add(1, SeqCst);
+            assert!(
+                is_first && !is_released,
+                "{number} of {generation} is received twice"
+            );
+            self.board[REPEATED].fetch_add(1, SeqCst);
             return id;
         }
-        let latest_life = latest >> OWNER;
-        let is_next = id == latest + 1 || number == 0 && life > latest_life;
-        assert!(is_next, "{number} of {life} comes after {latest:#x}");
-        self.of(life, CAME).store(number + 1, SeqCst);
+        let latest_generation = latest >> GENERATION_SHIFT;
+        let is_next = id == latest + 1 || number == 0 && generation > latest_generation;
+        assert!(is_next, "{number} of {generation} follows {latest:#x}");
+        self.of(generation, RECEIVED).store(number + 1, SeqCst);
         self.board[LATEST].store(id, SeqCst);
         id
     }
@@ -96,8 +104,8 @@ impl Notes {
         self.board[RELEASED].store(id, SeqCst);
     }
 
-    pub(super) fn again(&self) -> u64 {
-        self.get(AGAIN)
+    pub(super) fn repeated(&self) -> u64 {
+        self.get(REPEATED)
     }
 
     pub(super) fn attempt(&self) {
@@ -116,13 +124,15 @@ impl Notes {
         self.get(GROWTHS)
     }
 
-    /// How many messages came of one life; all whose push had returned, and none that was not pushed.
-    pub(super) fn settle(&self, life: u64) -> u64 {
-        let [begun, done, came] = [BEGUN, DONE, CAME].map(|what| self.of(life, what).load(SeqCst));
+    /// The number of messages of one generation that were received. Checks that these are all whose
+    /// push had returned, and none whose push had not begun.
+    pub(super) fn check_received(&self, generation: u64) -> u64 {
+        let [begun, done, received] =
+            [BEGUN, DONE, RECEIVED].map(|what| self.of(generation, what).load(SeqCst));
         assert!(
-            (done..=begun).contains(&came),
-            "{life} pushed {done}, began {begun}, {came} came"
+            (done..=begun).contains(&received),
+            "{generation} pushed {done}, began {begun}, {received} arrived"
         );
-        came
+        received
     }
 }
