@@ -12,9 +12,9 @@
 //!
 //! # Why a killed sleeper adds no later cost
 //!
-//! The bit means that the kernel's queue may hold a sleeper; it is not a count. If the
-//! wake of a notifier finds no sleeper, it clears the bit. If that succeeds, it wakes all sleepers once more. One may
-//! have armed between the first wake and the clearing, and would sleep on without the bit.
+//! The bit means that the kernel's queue may hold a sleeper; it is not a count. If the wake of a
+//! notifier finds no sleeper, it clears the bit. If that succeeds, it wakes all sleepers once more.
+//! One may have armed between the first wake and the clearing, and would sleep on without the bit.
 //!
 //! # Ordering
 //!

@@ -171,8 +171,8 @@ fn seat_successor_killed_leaves_claim_to_next_holder() {
 }
 
 /// A dead consumer had claimed three messages. Another one adopted and popped the second, while the
-/// first was undecided. The successor skips the second, as its slot may be in use again. Returns how
-/// many messages were pushed meanwhile.
+/// first was undecided. The successor skips the second, as its slot may be in use again. Returns
+/// how many messages were pushed meanwhile.
 #[test]
 fn seat_successor_skips_positions_finished_by_others() {
     check(Extent::Preemptions(4), 15, &[1, 3], || {
