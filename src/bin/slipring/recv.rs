@@ -69,8 +69,8 @@ fn receive<P: Protocol>(
 
 /// Whether a producer has sent to this process.
 ///
-/// This is a producer that was attached at the same time, or one that ended earlier and whose messages no other
-/// consumer has received.
+/// This is a producer that was attached when this process opened the ring, or has attached since. It is also one
+/// that ended earlier, if no other consumer has received its messages.
 fn has_producer(opened: &OpenedRing, args: &Transfer) -> Result<bool, Failure> {
     let before = &opened.before;
     let had_holder = |role| before.seats_of(role).any(|seat| seat.stays > 0);
