@@ -62,7 +62,7 @@ fn grows<P: Protocol>(older: &str) {
     let words = line_of(&top, &name).unwrap();
     assert_eq!(words[1..6].join(" "), "→ 1024 0 0 5");
     let said = text(&["doctor", &name]);
-    let growing = "the ring is growing: 4 → 1024, 3 left in the old segment\n    consumers receive";
+    let growing = "the ring is growing: 4 → 1024, 3 left in the old segment\n    consumers";
     assert!(said.contains(growing), "{said}");
     let behind = format!(
         "not in the newest segment yet: process {} (consumer); {older} of",
@@ -104,7 +104,7 @@ fn who_keeps_an_old_ring_from_going_is_named() {
     let pid = child.pid();
     let said = text(&["doctor", &name]);
     let keeps = format!(
-        "4 → 8, 0 left in the old segment\n    the old segment stays, because process {pid} may have"
+        "4 → 8, 0 left in the old segment\n    the old segment stays, because process {pid} may"
     );
     assert!(said.contains(&keeps), "{said}");
     let us = process::id();

@@ -15,8 +15,8 @@ use std::time::Duration;
 ///
 /// Durations are numbers of seconds, or have units: 0.5, 250ms, 2min.
 ///
-/// Exit status: 0 on success; 1 on failure; 2 on a usage error; 3 if the other side died, or ended before
-/// the transfer was complete; 124 on a timeout.
+/// Exit status: 0 on success; 1 on failure; 2 on a usage error; 3 if the other side died, or ended
+/// before the transfer was complete; 124 on a timeout.
 #[derive(Debug, Parser)]
 #[command(name = "slipring", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -28,38 +28,39 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// List the rings of this machine.
     ///
-    /// Rings in /dev/shm and in System V segments are found; files are shown if they are named. An object without read
-    /// permission is listed as unreadable, and may not be a ring. Memfds have no names and are not found. Names
-    /// that are not UTF-8 are not found either.
+    /// Rings in /dev/shm and in System V segments are found; files are shown if they are named. An
+    /// object without read permission is listed as unreadable, and may not be a ring. Memfds have
+    /// no names and are not found. Names that are not UTF-8 are not found either.
     List(List),
     /// Show the state of a ring: its participants, its messages and its recoveries.
     Stat(Stat),
     /// Create a ring of byte strings.
     ///
-    /// Every option of the library that is a property of the ring can be set. How a process waits, prefaults and locks
-    /// memory is an option of each process. Only a program can create a ring of values: the size and
-    /// alignment of its type are fixed at compile time.
+    /// Every option of the library that is a property of the ring can be set. How a process waits,
+    /// prefaults and locks memory is an option of each process. Only a program can create a ring of
+    /// values: the size and alignment of its type are fixed at compile time.
     Create(Create),
     /// Change the capacity of a ring while it is in use.
     ///
-    /// Messages in the ring stay, and are received first. Producers and consumers move to the new segment without a
-    /// restart. The memory of the old segment is reclaimed when the last of them has moved. Only rings in named
-    /// shared memory and in files can grow.
+    /// Messages in the ring stay, and are received first. Producers and consumers move to the new
+    /// segment without a restart. The memory of the old segment is reclaimed when the last of them
+    /// has moved. Only rings in named shared memory and in files can grow.
     Grow(Grow),
     /// Remove a ring that has no participants.
     ///
-    /// No process can attach during the removal. A process that has the ring open without a seat finds it closed.
-    /// With --force only the name is removed, without these checks.
+    /// No process can attach during the removal. A process that has the ring open without a seat
+    /// finds it closed. With --force only the name is removed, without these checks.
     Rm(Remove),
     /// Send standard input through a ring.
     ///
-    /// A ring that does not exist is created, and is removed when both sides have ended. Then send waits
-    /// until every message was received, as a writer to a named pipe does.
+    /// A ring that does not exist is created, and is removed when both sides have ended. Then send
+    /// waits until every message was received, as a writer to a named pipe does.
     Send(Send),
     /// Write the messages of a ring to standard output.
     ///
-    /// A ring that does not exist is created, and is removed when both sides have ended. The command ends when the
-    /// producers have ended, with status 3 if one died. A message counts as received when it was written.
+    /// A ring that does not exist is created, and is removed when both sides have ended. The
+    /// command ends when the producers have ended, with status 3 if one died. A message counts as
+    /// received when it was written.
     Recv(Receive),
     /// Diagnose a ring and print what to do.
     Doctor(Doctor),
@@ -69,8 +70,8 @@ pub(crate) enum Command {
     Tap(Tap),
     /// Show the rates, depths and dead participants of all rings, continuously.
     ///
-    /// A stall is a refresh at which the ring has messages, and none was received since the previous refresh.
-    /// Without a terminal, top prints lines.
+    /// A stall is a refresh at which the ring has messages, and none was received since the
+    /// previous refresh. Without a terminal, top prints lines.
     Top(Top),
     /// Measure a ring between two processes on this machine, for two seconds.
     Bench(Bench),
@@ -91,6 +92,7 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Stat {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     /// Print JSON.
     #[arg(long, conflicts_with = "prometheus")]
@@ -99,12 +101,14 @@ pub(crate) struct Stat {
     #[arg(long)]
     pub(crate) prometheus: bool,
     /// Refresh every second, or at the given interval.
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "1s")]
+    #[arg(value_parser = duration)]
     pub(crate) watch: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     #[command(flatten)]
     pub(crate) size: Size,
@@ -155,6 +159,7 @@ pub(crate) struct Size {
 
 #[derive(Debug, Args)]
 pub(crate) struct Grow {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     /// New number of messages that the ring holds, rounded up to a power of two.
     #[arg(value_name = "MESSAGES")]
@@ -163,6 +168,7 @@ pub(crate) struct Grow {
 
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
+    /// Names of the rings.
     #[arg(required = true)]
     pub(crate) rings: Vec<Backing>,
     /// Remove the name even if the ring is in use or broken.
@@ -184,11 +190,12 @@ pub(crate) struct Receive {
 
 #[derive(Debug, Args)]
 pub(crate) struct Transfer {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     /// Treat each line as a message.
     #[arg(long, conflicts_with = "frames")]
     pub(crate) lines: bool,
-    /// Prefix each message with its length: four bytes, little-endian.
+    /// Treat each frame as a message: its length in four bytes, little-endian, then the message.
     #[arg(long)]
     pub(crate) frames: bool,
     /// End after this number of messages.
@@ -216,6 +223,7 @@ impl Transfer {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     /// Finish the operations of dead participants, and print a summary.
     #[arg(long)]
@@ -239,9 +247,11 @@ pub(crate) struct Collect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Tap {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     /// Largest number of messages to inspect per second.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "MESSAGES", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: u32,
     /// End after this number of messages.
     #[arg(long, value_name = "MESSAGES")]
@@ -269,6 +279,7 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
+    /// Shell that reads the script.
     pub(crate) shell: clap_complete::Shell,
 }
 

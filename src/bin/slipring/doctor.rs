@@ -92,7 +92,7 @@ fn unusable(ring: &Backing, error: &OpenError) -> Option<Diagnosis> {
         OpenError::Truncated { .. } | OpenError::Inconsistent { .. } => Some(problem(
             text,
             format!(
-                "no process can attach: remove it with slipring rm --force {}, and create a new ring",
+                "no process can attach: remove it (slipring rm --force {}) and create a new ring",
                 output::shell_word(ring)
             ),
         )),

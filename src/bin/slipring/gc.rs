@@ -65,8 +65,8 @@ fn unused(ring: Backing, args: &Collect) -> Option<Unused> {
     }
 }
 
-/// Removes the ring that was listed. Returns `false` if it is in use, was replaced, or has messages that it did
-/// not have.
+/// Removes the ring that was listed. Returns `false` if it is in use, was replaced, or has messages
+/// that it did not have.
 fn remove(Unused { ring, snapshot }: &Unused, args: &Collect) -> Result<bool, Failure> {
     let exclusive = match Vacancy::of(ring) {
         Ok(exclusive) => exclusive,

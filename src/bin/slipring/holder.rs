@@ -9,14 +9,15 @@ use std::os::unix::fs::MetadataExt;
 
 /// The live holder of a seat.
 ///
-/// The process is certainly the one that took the seat: its pid, pid namespace and start time match the seat's.
+/// The process is certainly the one that took the seat: its pid, pid namespace and start time match
+/// the seat's.
 #[derive(Clone, Debug)]
 pub(crate) struct Holder {
     pub(crate) command: String,
     /// Stopped by a signal or a debugger.
     pub(crate) is_stopped: bool,
-    /// Whether a thread sleeps in the system call in which participants block. `None` without permission to
-    /// read it.
+    /// Whether a thread sleeps in the system call in which participants block. `None` without
+    /// permission to read it.
     pub(crate) is_asleep: Option<bool>,
 }
 

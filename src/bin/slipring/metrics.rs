@@ -24,85 +24,73 @@ struct Metrics(Snapshot);
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let to = &mut encoder;
-        let snapshot = &self.0;
-        let counters = &snapshot.counters;
-        let segments = snapshot.stages.len() as u64;
-        gauge(
-            to,
-            "depth",
-            "Messages not claimed by a consumer.",
-            snapshot.len(),
-        )?;
-        gauge(
-            to,
-            "capacity",
-            "Largest number of messages.",
-            snapshot.capacity,
-        )?;
-        gauge(
-            to,
-            "stages",
-            "Segments in use: more than one while the ring grows.",
-            segments,
-        )?;
-        gauge(
-            to,
-            "left",
-            "Messages left in old segments.",
-            summary::left(snapshot),
-        )?;
-
-        counter(to, "pushed", "Messages pushed.", snapshot.pushed())?;
-        counter(to, "popped", "Messages popped.", snapshot.popped())?;
-        counter(
-            to,
-            "tombstones",
-            "Positions without a message.",
-            counters.tombstones,
-        )?;
-        let help = "Messages of dead consumers that were delivered again.";
-        counter(to, "redelivered", help, counters.redelivered)?;
-        let help = "Messages of dead consumers that were dropped.";
-        counter(to, "dropped", help, counters.dropped)?;
-        counter(to, "recoveries", "Recoveries.", counters.recoveries)?;
-
-        let help = "Wake-ups, modulo 2^31.";
-        let mut metric = to.encode_descriptor("wakes", help, None, MetricType::Counter)?;
-        for (role, waiting) in [
-            ("producer", snapshot.producers),
-            ("consumer", snapshot.consumers),
-        ] {
-            let labels = [("role", role)];
-            let mut metric = metric.encode_family(&labels)?;
-            metric.encode_counter(&waiting.wakes, NO_EXEMPLAR)?;
-        }
-
-        let help = "Seats by role and by state of the holder.";
-        let mut metric = to.encode_descriptor("seats", help, None, MetricType::Gauge)?;
-        for (role, role_name) in [(Role::Producer, "producer"), (Role::Consumer, "consumer")] {
-            for (state, state_name) in [(Occupancy::Alive, "alive"), (Occupancy::Dead, "dead")] {
-                let labels = [("role", role_name), ("state", state_name)];
-                let count = summary::seat_count(snapshot, role, state) as u64;
-                metric.encode_family(&labels)?.encode_gauge(&count)?;
-            }
-        }
-
-        gauge(
-            to,
-            "memory_bytes",
-            "Memory allocated to the ring.",
-            snapshot.allocated,
-        )?;
-        let help = "Memory of retired segments, kept for participants that are behind.";
-        gauge(to, "retired_bytes", help, snapshot.retired)?;
-        gauge(
-            to,
-            "closed",
-            "1 if the ring is closed, 0 otherwise.",
-            snapshot.is_closed.into(),
-        )
+        let (to, snapshot) = (&mut encoder, &self.0);
+        size(to, snapshot)?;
+        traffic(to, snapshot)?;
+        wakes(to, snapshot)?;
+        seats(to, snapshot)?;
+        memory(to, snapshot)?;
+        let help = "1 if the ring is closed, 0 otherwise.";
+        gauge(to, "closed", help, snapshot.is_closed.into())
     }
+}
+
+fn size(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let help = "Messages not claimed by a consumer.";
+    gauge(to, "depth", help, snapshot.len())?;
+    let help = "Largest number of messages.";
+    gauge(to, "capacity", help, snapshot.capacity)?;
+    let help = "Segments in use: more than one while the ring grows.";
+    gauge(to, "stages", help, snapshot.stages.len() as u64)?;
+    let help = "Messages left in old segments.";
+    gauge(to, "left", help, summary::left(snapshot))
+}
+
+fn traffic(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let counters = &snapshot.counters;
+    counter(to, "pushed", "Messages pushed.", snapshot.pushed())?;
+    counter(to, "popped", "Messages popped.", snapshot.popped())?;
+    let help = "Positions without a message.";
+    counter(to, "tombstones", help, counters.tombstones)?;
+    let help = "Messages of dead consumers that were delivered again.";
+    counter(to, "redelivered", help, counters.redelivered)?;
+    let help = "Messages of dead consumers that were dropped.";
+    counter(to, "dropped", help, counters.dropped)?;
+    counter(to, "recoveries", "Recoveries.", counters.recoveries)
+}
+
+fn wakes(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let help = "Wake-ups, modulo 2^31.";
+    let mut metric = to.encode_descriptor("wakes", help, None, MetricType::Counter)?;
+    for (role, waiting) in [
+        ("producer", snapshot.producers),
+        ("consumer", snapshot.consumers),
+    ] {
+        let labels = [("role", role)];
+        let mut metric = metric.encode_family(&labels)?;
+        metric.encode_counter(&waiting.wakes, NO_EXEMPLAR)?;
+    }
+    Ok(())
+}
+
+fn seats(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let help = "Seats by role and by state of the holder.";
+    let mut metric = to.encode_descriptor("seats", help, None, MetricType::Gauge)?;
+    for (role, role_name) in [(Role::Producer, "producer"), (Role::Consumer, "consumer")] {
+        for (state, state_name) in [(Occupancy::Alive, "alive"), (Occupancy::Dead, "dead")] {
+            let labels = [("role", role_name), ("state", state_name)];
+            let count = summary::seat_count(snapshot, role, state) as u64;
+            metric.encode_family(&labels)?.encode_gauge(&count)?;
+        }
+    }
+    Ok(())
+}
+
+fn memory(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let help = "Memory allocated to the ring.";
+    gauge(to, "memory_bytes", help, snapshot.allocated)?;
+    let help = "Memory of retired segments, kept for participants that are behind.";
+    gauge(to, "retired_bytes", help, snapshot.retired)
 }
 
 const NO_EXEMPLAR: Option<&Exemplar<[(&str, &str); 0], u64>> = None;

@@ -40,7 +40,8 @@ impl From<Failure> for Stop {
     }
 }
 
-/// Receives the whole stream. Returns `false` if the ring was closed before this process attached.
+/// Receives the whole stream. Returns `false` if the temporary ring was closed before this process
+/// attached.
 fn receive<P: Protocol>(
     ring: &Ring<[u8], P>,
     opened: &OpenedRing,
@@ -69,8 +70,8 @@ fn receive<P: Protocol>(
 
 /// Whether a producer has sent to this process.
 ///
-/// This is a producer that was attached when this process opened the ring, or has attached since. It is also one
-/// that ended earlier, if no other consumer has received its messages.
+/// This is a producer that was attached when this process opened the ring, or has attached since.
+/// It is also one that ended earlier, if no other consumer has received its messages.
 fn has_producer(opened: &OpenedRing, args: &Transfer) -> Result<bool, Failure> {
     let before = &opened.before;
     let had_holder = |role| before.seats_of(role).any(|seat| seat.stays > 0);

@@ -28,7 +28,8 @@ pub(crate) fn run(args: &Send) -> Result<(), Failure> {
     }
 }
 
-/// Sends the whole input. Returns `false` if the ring was closed before this process attached.
+/// Sends the whole input. Returns `false` if the temporary ring was closed before this process
+/// attached.
 fn send<P: Protocol>(
     ring: &Ring<[u8], P>,
     opened: &OpenedRing,
@@ -49,8 +50,8 @@ fn send<P: Protocol>(
         if is_temporary && is_alone {
             drop(producer);
         } else {
-            // The input was not sent completely. A leaked handle makes this process count as dead, so that the
-            // consumer does not take the part for the whole.
+            // The input was not sent completely. A leaked handle makes this process count as dead,
+            // so that the consumer does not take the part for the whole.
             mem::forget(producer);
         }
         if let Some(signal) = signals::received() {
@@ -120,7 +121,8 @@ fn check(deadline: Deadline, args: &Transfer, reason: &str) -> Result<(), Failur
 
 /// Waits until a consumer has attached and has received every message.
 ///
-/// The ring is removed with its messages when the last participant leaves, so the producer must stay until then.
+/// The ring is removed with its messages when the last participant leaves, so the producer must
+/// stay until then.
 fn wait_until_received<P: Protocol>(
     producer: &Producer<[u8], P>,
     opened: &OpenedRing,

@@ -53,7 +53,8 @@ extern "C" fn on_alarm(_signal: i32) {
     schedule_alarm();
 }
 
-/// Schedules another signal. One that arrives just before a read begins does not interrupt the read.
+/// Schedules another signal. One that arrives just before a read begins does not interrupt the
+/// read.
 fn schedule_alarm() {
     const SECOND: u32 = 1;
     // SAFETY: the call takes a number and no pointer.

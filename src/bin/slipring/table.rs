@@ -4,7 +4,8 @@ use super::output;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Aligns rows under a heading. The columns named in `right` are right-aligned, the others left-aligned.
+/// Aligns rows under a heading. The columns named in `right` are right-aligned, the others
+/// left-aligned.
 pub(crate) fn render<const N: usize>(
     heading: [&str; N],
     right: &[&str],

@@ -24,7 +24,8 @@ impl OpenedRing {
         self.before.unlink_when_left
     }
 
-    /// Whether a seat of the role had a live holder when this process opened the ring, or has had a new holder since.
+    /// Whether a seat of the role had a live holder when this process opened the ring, or has had a
+    /// new holder since.
     ///
     /// Holders that ended earlier do not count.
     pub(crate) fn was_attached(&self, role: Role, ring: &Backing) -> Result<bool, Failure> {
@@ -84,7 +85,7 @@ pub(crate) fn open_or_create(args: &Transfer) -> Result<OpenedRing, Failure> {
     }
     Err(Failure::of(
         ring,
-        format!("removed {TRIES} times while it was opened"),
+        "other processes create and remove it repeatedly",
     ))
 }
 

@@ -13,7 +13,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A number of bytes, without a unit or with a binary one.
 ///
-/// A decimal unit is refused. `ByteSize` reads `64K` as 64000 bytes, but the output writes 65536 bytes as `64.0K`.
+/// A decimal unit is refused. `ByteSize` reads `64K` as 64000 bytes, but the output writes 65536
+/// bytes as `64.0K`.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
     let is_binary = unit.to_ascii_lowercase().trim_start().ends_with("ib");

@@ -19,7 +19,8 @@ impl Peer {
     /// Starts a process that runs `body` and ends.
     pub(super) fn start(body: impl FnOnce() -> Outcome<()>) -> Outcome<Self> {
         let parent = getpid();
-        // SAFETY: this program has a single thread, so no other thread holds a lock that the child inherits.
+        // SAFETY: this program has a single thread, so no other thread holds a lock that the child
+        // inherits.
         match unsafe { fork() }? {
             ForkResult::Parent { child } => Ok(Self(Some(child))),
             ForkResult::Child => {
@@ -61,7 +62,8 @@ impl Drop for Peer {
     }
 }
 
-/// Two zero words in cache lines of their own, shared with every process that this one starts later.
+/// Two zero words in cache lines of their own, shared with every process that this one starts
+/// later.
 pub(super) fn shared_words() -> Outcome<[&'static AtomicU64; 2]> {
     type Words = [CachePadded<AtomicU64>; 2];
     const LEN: NonZero<usize> = NonZero::new(size_of::<Words>()).unwrap();

@@ -1,4 +1,5 @@
-//! The processors on which the two sides run. Two sides that spin on one processor would measure the scheduler.
+//! The processors on which the two sides run. Two sides that spin on one processor would measure
+//! the scheduler.
 
 use super::Outcome;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -25,7 +26,8 @@ impl Processors {
         }
     }
 
-    /// Pins this process to the processor of a side. If that is refused, the kernel chooses the processor.
+    /// Pins this process to the processor of a side. If that is refused, the kernel chooses the
+    /// processor.
     pub(super) fn pin(&self, side: Side) {
         let mut set = CpuSet::new();
         if set.set(self.0[side as usize]).is_ok() {

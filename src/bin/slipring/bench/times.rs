@@ -58,7 +58,8 @@ impl Times {
         }
     }
 
-    /// Bars for time ranges, each a quarter longer than the range before. The last line counts the slowest samples.
+    /// Bars for time ranges, each a quarter longer than the range before. The last line counts the
+    /// slowest samples.
     pub(super) fn histogram(&self) -> String {
         const STEP: f64 = 1.25;
         const COLUMNS: f64 = 50.0;

@@ -55,7 +55,8 @@ pub(super) fn removed(ring: &Backing) -> Vec<Diagnosis> {
     )]
 }
 
-/// Compares lines, because the parser of `procfs` panics on a file with a short name that starts with `/SYSV`.
+/// Compares lines, because the parser of `procfs` panics on a file with a short name that starts
+/// with `/SYSV`.
 fn has_mapped(process: &Process, mapped: &str) -> bool {
     let maps = process.open_relative("maps").map(BufReader::new);
     maps.is_ok_and(|maps| {
