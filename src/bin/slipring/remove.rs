@@ -31,7 +31,7 @@ fn lock(ring: &Backing) -> Result<Vacancy, Failure> {
     match discover::inspect(ring) {
         Finding::Ring(snapshot) if snapshot.alive() > 0 => {
             let holders = snapshot.alive();
-            let reason = format!("in use: {holders} live participants; --force removes its name");
+            let reason = format!("in use (live participants: {holders}); --force removes its name");
             return Err(Failure::of(ring, reason));
         }
         Finding::Broken(reason) => {

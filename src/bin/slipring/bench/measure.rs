@@ -17,7 +17,7 @@ const END: u64 = u64::MAX;
 
 type Ring = spsc::Ring<u64>;
 
-/// Two processes that exchange two words without a protocol: no ring can be faster.
+/// Two processes exchange two words without a protocol: the lower bound of a round trip.
 pub(super) fn floor(processors: &Processors) -> Outcome<Times> {
     let [there, back] = peer::shared_words()?;
     let await_word = |word: &AtomicU64, turn: u64| {
