@@ -157,10 +157,10 @@ pub enum GrowError {
         /// The pid that it recorded, in its own pid namespace. Unverified.
         pid: u32,
     },
-    /// Too many segments of the ring still hold messages.
-    #[error("segments that still hold messages: found {found}, expected fewer; pop messages first")]
+    /// The ring has grown as often as it can before consumers reach the end of its first segment.
+    #[error("segments that are not drained: found {found}, expected fewer; pop messages first")]
     Undrained {
-        /// How many segments still hold messages.
+        /// How many segments are not drained.
         found: usize,
     },
     /// Another process has been recovering the ring, or attaching to it, for longer than a
