@@ -106,8 +106,8 @@ impl Mapping {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // A child that was forked in between would keep the ring mapped as long as it lives.
         fork::without_forks(|| {
-            // SAFETY: the new mapping is as large as the room of the reservation, which it replaces,
-            // and nothing refers to that memory.
+            // SAFETY: the new mapping replaces the room of the reservation, which is as large, and
+            // nothing refers to that memory.
             unsafe {
                 mmap(
                     Some(mapping.base.addr()),
@@ -249,8 +249,8 @@ impl Mapping {
 
     /// The word that is not zero once a ring is complete.
     pub(super) fn first_word(&self) -> u64 {
-        // SAFETY: a mapping is at least a page long and aligned as one, and lives as long as `self`.
-        // Other processes store to the bytes, so they are accessed only as atomics.
+        // SAFETY: a mapping is at least a page, aligned as one, and lives as long as `self`. Other
+        // processes store to the bytes, so they are accessed only as atomics.
         unsafe { AtomicU64::from_ptr(self.base.cast().as_ptr()) }.load(Acquire)
     }
 
@@ -263,8 +263,8 @@ impl Mapping {
         for (index, chunk) in bytes.chunks_mut(8).take(present).enumerate() {
             // SAFETY: `index` is below the number of words from `first` to the end of the mapping.
             let word = unsafe { words.add(first + index) };
-            // SAFETY: an aligned word of the mapping, which lives as long as `self`. Other processes
-            // store to it, so it is accessed only as an atomic.
+            // SAFETY: an aligned word of the mapping, which lives as long as `self`. Other
+            // processes store to it, so it is accessed only as an atomic.
             let word = unsafe { AtomicU64::from_ptr(word.as_ptr()) };
             chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes()[..chunk.len()]);
         }
