@@ -83,6 +83,8 @@
 //! | `wait` | the event word |
 //! | `sys` | the kernel |
 
+// A file that needs unsafe code allows it at its top.
+#![deny(unsafe_code)]
 // Under a model checker only the models use the code.
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unreachable_pub, unused_imports))]
 

@@ -1,5 +1,7 @@
 //! Objects that have descriptors: their identity, separate descriptions, and locks of bytes.
 
+#![allow(unsafe_code)]
+
 use super::mapping::{Mapping, PAGE};
 use super::{Access, LockId, syscall_error};
 use crate::error::SystemError;

@@ -1,5 +1,7 @@
 //! Memory that is mapped in this process, and not in its forked children.
 
+#![allow(unsafe_code)]
+
 use super::{Access, MemoryPolicy, syscall_error};
 use crate::error::{MapError, SystemError};
 use crate::sync::{Acquire, AtomicU64, Relaxed};

@@ -93,7 +93,7 @@ kinds!(UnlinkError {
     NotFound: NotFound,
     ReadOnlyFilesystem: ReadOnly,
     PermissionDenied: Permission,
-} nested InvalidName | System);
+} nested InvalidName | Forked | System);
 kinds!(MapError {
     OutOfMemory: LockedMemory,
 } nested System);

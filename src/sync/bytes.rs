@@ -1,5 +1,7 @@
 //! The payload bytes of a slot.
 
+#![allow(unsafe_code)]
+
 use core::mem::MaybeUninit;
 use core::ptr;
 

@@ -6,6 +6,8 @@
 //! a compiler fence. [`Fences::Symmetric`] is a SeqCst fence on both sides, for kernels and
 //! sandboxes without that call.
 
+#![allow(unsafe_code)]
+
 use crate::properties::Fences;
 use crate::sync::{SeqCst, fence};
 

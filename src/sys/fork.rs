@@ -1,6 +1,8 @@
 //! Forked children: how a handle detects that it is in one, and how other threads are kept from
 //! forking while the description of a lock could be copied.
 
+#![allow(unsafe_code)]
+
 use crate::sync::{AtomicU32, Relaxed};
 use core::cell::UnsafeCell;
 use nix::libc;

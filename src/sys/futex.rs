@@ -1,5 +1,7 @@
 //! A 32-bit word that threads of any process can block on.
 
+#![allow(unsafe_code)]
+
 pub(crate) use self::imp::Futex;
 
 /// The number that wakes all blocked threads.

@@ -5,6 +5,8 @@
 //! Nothing pins a set, so an answer about one counts only if the [key](semaphores_key) of that id
 //! is read afterwards and is still the expected one.
 
+#![allow(unsafe_code)]
+
 use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 use nix::errno::Errno;

@@ -1,5 +1,7 @@
 //! Sends and receives descriptors over Unix sockets.
 
+#![allow(unsafe_code)]
+
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use nix::errno::Errno;
