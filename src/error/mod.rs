@@ -104,7 +104,7 @@ pub enum RecoverError {
     System(#[from] SystemError),
 }
 
-/// Why no process can be kept from attaching to a ring.
+/// Why a ring could not be locked against participants.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExclusiveError {

@@ -40,8 +40,8 @@ pub(crate) fn send(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), 
 /// Receives the descriptors of the next message. `None` at the end of the stream. Blocks if the
 /// socket blocks.
 pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> {
-    // Room for the maximum: the kernel drops descriptors for which there is none. The room is made
-    // of words, because the headers are read in place and must be aligned.
+    // Room for the maximum: a descriptor that is not found below would stay open without an owner.
+    // The room is made of words, because the headers are read in place and must be aligned.
     let mut room = [0_u64; ROOM];
     let mut along = ALONG;
     let mut slice = iovec {
