@@ -77,7 +77,7 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
 /// aligned for headers, may be truncated.
 fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
     let mut descriptors = Vec::new();
-    // SAFETY: the kernel has filled in the message, whose control data is aligned for headers.
+    // SAFETY: the kernel has filled in the message. Its control data is aligned for headers.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while let Some(found) = NonNull::new(next) {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return only headers inside the control data.
@@ -98,7 +98,7 @@ fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
                 descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
-        // SAFETY: the header is one of the message's, whose length bounds the search.
+        // SAFETY: the header is one of the message's. The message's length bounds the search.
         next = unsafe { libc::CMSG_NXTHDR(message, found.as_ptr()) };
     }
     descriptors
