@@ -208,14 +208,14 @@ mod tests {
 
     #[test]
     fn selection_includes_changed_and_named_ones() {
-        let names = ["src/wait.rs", "the bit is never cleared"];
-        let includes = |part, changed| selection(part, changed).includes("src/wait.rs", &names);
+        let names = ["src/wait/mod.rs", "the bit is never cleared"];
+        let includes = |part, changed| selection(part, changed).includes("src/wait/mod.rs", &names);
         assert!(includes(None, None));
         assert!(includes(Some("bit"), None));
         assert!(!includes(Some("slot"), None));
-        assert!(includes(None, Some(&["README.md", "src/wait.rs"])));
-        assert!(!includes(None, Some(&["src/wait.rs.orig"])));
-        assert!(!includes(Some("slot"), Some(&["src/wait.rs"])));
+        assert!(includes(None, Some(&["README.md", "src/wait/mod.rs"])));
+        assert!(!includes(None, Some(&["src/wait/mod.rs.orig"])));
+        assert!(!includes(Some("slot"), Some(&["src/wait/mod.rs"])));
     }
 
     #[test]
