@@ -1,10 +1,10 @@
 //! Many producers, many consumers: Dmitry Vyukov's bounded queue (1024cores.net). One more plain
 //! store lets a ring survive the death of any participant.
 //!
-//! A claim moves the shared index by compare-and-swap. Before it, the claimant sets its [`Intent`]
-//! to the positions that it is about to claim. It clears the intent only when the last of them is
-//! finished. So recovery can distinguish the unfinished positions of a dead claimant from those
-//! that a live one still works on; see [`sweep`](super::sweep).
+//! A claim moves the shared index by compare-and-swap. Before it, the claimant sets its
+//! [intent](super::intent) to the positions that it is about to claim. It clears the intent only
+//! when the last of them is finished. So recovery can distinguish the unfinished positions of a
+//! dead claimant from those that a live one still works on; see [`sweep`](super::sweep).
 //!
 //! # Being killed
 //!

@@ -210,7 +210,12 @@ fn sealed_memfd_of_wrong_size_is_refused() {
     let ring = memfd_ring::<Spsc>();
     for by in [-4096_i64, -1, 1, 4096] {
         let copy = copy_of(&ring, SealFlag::empty());
-        let size = ring.memory_stat().unwrap().size.checked_add_signed(by).unwrap();
+        let size = ring
+            .memory_stat()
+            .unwrap()
+            .size
+            .checked_add_signed(by)
+            .unwrap();
         File::from(copy.try_clone().unwrap()).set_len(size).unwrap();
         fcntl(&copy, FcntlArg::F_ADD_SEALS(ALL_SEALS)).unwrap();
         let error = Ring::<u64, Spsc>::from_fd(&copy).unwrap_err();

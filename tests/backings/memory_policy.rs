@@ -44,7 +44,10 @@ fn lock_memory_locks_every_page_or_returns_error() {
             (stat.size, stat.size),
             "{name}"
         );
-        assert_eq!(ring.reopen().unwrap().memory_stat().unwrap().locked, stat.size);
+        assert_eq!(
+            ring.reopen().unwrap().memory_stat().unwrap().locked,
+            stat.size
+        );
     });
     on_all_backings(|name| {
         if !is_root() {

@@ -4,7 +4,7 @@
 use crate::support::kinds::is_mpmc;
 use crate::support::{Dice, Name};
 use slipring::error::{GrowError, ObserveError, TryPopError, TryPushError};
-use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Snapshot, Segment};
+use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Segment, Snapshot};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 

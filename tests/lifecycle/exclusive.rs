@@ -4,8 +4,8 @@
 use crate::support;
 use crate::support::backings::{Place, within};
 use crate::support::{Name, fork_child};
-use slipring::error::{AttachError, OpenError, UnlinkError, ExclusiveError};
-use slipring::{Options, ExclusiveRing, mpmc, spsc};
+use slipring::error::{AttachError, ExclusiveError, OpenError, UnlinkError};
+use slipring::{ExclusiveRing, Options, mpmc, spsc};
 use std::fs;
 
 const PLACES: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
@@ -38,7 +38,9 @@ fn exclusive_lock_fails_for_live_seat_holder_but_not_for_dead() {
             let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
             let consumer = ring.consumer().unwrap();
             let this = std::process::id();
-            assert!(matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == this));
+            assert!(
+                matches!(ExclusiveRing::lock(&name), Err(ExclusiveError::InUse { pid }) if pid == this)
+            );
             drop(consumer);
             // A dead participant does not prevent it.
             fork_child(|| std::mem::forget(ring.reopen().unwrap().producer().unwrap())).reap();
