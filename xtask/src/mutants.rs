@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
             failure.as_deref().unwrap_or("SURVIVED"),
         );
     }
-    tally.finish(&selection)
+    tally.finish("mutants", &selection)
 }
 
 fn all(root: &Path) -> Result<Vec<Mutant>, String> {
