@@ -8,7 +8,7 @@ mod support {
     pub(crate) mod kinds;
     pub(crate) mod names;
     pub(crate) mod numbers;
-    pub(crate) mod tampering;
+    pub(crate) mod ring_layout;
 }
 #[path = "../../tests/support/trials/mod.rs"]
 mod trials;

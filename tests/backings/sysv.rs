@@ -2,8 +2,8 @@
 //! are semaphores.
 
 use crate::support;
-use crate::support::backings::{Place, within};
-use crate::support::{Board, Name, fork_child, is_root, skip, start, until};
+use crate::support::backings::{BackingKind, with_backing};
+use crate::support::{Name, SharedWords, fork_child, is_root, skip, start, until};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long};
 use nix::sched::{CloneFlags, unshare};
@@ -26,7 +26,7 @@ const MARKED: i16 = 0x5352;
 
 fn name() -> Name {
     let mut name = None;
-    within(Place::SystemV, || name = Some(Name::new("ring")));
+    with_backing(BackingKind::SystemV, || name = Some(Name::new("ring")));
     name.unwrap()
 }
 
@@ -422,16 +422,16 @@ fn change_of_ipc_namespace_releases_seat() {
     let name = name();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let consumer = ring.consumer().unwrap();
-    let words = Name::in_memory("board");
-    let board = Board::create(&words, 1);
+    let words = Name::in_memory("words");
+    let shared = SharedWords::create(&words, 1);
     let mut child = fork_child(|| {
         let _producer = Ring::<u64>::open(&name).unwrap().producer().unwrap();
         unshare(CloneFlags::CLONE_NEWIPC).unwrap();
-        board[0].store(1, SeqCst);
+        shared[0].store(1, SeqCst);
         thread::park();
     });
     until("the child has left the namespace", || {
-        board[0].load(SeqCst) == 1
+        shared[0].load(SeqCst) == 1
     });
     // As documented, the kernel then undoes semaphore operations although the holder is alive.
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid: child.pid() }));

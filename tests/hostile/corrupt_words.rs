@@ -3,7 +3,7 @@
 
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
-use crate::support::tampering::{CAPACITY, options, slot, word};
+use crate::support::ring_layout::{CAPACITY, options, slot, word};
 use core::time::Duration;
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
 use slipring::{Protocol, Ring, Spsc};

@@ -4,7 +4,8 @@
 use crate::support;
 use crate::support::kinds::{kind, one_of_each};
 use crate::support::{
-    Board, Name, PATIENCE, descriptors_of, fork_child, mappings_of, start, traces_of, until,
+    Name, SharedWords, TIME_LIMIT, descriptors_of, fork_child, mapping_and_descriptor_counts,
+    mappings_of, start, until,
 };
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use slipring::error::{
@@ -57,13 +58,17 @@ fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
     producer.push_slice(&[1, 2, 3]).unwrap();
     let other_ring = Ring::<u64, P>::create(&other, 4).unwrap();
     let consumer = other_ring.consumer().unwrap();
-    let words = Name::in_memory("board");
-    let board = Board::create(&words, 1);
+    let words = Name::in_memory("words");
+    let shared = SharedWords::create(&words, 1);
     let peer = start("role_watches", &[&name, &kind::<P>(), &words]);
     // A participant holds its seat before it has written its entry.
-    until("the watcher is attached", || board[0].load(SeqCst) == 1);
+    until("the watcher is attached", || shared[0].load(SeqCst) == 1);
     let bytes = || [&name, &other].map(|name| fs::read(name.path()).unwrap());
-    let before = (bytes(), traces_of(&name), traces_of(&other));
+    let before = (
+        bytes(),
+        mapping_and_descriptor_counts(&name),
+        mapping_and_descriptor_counts(&other),
+    );
 
     let ranges = [mappings_of(&name), mappings_of(&other)].concat();
     assert_eq!(ranges.len(), 4, "two rings and two seats");
@@ -88,7 +93,14 @@ fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
         }
     });
     child.finish();
-    assert!(before == (bytes(), traces_of(&name), traces_of(&other)));
+    assert!(
+        before
+            == (
+                bytes(),
+                mapping_and_descriptor_counts(&name),
+                mapping_and_descriptor_counts(&other)
+            )
+    );
 
     let (ring, mut producer, other_ring, mut consumer) = ManuallyDrop::into_inner(handles);
     assert!(is_taken(ring.producer()));
@@ -102,7 +114,13 @@ fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
     drop((ring, producer));
     peer.finish();
     drop((other_ring, consumer));
-    assert_eq!((traces_of(&name), traces_of(&other)), ((0, 0), (0, 0)));
+    assert_eq!(
+        (
+            mapping_and_descriptor_counts(&name),
+            mapping_and_descriptor_counts(&other)
+        ),
+        ((0, 0), (0, 0))
+    );
 }
 
 fn claim_and_guard_in_forked_child_leave_ring_unchanged<P: Protocol>() {
@@ -238,7 +256,7 @@ fn watches<P: Protocol>(role: &support::Role) {
     let mut consumer = ring.consumer().unwrap();
     let present = consumer.peer();
     assert!(matches!(present, Ok(Peer::Present { .. })), "{present:?}");
-    Board::open(role.text(2))[0].store(1, SeqCst);
+    SharedWords::open(role.text(2))[0].store(1, SeqCst);
     while consumer.len() == 3 {
         assert_eq!(consumer.peer(), present);
     }
@@ -268,7 +286,7 @@ fn forked_child_opens_ring_itself_and_transfers_messages<P: Protocol>() {
     });
     for number in 0..1000 {
         producer.push(&number).unwrap();
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number));
     }
     let pid = child.pid();
     assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
@@ -289,32 +307,34 @@ fn role_forks_child_and_waits() {
 fn forks_child_and_waits<P: Protocol>(role: &support::Role) {
     let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let _producer = ring.producer().unwrap();
-    let board = Board::open(role.text(1));
+    let shared = SharedWords::open(role.text(1));
     let child = support::fork_orphan(|| {
-        board[1].store(1, SeqCst);
-        until("the test releases the child", || board[2].load(SeqCst) == 1);
+        shared[1].store(1, SeqCst);
+        until("the test releases the child", || {
+            shared[2].load(SeqCst) == 1
+        });
     });
-    board[0].store(u64::from(child), SeqCst);
-    role.is_told();
+    shared[0].store(u64::from(child), SeqCst);
+    role.wait_for_signal();
 }
 
 fn seat_of_killed_parent_is_free_while_forked_child_lives<P: Protocol>() {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
-    let board = Board::create(&words, 3);
+    let shared = SharedWords::create(&words, 3);
     let consumer = ring.consumer().unwrap();
     let mut peer = start("role_forks_child_and_waits", &[&name, &words, &kind::<P>()]);
     let pid = peer.pid();
     until("the child runs", || {
-        board[0].load(SeqCst) != 0 && board[1].load(SeqCst) != 0
+        shared[0].load(SeqCst) != 0 && shared[1].load(SeqCst) != 0
     });
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
     peer.kill_and_reap();
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
-    let child = board[0].load(SeqCst) as u32;
+    let child = shared[0].load(SeqCst) as u32;
     assert!(support::state_of(child, child).is_some_and(|state| state != 'Z'));
     ring.producer().unwrap();
-    board[2].store(1, SeqCst);
+    shared[2].store(1, SeqCst);
 }
 
 /// Whether this process has a mapping of a ring, in any backing.
@@ -331,13 +351,13 @@ fn is_mapped(name: &Name) -> bool {
 fn fork_in_other_thread_keeps_no_seat_locked_and_no_mapping<P: Protocol>() {
     const FORKS: usize = 1000;
     const AT_ONCE: usize = 50;
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
-    let board = Board::create(&words, FORKS / AT_ONCE);
+    let shared = SharedWords::create(&words, FORKS / AT_ONCE);
     let mut attaches = 0_u64;
     thread::scope(|scope| {
         let forking = scope.spawn(|| {
-            for may_exit in &*board {
+            for may_exit in &*shared {
                 let forked = || {
                     fork_child(|| {
                         assert!(!is_mapped(&name), "a child has a mapping of the ring");

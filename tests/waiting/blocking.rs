@@ -4,7 +4,7 @@
 use crate::support;
 use crate::support::kinds::kind;
 use crate::support::{
-    ASLEEP_AT_ONCE, Dice, NEVER, Name, PATIENCE, Page, is_asleep, start, thread_id, until,
+    ASLEEP_AT_ONCE, HeaderPage, NEVER, Name, Random, TIME_LIMIT, is_asleep, start, thread_id, until,
 };
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slipring::error::{Disconnected, PopTimeoutError, PushTimeoutError};
@@ -145,7 +145,10 @@ fn signals_neither_end_nor_prolong_a_wait<P: Protocol>() {
 fn spurious_wake_ups_neither_end_nor_prolong_a_wait<P: Protocol>() {
     for options in [asleep_until_woken(2), Options::new().capacity(2)] {
         let mut blocked = blocked::<P>(&options);
-        let (full, empty) = (Page::of(&blocked.full), Page::of(&blocked.empty));
+        let (full, empty) = (
+            HeaderPage::of(&blocked.full),
+            HeaderPage::of(&blocked.empty),
+        );
         with_spurious_wakes(full.not_full(), || {
             with_spurious_wakes(empty.not_empty(), || {
                 assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
@@ -178,7 +181,7 @@ fn push_on_request<P: Protocol>(role: &support::Role) {
         .producer()
         .unwrap();
     let mut number = 0_u64;
-    while role.is_told() {
+    while role.wait_for_signal() {
         producer.push(&number).unwrap();
         number += 1;
     }
@@ -196,7 +199,7 @@ fn blocked_pop_sleeps_through_signals_until_message<P: Protocol>() {
         scope.spawn(move || {
             while requests.recv().is_ok() {
                 until("pop sleeps", || is_asleep(std::process::id(), this));
-                peer.tell();
+                peer.signal();
             }
         });
         with_frequent_signals(|| {
@@ -240,7 +243,7 @@ fn longest_timeout_does_not_overflow<P: Protocol>() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 until("pop sleeps", || is_asleep(std::process::id(), this));
-                peer.tell();
+                peer.signal();
             });
             assert_eq!(consumer.pop_timeout(timeout), Ok(number as u64));
         });
@@ -263,12 +266,12 @@ fn echo<P: Protocol>(role: &support::Role) {
     let replies = Ring::<u64, P>::open_with(role.text(1), &options).unwrap();
     let mut consumer = requests.consumer().unwrap();
     let mut producer = replies.producer().unwrap();
-    let mut dice = Dice::new(2);
+    let mut random = Random::new(2);
     loop {
-        match consumer.pop_timeout(PATIENCE) {
+        match consumer.pop_timeout(TIME_LIMIT) {
             Ok(message) => {
-                dice.spin(MAX_DELAY);
-                producer.push_timeout(&message, PATIENCE).unwrap();
+                random.spin(MAX_DELAY);
+                producer.push_timeout(&message, TIME_LIMIT).unwrap();
             }
             Err(PopTimeoutError::Disconnected(Disconnected::Left)) => break,
             Err(error) => panic!("{error}"),
@@ -304,22 +307,22 @@ fn ping_pong<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, t
     let mut producer = requests.producer().unwrap();
     let mut consumer = replies.consumer().unwrap();
     let peer = start("role_echoes", &[&to, &from, &there, &kind::<P>()]);
-    let mut dice = Dice::new(1);
+    let mut random = Random::new(1);
     let start = Instant::now();
     let mut pushed = 0;
     let mut popped = 0;
     while start.elapsed() < time || popped < 30 {
         while pushed < popped + ahead {
-            producer.push_timeout(&pushed, PATIENCE).unwrap();
+            producer.push_timeout(&pushed, TIME_LIMIT).unwrap();
             pushed += 1;
         }
-        dice.spin(MAX_DELAY);
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(popped));
+        random.spin(MAX_DELAY);
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(popped));
         popped += 1;
     }
     drop(producer);
     for number in popped..pushed {
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number));
     }
     peer.finish();
 }

@@ -1,7 +1,7 @@
 //! The log of the participants, in memory that outlasts them. A participant logs each message
 //! before it acts on it.
 
-use crate::support::Dice;
+use crate::support::Random;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::array;
 use std::num::NonZeroUsize;
@@ -262,8 +262,8 @@ impl Life<'_> {
     }
 
     /// The random numbers of a life.
-    pub(crate) fn dice(&self, seed: u64) -> Dice {
-        Dice::new(seed << 32 | self.index as u64)
+    pub(crate) fn random(&self, seed: u64) -> Random {
+        Random::new(seed << 32 | self.index as u64)
     }
 }
 

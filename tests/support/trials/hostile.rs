@@ -5,7 +5,7 @@ use super::choices::Choices;
 use super::within_steps;
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
-use crate::support::tampering::{CAPACITY, SEATS, SLOTS, intent, options, slot, word};
+use crate::support::ring_layout::{CAPACITY, SEATS, SLOTS, intent, options, slot, word};
 use core::time::Duration;
 use slipring::error::{
     ObserveError, PopTimeoutError, PushTimeoutError, RecoverError, TryPopError, TryPushError,

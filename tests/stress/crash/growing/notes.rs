@@ -1,6 +1,6 @@
 //! The records of member processes, which survive a kill, and the checks that they permit.
 
-use crate::support::{Board, Name};
+use crate::support::{Name, SharedWords};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -31,30 +31,33 @@ const GENERATION_SHIFT: u32 = 40;
 
 /// Words that forked children share.
 pub(super) struct Notes {
-    board: Board,
+    shared: SharedWords,
     _name: Name,
 }
 
 impl Notes {
     pub(super) fn new(generations: u64) -> Self {
-        let name = Name::in_memory("board");
-        let board = Board::create(
+        let name = Name::in_memory("words");
+        let shared = SharedWords::create(
             &name,
             GENERATIONS + WORDS_PER_GENERATION * generations as usize,
         );
-        Self { board, _name: name }
+        Self {
+            shared,
+            _name: name,
+        }
     }
 
     fn of(&self, generation: u64, what: usize) -> &AtomicU64 {
-        &self.board[GENERATIONS + WORDS_PER_GENERATION * generation as usize + what]
+        &self.shared[GENERATIONS + WORDS_PER_GENERATION * generation as usize + what]
     }
 
     fn get(&self, at: usize) -> u64 {
-        self.board[at].load(SeqCst)
+        self.shared[at].load(SeqCst)
     }
 
     pub(super) fn order(&self, orders: Orders) {
-        self.board[ORDERS].store(orders as u64, SeqCst);
+        self.shared[ORDERS].store(orders as u64, SeqCst);
     }
 
     pub(super) fn is_ordered(&self, orders: Orders) -> bool {
@@ -89,19 +92,19 @@ impl Notes {
                 is_first && !is_released,
                 "{number} of {generation} is received twice"
             );
-            self.board[REPEATED].fetch_add(1, SeqCst);
+            self.shared[REPEATED].fetch_add(1, SeqCst);
             return id;
         }
         let latest_generation = latest >> GENERATION_SHIFT;
         let is_next = id == latest + 1 || number == 0 && generation > latest_generation;
         assert!(is_next, "{number} of {generation} follows {latest:#x}");
         self.of(generation, RECEIVED).store(number + 1, SeqCst);
-        self.board[LATEST].store(id, SeqCst);
+        self.shared[LATEST].store(id, SeqCst);
         id
     }
 
     pub(super) fn set_released(&self, id: u64) {
-        self.board[RELEASED].store(id, SeqCst);
+        self.shared[RELEASED].store(id, SeqCst);
     }
 
     pub(super) fn repeated(&self) -> u64 {
@@ -109,7 +112,7 @@ impl Notes {
     }
 
     pub(super) fn attempt(&self) {
-        self.board[ATTEMPTS].fetch_add(1, SeqCst);
+        self.shared[ATTEMPTS].fetch_add(1, SeqCst);
     }
 
     pub(super) fn attempts(&self) -> u64 {
@@ -117,7 +120,7 @@ impl Notes {
     }
 
     pub(super) fn grew(&self) {
-        self.board[GROWTHS].fetch_add(1, SeqCst);
+        self.shared[GROWTHS].fetch_add(1, SeqCst);
     }
 
     pub(super) fn growths(&self) -> u64 {
