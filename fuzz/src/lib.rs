@@ -9,6 +9,7 @@ mod support {
     pub(crate) mod names;
     pub(crate) mod numbers;
     pub(crate) mod ring_layout;
+    pub(crate) mod wait_strategies;
 }
 #[path = "../../tests/support/trials/mod.rs"]
 mod trials;

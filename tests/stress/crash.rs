@@ -17,8 +17,8 @@ use self::growing::Report;
 use crate::support;
 use crate::support::backings::{BackingKind, with_backing};
 use crate::support::{
-    Name, Random, SharedWords, TIME_LIMIT, fork_child, mapping_and_descriptor_counts, skip, start,
-    until,
+    ASLEEP_AT_ONCE, Name, Random, SharedWords, TIME_LIMIT, fork_child,
+    mapping_and_descriptor_counts, skip, start, until,
 };
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError};
 use slipring::spsc::{Consumer, Producer, Ring};
@@ -49,11 +49,6 @@ const KILL_DELAY: Duration = Duration::from_micros(20);
 /// The longest delay of the survivor between operations. It makes the ring full at times, and empty
 /// at others.
 const PACE: Duration = Duration::from_micros(3);
-
-const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
 
 /// The options of the rings. Each ring sees [`KILLS`] kills.
 fn rounds() -> [Options; 4] {

@@ -16,7 +16,7 @@ mod ledger;
 use self::history::{Operation, Outcome, explain};
 use self::ledger::{Barrier, Ledger};
 use crate::support;
-use crate::support::{Name, Random, fork_child};
+use crate::support::{ASLEEP_AT_ONCE, Name, Random, fork_child};
 use slipring::error::{Disconnected, PopError, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, Ring};
 use slipring::{Options, WaitStrategy};
@@ -79,12 +79,8 @@ fn long_history(pushes: u64, capacity: usize, wait: WaitStrategy) -> Vec<Operati
 }
 
 fn check_long_histories(pushes: u64) {
-    let asleep_at_once = WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    };
     for (capacity, wait, share) in [
-        (2, asleep_at_once, 10),
+        (2, ASLEEP_AT_ONCE, 10),
         (16, WaitStrategy::default(), 2),
         (1024, WaitStrategy::default(), 2),
     ] {

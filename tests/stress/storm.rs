@@ -10,9 +10,10 @@
 //! cargo test --release --test stress -- --ignored --nocapture storm::
 //! ```
 
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::backings::{BackingKind, with_backing};
 use crate::support::resources::Resources;
-use crate::support::storm::{ASLEEP_AT_ONCE, PopMode, Report, Round, storm};
+use crate::support::storm::{PopMode, Report, Round, storm};
 use crate::support::{Name, skip};
 use slipring::{Fences, WaitStrategy};
 use std::env;

@@ -28,6 +28,7 @@ mod shared_words;
 pub(crate) mod storm;
 pub(crate) mod strace;
 pub(crate) mod time_limit;
+pub(crate) mod wait_strategies;
 
 pub(crate) use self::names::set_lock;
 pub(crate) use self::peer::{
@@ -35,8 +36,8 @@ pub(crate) use self::peer::{
     start_foreign, start_under, state_of, thread_id,
 };
 pub(crate) use self::shared_words::{HeaderPage, SharedWords};
+pub(crate) use self::wait_strategies::ASLEEP_AT_ONCE;
 
-use slipring::WaitStrategy;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -58,12 +59,6 @@ const WATCH: Duration = TIME_LIMIT.saturating_mul(3);
 
 /// A liveness interval that is longer than any test.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
-
-/// Blocks in the kernel at once, without spinning or yielding first.
-pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
 
 /// The names to remove before a stuck test program exits.
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());

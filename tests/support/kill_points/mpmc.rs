@@ -2,10 +2,11 @@
 
 use super::dead::{DeadParticipant, RecordedDeath};
 use super::memory::{Memory, Slot};
-use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
+use super::messages::{INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::operations::{self, Operation};
 use super::ways::{self, Way};
 use super::{Death, Scene};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::Name;
 use slipring::error::{AttachError, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, ReadGuard, Ring};

@@ -2,10 +2,11 @@
 //! ring empty.
 
 use super::memory::Memory;
-use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, SOON, message, read};
+use super::messages::{INTERVAL, Message, SOON, message, read};
 use super::mpmc::{CAPACITY, PRODUCERS, fill_seats};
 use super::ways::{self, Way};
 use super::{Death, Scene};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::Name;
 use slipring::Options;
 use slipring::error::PopTimeoutError;

@@ -10,6 +10,7 @@ mod ring_bytes;
 mod rivals;
 mod verdict;
 
+use crate::support::ASLEEP_AT_ONCE;
 use slipring::{Fences, Options, WaitStrategy};
 use std::time::Duration;
 
@@ -47,11 +48,6 @@ pub(crate) struct Round {
     /// Whether the ring grows and shrinks during the storm.
     pub(crate) grows: bool,
 }
-
-pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
 
 impl Round {
     pub(crate) const PLAIN: Self = Self {

@@ -10,6 +10,7 @@ use super::deaths::{Pin, pinned};
 use super::within_steps;
 use crate::support::names::Name;
 use crate::support::numbers::{ClaimEnd, Numbered};
+use crate::support::wait_strategies::ASLEEP_AT_ONCE;
 use core::mem;
 use core::time::Duration;
 use slipring::error::{
@@ -17,7 +18,7 @@ use slipring::error::{
     TryPushError,
 };
 use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Options, Peer, WaitStrategy};
+use slipring::{Options, Peer};
 use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -146,10 +147,7 @@ impl<M: Numbered + ?Sized> Both<M> {
     fn new(capacity: usize, first: u64) -> Self {
         let name = Name::new();
         let options = Options::new().capacity(capacity).message_size(M::LONGEST);
-        let options = options.first_position(first).wait(WaitStrategy::Sleep {
-            spins: 0,
-            yields: 0,
-        });
+        let options = options.first_position(first).wait(ASLEEP_AT_ONCE);
         // A handle that waits for a dead peer detects the death soon.
         let options = options.liveness_interval(Duration::from_micros(50));
         let ring = Ring::create_with(&name, &options).unwrap();
