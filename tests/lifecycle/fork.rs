@@ -17,11 +17,12 @@ use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 for_each_kind! {
     memory_and_files:
         claim_and_guard_in_forked_child_leave_ring_unchanged
+        chunks_in_forked_child_leave_ring_unchanged
         handle_in_forked_child_refuses_calls_and_drop_has_no_effect
     ;
     all_backings:
@@ -171,6 +172,51 @@ fn claim_and_guard_in_forked_child_leave_ring_unchanged<P: Protocol>() {
     assert!(ring.is_empty());
 }
 
+fn chunks_in_forked_child_leave_ring_unchanged<P: Protocol>() {
+    let name = Name::new("ring");
+    let ring = Ring::<u64, P>::create(&name, 8).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[1, 2, 3]).unwrap();
+    let bytes = || fs::read(name.path()).unwrap();
+    for way in 0..3 {
+        let mut claimed = ManuallyDrop::new(producer.try_claim_chunk(2).unwrap());
+        let mut read = ManuallyDrop::new(consumer.try_read_chunk(3).unwrap());
+        claimed.write(0, &4);
+        let before = bytes();
+        fork_child(|| {
+            // SAFETY: the child's copies of the values are not used again.
+            let mut claimed = unsafe { ManuallyDrop::take(&mut claimed) };
+            // SAFETY: as above.
+            let read = unsafe { ManuallyDrop::take(&mut read) };
+            claimed.write(1, &99);
+            assert_eq!(read.iter().collect::<Vec<_>>(), [0, 0, 0]);
+            match way {
+                0 => drop((claimed, read)),
+                1 => {
+                    claimed.commit(2);
+                    read.release(2);
+                }
+                _ => {
+                    claimed.commit(0);
+                    read.release(0);
+                }
+            }
+        })
+        .finish();
+        assert!(before == bytes(), "{way}");
+        assert_eq!(read.iter().collect::<Vec<_>>(), [1, 2, 3]);
+        // Both chunks are forgotten, so that the next ones cover the same slots.
+        assert_eq!(claimed.len(), 2);
+    }
+    consumer.try_read_chunk(3).unwrap().release(1);
+    let mut claimed = producer.try_claim_chunk(2).unwrap();
+    claimed.write(0, &4);
+    claimed.write(1, &5);
+    claimed.commit(2);
+    assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3, 4, 5]);
+    assert!(ring.is_empty());
+}
+
 macro_rules! assert_forked {
     ($error:ident: $($call:expr),+ $(,)?) => {$(
         assert!(matches!($call, Err($error::Forked(_))), stringify!($call));
@@ -184,19 +230,27 @@ fn assert_all_refused<P: Protocol>(
     mut consumer: Consumer<u64, P>,
 ) -> (Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>) {
     let soon = Duration::from_millis(1);
+    let now = Instant::now();
     assert_forked!(TryPushError:
         producer.try_push(&4),
         producer.try_push_slice(&[4, 5]),
         producer.try_claim(),
+        producer.try_claim_chunk(2),
     );
     assert_forked!(PushError:
         producer.push(&4),
         producer.push_slice(&[4, 5]).map_err(|error| error.reason),
         producer.claim(),
+        producer.claim_chunk(2),
     );
     assert_forked!(PushTimeoutError:
         producer.push_timeout(&4, soon),
+        producer.push_slice_timeout(&[4, 5], soon).map_err(|error| error.reason),
         producer.claim_timeout(soon),
+        producer.claim_chunk_timeout(2, soon),
+        producer.push_deadline(&4, now),
+        producer.push_slice_deadline(&[4, 5], now).map_err(|error| error.reason),
+        producer.claim_deadline(now),
     );
     assert!(producer.peer().is_err());
     assert_eq!((producer.len(), producer.capacity()), (0, 4));
@@ -209,6 +263,7 @@ fn assert_all_refused<P: Protocol>(
         consumer.try_pop_slice(&mut room),
         consumer.try_pop_append(&mut vec, 2),
         consumer.try_read(),
+        consumer.try_read_chunk(2),
     );
     assert_forked!(PopError:
         consumer.pop(),
@@ -216,11 +271,20 @@ fn assert_all_refused<P: Protocol>(
         consumer.pop_slice(&mut room),
         consumer.pop_append(&mut vec, 2),
         consumer.read(),
+        consumer.read_chunk(2),
     );
     assert_forked!(PopTimeoutError:
         consumer.pop_timeout(soon),
         consumer.pop_timeout_into(&mut 0, soon),
+        consumer.pop_slice_timeout(&mut room, soon),
+        consumer.pop_append_timeout(&mut vec, 2, soon),
         consumer.read_timeout(soon),
+        consumer.read_chunk_timeout(2, soon),
+        consumer.pop_deadline(now),
+        consumer.pop_deadline_into(&mut 0, now),
+        consumer.pop_slice_deadline(&mut room, now),
+        consumer.pop_append_deadline(&mut vec, 2, now),
+        consumer.read_deadline(now),
     );
     assert_eq!(
         (consumer.iter().next(), consumer.try_iter().next()),

@@ -90,8 +90,8 @@ fn with_spurious_wakes<R>(word: &AtomicU32, body: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Long enough for a hundred interruptions.
-const TIMEOUT: Duration = Duration::from_millis(100);
+/// Long enough for many interruptions.
+const TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Checks that each call with a time-out returns, and not before the time-out has elapsed.
 fn assert_all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Consumer<u64, P>) {
@@ -106,6 +106,57 @@ fn assert_all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Con
     assert_duration(&mut || assert_eq!(empty.pop_timeout_into(&mut 0, TIMEOUT), Err(still_empty)));
     assert_duration(&mut || assert_eq!(full.push_timeout(&1, TIMEOUT), Err(still_full)));
     assert_duration(&mut || assert_eq!(full.claim_timeout(TIMEOUT).unwrap_err(), still_full));
+    let (mut room, mut vec) = ([0; 2], Vec::new());
+    assert_duration(&mut || {
+        let refused = empty.pop_slice_timeout(&mut room, TIMEOUT);
+        assert_eq!(refused, Err(still_empty));
+    });
+    assert_duration(&mut || {
+        let refused = empty.pop_append_timeout(&mut vec, 2, TIMEOUT);
+        assert_eq!(refused, Err(still_empty));
+    });
+    assert_duration(&mut || {
+        let refused = empty.read_chunk_timeout(2, TIMEOUT).unwrap_err();
+        assert_eq!(refused, still_empty);
+    });
+    assert_duration(&mut || {
+        let refused = full.push_slice_timeout(&[1, 2], TIMEOUT).unwrap_err();
+        assert_eq!((refused.pushed, refused.reason), (0, still_full));
+    });
+    assert_duration(&mut || {
+        let refused = full.claim_chunk_timeout(2, TIMEOUT).unwrap_err();
+        assert_eq!(refused, still_full);
+    });
+}
+
+/// Checks that each call with a deadline returns, and not before the deadline.
+fn assert_all_reach_deadline<P: Protocol>(
+    full: &mut Producer<u64, P>,
+    empty: &mut Consumer<u64, P>,
+) {
+    let assert_reached = |call: &mut dyn FnMut(Instant)| {
+        let deadline = Instant::now() + TIMEOUT;
+        call(deadline);
+        assert!(Instant::now() >= deadline);
+    };
+    let (still_full, still_empty) = (PushTimeoutError::TimedOut, PopTimeoutError::TimedOut);
+    assert_reached(&mut |at| assert_eq!(empty.pop_deadline(at), Err(still_empty)));
+    assert_reached(&mut |at| assert_eq!(empty.read_deadline(at).unwrap_err(), still_empty));
+    assert_reached(&mut |at| assert_eq!(empty.pop_deadline_into(&mut 0, at), Err(still_empty)));
+    let (mut room, mut vec) = ([0; 2], Vec::new());
+    assert_reached(&mut |at| {
+        assert_eq!(empty.pop_slice_deadline(&mut room, at), Err(still_empty));
+    });
+    assert_reached(&mut |at| {
+        let refused = empty.pop_append_deadline(&mut vec, 2, at);
+        assert_eq!(refused, Err(still_empty));
+    });
+    assert_reached(&mut |at| assert_eq!(full.push_deadline(&1, at), Err(still_full)));
+    assert_reached(&mut |at| assert_eq!(full.claim_deadline(at).unwrap_err(), still_full));
+    assert_reached(&mut |at| {
+        let refused = full.push_slice_deadline(&[1, 2], at).unwrap_err();
+        assert_eq!((refused.pushed, refused.reason), (0, still_full));
+    });
 }
 
 /// A producer of a full ring, a consumer of an empty ring, and their attached peers.
@@ -138,7 +189,10 @@ fn blocked<P: Protocol>(options: &Options) -> Blocked<P> {
 fn signals_neither_end_nor_prolong_a_wait<P: Protocol>() {
     for options in [asleep_until_woken(2), Options::new().capacity(2)] {
         let mut blocked = blocked::<P>(&options);
-        with_frequent_signals(|| assert_all_time_out(&mut blocked.producer, &mut blocked.consumer));
+        with_frequent_signals(|| {
+            assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
+            assert_all_reach_deadline(&mut blocked.producer, &mut blocked.consumer);
+        });
     }
 }
 
@@ -152,6 +206,7 @@ fn spurious_wake_ups_neither_end_nor_prolong_a_wait<P: Protocol>() {
         with_spurious_wakes(full.not_full(), || {
             with_spurious_wakes(empty.not_empty(), || {
                 assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
+                assert_all_reach_deadline(&mut blocked.producer, &mut blocked.consumer);
             });
         });
     }
@@ -164,6 +219,7 @@ fn elapsed_liveness_interval_does_not_end_a_wait<P: Protocol>() {
         .liveness_interval(Duration::from_millis(1));
     let mut blocked = blocked::<P>(&options);
     assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
+    assert_all_reach_deadline(&mut blocked.producer, &mut blocked.consumer);
 }
 
 /// Pushes one number for each request of the test, from 0, with the call that has no time-out.
