@@ -261,7 +261,7 @@ fn role_creates_rings_on_limited_mounts() {
     support::mount("tmpfs", base, "tmpfs", 0, "size=64k");
     let at = |name: &str| format!("file:{base}/{name}");
 
-    let full = spsc::Ring::<[u8; 1016]>::create(&at("large"), 64).unwrap_err();
+    let full = spsc::Ring::<[u8; 1016]>::create(at("large"), 64).unwrap_err();
     assert!(
         matches!(
             full,
@@ -273,8 +273,8 @@ fn role_creates_rings_on_limited_mounts() {
         ),
         "{full}"
     );
-    spsc::Ring::<[u8; 1016]>::create(&at("fits"), 32).unwrap();
-    let full = spsc::Ring::<[u8; 1016]>::create(&at("other"), 32).unwrap_err();
+    spsc::Ring::<[u8; 1016]>::create(at("fits"), 32).unwrap();
+    let full = spsc::Ring::<[u8; 1016]>::create(at("other"), 32).unwrap_err();
     assert!(matches!(full, CreateError::NoSpace { .. }), "{full}");
     assert_eq!(fs::read_dir(base).unwrap().count(), 1);
 
@@ -285,11 +285,11 @@ fn role_creates_rings_on_limited_mounts() {
         nix::libc::MS_REMOUNT | nix::libc::MS_RDONLY,
         "",
     );
-    let refused = spsc::Ring::<u64>::create(&at("new"), 2).unwrap_err();
+    let refused = spsc::Ring::<u64>::create(at("new"), 2).unwrap_err();
     assert!(matches!(refused, CreateError::ReadOnly { .. }), "{refused}");
-    let refused = spsc::Ring::<[u8; 1016]>::open(&at("fits")).unwrap_err();
+    let refused = spsc::Ring::<[u8; 1016]>::open(at("fits")).unwrap_err();
     assert!(matches!(refused, OpenError::ReadOnly { .. }), "{refused}");
-    let refused = slipring::unlink(&at("fits")).unwrap_err();
+    let refused = slipring::unlink(at("fits")).unwrap_err();
     assert!(matches!(refused, UnlinkError::ReadOnly { .. }), "{refused}");
     support::mount("none", base, "", nix::libc::MS_REMOUNT, "");
 
@@ -297,14 +297,14 @@ fn role_creates_rings_on_limited_mounts() {
         fs::create_dir(format!("{base}/{directory}")).unwrap();
     }
     // Opening a file of a lower layer for writing copies it, so an overlay is refused.
-    slipring::unlink(&at("fits")).unwrap();
-    spsc::Ring::<[u8; 1016]>::create(&at("lower/fits"), 2).unwrap();
+    slipring::unlink(at("fits")).unwrap();
+    spsc::Ring::<[u8; 1016]>::create(at("lower/fits"), 2).unwrap();
     let data = format!("lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work");
     let over = format!("{base}/over");
     if !support::try_mount("overlay", &over, "overlay", 0, &data) {
         return eprintln!("skipped the rest: overlayfs is not available");
     }
-    let refused = spsc::Ring::<[u8; 1016]>::open(&at("over/fits")).unwrap_err();
+    let refused = spsc::Ring::<[u8; 1016]>::open(at("over/fits")).unwrap_err();
     assert!(
         matches!(
             refused,
@@ -315,7 +315,7 @@ fn role_creates_rings_on_limited_mounts() {
         ),
         "{refused}"
     );
-    let refused = spsc::Ring::<u64>::create(&at("over/new"), 2).unwrap_err();
+    let refused = spsc::Ring::<u64>::create(at("over/new"), 2).unwrap_err();
     assert!(
         matches!(refused, CreateError::FileSystem { .. }),
         "{refused}"

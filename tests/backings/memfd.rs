@@ -98,7 +98,7 @@ fn memfd_opened_twice_in_one_process_is_same_ring<P: Protocol>() {
     let ring = memfd_ring::<P>();
     let by_descriptor = Ring::<u64, P>::from_fd(ring.descriptor().unwrap()).unwrap();
     let number = ring.descriptor().unwrap().as_raw_fd();
-    let by_text = Ring::<u64, P>::open(&format!("memfd:{number}")).unwrap();
+    let by_text = Ring::<u64, P>::open(format!("memfd:{number}")).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut consumer = by_descriptor.consumer().unwrap();
     producer.push_slice(&[1, 2, 3]).unwrap();
@@ -355,7 +355,7 @@ fn open_of_terminal_descriptor_is_refused_without_opening() {
         // SAFETY: TIOCGPTPEER takes a number.
         let terminal = unsafe { nix::libc::ioctl(number, nix::libc::TIOCGPTPEER, flags) };
         assert!(terminal >= 0);
-        let refused = Ring::<u64, Spsc>::open(&format!("memfd:{terminal}")).unwrap_err();
+        let refused = Ring::<u64, Spsc>::open(format!("memfd:{terminal}")).unwrap_err();
         assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
         let controlling = File::open("/dev/tty");
         assert!(

@@ -89,9 +89,9 @@ fn sysv_ring_opens_by_key_and_id_and_leaves_nothing() {
     assert_eq!((stat.size, stat.mode), (8192, 0o640));
     assert!(ring.descriptor().is_none());
     let key = u32::from_str_radix(name.strip_prefix("sysv:0x").unwrap(), 16).unwrap();
-    let by_number = Ring::<u64>::open(&Backing::sysv(key).unwrap()).unwrap();
-    let by_decimal = Ring::<u64>::open(&format!("sysv:{key}")).unwrap();
-    let by_id = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap();
+    let by_number = Ring::<u64>::open(Backing::sysv(key).unwrap()).unwrap();
+    let by_decimal = Ring::<u64>::open(format!("sysv:{key}")).unwrap();
+    let by_id = Ring::<u64>::open(format!("sysv:id:{id}")).unwrap();
     ring.producer().unwrap().push(&7).unwrap();
     assert_eq!((by_decimal.len(), by_id.len()), (1, 1));
     assert_eq!(by_number.consumer().unwrap().pop(), Ok(7));
@@ -106,7 +106,7 @@ fn sysv_ring_opens_by_key_and_id_and_leaves_nothing() {
     assert!(semaphores(&name).is_ok(), "a producer is still attached");
     drop(producer);
     assert_eq!(semaphores(&name), Err(Errno::ENOENT));
-    let gone = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
+    let gone = Ring::<u64>::open(format!("sysv:id:{id}")).unwrap_err();
     assert!(matches!(gone, OpenError::NotFound { .. }), "{gone}");
     assert!(matches!(
         slipring::unlink(&name),
@@ -470,7 +470,7 @@ fn ring_with_removed_semaphores_gets_no_new_set() {
 fn open_of_segment_without_key_returns_not_a_ring() {
     // SAFETY: takes numbers.
     let id = unsafe { libc::shmget(libc::IPC_PRIVATE, 8192, IPC) };
-    let refused = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
+    let refused = Ring::<u64>::open(format!("sysv:id:{id}")).unwrap_err();
     remove_segment(id);
     assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
 }
