@@ -35,13 +35,13 @@ fn key(name: &str) -> c_int {
     u32::from_str_radix(digits, 16).unwrap() as c_int
 }
 
-/// The id of the segment whose key is in a name.
+/// The id of the segment with the key in a name.
 fn segment(name: &str) -> Result<c_int, Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::shmget(key(name), 0, 0) })
 }
 
-/// The id of the semaphore set whose key is in a name.
+/// The id of the semaphore set with the key in a name.
 fn semaphores(name: &str) -> Result<c_int, Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::semget(key(name), 0, 0) })

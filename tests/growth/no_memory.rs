@@ -56,7 +56,7 @@ fn wait_for_step(child: &mut Forked, progress: &Progress, step: u64) {
     });
 }
 
-/// Checks of the calling process, whose address space is limited.
+/// Checks of the calling process, which has a limited address space.
 struct Limited<'r, P: Protocol> {
     ring: &'r Ring<Message, P>,
     resources: Resources,

@@ -27,8 +27,8 @@ fn ring<P: Protocol>(capacity: usize) -> (Name, Ring<u64, P>) {
 }
 
 fn capacities(snapshot: &Snapshot) -> Vec<u64> {
-    let stages = snapshot.segments.iter();
-    stages.map(|stage| stage.capacity).collect()
+    let segments = snapshot.segments.iter();
+    segments.map(|segment| segment.capacity).collect()
 }
 
 fn seat(snapshot: &Snapshot, role: Role, number: usize) -> &Seat {
@@ -118,9 +118,9 @@ fn snapshot_reports_seats_behind_newest_segment<P: Protocol>() {
     assert!(snapshot.is_behind(seat(&snapshot, Role::Producer, 0)));
     producer.push(&2).unwrap();
     let snapshot = observe();
-    let fields = |stage: &Segment| (stage.head, stage.tail, stage.is_ended);
-    let stages: Vec<_> = snapshot.segments.iter().map(fields).collect();
-    assert_eq!(stages, [(0, 2, true), (2, 3, false)]);
+    let fields = |segment: &Segment| (segment.head, segment.tail, segment.is_ended);
+    let segments: Vec<_> = snapshot.segments.iter().map(fields).collect();
+    assert_eq!(segments, [(0, 2, true), (2, 3, false)]);
     let [first, second] = &*snapshot.segments else {
         panic!("{snapshot:?}");
     };
@@ -196,7 +196,7 @@ fn ring_of_two_segments<P: Protocol>() -> (Name, Ring<u64, P>, File, u64) {
     (name, ring, file, second)
 }
 
-/// The error of each query, each by a new observer, of a ring whose memory is corrupt.
+/// The error of each query, each by a new observer, of a ring with corrupt memory.
 fn query_errors(name: &Name) -> [Option<ObserveError>; 3] {
     let new = || Observer::open(name).unwrap();
     [

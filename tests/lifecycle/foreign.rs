@@ -21,7 +21,7 @@ for_each_kind! {
 
 const MESSAGES: u64 = 300;
 
-/// A value whose bytes differ, so that a wrong byte order shows.
+/// A value with different bytes, so that a wrong byte order shows.
 fn value(number: u64) -> [u64; 3] {
     [number ^ 0x0102_0304_0506_0708, !number, number << 32]
 }

@@ -2,7 +2,7 @@
 //! against the behaviour of a queue.
 //!
 //! Long histories are checked pair by pair. Each message is popped once, and not before it was
-//! pushed. A message whose push began after the push of another had ended is not popped before it.
+//! pushed. If one push began after another one had ended, its message is not popped first.
 //! Short histories are checked against a specification of the ring, by a search through all
 //! possible orders.
 //!

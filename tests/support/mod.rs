@@ -75,7 +75,7 @@ impl Name {
         Self::made(label, WATCH, backings::name)
     }
 
-    /// A name whose time limit is `times` as long.
+    /// A name with a time limit that is `times` as long.
     pub(crate) fn lasting(label: &str, times: u32) -> Self {
         Self::made(label, WATCH * times, backings::name)
     }

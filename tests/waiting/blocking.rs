@@ -38,7 +38,7 @@ fn asleep_until_woken(capacity: usize) -> Options {
 
 extern "C" fn do_nothing(_signal: i32) {}
 
-/// Runs `body` while its thread receives frequent signals, whose handler has no SA_RESTART.
+/// Runs `body` while its thread receives frequent signals. Their handler has no SA_RESTART.
 fn with_frequent_signals<R>(body: impl FnOnce() -> R) -> R {
     let action = SigAction::new(
         SigHandler::Handler(do_nothing),

@@ -141,7 +141,7 @@ impl Path {
         moved
     }
 
-    /// The last instruction in a range whose address does not occur earlier in that range. A
+    /// The last instruction in a range with an address that does not occur earlier in that range. A
     /// breakpoint there stops a child at that instruction.
     fn leap(&self, from: usize, to: usize) -> usize {
         let is_new = |&at: &usize| self.before[at].is_none_or(|before| before < from);

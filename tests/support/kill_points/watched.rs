@@ -37,11 +37,11 @@ impl Watched {
         let ring = Ring::create_with(&name, &options).unwrap();
         let producer = ring.producer().unwrap();
         let mut consumer = ring.consumer().unwrap();
-        let (tell, popped) = mpsc::channel();
+        let (sender, popped) = mpsc::channel();
         thread::spawn(move || {
             loop {
                 match consumer.pop_timeout(SOON) {
-                    Ok(seen) if tell.send(read(seen)).is_ok() => {}
+                    Ok(seen) if sender.send(read(seen)).is_ok() => {}
                     Err(PopTimeoutError::TimedOut) => {}
                     _ => break,
                 }

@@ -117,7 +117,7 @@ pub(crate) enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Returned,
-    /// Forked children count themselves, and then count those whose handle was refused.
+    /// Forked children count themselves, and then count those with a refused handle.
     Forked,
     Refused,
     Executed,
@@ -240,9 +240,9 @@ impl Life<'_> {
         is_seated set_seated 0;
         /// The number of operations, by which the killer observes progress.
         progress set_progress 1;
-        /// The number of messages whose push has begun.
+        /// The number of pushes that have begun.
         begun set_begun 2;
-        /// The number of messages whose push has returned.
+        /// The number of pushes that have returned.
         done set_done 3;
         /// The most messages that the current pop may return.
         open set_open 4;

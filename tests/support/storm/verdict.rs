@@ -21,15 +21,15 @@ pub(crate) struct Report {
     pub(crate) executions: u64,
     /// The number of times that the ring grew.
     pub(crate) growths: u64,
-    /// Forked children whose use of an inherited handle was not refused: must be 0.
+    /// Forked children that used an inherited handle without being refused: must be 0.
     pub(crate) strayed: u64,
-    /// Kills of participants whose intent was set, as far as was observed.
+    /// Kills of participants with an intent, as far as was observed.
     pub(crate) mid_operation: u64,
     /// Kills of participants that were stopped for the observation, and how many of those had an
     /// intent set.
     pub(crate) samples: u64,
     pub(crate) samples_mid_operation: u64,
-    /// Kills of one of two participants whose intents contained the same position.
+    /// Kills of one of two participants with the same position in their intents.
     pub(crate) rivals: u64,
     /// Kills of participants that had no seat yet.
     pub(crate) unseated: u64,

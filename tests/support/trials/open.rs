@@ -115,7 +115,11 @@ fn steps_for(name: &str, size: u64) -> u64 {
         }
         Err(error) => panic!("{error}"),
     };
-    let capacity = snapshot.segments.iter().map(|stage| stage.capacity).sum();
+    let capacity = snapshot
+        .segments
+        .iter()
+        .map(|segment| segment.capacity)
+        .sum();
     assert!(snapshot.len() <= capacity && snapshot.size == size);
     let mut message = Vec::new();
     for position in [

@@ -12,13 +12,13 @@ pub(super) enum Orders {
 }
 
 const ORDERS: usize = 0;
-/// The message that was received last, and the one whose slot was released last.
+/// The message that was received last, and the one that was released last.
 const LATEST: usize = 1;
 const RELEASED: usize = 2;
 const REPEATED: usize = 3;
 const ATTEMPTS: usize = 4;
 const GROWTHS: usize = 5;
-/// For each generation: messages whose push had begun, messages whose push had returned, and
+/// For each generation: pushes that had begun, pushes that had returned, and
 /// messages that were received.
 const GENERATIONS: usize = 6;
 const BEGUN: usize = 0;
@@ -80,7 +80,7 @@ impl Notes {
         self.get(LATEST)
     }
 
-    /// Records a received message whose slot is not released. It must be the next one; the first
+    /// Records a message that was received and not released. It must be the next one; the first
     /// message of a consumer may be the one that the last consumer held. Returns the word that
     /// identifies the message.
     pub(super) fn record(&self, (generation, number): (u64, u64), is_first: bool) -> u64 {
@@ -127,8 +127,8 @@ impl Notes {
         self.get(GROWTHS)
     }
 
-    /// The number of messages of one generation that were received. Checks that these are all whose
-    /// push had returned, and none whose push had not begun.
+    /// The number of messages of one generation that were received. Checks that every
+    /// push that had returned is among them, and none that had not begun.
     pub(super) fn check_received(&self, generation: u64) -> u64 {
         let [begun, done, received] =
             [BEGUN, DONE, RECEIVED].map(|what| self.of(generation, what).load(SeqCst));
