@@ -5,6 +5,8 @@
 //! [`pop_spinning`](PopEndpoint::pop_spinning) repeats it with pauses;
 //! [`pop_waiting`](PopEndpoint::pop_waiting) checks the peers and sleeps.
 
+#![allow(unsafe_code)]
+
 use super::shared::Endpoint;
 use super::wait::{WaitLimit, retry_until_done};
 use crate::error::{AttachError, Corrupt, EndpointError, PopError, Refusal};
@@ -300,9 +302,7 @@ impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
     /// The payload of the next claimed message.
     #[inline(always)]
     pub(crate) fn payload(&self) -> Bytes {
-        self.reader
-            .slot(&self.endpoint.words().pop_words())
-            .payload()
+        self.payload_at(0)
     }
 
     /// The number of messages that are ready, from the next claimed one on, at most `max`.

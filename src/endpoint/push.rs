@@ -1,6 +1,8 @@
 //! The engine of a producer: claims slots, fills and publishes them, waits for room, and follows
 //! the ring into its next segment.
 
+#![allow(unsafe_code)]
+
 use super::shared::Endpoint;
 use super::wait::{WaitLimit, retry_until_done};
 use crate::error::{
@@ -224,9 +226,7 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
     /// The payload of the next claimed slot.
     #[inline(always)]
     pub(crate) fn payload(&self) -> Bytes {
-        self.writer
-            .slot(&self.endpoint.words().push_words())
-            .payload()
+        self.payload_at(0)
     }
 
     /// The number of claimed slots, at most `max`.

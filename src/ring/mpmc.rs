@@ -1,10 +1,10 @@
 //! Many producers, many consumers: Dmitry Vyukov's bounded queue (1024cores.net). One more plain
 //! store lets a ring survive the death of any participant.
 //!
-//! A claim moves the shared index by compare-and-swap. Before it, the claimant sets its [`Intent`]
-//! to the positions that it is about to claim. It clears the intent only when the last of them is
-//! finished. So recovery can distinguish the unfinished positions of a dead claimant from those
-//! that a live one still works on; see [`sweep`](super::sweep).
+//! A claim moves the shared index by compare-and-swap. Before it, the claimant sets its
+//! [intent](super::intent) to the positions that it is about to claim. It clears the intent only
+//! when the last of them is finished. So recovery can distinguish the unfinished positions of a
+//! dead claimant from those that a live one still works on; see [`sweep`](super::sweep).
 //!
 //! # Being killed
 //!
@@ -27,7 +27,7 @@
 use super::claim::{ClaimedRun, SlotState};
 use super::closing::{self, is_drained, is_sealed};
 use super::intent::Run;
-use super::slot::{Slot, Slots, TOMBSTONE};
+use super::slot::{Slots, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Relaxed};
@@ -120,11 +120,6 @@ impl PushSide for Writer {
     #[inline(always)]
     fn claim_start(&self) -> u64 {
         self.claimed.position
-    }
-
-    #[inline(always)]
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.claimed.position)
     }
 
     #[inline(always)]
@@ -274,11 +269,6 @@ impl PopSide for Reader {
     #[inline(always)]
     fn claim_start(&self) -> u64 {
         self.claimed.position
-    }
-
-    #[inline(always)]
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.claimed.position)
     }
 
     #[inline(always)]

@@ -2,9 +2,9 @@
 //! and whether orphans wait.
 //!
 //! A waiter compares these words with what it saw before: a change is the reason to query the
-//! kernel. The seat lock alone proves that a holder is dead. The word of its seat then records whether
-//! the holder left first, and distinguishes one holder from the next. A holder that recorded LEFT
-//! stores nothing more to the ring, so recovery may finish its claims at once.
+//! kernel. The seat lock alone proves that a holder is dead. The word of its seat then records
+//! whether the holder left first, and distinguishes one holder from the next. A holder that
+//! recorded LEFT stores nothing more to the ring, so recovery may finish its claims at once.
 //!
 //! # Ordering
 //!

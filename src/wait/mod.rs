@@ -12,9 +12,9 @@
 //!
 //! # Why a killed sleeper adds no later cost
 //!
-//! The bit means that the kernel's queue may hold a sleeper; it is not a count. If the
-//! wake of a notifier finds no sleeper, it clears the bit. If that succeeds, it wakes all sleepers once more. One may
-//! have armed between the first wake and the clearing, and would sleep on without the bit.
+//! The bit means that the kernel's queue may hold a sleeper; it is not a count. If the wake of a
+//! notifier finds no sleeper, it clears the bit. If that succeeds, it wakes all sleepers once more.
+//! One may have armed between the first wake and the clearing, and would sleep on without the bit.
 //!
 //! # Ordering
 //!
@@ -44,7 +44,7 @@ const EPOCH: u32 = 2;
 const UNFENCED_SLEEP: Duration = Duration::from_millis(1);
 
 /// The parts of a word: whether a sleeper may be asleep, and the epoch, which counts modulo 2^31.
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(any(test, not(any(loom, shuttle))))]
 pub(crate) fn decode(word: u32) -> (bool, u32) {
     (word & ASLEEP != 0, word / EPOCH)
 }

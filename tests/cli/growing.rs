@@ -15,7 +15,7 @@ fn text(arguments: &[&str]) -> String {
 #[test]
 fn a_ring_is_made_larger_under_its_senders_and_receivers() {
     grows::<Spsc>("8.0K");
-    grows::<Mpmc>("24K");
+    grows::<Mpmc>("24.0K");
 }
 
 fn grows<P: Protocol>(older: &str) {
@@ -26,7 +26,10 @@ fn grows<P: Protocol>(older: &str) {
         producer.push(message).unwrap();
     }
     let grown = text(&["grow", &name, "1000"]);
-    assert_eq!(grown, format!("{name}: 4 → 1024, 3 left in the old one\n"));
+    assert_eq!(
+        grown,
+        format!("{name}: 4 → 1024, 3 left in the old segment\n")
+    );
     for message in [b"3", b"4"] {
         producer.push(message).unwrap();
     }
@@ -35,9 +38,9 @@ fn grows<P: Protocol>(older: &str) {
     assert_eq!(words[3..7].join(" "), "4 → 1024 5");
     let shown = text(&["stat", &name]);
     for (field, line) in [
-        ("growing", "growing 4 → 1024, 3 left in the old one"),
+        ("growing", "growing 4 → 1024, 3 left in the old segment"),
         ("positions", "positions head 0, tail 5"),
-        ("depth", "depth 5; 2 of 1024 (0 %) in the new one"),
+        ("depth", "depth 5; 2 of 1024 (0 %) in the new segment"),
     ] {
         assert_eq!(line_of(&shown, field).unwrap().join(" "), line);
     }
@@ -59,15 +62,14 @@ fn grows<P: Protocol>(older: &str) {
     let words = line_of(&top, &name).unwrap();
     assert_eq!(words[1..6].join(" "), "→ 1024 0 0 5");
     let said = text(&["doctor", &name]);
-    let growing =
-        "the ring is growing: 4 → 1024, 3 left in the old one\n    receivers take what is left";
+    let growing = "the ring is growing: 4 → 1024, 3 left in the old segment\n    consumers";
     assert!(said.contains(growing), "{said}");
     let behind = format!(
-        "not come to the newest ring yet: process {} (consumer); {older} bytes",
+        "not in the newest segment yet: process {} (consumer); {older} of",
         process::id()
     );
     assert!(said.contains(&behind), "{said}");
-    assert!(said.ends_with("\nnothing needs mending\n"));
+    assert!(said.ends_with("\nno repair needed\n"));
 
     for expected in [b"0", b"1", b"2", b"3"] {
         assert_eq!(consumer.pop().unwrap(), expected);
@@ -76,7 +78,7 @@ fn grows<P: Protocol>(older: &str) {
     assert_eq!(line_of(&shown, "growing"), None);
     let depth = line_of(&shown, "depth").unwrap().join(" ");
     assert_eq!(depth, "depth 1 of 1024 (0 %)");
-    assert_eq!(text(&["doctor", &name]), "nothing is wrong\n");
+    assert_eq!(text(&["doctor", &name]), "no problems found\n");
     assert_eq!(text(&["grow", &name, "1024"]), format!("{name}: 1024\n"));
 }
 
@@ -102,11 +104,11 @@ fn who_keeps_an_old_ring_from_going_is_named() {
     let pid = child.pid();
     let said = text(&["doctor", &name]);
     let keeps = format!(
-        "4 → 8, 0 left in the old one\n    the old one stays for what process {pid} may have"
+        "4 → 8, 0 left in the old segment\n    the old segment stays, because process {pid} may"
     );
     assert!(said.contains(&keeps), "{said}");
     let us = process::id();
-    let behind = format!("yet: process {us} (producer), process {pid} (consumer); 24K bytes");
+    let behind = format!("yet: process {us} (producer), process {pid} (consumer); 24.0K of");
     assert!(said.contains(&behind), "{said}");
     kill(Pid::from_raw(pid as i32), Signal::SIGSTOP).unwrap();
     until("it is seen to be stopped", || {
@@ -116,7 +118,9 @@ fn who_keeps_an_old_ring_from_going_is_named() {
     });
     child.kill_and_reap();
     let said = run(&["doctor", &name]);
-    let advice = format!("the dead had begun is finished: slipring doctor --repair {name}\n");
+    let advice = format!(
+        "recovery of dead participants retires the old segment: slipring doctor --repair {name}\n"
+    );
     assert!(said.text().contains(&advice), "{}", said.text());
     assert_eq!(consumer.pop().unwrap(), 1);
 
@@ -128,12 +132,12 @@ fn who_keeps_an_old_ring_from_going_is_named() {
     let shown = text(&["stat", &name]);
     let memory = line_of(&shown, "memory").unwrap().join(" ");
     assert!(
-        memory.ends_with(" bytes, 24K kept for who is behind"),
+        memory.ends_with(", 24.0K kept for participants that are behind"),
         "{memory}"
     );
     let said = text(&["doctor", &name]);
     assert!(
-        said.contains(&format!("yet: process {us} (producer); 24K bytes")),
+        said.contains(&format!("yet: process {us} (producer); 24.0K of")),
         "{said}"
     );
     drop(idle);

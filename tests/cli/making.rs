@@ -45,7 +45,7 @@ fn a_ring_in_use_is_removed_by_force_only() {
     let name = Name::in_memory("rm");
     let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
     let producer = ring.producer().unwrap();
-    let refused = format!("{name}: in use by 1 of its seats; --force removes its name");
+    let refused = format!("{name}: in use (live participants: 1); --force removes its name");
     run(&["rm", &name]).badly(1, &refused);
     run(&["rm", "--force", &name]).well();
     run(&["rm", &name]).badly(1, &format!("{name}: no such ring"));

@@ -16,7 +16,7 @@ fn of_a_ring_that_is_well_nothing_is_said() {
     let (mut producer, _consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     producer.push(&1).unwrap();
     let said = run(&["doctor", &name]);
-    assert_eq!((said.status, said.text()), (Some(0), "nothing is wrong\n"));
+    assert_eq!((said.status, said.text()), (Some(0), "no problems found\n"));
 }
 
 #[test]
@@ -35,13 +35,13 @@ fn a_dead_claimant_is_found_and_its_claim_is_recovered() {
     let text = said.text();
     let dead = format!("a dead producer, process {pid}, may have claimed position 0\n");
     assert!(text.contains(&dead), "{text}");
-    let hole = "position 0, the next one, is claimed and not filled\n";
+    let hole = "position 0, the next one, is claimed and not published\n";
     assert!(text.contains(hole), "{text}");
     assert!(text.contains(&format!("--repair {name}\n")), "{text}");
     assert_eq!(said.status, Some(1));
 
     let mended = run(&["doctor", "--repair", &name]);
-    let expected = "recovered: 1 of the dead settled, 1 positions made tombstones";
+    let expected = "recovered: 1 dead participants settled, 1 tombstones";
     assert!(mended.text().starts_with(expected), "{}", mended.text());
     assert_eq!(mended.status, Some(0), "{}", mended.text());
     assert_eq!(ring.counters().tombstones, 1);
@@ -77,16 +77,16 @@ fn what_nobody_receives_and_what_nobody_can_open_is_told() {
     let said = run(&["doctor", &name]);
     assert!(
         said.text()
-            .contains("1 messages wait, and nobody receives them\n")
+            .contains("1 messages wait, and the ring has no live consumer\n")
     );
-    said.badly(1, &format!("{name}: something is wrong"));
+    said.badly(1, &format!("{name}: 1 problem found"));
 
     let broken = Name::in_memory("broken");
     spsc::Ring::<u64>::create(&broken, 4).unwrap();
     let file = OpenOptions::new().write(true).open(broken.path()).unwrap();
     file.write_all_at(&[3], 0x18).unwrap();
     let said = run(&["doctor", &broken]);
-    let what = "the ring can't be used: the header's capacity can't be 3\n";
+    let what = "the ring is unusable: the header's capacity can't be 3\n";
     assert!(said.text().starts_with(what), "{}", said.text());
     said.badly(1, &format!("{broken}: the header's capacity can't be 3"));
 }
@@ -121,7 +121,7 @@ fn rings_that_nobody_holds_are_removed_if_one_agrees() {
     };
     let refused = collect(&[], "n\n");
     assert!(
-        refused.text().contains("1 with unread messages stay"),
+        refused.text().contains("1 with unread messages kept"),
         "{}",
         refused.text()
     );
@@ -140,7 +140,7 @@ fn rings_that_nobody_holds_are_removed_if_one_agrees() {
     let nothing = collect(&[], "");
     assert_eq!(
         nothing.text(),
-        "nothing to remove: every ring is in use, or was only just made\n"
+        "nothing to remove: every ring is in use or too new\n"
     );
 }
 
@@ -157,7 +157,7 @@ fn a_ring_that_took_the_name_of_the_one_shown_stays() {
     spsc::Ring::<u64>::create(&name, 8).unwrap();
     collector.feed(b"y\n");
     let said = collector.end().well();
-    let expected = format!("[y/N] no longer what it was, and not removed: {name}\n");
+    let expected = format!("[y/N] changed since it was listed, not removed: {name}\n");
     let said = String::from_utf8(said).unwrap();
     assert!(said.ends_with(&expected), "{said}");
     assert_eq!(spsc::Ring::<u64>::open(&name).unwrap().capacity(), 8);

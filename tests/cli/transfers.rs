@@ -158,7 +158,8 @@ fn what_does_not_fit_is_told_and_not_sent() {
     run(&["create", &name, "--message-size", "4"]).well();
     let mut sender = Running::with_input(&["send", &name, "--lines"]);
     sender.feed(b"1234\n12345\n");
-    let complaint = "standard input: line 2 is longer than the ring's messages, which have 4 bytes";
+    let complaint =
+        "standard input: line 2: found more than 4 bytes, which is the ring's message size";
     sender.end().badly(1, complaint);
     let received = run(&["recv", &name, "--lines"]);
     assert_eq!((received.status, received.text()), (Some(3), "1234\n"));
@@ -193,7 +194,7 @@ fn a_dead_sender_is_told_from_one_that_ended() {
         sender.signal(Signal::SIGKILL);
         let received = receiver.end();
         assert_eq!(received.output, b"12345");
-        let reason = format!("{name}: the sender, process {pid}, died after 5 bytes");
+        let reason = format!("{name}: the producer, process {pid}, died after 5 bytes");
         received.badly(3, &reason);
         assert_eq!(name.path().exists(), create);
     }
@@ -216,8 +217,7 @@ fn a_dead_receiver_is_told_with_what_it_left() {
     until("it was sent", || observer.snapshot().unwrap().pushed() == 1);
     let pid = receiver.pid();
     receiver.signal(Signal::SIGKILL);
-    let reason =
-        format!("{name}: the receiver, process {pid}, has died; 1 messages were not taken");
+    let reason = format!("{name}: the consumer, process {pid}, died; 1 messages were not received");
     sender.end().badly(3, &reason);
 }
 

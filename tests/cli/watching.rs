@@ -135,7 +135,7 @@ fn without_a_terminal_there_are_lines() {
         .collect();
     assert_eq!(
         lines[0],
-        ["RING", "IN/s", "OUT/s", "DEPTH", "MOST", "STALLS", "SEATS"]
+        ["RING", "IN/s", "OUT/s", "DEPTH", "MAX", "STALLS", "SEATS"]
     );
     assert_eq!(lines[1], [&name, "0", "0", "1", "1", "1", "0"]);
     assert_eq!(lines[3], [&name, "0", "0", "1", "1", "2", "0"]);

@@ -1,17 +1,22 @@
-//! What the command line says.
+//! Commands and options.
 
+mod values;
+
+use self::values::{bytes, duration, octal, schema};
 use super::framing::Framing;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slipring::Backing;
 use std::time::Duration;
 
-/// Looks at rings in shared memory, fills and empties them, and mends what the dead have left.
+/// Inspect, fill, drain and repair rings in shared memory.
 ///
 /// A ring is named as in programs: /name (POSIX shared memory), file:/path, sysv:0x1234, sysv:id:7,
 /// or memfd:N for a memfd that is open as descriptor N.
 ///
-/// Exit status: 0; 1 if it could not be done; 2 if it was asked for in the wrong way; 3 if the other side
-/// died, or left work behind; 124 if it timed out.
+/// Durations are numbers of seconds, or have units: 0.5, 250ms, 2min.
+///
+/// Exit status: 0 on success; 1 on failure; 2 on a usage error; 3 if the other side died, or ended
+/// before the transfer was complete; 124 on a timeout.
 #[derive(Debug, Parser)]
 #[command(name = "slipring", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -21,101 +26,105 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Shows the rings of this machine.
+    /// List the rings of this machine.
     ///
-    /// Rings in /dev/shm and in System V segments are found; files are shown if they are named. What may not be looked at is
-    /// called unreadable, and may not be a ring. A memfd has no name, and is not found; neither is what has a name that is
-    /// not UTF-8.
+    /// Rings in /dev/shm and in System V segments are found; files are shown if they are named. An
+    /// object without read permission is listed as unreadable, and may not be a ring. Memfds have
+    /// no names and are not found. Names that are not UTF-8 are not found either.
     List(List),
-    /// Shows what is known of a ring: who has it, what is in it, what was recovered.
+    /// Show the state of a ring: its participants, its messages and its recoveries.
     Stat(Stat),
-    /// Makes a ring of byte strings.
+    /// Create a ring of byte strings.
     ///
-    /// It has every option of the library that is a property of the ring. How a process waits, prefaults and locks
-    /// memory is for each process to say. Rings of values are made by programs, which have the type: its size and
-    /// alignment are fixed where they are compiled.
+    /// Every option of the library that is a property of the ring can be set. How a process waits,
+    /// prefaults and locks memory is an option of each process. Only a program can create a ring of
+    /// values: the size and alignment of its type are fixed at compile time.
     Create(Create),
-    /// Makes a ring larger, or smaller, while it is in use.
+    /// Change the capacity of a ring while it is in use.
     ///
-    /// Messages that are in it stay, and are taken first. Nobody needs to be told: senders and receivers go on to the new
-    /// ring by themselves, and the memory of the old one goes when the last of them has. Only rings in shared memory
-    /// with a name and in files can grow.
+    /// Messages in the ring stay, and are received first. Producers and consumers move to the new
+    /// segment without a restart. The memory of the old segment is reclaimed when the last of them
+    /// has moved. Only rings in named shared memory and in files can grow.
     Grow(Grow),
-    /// Removes a ring that nobody uses.
+    /// Remove a ring that has no participants.
     ///
-    /// Nobody can begin to use it meanwhile; who has it open without a seat finds it closed. With --force the name goes
-    /// as it is.
+    /// No process can attach during the removal. A process that has the ring open without a seat
+    /// finds it closed. With --force only the name is removed, without these checks.
     Rm(Remove),
-    /// Sends standard input through a ring.
+    /// Send standard input through a ring.
     ///
-    /// If there is no ring of the name, one is made that goes when both sides have ended; then send waits
-    /// until everything was taken, as a writer to a named pipe does.
+    /// A ring that does not exist is created, and is removed when both sides have ended. Then send
+    /// waits until every message was received, as a writer to a named pipe does.
     Send(Send),
-    /// Writes what comes through a ring to standard output.
+    /// Write the messages of a ring to standard output.
     ///
-    /// If there is no ring of the name, one is made that goes when both sides have ended. Ends when the senders have
-    /// ended; with status 3 if one died. A message counts as received when it was written.
+    /// A ring that does not exist is created, and is removed when both sides have ended. The
+    /// command ends when the producers have ended, with status 3 if one died. A message counts as
+    /// received when it was written.
     Recv(Receive),
-    /// Says what is wrong with a ring, and what to do about it.
+    /// Diagnose a ring and print what to do.
     Doctor(Doctor),
-    /// Removes rings that nobody holds, if you agree.
+    /// Remove rings without participants, after confirmation.
     Gc(Collect),
-    /// Shows messages as they pass, without taking them.
+    /// Show messages as they pass, without consuming them.
     Tap(Tap),
-    /// Shows all rings as they change: what goes in and out, how full they are, who died.
+    /// Show the rates, depths and dead participants of all rings, continuously.
     ///
-    /// A stall is a look at which messages were there and none had been taken since the look before. Without a terminal it
-    /// prints lines.
+    /// A stall is a refresh at which the ring has messages, and none was received since the
+    /// previous refresh. Without a terminal, top prints lines.
     Top(Top),
-    /// Measures what this machine does with a ring, for two seconds.
+    /// Measure a ring between two processes on this machine, for two seconds.
     Bench(Bench),
-    /// Prints what completes commands in a shell.
+    /// Print a shell completion script.
     Completions(Completions),
-    /// Prints a manual page.
+    /// Print the manual page.
     Man,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Rings to show besides those in /dev/shm and in System V segments, as file:/path.
+    /// Rings to list besides those in /dev/shm and in System V segments, such as file:/path.
     pub(crate) rings: Vec<Backing>,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Stat {
+    /// Name of the ring.
     pub(crate) ring: Backing,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long, conflicts_with = "prometheus")]
     pub(crate) json: bool,
-    /// In the text format that Prometheus scrapes.
+    /// Print metrics in the text format of Prometheus.
     #[arg(long)]
     pub(crate) prometheus: bool,
-    /// Again and again, every so many seconds.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
+    /// Refresh every second, or at the given interval.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "1s")]
+    #[arg(value_parser = duration)]
     pub(crate) watch: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
+    /// Name of the ring.
     pub(crate) ring: Backing,
     #[command(flatten)]
     pub(crate) size: Size,
-    /// One sender and one receiver, or many.
+    /// One producer and one consumer, or many of each.
     #[arg(long, value_enum, default_value_t = Kind::Spsc)]
     pub(crate) kind: Kind,
     /// Permission bits, octal.
     #[arg(long, value_name = "BITS", value_parser = octal)]
     pub(crate) mode: Option<u32>,
-    /// A number for the meaning of the messages; programs refuse rings with another.
-    #[arg(long, value_name = "TAG", value_parser = number)]
+    /// Number that identifies the meaning of the messages. Programs refuse a ring with another one.
+    #[arg(long, value_name = "TAG", value_parser = schema)]
     pub(crate) schema: Option<u64>,
-    /// How long a death may go unnoticed at most.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Longest time that a death may remain undetected.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) liveness_interval: Option<Duration>,
-    /// What keeps wake-ups from being lost.
+    /// Kind of fences that prevent lost wake-ups.
     #[arg(long, value_enum)]
     pub(crate) fences: Option<Fences>,
     /// Seats for producers of an MPMC ring.
@@ -124,43 +133,45 @@ pub(crate) struct Create {
     /// Seats for consumers of an MPMC ring.
     #[arg(long, value_name = "SEATS")]
     pub(crate) consumers: Option<u32>,
-    /// What becomes of messages that a dead consumer of an MPMC ring had taken.
+    /// What happens to messages that a dead consumer of an MPMC ring had claimed.
     #[arg(long, value_enum)]
     pub(crate) delivery: Option<Delivery>,
-    /// Whose it is to be: a user id.
+    /// Owner user ID.
     #[arg(long, value_name = "UID")]
     pub(crate) owner: Option<u32>,
-    /// The ring goes when the last participant leaves.
+    /// Remove the ring when the last participant leaves.
     #[arg(long)]
     pub(crate) unlink_when_left: bool,
-    /// How it can have huge pages.
+    /// Source of huge pages.
     #[arg(long, value_enum)]
     pub(crate) huge_pages: Option<HugePages>,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Size {
-    /// How many messages the ring holds; rounded up to a power of two.
+    /// Number of messages that the ring holds, rounded up to a power of two.
     #[arg(long, value_name = "MESSAGES", default_value_t = 64)]
     pub(crate) capacity: usize,
-    /// The longest message in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 65536)]
+    /// Largest message, in bytes or with a binary unit such as KiB.
+    #[arg(long, value_name = "BYTES", default_value = "64KiB", value_parser = bytes)]
     pub(crate) message_size: usize,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Grow {
+    /// Name of the ring.
     pub(crate) ring: Backing,
-    /// How many messages it is to hold; rounded up to a power of two.
+    /// New number of messages that the ring holds, rounded up to a power of two.
     #[arg(value_name = "MESSAGES")]
     pub(crate) capacity: usize,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
+    /// Names of the rings.
     #[arg(required = true)]
     pub(crate) rings: Vec<Backing>,
-    /// Also while it is in use, and if it is broken.
+    /// Remove the name even if the ring is in use or broken.
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -179,21 +190,22 @@ pub(crate) struct Receive {
 
 #[derive(Debug, Args)]
 pub(crate) struct Transfer {
+    /// Name of the ring.
     pub(crate) ring: Backing,
-    /// Each line is a message.
+    /// Treat each line as a message.
     #[arg(long, conflicts_with = "frames")]
     pub(crate) lines: bool,
-    /// Each message has its length before it: four bytes, little-endian.
+    /// Treat each frame as a message: its length in four bytes, little-endian, then the message.
     #[arg(long)]
     pub(crate) frames: bool,
-    /// End after so many messages.
+    /// End after this number of messages.
     #[arg(long, value_name = "MESSAGES")]
     pub(crate) count: Option<u64>,
-    /// When the other side has ended, or died, wait for the next one.
+    /// Wait for the next peer when the other side has ended or died.
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Give up when nothing could be sent or received for so long.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Give up when no message could be sent or received for this long.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) size: Size,
@@ -211,59 +223,63 @@ impl Transfer {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
+    /// Name of the ring.
     pub(crate) ring: Backing,
-    /// Finishes what dead participants had begun, and says what that was.
+    /// Finish the operations of dead participants, and print a summary.
     #[arg(long)]
     pub(crate) repair: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Collect {
-    /// Only these rings.
+    /// Consider only these rings.
     pub(crate) rings: Vec<Backing>,
-    /// Without asking.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Also rings with messages that nobody has read.
+    /// Also remove rings with unread messages.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Only rings that were made so long ago.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    /// Consider only rings that are at least this old.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) older: Duration,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Tap {
+    /// Name of the ring.
     pub(crate) ring: Backing,
-    /// How many messages to look at in a second, at most.
-    #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Largest number of messages to inspect per second.
+    #[arg(long, value_name = "MESSAGES", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: u32,
-    /// End after so many messages.
+    /// End after this number of messages.
     #[arg(long, value_name = "MESSAGES")]
     pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Top {
-    /// Only these rings.
+    /// Show only these rings.
     pub(crate) rings: Vec<Backing>,
-    /// From one look to the next.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// Refresh interval.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub(crate) interval: Duration,
-    /// Without a terminal: end after so many looks.
-    #[arg(long, value_name = "LOOKS")]
+    /// Without a terminal: end after this number of refreshes.
+    #[arg(long, value_name = "REFRESHES")]
     pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
+    /// Shell that reads the script.
     pub(crate) shell: clap_complete::Shell,
 }
 
@@ -287,26 +303,8 @@ pub(crate) enum Delivery {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum HugePages {
-    /// If the kernel has some at hand.
+    /// Use huge pages that the kernel has available.
     Advised,
-    /// From those that were set aside, or not at all.
+    /// Use reserved huge pages, or fail.
     Reserved,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
-fn octal(text: &str) -> Result<u32, String> {
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    u32::from_str_radix(digits, 8).map_err(|error| error.to_string())
-}
-
-fn number(text: &str) -> Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|error| error.to_string())
 }

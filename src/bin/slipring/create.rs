@@ -4,57 +4,57 @@ use super::args::{Create, Delivery, Fences, HugePages, Kind};
 use super::failure::Failure;
 use slipring::{Options, mpmc, spsc};
 
-pub(crate) fn run(asked: &Create) -> Result<(), Failure> {
-    if asked.ring.as_str() == "memfd:" {
+pub(crate) fn run(args: &Create) -> Result<(), Failure> {
+    if args.ring.as_str() == "memfd:" {
         return Err(Failure::of(
-            &asked.ring,
-            "a memfd goes with the process that makes it",
+            &args.ring,
+            "a new memfd ends with its process: use /name or file:/path",
         ));
     }
-    let options = options(asked);
-    let made = match asked.kind {
-        Kind::Spsc => spsc::Ring::<[u8]>::create_with(&asked.ring, &options).map(drop),
-        Kind::Mpmc => mpmc::Ring::<[u8]>::create_with(&asked.ring, &options).map(drop),
+    let options = options(args);
+    let created = match args.kind {
+        Kind::Spsc => spsc::Ring::<[u8]>::create_with(&args.ring, &options).map(drop),
+        Kind::Mpmc => mpmc::Ring::<[u8]>::create_with(&args.ring, &options).map(drop),
     };
-    made.map_err(|error| Failure::new(error.to_string()))
+    created.map_err(|error| Failure::new(error.to_string()))
 }
 
-fn options(asked: &Create) -> Options {
+fn options(args: &Create) -> Options {
     let mut options = Options::new()
-        .capacity(asked.size.capacity)
-        .message_size(asked.size.message_size)
-        .unlink_when_left(asked.unlink_when_left);
-    if let Some(bits) = asked.mode {
+        .capacity(args.size.capacity)
+        .message_size(args.size.message_size)
+        .unlink_when_left(args.unlink_when_left);
+    if let Some(bits) = args.mode {
         options = options.mode(bits);
     }
-    if let Some(tag) = asked.schema {
+    if let Some(tag) = args.schema {
         options = options.schema(tag);
     }
-    if let Some(interval) = asked.liveness_interval {
+    if let Some(interval) = args.liveness_interval {
         options = options.liveness_interval(interval);
     }
-    if let Some(fences) = asked.fences {
+    if let Some(fences) = args.fences {
         options = options.fences(match fences {
             Fences::Membarrier => slipring::Fences::Membarrier,
             Fences::Symmetric => slipring::Fences::Symmetric,
         });
     }
-    if let Some(seats) = asked.producers {
+    if let Some(seats) = args.producers {
         options = options.producers(seats);
     }
-    if let Some(seats) = asked.consumers {
+    if let Some(seats) = args.consumers {
         options = options.consumers(seats);
     }
-    if let Some(delivery) = asked.delivery {
+    if let Some(delivery) = args.delivery {
         options = options.delivery(match delivery {
             Delivery::AtLeastOnce => slipring::Delivery::AtLeastOnce,
             Delivery::AtMostOnce => slipring::Delivery::AtMostOnce,
         });
     }
-    if let Some(user) = asked.owner {
+    if let Some(user) = args.owner {
         options = options.owner(user);
     }
-    if let Some(pages) = asked.huge_pages {
+    if let Some(pages) = args.huge_pages {
         options = options.huge_pages(match pages {
             HugePages::Advised => slipring::HugePages::Advised,
             HugePages::Reserved => slipring::HugePages::Reserved,

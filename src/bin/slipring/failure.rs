@@ -1,4 +1,4 @@
-//! Why something could not be done, in one line and a number.
+//! Error of a command: one line of text and an exit status.
 
 use super::output;
 use slipring::Backing;
@@ -7,9 +7,9 @@ use std::fmt::{self, Display};
 use std::io;
 
 const FAILED: u8 = 1;
-/// The other side died, or left work behind.
-const FORSAKEN: u8 = 3;
-/// As of `timeout(1)`.
+/// The other side died, or ended before the transfer was complete.
+const PEER_LOST: u8 = 3;
+/// The status that `timeout(1)` uses.
 const TIMED_OUT: u8 = 124;
 
 #[derive(Debug)]
@@ -26,14 +26,14 @@ impl Failure {
         }
     }
 
-    /// What went wrong with a ring.
+    /// An error that concerns one ring.
     pub(crate) fn of(ring: &Backing, reason: impl Display) -> Self {
         Self::new(format!("{ring}: {reason}"))
     }
 
-    pub(crate) fn forsaken(ring: &Backing, reason: impl Display) -> Self {
+    pub(crate) fn peer_lost(ring: &Backing, reason: impl Display) -> Self {
         Self {
-            status: FORSAKEN,
+            status: PEER_LOST,
             ..Self::of(ring, reason)
         }
     }
@@ -54,7 +54,7 @@ impl Failure {
         }
     }
 
-    pub(crate) fn vacancy(ring: &Backing, error: &ExclusiveError) -> Self {
+    pub(crate) fn exclusive(ring: &Backing, error: &ExclusiveError) -> Self {
         match error {
             ExclusiveError::Open(error) => Self::open(ring, error),
             other => Self::of(ring, other),
@@ -75,6 +75,10 @@ impl Failure {
             other => Self::of(ring, other),
         }
     }
+
+    pub(crate) fn input(error: io::Error) -> Self {
+        Self::new(format!("standard input: {error}"))
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -85,6 +89,6 @@ impl From<io::Error> for Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&output::plain(&self.text))
+        f.write_str(&output::escape(&self.text))
     }
 }

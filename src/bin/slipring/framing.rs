@@ -1,38 +1,38 @@
-//! How messages are cut out of a stream, and put back into one.
+//! Splitting a stream into messages, and joining messages to a stream.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Whatever comes, cut anywhere.
+    /// Bytes, split at any position.
     Bytes,
-    /// A line each, without its end.
+    /// One line per message, without the newline.
     Lines,
-    /// Four bytes for the length, little-endian, then as many.
+    /// The length in four bytes, little-endian, then the message.
     Frames,
 }
 
-/// Messages out of a stream.
+/// Reads messages from a stream.
 #[derive(Debug)]
-pub(crate) struct Cutter<R: Read> {
+pub(crate) struct MessageReader<R: Read> {
     input: BufReader<R>,
     framing: Framing,
     longest: usize,
     messages: u64,
 }
 
-impl<R: Read> Cutter<R> {
+impl<R: Read> MessageReader<R> {
     pub(crate) fn new(input: R, framing: Framing, longest: usize) -> Self {
-        const ROOM: usize = 64 << 10;
+        const BUFFER: usize = 64 << 10;
         Self {
-            input: BufReader::with_capacity(ROOM.min(longest.max(1)), input),
+            input: BufReader::with_capacity(BUFFER.min(longest.max(1)), input),
             framing,
             longest,
             messages: 0,
         }
     }
 
-    /// Puts the next message into `message`; `false` at the end of the stream.
+    /// Reads the next message into `message`. Returns `false` at the end of the stream.
     pub(crate) fn next(&mut self, message: &mut Vec<u8>) -> io::Result<bool> {
         message.clear();
         let found = match self.framing {
@@ -44,7 +44,7 @@ impl<R: Read> Cutter<R> {
         Ok(found)
     }
 
-    /// What is there, so that nothing waits for more.
+    /// Returns the available bytes without waiting for more.
     fn next_bytes(&mut self, message: &mut Vec<u8>) -> io::Result<bool> {
         message.resize(self.longest, 0);
         let read = self.input.read(message)?;
@@ -53,9 +53,9 @@ impl<R: Read> Cutter<R> {
     }
 
     fn next_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
-        // No more than can be told to be too long.
-        let most = self.longest as u64 + 1;
-        let read = (&mut self.input).take(most).read_until(b'\n', line)?;
+        // One byte more than permitted is enough to detect a line that is too long.
+        let limit = self.longest as u64 + 1;
+        let read = (&mut self.input).take(limit).read_until(b'\n', line)?;
         if line.last() == Some(&b'\n') {
             line.pop();
         }
@@ -69,17 +69,17 @@ impl<R: Read> Cutter<R> {
         let len = match *len {
             [] => return Ok(false),
             [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
-            _ => return Err(self.cut_off()),
+            _ => return Err(self.truncated()),
         };
         self.check(len, "frame")?;
         (&mut self.input).take(len).read_to_end(message)?;
         match message.len() as u64 == len {
             true => Ok(true),
-            false => Err(self.cut_off()),
+            false => Err(self.truncated()),
         }
     }
 
-    fn check(&self, len: u64, what: &str) -> io::Result<()> {
+    fn check(&self, len: u64, unit: &str) -> io::Result<()> {
         if len <= self.longest as u64 {
             return Ok(());
         }
@@ -88,21 +88,21 @@ impl<R: Read> Cutter<R> {
         Err(io::Error::new(
             ErrorKind::InvalidData,
             format!(
-                "{what} {number} is longer than the ring's messages, which have {longest} bytes"
+                "{unit} {number}: found more than {longest} bytes, which is the ring's message size"
             ),
         ))
     }
 
-    fn cut_off(&self) -> io::Error {
+    fn truncated(&self) -> io::Error {
         let number = self.messages + 1;
         io::Error::new(
             ErrorKind::UnexpectedEof,
-            format!("the input ends in the middle of frame {number}"),
+            format!("frame {number}: found the end of the input, expected more bytes"),
         )
     }
 }
 
-/// Puts a message into a stream, whole or not at all unless the stream breaks.
+/// Writes a whole message to a stream. A part is written only if the stream breaks.
 pub(crate) fn write(
     output: &mut impl Write,
     framing: Framing,
@@ -123,41 +123,41 @@ pub(crate) fn write(
 mod tests {
     use super::*;
 
-    fn cut(framing: Framing, longest: usize, input: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-        let mut cutter = Cutter::new(input, framing, longest);
+    fn split(framing: Framing, longest: usize, input: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        let mut reader = MessageReader::new(input, framing, longest);
         let (mut messages, mut message) = (Vec::new(), Vec::new());
-        while cutter.next(&mut message)? {
+        while reader.next(&mut message)? {
             messages.push(message.clone());
         }
         Ok(messages)
     }
 
     #[test]
-    fn what_is_cut_is_put_together_again() {
+    fn split_and_written_messages_are_equal() {
         let lines = b"one\n\ntwo";
         assert_eq!(
-            cut(Framing::Lines, 3, lines).unwrap(),
+            split(Framing::Lines, 3, lines).unwrap(),
             [&b"one"[..], b"", b"two"]
         );
-        assert_eq!(cut(Framing::Bytes, 3, b"1234").unwrap().concat(), b"1234");
+        assert_eq!(split(Framing::Bytes, 3, b"1234").unwrap().concat(), b"1234");
         for framing in [Framing::Lines, Framing::Frames] {
             let mut stream = Vec::new();
             for message in [&b"a"[..], b"", b"bc"] {
                 write(&mut stream, framing, &mut message.to_vec()).unwrap();
             }
-            assert_eq!(cut(framing, 2, &stream).unwrap(), [&b"a"[..], b"", b"bc"]);
+            assert_eq!(split(framing, 2, &stream).unwrap(), [&b"a"[..], b"", b"bc"]);
         }
     }
 
     #[test]
-    fn what_is_too_long_or_cut_off_is_told() {
-        let told = |framing, input| cut(framing, 3, input).unwrap_err().to_string();
-        let long = "line 2 is longer than the ring's messages, which have 3 bytes";
-        assert_eq!(told(Framing::Lines, b"123\n1234\n"), long);
-        let long = "frame 1 is longer than the ring's messages, which have 3 bytes";
-        assert_eq!(told(Framing::Frames, &[255; 4]), long);
-        let cut_off = "the input ends in the middle of frame 2";
-        assert_eq!(told(Framing::Frames, &[0, 0, 0, 0, 1]), cut_off);
-        assert_eq!(told(Framing::Frames, &[0, 0, 0, 0, 1, 0, 0, 0]), cut_off);
+    fn long_or_truncated_message_is_an_error() {
+        let error = |framing, input| split(framing, 3, input).unwrap_err().to_string();
+        let long = "line 2: found more than 3 bytes, which is the ring's message size";
+        assert_eq!(error(Framing::Lines, b"123\n1234\n"), long);
+        let long = "frame 1: found more than 3 bytes, which is the ring's message size";
+        assert_eq!(error(Framing::Frames, &[255; 4]), long);
+        let truncated = "frame 2: found the end of the input, expected more bytes";
+        assert_eq!(error(Framing::Frames, &[0, 0, 0, 0, 1]), truncated);
+        assert_eq!(error(Framing::Frames, &[0, 0, 0, 0, 1, 0, 0, 0]), truncated);
     }
 }

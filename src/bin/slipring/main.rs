@@ -1,27 +1,28 @@
-//! Looks at rings, fills and empties them, and mends what the dead have left, without a program written for
-//! it.
+//! Command line tool: inspects, fills, drains and repairs rings without a program written for them.
 
 mod args;
 mod bench;
 mod create;
+mod discover;
 mod doctor;
 mod failure;
 mod framing;
 mod gc;
 mod grow;
+mod holder;
 mod json;
 mod list;
 mod manual;
+mod metrics;
 mod output;
-mod people;
-mod pulse;
+mod rates;
 mod recv;
 mod remove;
-mod rings;
 mod send;
 mod signals;
 mod stat;
-mod stream;
+mod stdio;
+mod summary;
 mod table;
 mod tap;
 mod top;
@@ -43,24 +44,24 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    // Who receives has a message in its hands when the pipe breaks, and gives it back first.
+    // recv may hold a message when the pipe breaks. It must put the message back before it ends.
     if !matches!(command, Command::Recv(_)) {
-        signals::die_of_broken_pipes();
+        signals::reset_broken_pipe();
     }
     match command {
-        Command::List(asked) => list::run(&asked),
-        Command::Stat(asked) => stat::run(&asked),
-        Command::Create(asked) => create::run(&asked),
-        Command::Grow(asked) => grow::run(&asked),
-        Command::Rm(asked) => remove::run(&asked),
-        Command::Send(asked) => send::run(&asked),
-        Command::Recv(asked) => recv::run(&asked),
-        Command::Doctor(asked) => doctor::run(&asked),
-        Command::Gc(asked) => gc::run(&asked),
-        Command::Tap(asked) => tap::run(&asked),
-        Command::Top(asked) => top::run(&asked),
-        Command::Bench(asked) => bench::run(&asked),
-        Command::Completions(asked) => manual::complete(&asked),
+        Command::List(args) => list::run(&args),
+        Command::Stat(args) => stat::run(&args),
+        Command::Create(args) => create::run(&args),
+        Command::Grow(args) => grow::run(&args),
+        Command::Rm(args) => remove::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Recv(args) => recv::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Gc(args) => gc::run(&args),
+        Command::Tap(args) => tap::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => manual::complete(&args),
         Command::Man => manual::print(),
     }
 }

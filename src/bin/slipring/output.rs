@@ -1,6 +1,8 @@
-//! Text for people and scripts.
+//! Printing, and the formats of printed values.
 
 use super::failure::Failure;
+use bytesize::ByteSize;
+use nix::unistd::{Uid, User};
 use slipring::Backing;
 use std::borrow::Cow;
 use std::env;
@@ -14,7 +16,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     Ok(output.flush()?)
 }
 
-/// Prints once, or again and again; on a terminal each time over what was there.
+/// Prints once, or at every interval. On a terminal each text replaces the previous one.
 pub(crate) fn print_every(
     interval: Option<Duration>,
     mut text: impl FnMut() -> Result<String, Failure>,
@@ -23,29 +25,30 @@ pub(crate) fn print_every(
     let Some(interval) = interval else {
         return print(&text()?);
     };
-    let before = match is_screen() {
+    let prefix = match is_screen() {
         true => CLEAR,
         false => "",
     };
     loop {
-        print(&format!("{before}{}", text()?))?;
+        print(&format!("{prefix}{}", text()?))?;
         thread::sleep(interval);
     }
 }
 
-/// Whether standard output can be cleared, and written anywhere.
+/// Whether standard output is a terminal that supports clearing and cursor movement.
 pub(crate) fn is_screen() -> bool {
     let is_dumb = env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb");
     io::stdout().is_terminal() && !is_dumb
 }
 
-/// Whether colours are welcome: see no-color.org.
+/// Whether colours are permitted: see no-color.org.
 pub(crate) fn has_colours() -> bool {
     env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
-/// Text in which nothing has a meaning of its own to a terminal: others choose names as they like.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+/// Escapes control characters, because other users choose the names of rings and commands.
+pub(crate) fn escape<T: AsRef<str> + ?Sized>(text: &T) -> Cow<'_, str> {
+    let text = text.as_ref();
     let is_plain =
         |letter: char| matches!(letter, '\'' | '"' | '\\') || letter.escape_debug().eq([letter]);
     if text.chars().all(is_plain) {
@@ -58,35 +61,22 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     shown.collect()
 }
 
-/// A ring's name as a word of a shell's command.
-pub(crate) fn word(ring: &Backing) -> String {
+/// Quotes the name of a ring as a word of a shell command.
+pub(crate) fn shell_word(ring: &Backing) -> String {
     let is_safe = |letter: char| letter.is_alphanumeric() || "/:._-+,@%".contains(letter);
-    match ring.chars().all(is_safe) {
+    match ring.as_str().chars().all(is_safe) {
         true => ring.to_string(),
-        false => format!("'{}'", ring.replace('\'', "'\\''")),
+        false => format!("'{}'", ring.as_str().replace('\'', "'\\''")),
     }
 }
 
-/// A number of bytes in three digits or four.
+/// An amount of bytes in a binary unit, without a space: one word in a table.
 pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["K", "M", "G", "T", "P", "E"];
-    if bytes < 1024 {
-        return bytes.to_string();
-    }
-    let mut amount = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while amount >= 999.5 {
-        amount /= 1024.0;
-        unit += 1;
-    }
-    match amount {
-        small if small < 9.95 => format!("{small:.1}{}", UNITS[unit]),
-        large => format!("{large:.0}{}", UNITS[unit]),
-    }
+    ByteSize(bytes).display().iec_short().to_string()
 }
 
-/// A length of time in its largest unit.
-pub(crate) fn time(time: Duration) -> String {
+/// A duration in its largest unit alone, which keeps a table column narrow.
+pub(crate) fn short_time(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
     let seconds = time.as_secs();
     let fitting = UNITS.into_iter().find(|&(unit, _)| seconds >= unit);
@@ -95,24 +85,36 @@ pub(crate) fn time(time: Duration) -> String {
     })
 }
 
+/// The name of a user, or the number of a user without a name.
+pub(crate) fn user_name(id: u32) -> String {
+    match User::from_uid(Uid::from_raw(id)) {
+        Ok(Some(user)) => user.name,
+        _ => id.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_words_without_a_meaning() {
-        assert_eq!(plain("/ü 'x' \\"), "/ü 'x' \\");
-        assert_eq!(plain("a\nb\x1b[1m\u{202e}"), "a\\nb\\u{1b}[1m\\u{202e}");
-        let quoted = |name: &str| word(&name.parse().unwrap());
+    fn name_with_control_characters_is_escaped() {
+        assert_eq!(escape("/ü 'x' \\"), "/ü 'x' \\");
+        assert_eq!(escape("a\nb\x1b[1m\u{202e}"), "a\\nb\\u{1b}[1m\\u{202e}");
+    }
+
+    #[test]
+    fn name_with_shell_characters_is_quoted() {
+        let quoted = |name: &str| shell_word(&name.parse().unwrap());
         assert_eq!(quoted("file:/tmp/a-b.c"), "file:/tmp/a-b.c");
         assert_eq!(quoted("/a; it's"), "'/a; it'\\''s'");
     }
 
     #[test]
-    fn numbers_are_short() {
-        let shown = [0, 1023, 1024, 10 << 10, 1023 << 10, 1 << 30, u64::MAX].map(bytes);
-        assert_eq!(shown, ["0", "1023", "1.0K", "10K", "1.0M", "1.0G", "16E"]);
-        let shown = [0, 59, 60, 7200, 90_000].map(|seconds| time(Duration::from_secs(seconds)));
+    fn sizes_and_times_have_short_units() {
+        let shown = [0, 1023, 1024, 10 << 10, 1 << 30, u64::MAX].map(bytes);
+        assert_eq!(shown, ["0B", "1023B", "1.0K", "10.0K", "1.0G", "16.0E"]);
+        let shown = [0, 59, 60, 7200, 90_000].map(|time| short_time(Duration::from_secs(time)));
         assert_eq!(shown, ["0s", "59s", "1m", "2h", "1d"]);
     }
 }

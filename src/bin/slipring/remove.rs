@@ -1,38 +1,37 @@
 //! `slipring rm`.
 
 use super::args::Remove;
+use super::discover::{self, Finding};
 use super::failure::Failure;
-use super::rings::{self, Finding};
 use slipring::{Backing, ExclusiveRing};
 
-pub(crate) fn run(asked: &Remove) -> Result<(), Failure> {
-    for ring in &asked.rings {
-        let removed = match asked.force {
+pub(crate) fn run(args: &Remove) -> Result<(), Failure> {
+    for ring in &args.rings {
+        let removed = match args.force {
             true => {
-                check(ring)?;
+                check_is_ring(ring)?;
                 slipring::unlink(ring)
             }
-            false => vacancy(ring)?.unlink(),
+            false => lock(ring)?.unlink(),
         };
         removed.map_err(|error| Failure::unlink(ring, &error))?;
     }
     Ok(())
 }
 
-/// What is not a ring is never removed.
-fn check(ring: &Backing) -> Result<(), Failure> {
-    match rings::look(ring) {
+fn check_is_ring(ring: &Backing) -> Result<(), Failure> {
+    match discover::inspect(ring) {
         Finding::Ring(_) | Finding::Broken(_) => Ok(()),
-        _ => rings::open(ring).map(drop),
+        _ => discover::open(ring).map(drop),
     }
 }
 
-/// Has nobody begin to use the ring meanwhile.
-fn vacancy(ring: &Backing) -> Result<ExclusiveRing, Failure> {
-    match rings::look(ring) {
+/// Locks all seats, so that no process can attach during the removal.
+fn lock(ring: &Backing) -> Result<ExclusiveRing, Failure> {
+    match discover::inspect(ring) {
         Finding::Ring(snapshot) if snapshot.alive() > 0 => {
-            let users = snapshot.alive();
-            let reason = format!("in use by {users} of its seats; --force removes its name");
+            let holders = snapshot.alive();
+            let reason = format!("in use (live participants: {holders}); --force removes its name");
             return Err(Failure::of(ring, reason));
         }
         Finding::Broken(reason) => {
@@ -41,5 +40,5 @@ fn vacancy(ring: &Backing) -> Result<ExclusiveRing, Failure> {
         }
         _ => {}
     }
-    ExclusiveRing::lock(ring).map_err(|error| Failure::vacancy(ring, &error))
+    ExclusiveRing::lock(ring).map_err(|error| Failure::exclusive(ring, &error))
 }

@@ -2,10 +2,10 @@
 
 use super::args::{Send, Transfer};
 use super::failure::Failure;
-use super::framing::Cutter;
+use super::framing::MessageReader;
 use super::signals;
-use super::stream::Stream;
-use super::transfer::{self, Deadline, Joined};
+use super::stdio::Stream;
+use super::transfer::{self, Deadline, OpenedRing};
 use indicatif::{ProgressBar, ProgressStyle};
 use slipring::error::{Disconnected, PushTimeoutError};
 use slipring::{Peer, Producer, Protocol, Ring, Role};
@@ -13,14 +13,14 @@ use std::mem;
 use std::thread;
 use std::time::Duration;
 
-pub(crate) fn run(asked: &Send) -> Result<(), Failure> {
-    let asked = &asked.transfer;
-    signals::heed_endings();
+pub(crate) fn run(args: &Send) -> Result<(), Failure> {
+    let args = &args.transfer;
+    signals::catch_termination();
     loop {
-        let joined = transfer::join(asked)?;
-        let is_done = match &joined.ring {
-            transfer::Ring::Spsc(ring) => send(ring, &joined, asked)?,
-            transfer::Ring::Mpmc(ring) => send(ring, &joined, asked)?,
+        let opened = transfer::open_or_create(args)?;
+        let is_done = match &opened.ring {
+            transfer::Ring::Spsc(ring) => send(ring, &opened, args)?,
+            transfer::Ring::Mpmc(ring) => send(ring, &opened, args)?,
         };
         if is_done {
             return Ok(());
@@ -28,20 +28,21 @@ pub(crate) fn run(asked: &Send) -> Result<(), Failure> {
     }
 }
 
-/// Sends everything; `false` if the ring went away just before.
+/// Sends the whole input. Returns `false` if the temporary ring was closed before this process
+/// attached.
 fn send<P: Protocol>(
     ring: &Ring<[u8], P>,
-    joined: &Joined,
-    asked: &Transfer,
+    opened: &OpenedRing,
+    args: &Transfer,
 ) -> Result<bool, Failure> {
-    let is_temporary = joined.is_temporary();
+    let is_temporary = opened.is_temporary();
     let attached = ring.producer();
-    let mut producer = attached.map_err(|error| Failure::of(&asked.ring, error))?;
+    let mut producer = attached.map_err(|error| Failure::of(&args.ring, error))?;
     if is_temporary && ring.is_closed() {
         return Ok(false);
     }
-    let sent = send_all(&mut producer, joined, asked).and_then(|()| match is_temporary {
-        true => wait_until_taken(&producer, joined, asked),
+    let sent = send_all(&mut producer, opened, args).and_then(|()| match is_temporary {
+        true => wait_until_received(&producer, opened, args),
         false => Ok(()),
     });
     if let Err(failure) = sent {
@@ -49,11 +50,12 @@ fn send<P: Protocol>(
         if is_temporary && is_alone {
             drop(producer);
         } else {
-            // What was sent is not all: who receives it is told that this end did not end well.
+            // The input was not sent completely. A leaked handle makes this process count as dead,
+            // so that the consumer does not take the part for the whole.
             mem::forget(producer);
         }
         if let Some(signal) = signals::received() {
-            signals::die_of(signal);
+            signals::end_by(signal);
         }
         return Err(failure);
     }
@@ -62,21 +64,20 @@ fn send<P: Protocol>(
 
 fn send_all<P: Protocol>(
     producer: &mut Producer<[u8], P>,
-    joined: &Joined,
-    asked: &Transfer,
+    opened: &OpenedRing,
+    args: &Transfer,
 ) -> Result<(), Failure> {
-    let longest = joined.before.message_size as usize;
-    let unread = |error| Failure::new(format!("standard input: {error}"));
-    let input = Stream::of(std::io::stdin()).map_err(unread)?;
+    let longest = opened.before.message_size as usize;
+    let input = Stream::of(std::io::stdin()).map_err(Failure::input)?;
     let bar = progress(input.size());
-    let mut cutter = Cutter::new(input, asked.framing(), longest);
+    let mut reader = MessageReader::new(input, args.framing(), longest);
     let mut message = Vec::new();
     let mut sent = 0;
-    while asked.count.is_none_or(|count| sent < count) {
-        if !cutter.next(&mut message).map_err(unread)? {
+    while args.count.is_none_or(|count| sent < count) {
+        if !reader.next(&mut message).map_err(Failure::input)? {
             break;
         }
-        push(producer, &message, joined, asked)?;
+        push(producer, &message, opened, args)?;
         sent += 1;
         bar.inc(message.len() as u64);
     }
@@ -87,103 +88,106 @@ fn send_all<P: Protocol>(
 fn push<P: Protocol>(
     producer: &mut Producer<[u8], P>,
     message: &[u8],
-    joined: &Joined,
-    asked: &Transfer,
+    opened: &OpenedRing,
+    args: &Transfer,
 ) -> Result<(), Failure> {
-    let deadline = Deadline::after(asked.timeout);
+    let deadline = Deadline::after(args.timeout);
     loop {
-        match producer.push_timeout(message, deadline.slice()) {
+        match producer.push_timeout(message, deadline.wait()) {
             Ok(()) => return Ok(()),
             Err(PushTimeoutError::TimedOut) => {}
             Err(PushTimeoutError::Disconnected(gone)) => {
-                if is_forsaken(gone, joined, asked)? {
-                    return Err(forsaken(asked, gone, producer.len()));
+                if is_final(gone, opened, args)? {
+                    return Err(peer_lost(args, gone, producer.len()));
                 }
-                thread::sleep(deadline.slice());
+                thread::sleep(deadline.wait());
             }
-            Err(error) => return Err(Failure::of(&asked.ring, error)),
+            Err(error) => return Err(Failure::of(&args.ring, error)),
         }
-        check(deadline, asked, "the ring is full")?;
+        check(deadline, args, "the ring is full")?;
     }
 }
 
-/// Whether to go on waiting.
-fn check(deadline: Deadline, asked: &Transfer, why: &str) -> Result<(), Failure> {
+/// Fails on a termination signal, or when the time is over.
+fn check(deadline: Deadline, args: &Transfer, reason: &str) -> Result<(), Failure> {
     if signals::received().is_some() {
-        return Err(Failure::of(&asked.ring, "asked to end"));
+        return Err(Failure::of(&args.ring, "interrupted"));
     }
     match deadline.is_over() {
-        true => Err(Failure::timed_out(&asked.ring, why)),
+        true => Err(Failure::timed_out(&args.ring, reason)),
         false => Ok(()),
     }
 }
 
-/// When the last participant leaves, what is in the ring is gone: so this one waits for the other side to have
-/// come, and to have taken all.
-fn wait_until_taken<P: Protocol>(
+/// Waits until a consumer has attached and has received every message.
+///
+/// The ring is removed with its messages when the last participant leaves, so the producer must
+/// stay until then.
+fn wait_until_received<P: Protocol>(
     producer: &Producer<[u8], P>,
-    joined: &Joined,
-    asked: &Transfer,
+    opened: &OpenedRing,
+    args: &Transfer,
 ) -> Result<(), Failure> {
-    const MOMENT: Duration = Duration::from_millis(2);
-    let mut deadline = Deadline::after(asked.timeout);
+    const PAUSE: Duration = Duration::from_millis(2);
+    let mut deadline = Deadline::after(args.timeout);
     let mut left = producer.len();
     loop {
         let peer = producer.peer();
-        let peer = peer.map_err(|error| Failure::of(&asked.ring, error))?;
-        let now_left = producer.len();
+        let peer = peer.map_err(|error| Failure::of(&args.ring, error))?;
+        let remaining = producer.len();
         let gone = match peer {
             Peer::Left => Some(Disconnected::Left),
             Peer::Died { pid } => Some(Disconnected::Died { pid }),
             Peer::Closed => Some(Disconnected::Closed),
             _ => None,
         };
-        let has_come = peer != Peer::NeverCame && joined.has_come(Role::Consumer, &asked.ring)?;
-        if has_come && now_left == 0 {
+        let was_attached =
+            peer != Peer::NeverCame && opened.was_attached(Role::Consumer, &args.ring)?;
+        if was_attached && remaining == 0 {
             return Ok(());
         }
         if let Some(gone) = gone {
-            if is_forsaken(gone, joined, asked)? {
-                return Err(forsaken(asked, gone, now_left));
+            if is_final(gone, opened, args)? {
+                return Err(peer_lost(args, gone, remaining));
             }
         }
-        if now_left != left {
-            left = now_left;
-            deadline = Deadline::after(asked.timeout);
+        if remaining != left {
+            left = remaining;
+            deadline = Deadline::after(args.timeout);
         }
-        check(deadline, asked, "not everything was received")?;
-        thread::sleep(MOMENT);
+        check(deadline, args, "not every message was received")?;
+        thread::sleep(PAUSE);
     }
 }
 
-/// Whether it is in vain to wait for somebody who receives.
-fn is_forsaken(gone: Disconnected, joined: &Joined, asked: &Transfer) -> Result<bool, Failure> {
+/// Whether no further consumer is expected.
+fn is_final(gone: Disconnected, opened: &OpenedRing, args: &Transfer) -> Result<bool, Failure> {
     Ok(match gone {
         Disconnected::Closed => true,
-        _ => !asked.follow && joined.has_come(Role::Consumer, &asked.ring)?,
+        _ => !args.follow && opened.was_attached(Role::Consumer, &args.ring)?,
     })
 }
 
-fn forsaken(asked: &Transfer, gone: Disconnected, left: usize) -> Failure {
-    let what = match gone {
-        Disconnected::Died { pid } => format!("the receiver, process {pid}, has died"),
-        Disconnected::Left => "the receiver has left".into(),
+fn peer_lost(args: &Transfer, gone: Disconnected, left: usize) -> Failure {
+    let cause = match gone {
+        Disconnected::Died { pid } => format!("the consumer, process {pid}, died"),
+        Disconnected::Left => "the consumer has left".into(),
         _ => gone.to_string(),
     };
-    Failure::forsaken(
-        &asked.ring,
-        format_args!("{what}; {left} messages were not taken"),
+    Failure::peer_lost(
+        &args.ring,
+        format_args!("{cause}; {left} messages were not received"),
     )
 }
 
-/// On a terminal, and if it is known how much there is.
+/// A progress bar if the size of the input is known. It shows on a terminal only.
 fn progress(size: Option<u64>) -> ProgressBar {
     let Some(size) = size else {
         return ProgressBar::hidden();
     };
-    let look = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    let template = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
     let bar = ProgressBar::new(size);
-    match ProgressStyle::with_template(look) {
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

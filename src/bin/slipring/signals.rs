@@ -1,61 +1,62 @@
-//! Signals: ending in good order, and by what others expect to see.
+//! Signals that end the process: orderly, and with the status that the parent expects.
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-/// The signal that asked this process to end; 0 if none has.
-static ASKED_BY: AtomicI32 = AtomicI32::new(0);
+/// The termination signal that this process received, or 0.
+static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// The signals by which a user, a service manager or a closed terminal ends a program.
-const ENDINGS: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+/// Sent by a user, a service manager or a closed terminal.
+const TERMINATION: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Has the next write to a closed pipe end the process without a word, as it does others.
-pub(crate) fn die_of_broken_pipes() {
+/// Restores the default action: a write to a closed pipe ends the process without a message.
+pub(crate) fn reset_broken_pipe() {
     set(Signal::SIGPIPE, SigHandler::SigDfl);
 }
 
-/// From here on a request to end interrupts what waits, and has to be [asked for](received).
-pub(crate) fn heed_endings() {
-    for signal in ENDINGS {
-        set(signal, SigHandler::Handler(on_ending));
+/// From here on a termination signal interrupts blocking calls. The caller must poll [`received`].
+pub(crate) fn catch_termination() {
+    for signal in TERMINATION {
+        set(signal, SigHandler::Handler(on_termination));
     }
     set(Signal::SIGALRM, SigHandler::Handler(on_alarm));
 }
 
-/// What asked this process to end.
+/// The termination signal that this process received.
 pub(crate) fn received() -> Option<Signal> {
-    Signal::try_from(ASKED_BY.load(Relaxed)).ok()
+    Signal::try_from(RECEIVED.load(Relaxed)).ok()
 }
 
-/// Ends the process as the signal does by itself.
-pub(crate) fn die_of(signal: Signal) -> ! {
+/// Ends the process by the default action of the signal.
+pub(crate) fn end_by(signal: Signal) -> ! {
     set(signal, SigHandler::SigDfl);
     let _ = raise(signal);
     process::exit(128 + signal as i32)
 }
 
 fn set(signal: Signal, handler: SigHandler) {
-    // Without SA_RESTART, so that reads and writes that wait end.
+    // Without SA_RESTART, so that the signal interrupts blocking reads and writes.
     let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handlers store to an atomic and call alarm(2), both of which handlers may do.
+    // SAFETY: the handlers store to an atomic and call alarm(2). Both are async-signal-safe.
     let set = unsafe { sigaction(signal, &action) };
     debug_assert!(set.is_ok());
 }
 
-extern "C" fn on_ending(signal: i32) {
-    ASKED_BY.store(signal, Relaxed);
-    ring_again();
+extern "C" fn on_termination(signal: i32) {
+    RECEIVED.store(signal, Relaxed);
+    schedule_alarm();
 }
 
 extern "C" fn on_alarm(_signal: i32) {
-    ring_again();
+    schedule_alarm();
 }
 
-/// A signal that comes just before a read begins does not interrupt it: the next one does.
-fn ring_again() {
+/// Schedules another signal. One that arrives just before a read begins does not interrupt the
+/// read.
+fn schedule_alarm() {
     const SECOND: u32 = 1;
-    // SAFETY: takes a number.
+    // SAFETY: the call takes a number and no pointer.
     unsafe { libc::alarm(SECOND) };
 }

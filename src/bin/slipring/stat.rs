@@ -2,26 +2,31 @@
 
 use super::args::Stat;
 use super::failure::Failure;
-use super::people::{self, Person};
-use super::{output, rings, table};
+use super::holder::{self, Holder};
+use super::{discover, json, metrics, output, summary, table};
 use slipring::{Backing, Encoding, Kind, Occupancy, Role, Seat, Snapshot};
 use std::fmt::Write;
+use std::time::Duration;
 
-pub(crate) fn run(asked: &Stat) -> Result<(), Failure> {
-    let observer = rings::open(&asked.ring)?;
-    output::print_every(asked.watch, || {
-        let snapshot = rings::snapshot(&asked.ring, &observer)?;
-        Ok(match asked {
-            Stat { json: true, .. } => format!("{}\n", rings::to_json(&asked.ring, &snapshot)),
+pub(crate) fn run(args: &Stat) -> Result<(), Failure> {
+    let ring = &args.ring;
+    let observer = discover::open(ring)?;
+    output::print_every(args.watch, || {
+        let snapshot = discover::snapshot(ring, &observer)?;
+        match args {
+            Stat { json: true, .. } => json::line(&json::Ring::new(ring, &snapshot)),
             Stat {
                 prometheus: true, ..
-            } => to_prometheus(&asked.ring, &snapshot),
-            _ => to_text(&asked.ring, &snapshot),
-        })
+            } => metrics::to_text(ring, snapshot).map_err(|error| Failure::of(ring, error)),
+            _ => Ok(to_text(ring, &snapshot)),
+        }
     })
 }
 
 fn to_text(ring: &Backing, snapshot: &Snapshot) -> String {
+    let owner = output::user_name(snapshot.owner);
+    // Without the fraction of a second.
+    let age = Duration::from_secs(summary::age(snapshot).as_secs());
     let mut fields = vec![
         ("kind", kind(snapshot)),
         ("messages", messages(snapshot)),
@@ -35,21 +40,14 @@ fn to_text(ring: &Backing, snapshot: &Snapshot) -> String {
         ("recovered", recovered(snapshot)),
         ("wake-ups", wakes(snapshot)),
         ("state", state(snapshot)),
-        (
-            "owner",
-            format!(
-                "{}, mode {:04o}",
-                people::user(snapshot.owner),
-                snapshot.mode
-            ),
-        ),
-        ("age", output::time(rings::age(snapshot))),
+        ("owner", format!("{owner}, mode {:04o}", snapshot.mode)),
+        ("age", humantime::format_duration(age).to_string()),
         ("memory", memory(snapshot)),
     ];
-    if let Some(growth) = rings::growth(snapshot) {
+    if let Some(growth) = summary::growth(snapshot) {
         fields.insert(3, ("growing", growth));
     }
-    let mut text = format!("{}\n", output::plain(ring));
+    let mut text = format!("{}\n", output::escape(ring));
     for (name, value) in fields {
         let _ = writeln!(text, "  {name:<10} {value}");
     }
@@ -72,7 +70,7 @@ fn kind(snapshot: &Snapshot) -> String {
 
 fn messages(snapshot: &Snapshot) -> String {
     let size = snapshot.message_size;
-    let what = match snapshot.encoding {
+    let encoding = match snapshot.encoding {
         Encoding::Bytes => format!("byte strings up to {size} bytes"),
         _ => format!(
             "values of {size} bytes, aligned to {}",
@@ -80,8 +78,8 @@ fn messages(snapshot: &Snapshot) -> String {
         ),
     };
     match snapshot.schema {
-        0 => what,
-        schema => format!("{what}, schema {schema:#x}"),
+        0 => encoding,
+        schema => format!("{encoding}, schema {schema:#x}"),
     }
 }
 
@@ -92,10 +90,10 @@ fn depth(snapshot: &Snapshot) -> String {
     };
     let depth = snapshot.len();
     match &*snapshot.segments {
-        [_, .., newest] => format!(
-            "{depth}; {} in the new one",
-            of(newest.len(), newest.capacity)
-        ),
+        [_, .., newest] => {
+            let newest = of(newest.len(), newest.capacity);
+            format!("{depth}; {newest} in the new segment")
+        }
         _ => of(depth, snapshot.capacity),
     }
 }
@@ -119,10 +117,10 @@ fn wakes(snapshot: &Snapshot) -> String {
 fn state(snapshot: &Snapshot) -> String {
     let mut states = vec![if snapshot.is_closed { "closed" } else { "open" }];
     if snapshot.has_orphans {
-        states.push("messages of dead consumers wait");
+        states.push("has orphans of dead consumers");
     }
     if snapshot.unlink_when_left {
-        states.push("goes with the last participant");
+        states.push("removed when the last participant leaves");
     }
     states.join(", ")
 }
@@ -131,43 +129,43 @@ fn memory(snapshot: &Snapshot) -> String {
     let [size, allocated, retired] =
         [snapshot.size, snapshot.allocated, snapshot.retired].map(output::bytes);
     match snapshot.retired {
-        0 => format!("{allocated} of {size} bytes"),
-        _ => format!("{allocated} of {size} bytes, {retired} kept for who is behind"),
+        0 => format!("{allocated} of {size}"),
+        _ => format!("{allocated} of {size}, {retired} kept for participants that are behind"),
     }
 }
 
-/// Those seats that anybody has had.
+/// The seats that have or had a holder.
 fn seats(snapshot: &Snapshot) -> String {
-    let taken = |seat: &&Seat| seat.occupancy != Occupancy::NeverTaken;
-    let describe = |seat: &Seat| {
-        let person = people::find(snapshot, seat);
-        let command = person.as_ref().map_or("-", |person| &*person.command);
+    let is_taken = |seat: &&Seat| seat.occupancy != Occupancy::NeverTaken;
+    let row = |seat: &Seat| {
+        let holder = holder::find(snapshot, seat);
+        let command = holder.as_ref().map_or("-", |holder| &*holder.command);
         [
             seat.number.to_string(),
             seat.role.to_string(),
             seat.pid.to_string(),
             command.to_string(),
-            rings::occupancy(seat).to_string(),
-            doing(seat, person.as_ref()).to_string(),
+            summary::occupancy(seat).to_string(),
+            activity(seat, holder.as_ref()).to_string(),
             claim(seat),
         ]
     };
-    let rows: Vec<_> = snapshot.seats.iter().filter(taken).map(describe).collect();
+    let rows: Vec<_> = snapshot.seats.iter().filter(is_taken).map(row).collect();
     let heading = ["SEAT", "ROLE", "PID", "COMMAND", "STATE", "NOW", "CLAIM"];
-    table::lay_out(heading, &["SEAT", "PID"], &rows)
+    table::render(heading, &["SEAT", "PID"], &rows)
 }
 
-fn doing(seat: &Seat, person: Option<&Person>) -> &'static str {
-    match person {
+fn activity(seat: &Seat, holder: Option<&Holder>) -> &'static str {
+    match holder {
         _ if seat.occupancy != Occupancy::Alive => "-",
-        Some(Person {
+        Some(Holder {
             is_stopped: true, ..
         }) => "stopped",
-        Some(Person {
+        Some(Holder {
             is_asleep: Some(true),
             ..
         }) => "asleep",
-        Some(Person {
+        Some(Holder {
             is_asleep: Some(false),
             ..
         }) => "awake",
@@ -181,143 +179,4 @@ fn claim(seat: &Seat) -> String {
         Some(intent) if intent.end - intent.start <= 1 => intent.start.to_string(),
         Some(intent) => format!("{}..{}", intent.start, intent.end),
     }
-}
-
-fn to_prometheus(ring: &Backing, snapshot: &Snapshot) -> String {
-    let label: String = ring.chars().flat_map(escape).collect();
-    let counters = &snapshot.counters;
-    let mut text = String::new();
-    let mut tell = |name, kind, help, values: &[(&str, u64)]| {
-        let _ = writeln!(text, "# HELP slipring_{name} {help}");
-        let _ = writeln!(text, "# TYPE slipring_{name} {kind}");
-        for (more, value) in values {
-            let _ = writeln!(text, "slipring_{name}{{ring=\"{label}\"{more}}} {value}");
-        }
-    };
-    let depth = snapshot.len();
-    tell(
-        "depth",
-        "gauge",
-        "Messages that nobody has taken.",
-        &[("", depth)],
-    );
-    let capacity = snapshot.capacity;
-    tell("capacity", "gauge", "Messages that fit.", &[("", capacity)]);
-    let stages = snapshot.segments.len() as u64;
-    tell(
-        "stages",
-        "gauge",
-        "Rings in use: more than one while it grows.",
-        &[("", stages)],
-    );
-    let left = rings::left(snapshot);
-    tell(
-        "left",
-        "gauge",
-        "Messages left in rings that another one follows.",
-        &[("", left)],
-    );
-    let pushed = snapshot.pushed();
-    tell(
-        "pushed_total",
-        "counter",
-        "Messages pushed.",
-        &[("", pushed)],
-    );
-    let popped = snapshot.popped();
-    tell(
-        "popped_total",
-        "counter",
-        "Messages popped.",
-        &[("", popped)],
-    );
-    tell(
-        "tombstones_total",
-        "counter",
-        "Positions without a message.",
-        &[("", counters.tombstones)],
-    );
-    tell(
-        "redelivered_total",
-        "counter",
-        "Messages of dead consumers delivered again.",
-        &[("", counters.redelivered)],
-    );
-    tell(
-        "dropped_total",
-        "counter",
-        "Messages of dead consumers dropped.",
-        &[("", counters.dropped)],
-    );
-    tell(
-        "recoveries_total",
-        "counter",
-        "Recoveries.",
-        &[("", counters.recoveries)],
-    );
-    tell(
-        "wakes_total",
-        "counter",
-        "Wake-ups, modulo 2^31.",
-        &[
-            (",role=\"producer\"", snapshot.producers.wakes.into()),
-            (",role=\"consumer\"", snapshot.consumers.wakes.into()),
-        ],
-    );
-    let count = |role, occupancy| rings::count(snapshot, role, occupancy) as u64;
-    tell(
-        "seats",
-        "gauge",
-        "Seats with a holder that is alive, or dead.",
-        &[
-            (
-                ",role=\"producer\",state=\"alive\"",
-                count(Role::Producer, Occupancy::Alive),
-            ),
-            (
-                ",role=\"producer\",state=\"dead\"",
-                count(Role::Producer, Occupancy::Dead),
-            ),
-            (
-                ",role=\"consumer\",state=\"alive\"",
-                count(Role::Consumer, Occupancy::Alive),
-            ),
-            (
-                ",role=\"consumer\",state=\"dead\"",
-                count(Role::Consumer, Occupancy::Dead),
-            ),
-        ],
-    );
-    let memory = snapshot.allocated;
-    tell(
-        "memory_bytes",
-        "gauge",
-        "Memory of the ring.",
-        &[("", memory)],
-    );
-    let retired = snapshot.retired;
-    tell(
-        "retired_bytes",
-        "gauge",
-        "Memory of older rings, kept for who is behind.",
-        &[("", retired)],
-    );
-    let closed = snapshot.is_closed.into();
-    tell(
-        "closed",
-        "gauge",
-        "Whether the ring is closed.",
-        &[("", closed)],
-    );
-    text
-}
-
-/// A letter of a label's value.
-fn escape(letter: char) -> impl Iterator<Item = char> {
-    let (before, letter) = match letter {
-        '\n' => (Some('\\'), 'n'),
-        '"' | '\\' => (Some('\\'), letter),
-        _ => (None, letter),
-    };
-    before.into_iter().chain([letter])
 }

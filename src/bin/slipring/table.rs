@@ -1,18 +1,19 @@
-//! Columns of text.
+//! Tables of text.
 
 use super::output;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Lines up rows under a heading; the columns named in `right` end at the same place, the others begin there.
-pub(crate) fn lay_out<const N: usize>(
+/// Aligns rows under a heading. The columns named in `right` are right-aligned, the others
+/// left-aligned.
+pub(crate) fn render<const N: usize>(
     heading: [&str; N],
     right: &[&str],
     rows: &[[String; N]],
 ) -> String {
     let rows: Vec<[Cow<'_, str>; N]> = rows
         .iter()
-        .map(|row| row.each_ref().map(|cell| output::plain(cell)))
+        .map(|row| row.each_ref().map(|cell| output::escape(cell)))
         .collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());

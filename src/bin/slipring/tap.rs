@@ -2,85 +2,85 @@
 
 use super::args::Tap;
 use super::failure::Failure;
-use super::{output, rings, signals};
+use super::{discover, output, signals};
 use slipring::{Observer, Peek};
 use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
 
-/// How often to look.
+/// Time between two reads of the positions.
 const TICK: Duration = Duration::from_millis(10);
 const TICKS_PER_SECOND: u32 = 100;
 
-/// How many bytes of a message to show.
+/// Number of bytes of a message that are shown.
 const SHOWN: usize = 32;
 
-pub(crate) fn run(asked: &Tap) -> Result<(), Failure> {
-    signals::heed_endings();
-    let observer = rings::open(&asked.ring)?;
-    let mut watch = Watch {
-        next: positions(asked, &observer)?.0,
+pub(crate) fn run(args: &Tap) -> Result<(), Failure> {
+    signals::catch_termination();
+    let observer = discover::open(&args.ring)?;
+    let mut cursor = Cursor {
+        next: positions(args, &observer)?.0,
         seen: 0,
         missed: 0,
     };
     let mut budget = 0;
-    let is_over = |watch: &Watch| asked.count.is_some_and(|count| watch.seen >= count);
-    while signals::received().is_none() && !is_over(&watch) {
-        // What was saved up while nothing came is not spent in one go.
-        budget = (budget + asked.rate).min(asked.rate.max(TICKS_PER_SECOND));
-        let (head, tail) = positions(asked, &observer)?;
+    let is_over = |cursor: &Cursor| args.count.is_some_and(|count| cursor.seen >= count);
+    while signals::received().is_none() && !is_over(&cursor) {
+        // The budget is limited, so that an idle period does not permit a burst.
+        budget = (budget + args.rate).min(args.rate.max(TICKS_PER_SECOND));
+        let (head, tail) = positions(args, &observer)?;
         let mut text = String::new();
-        watch.skip_to(head, tail);
-        while watch.next != tail && budget >= TICKS_PER_SECOND && !is_over(&watch) {
+        cursor.skip_to(head, tail);
+        while cursor.next != tail && budget >= TICKS_PER_SECOND && !is_over(&cursor) {
             budget -= TICKS_PER_SECOND;
-            if !watch.look(asked, &observer, &mut text)? {
+            if !cursor.advance(args, &observer, &mut text)? {
                 break;
             }
         }
         output::print(&text)?;
-        if !is_over(&watch) {
+        if !is_over(&cursor) {
             thread::sleep(TICK);
         }
     }
-    eprintln!("slipring: {} seen, {} missed", watch.seen, watch.missed);
+    eprintln!("slipring: {} seen, {} missed", cursor.seen, cursor.missed);
     Ok(())
 }
 
-fn positions(asked: &Tap, observer: &Observer) -> Result<(u64, u64), Failure> {
+fn positions(args: &Tap, observer: &Observer) -> Result<(u64, u64), Failure> {
     let positions = observer.positions();
-    positions.map_err(|error| Failure::of(&asked.ring, error))
+    positions.map_err(|error| Failure::of(&args.ring, error))
 }
 
-struct Watch {
-    /// The position to be looked at next.
+struct Cursor {
+    /// The next position to show.
     next: u64,
     seen: u64,
     missed: u64,
 }
 
-impl Watch {
-    /// Passes over what is gone.
+impl Cursor {
+    /// Skips positions that left the ring.
     fn skip_to(&mut self, head: u64, tail: u64) {
         let behind = head.wrapping_sub(self.next);
         if behind <= u64::MAX / 2 {
             self.missed = self.missed.saturating_add(behind);
             self.next = head;
         } else if tail.wrapping_sub(self.next) > u64::MAX / 2 {
-            // Whatever stood there, it was no position.
+            // The value was beyond the tail, and never a valid position.
             self.next = tail;
         }
     }
 
-    /// Looks at the next position; `false` if it is not filled yet.
-    fn look(
+    /// Shows the message at the next position. Returns `false` if it is not published yet.
+    fn advance(
         &mut self,
-        asked: &Tap,
+        args: &Tap,
         observer: &Observer,
         text: &mut String,
     ) -> Result<bool, Failure> {
         let mut message = Vec::new();
         let peeked = observer.peek(self.next, &mut message);
-        match peeked.map_err(|error| Failure::of(&asked.ring, error))? {
+        match peeked.map_err(|error| Failure::of(&args.ring, error))? {
             Peek::NotYet => return Ok(false),
             Peek::Message => {
                 self.seen += 1;
@@ -99,11 +99,11 @@ fn show(text: &mut String, position: u64, message: &[u8]) {
     let shown = &message[..message.len().min(SHOWN)];
     let more = if message.len() > SHOWN { "…" } else { "" };
     let hex: Vec<_> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
-    let letters: String = shown.iter().map(|&byte| letter(byte)).collect();
+    let text_column: String = shown.iter().map(|&byte| letter(byte)).collect();
     let len = message.len();
     let _ = writeln!(
         text,
-        "{position}  {len}  {}{more}  |{letters}{more}|",
+        "{position}  {len}  {}{more}  |{text_column}{more}|",
         hex.join(" ")
     );
 }

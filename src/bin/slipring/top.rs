@@ -2,8 +2,8 @@
 
 use super::args::Top;
 use super::failure::Failure;
-use super::pulse::{Pulse, Pulses};
-use super::{output, rings, signals, table};
+use super::rates::{RingRates, Sampler};
+use super::{discover, output, signals, table};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -14,57 +14,65 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Columns of the widest bar.
+/// Columns of a full bar.
 const BAR: usize = 12;
-/// Columns of all but the name.
+/// Columns of everything but the name.
 const OTHER_COLUMNS: usize = BAR + 5 * 6 + 7 + 7;
 
-pub(crate) fn run(asked: &Top) -> Result<(), Failure> {
-    for ring in &asked.rings {
-        rings::open(ring)?;
+pub(crate) fn run(args: &Top) -> Result<(), Failure> {
+    for ring in &args.rings {
+        discover::open(ring)?;
     }
-    let mut pulses = Pulses::new(&asked.rings);
+    let mut sampler = Sampler::new(&args.rings);
     if !output::is_screen() || !io::stdin().is_terminal() {
-        return print(asked, &mut pulses);
+        return print(args, &mut sampler);
     }
-    signals::heed_endings();
+    signals::catch_termination();
     let terminal = ratatui::try_init()?;
-    let shown = show(terminal, asked.interval, &mut pulses);
+    let shown = show(terminal, args.interval, &mut sampler);
     ratatui::restore();
     if let Some(signal) = signals::received() {
-        signals::die_of(signal);
+        signals::end_by(signal);
     }
     Ok(shown?)
 }
 
-/// Where there is no terminal: one line for each ring, again and again.
-fn print(asked: &Top, pulses: &mut Pulses) -> Result<(), Failure> {
+/// Without a terminal: prints one line per ring at every interval.
+fn print(args: &Top, sampler: &mut Sampler) -> Result<(), Failure> {
     let mut rounds = 0;
     loop {
-        thread::sleep(asked.interval);
-        let row = |pulse: &Pulse| pulse.cells();
-        let rows: Vec<_> = pulses.take().iter().map(row).collect();
-        output::print(&table::lay_out(Pulse::HEADING, &Pulse::HEADING[1..], &rows))?;
+        thread::sleep(args.interval);
+        let row = |ring: &RingRates| ring.cells();
+        let rows: Vec<_> = sampler.sample().iter().map(row).collect();
+        output::print(&table::render(
+            RingRates::HEADING,
+            &RingRates::HEADING[1..],
+            &rows,
+        ))?;
         rounds += 1;
-        if asked.count == Some(rounds) {
+        if args.count == Some(rounds) {
             return Ok(());
         }
     }
 }
 
-fn show(mut terminal: DefaultTerminal, interval: Duration, pulses: &mut Pulses) -> io::Result<()> {
-    /// How long a request to end may wait.
-    const MOMENT: Duration = Duration::from_millis(100);
+fn show(
+    mut terminal: DefaultTerminal,
+    interval: Duration,
+    sampler: &mut Sampler,
+) -> io::Result<()> {
+    /// Longest delay until a signal is handled.
+    const POLL: Duration = Duration::from_millis(100);
     let mut first = 0;
     loop {
-        let seen = pulses.take();
+        let rings = sampler.sample();
         let next = Instant::now() + interval;
-        terminal.draw(|frame| draw(frame, &seen, &mut first))?;
+        terminal.draw(|frame| draw(frame, &rings, &mut first))?;
         while let Some(left) = next.checked_duration_since(Instant::now()) {
             if signals::received().is_some() {
                 return Ok(());
             }
-            if !event::poll(left.min(MOMENT))? {
+            if !event::poll(left.min(POLL))? {
                 continue;
             }
             match event::read()? {
@@ -80,19 +88,19 @@ fn show(mut terminal: DefaultTerminal, interval: Duration, pulses: &mut Pulses) 
                 Event::Resize(..) => {}
                 _ => continue,
             }
-            terminal.draw(|frame| draw(frame, &seen, &mut first))?;
+            terminal.draw(|frame| draw(frame, &rings, &mut first))?;
         }
     }
 }
 
-/// Draws the rings from the `first` on, or as many of the last ones as there is room for.
-fn draw(frame: &mut Frame<'_>, pulses: &[Pulse], first: &mut usize) {
+/// Draws the rings from `first` on. Limits `first` so that the last rings fill the screen.
+fn draw(frame: &mut Frame<'_>, rings: &[RingRates], first: &mut usize) {
     let [top, body] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(frame.area());
-    let count = pulses.len();
+    let count = rings.len();
     let room = usize::from(body.height.saturating_sub(1));
     *first = (*first).min(count.saturating_sub(room));
-    let dead: usize = pulses.iter().map(|pulse| pulse.dead).sum();
+    let dead: usize = rings.iter().map(|ring| ring.dead).sum();
     let scroll = if count > room {
         ", ↑ and ↓ scroll"
     } else {
@@ -115,37 +123,37 @@ fn draw(frame: &mut Frame<'_>, pulses: &[Pulse], first: &mut usize) {
         Constraint::Length(7),
     ];
     let heading = [
-        "RING", "IN/s", "OUT/s", "DEPTH", "", "MOST", "STALLS", "SEATS",
+        "RING", "IN/s", "OUT/s", "DEPTH", "", "MAX", "STALLS", "SEATS",
     ];
-    let mut striking = Style::new().add_modifier(Modifier::BOLD);
+    let mut highlight = Style::new().add_modifier(Modifier::BOLD);
     if output::has_colours() {
-        striking = striking.fg(Color::Red);
+        highlight = highlight.fg(Color::Red);
     }
     let right = |text: String| Cell::from(Text::from(text).right_aligned());
-    let row = |pulse: &Pulse| {
-        let [name, pushed, popped, depth, most, stalls, seats] = pulse.cells();
-        let seats = match pulse.dead {
+    let row = |ring: &RingRates| {
+        let [name, pushed, popped, depth, max_depth, stalls, seats] = ring.cells();
+        let seats = match ring.dead {
             0 => right(seats),
-            _ => right(seats).style(striking),
+            _ => right(seats).style(highlight),
         };
         Row::new([
             Cell::from(fit(&name, name_room)),
             right(pushed),
             right(popped),
-            Cell::from(pulse.bar(BAR)),
+            Cell::from(ring.bar(BAR)),
             right(depth),
-            right(most),
+            right(max_depth),
             right(stalls),
             seats,
         ])
     };
-    let table = Table::new(pulses.iter().skip(*first).map(row), widths)
+    let table = Table::new(rings.iter().skip(*first).map(row), widths)
         .header(Row::new(heading).style(Style::new().add_modifier(Modifier::DIM)))
         .column_spacing(1);
     frame.render_widget(table, body);
 }
 
-/// A name that is too long loses its middle: what tells it from others is at either end.
+/// Shortens a long name in the middle, because both ends distinguish it from others.
 fn fit(name: &str, columns: usize) -> String {
     let letters: Vec<char> = name.chars().collect();
     let Some(over) = letters.len().checked_sub(columns).filter(|&over| over > 0) else {
@@ -164,7 +172,7 @@ mod tests {
     use super::fit;
 
     #[test]
-    fn long_names_fit() {
+    fn fit_long_name_loses_its_middle() {
         assert_eq!(fit("/quotes", 7), "/quotes");
         assert_eq!(fit("/quotes-1", 7), "/qu…s-1");
         assert_eq!(fit("/quotes", 1), "…");

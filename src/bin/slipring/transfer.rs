@@ -1,39 +1,41 @@
-//! What sending and receiving have in common: finding or making the ring, and waiting with an end in sight.
+//! Parts that `send` and `recv` share: opening or creating the ring, and waiting with a deadline.
 
 use super::args::Transfer;
 use super::failure::Failure;
-use super::rings;
+use super::{discover, summary};
 use slipring::error::{CreateError, OpenError};
 use slipring::{Backing, Kind, Observer, Occupancy, Options, Role, Snapshot, mpmc, spsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long to wait between two looks at whether to end.
-const SLICE: Duration = Duration::from_millis(100);
+/// Longest wait between two checks whether to end.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-pub(crate) struct Joined {
+pub(crate) struct OpenedRing {
     pub(crate) ring: Ring,
     pub(crate) observer: Observer,
-    /// The ring before this process has taken part.
+    /// The ring before this process attached.
     pub(crate) before: Snapshot,
 }
 
-impl Joined {
-    /// Whether the ring goes when all have left.
+impl OpenedRing {
+    /// Whether the ring is removed when the last participant leaves.
     pub(crate) fn is_temporary(&self) -> bool {
         self.before.unlink_when_left
     }
 
-    /// Whether anybody of a role was there when this process came, or has come since: how those ended who were
-    /// there before says nothing.
-    pub(crate) fn has_come(&self, role: Role, ring: &Backing) -> Result<bool, Failure> {
-        let was_there = rings::count(&self.before, role, Occupancy::Alive) > 0;
-        let now = rings::snapshot(ring, &self.observer)?;
-        let stays = |snapshot: &Snapshot| -> u64 {
-            let stays = snapshot.seats_of(role).map(|seat| u64::from(seat.holders));
-            stays.sum()
+    /// Whether a seat of the role had a live holder when this process opened the ring, or has had a
+    /// new holder since.
+    ///
+    /// Holders that ended earlier do not count.
+    pub(crate) fn was_attached(&self, role: Role, ring: &Backing) -> Result<bool, Failure> {
+        let was_alive = summary::seat_count(&self.before, role, Occupancy::Alive) > 0;
+        let now = discover::snapshot(ring, &self.observer)?;
+        let holders = |snapshot: &Snapshot| -> u64 {
+            let holders = snapshot.seats_of(role).map(|seat| u64::from(seat.holders));
+            holders.sum()
         };
-        Ok(was_there || stays(&now) != stays(&self.before))
+        Ok(was_alive || holders(&now) != holders(&self.before))
     }
 }
 
@@ -42,33 +44,36 @@ pub(crate) enum Ring {
     Mpmc(mpmc::Ring<[u8]>),
 }
 
-/// Opens the ring, or makes one that goes with both sides.
-pub(crate) fn join(asked: &Transfer) -> Result<Joined, Failure> {
-    /// Times that others may remove and make the ring between two looks at it.
+/// Opens the ring, or creates one that is removed when both sides have left.
+pub(crate) fn open_or_create(args: &Transfer) -> Result<OpenedRing, Failure> {
+    /// Limit for the case that other processes repeatedly remove and create the ring.
     const TRIES: u32 = 100;
-    const A_MOMENT: Duration = Duration::from_millis(1);
-    let ring = &asked.ring;
+    const PAUSE: Duration = Duration::from_millis(1);
+    let ring = &args.ring;
     if ring.as_str() == "memfd:" {
-        return Err(Failure::of(ring, "nobody else can open a new memfd"));
+        return Err(Failure::of(
+            ring,
+            "no other process can open a new memfd: use /name or file:/path",
+        ));
     }
     for _ in 0..TRIES {
         let observer = match Observer::open(ring) {
             Ok(observer) => observer,
             Err(OpenError::NotFound { .. } | OpenError::Unfinished { .. }) => {
-                make(asked)?;
-                thread::sleep(A_MOMENT);
+                create(args)?;
+                thread::sleep(PAUSE);
                 continue;
             }
             Err(error) => return Err(Failure::open(ring, &error)),
         };
-        let before = rings::snapshot(ring, &observer)?;
+        let before = discover::snapshot(ring, &observer)?;
         let opened = match before.kind {
             Kind::Mpmc => mpmc::Ring::open(ring).map(Ring::Mpmc),
             _ => spsc::Ring::open(ring).map(Ring::Spsc),
         };
         match opened {
             Ok(ring) => {
-                return Ok(Joined {
+                return Ok(OpenedRing {
                     ring,
                     observer,
                     before,
@@ -78,27 +83,30 @@ pub(crate) fn join(asked: &Transfer) -> Result<Joined, Failure> {
             Err(error) => return Err(Failure::open(ring, &error)),
         }
     }
-    Err(Failure::of(ring, "it comes and goes"))
+    Err(Failure::of(
+        ring,
+        "other processes create and remove it repeatedly",
+    ))
 }
 
-/// Makes a ring, unless somebody else just does.
-fn make(asked: &Transfer) -> Result<(), Failure> {
+/// Creates a ring, unless another process just did.
+fn create(args: &Transfer) -> Result<(), Failure> {
     let options = Options::new()
-        .capacity(asked.size.capacity)
-        .message_size(asked.size.message_size)
+        .capacity(args.size.capacity)
+        .message_size(args.size.message_size)
         .unlink_when_left(true);
-    match spsc::Ring::<[u8]>::create_with(&asked.ring, &options) {
+    match spsc::Ring::<[u8]>::create_with(&args.ring, &options) {
         Ok(_) | Err(CreateError::Exists { .. }) => Ok(()),
         Err(error) => Err(Failure::new(error.to_string())),
     }
 }
 
-/// When to give up.
+/// The time at which to give up, if any.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// A time that is too far away never comes.
+    /// A time beyond the range of the clock is no deadline.
     pub(crate) fn after(timeout: Option<Duration>) -> Self {
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
@@ -107,10 +115,11 @@ impl Deadline {
         self.0.is_some_and(|end| Instant::now() >= end)
     }
 
-    /// How long to wait before the next look.
-    pub(crate) fn slice(self) -> Duration {
-        self.0.map_or(SLICE, |end| {
-            end.saturating_duration_since(Instant::now()).min(SLICE)
+    /// The time to wait before the next check.
+    pub(crate) fn wait(self) -> Duration {
+        self.0.map_or(CHECK_INTERVAL, |end| {
+            end.saturating_duration_since(Instant::now())
+                .min(CHECK_INTERVAL)
         })
     }
 }

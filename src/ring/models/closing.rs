@@ -51,8 +51,8 @@ fn push_refused_by_seal_sees_next_segment() {
     });
 }
 
-/// Two producers, claims of one and of two, while the ring is sealed: what was pushed is what lies
-/// below the end. Returns how many were pushed.
+/// Two producers claim one and two positions while the ring is sealed. The messages that they
+/// pushed are exactly those below the end. Returns how many were pushed.
 #[test]
 fn push_while_sealing_is_refused_or_below_final_tail() {
     check(Extent::Preemptions(3), 100, &[0, 1, 2, 3], || {

@@ -1,6 +1,6 @@
 //! Sleepers of an MPMC ring. Its slots are published in any order, so a wake-up may be spent on a
-//! consumer that finds an unpublished slot at the head. Each consumer here pops one message and then
-//! stops, so that its later activity cannot hide a lost wake-up.
+//! consumer that finds an unpublished slot at the head. Each consumer here pops one message and
+//! then stops, so that its later activity cannot hide a lost wake-up.
 
 use super::mpmc::{consumer, producer};
 use super::{Memory, TestConsumer, TestProducer, WRAP_32};

@@ -4,7 +4,7 @@
 mod framing;
 
 use super::choices::Choices;
-use framing::{Cutter, Framing};
+use framing::{Framing, MessageReader};
 use slipring::spsc::{Consumer, Producer, Ring};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub(crate) fn run(bytes: &[u8]) {
 
     let (expected, fault) = expectation(framing, longest, input);
     let (messages, error) = cut(
-        Cutter::new(Trickle { input, most }, framing, longest),
+        MessageReader::new(Trickle { input, most }, framing, longest),
         longest,
     );
     assert_eq!(error.map(|error| error.kind()), fault);
@@ -102,7 +102,10 @@ fn expectation(
     (messages, None)
 }
 
-fn cut(mut cutter: Cutter<Trickle<'_>>, longest: usize) -> (Vec<Vec<u8>>, Option<io::Error>) {
+fn cut(
+    mut cutter: MessageReader<Trickle<'_>>,
+    longest: usize,
+) -> (Vec<Vec<u8>>, Option<io::Error>) {
     let (mut messages, mut message) = (Vec::new(), Vec::new());
     loop {
         match cutter.next(&mut message) {

@@ -1,5 +1,7 @@
-//! The other side of a measurement: a process of its own.
+//! The other side of a measurement, in a process of its own.
 
+use super::Outcome;
+use crossbeam_utils::CachePadded;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::prctl::set_pdeathsig;
@@ -10,34 +12,33 @@ use std::num::NonZero;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
-pub(super) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// A child of this process that does not outlive it.
+/// A child process that does not outlive this one.
 pub(super) struct Peer(Option<Pid>);
 
 impl Peer {
-    /// Starts one that does one thing, and ends.
+    /// Starts a process that runs `body` and ends.
     pub(super) fn start(body: impl FnOnce() -> Outcome<()>) -> Outcome<Self> {
         let parent = getpid();
-        // SAFETY: no other thread runs in this program, so the child finds no lock taken for ever.
+        // SAFETY: this program has a single thread, so no other thread holds a lock that the child
+        // inherits.
         match unsafe { fork() }? {
             ForkResult::Parent { child } => Ok(Self(Some(child))),
             ForkResult::Child => {
                 let is_bound = set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent;
                 let done = is_bound && body().is_ok();
-                // SAFETY: ends the process without its parent's clean-up.
+                // SAFETY: the call ends the process, without the exit handlers of its parent.
                 unsafe { libc::_exit(i32::from(!done)) }
             }
         }
     }
 
-    /// Waits until it has done what there is a sign of.
-    pub(super) fn await_arrival(&mut self, is_there: impl Fn() -> bool) -> Outcome<()> {
-        while !is_there() {
+    /// Waits until `is_attached` returns `true`, or the process ends.
+    pub(super) fn await_attached(&mut self, is_attached: impl Fn() -> bool) -> Outcome<()> {
+        while !is_attached() {
             let now = waitpid(self.0, Some(WaitPidFlag::WNOHANG))?;
             if now != WaitStatus::StillAlive {
                 self.0 = None;
-                return Err("the other process could not take part".into());
+                return Err("the other process could not attach".into());
             }
             thread::yield_now();
         }
@@ -47,7 +48,7 @@ impl Peer {
     pub(super) fn finish(mut self) -> Outcome<()> {
         match waitpid(self.0.take(), None)? {
             WaitStatus::Exited(_, 0) => Ok(()),
-            _ => Err("the other process ended before its time".into()),
+            _ => Err("the other process failed".into()),
         }
     }
 }
@@ -61,15 +62,15 @@ impl Drop for Peer {
     }
 }
 
-/// Two words, zero, each with lines of its own, that this process shares with those that it starts from here on.
+/// Two zero words in cache lines of their own, shared with every process that this one starts
+/// later.
 pub(super) fn shared_words() -> Outcome<[&'static AtomicU64; 2]> {
-    #[repr(align(128))]
-    struct Line(AtomicU64);
-    const LEN: NonZero<usize> = NonZero::new(size_of::<[Line; 2]>()).unwrap();
+    type Words = [CachePadded<AtomicU64>; 2];
+    const LEN: NonZero<usize> = NonZero::new(size_of::<Words>()).unwrap();
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: a mapping where none was.
-    let lines = unsafe { mmap_anonymous(None, LEN, access, MapFlags::MAP_SHARED) }?;
-    // SAFETY: as long as two lines, aligned as a page, zero, and there until the process ends.
-    let [one, other] = unsafe { lines.cast::<[Line; 2]>().as_ref() };
-    Ok([&one.0, &other.0])
+    // SAFETY: the kernel chooses the address, so no other mapping changes.
+    let mapping = unsafe { mmap_anonymous(None, LEN, access, MapFlags::MAP_SHARED) }?;
+    // SAFETY: the mapping is long enough, page-aligned and zero, and exists until the process ends.
+    let [one, other] = unsafe { mapping.cast::<Words>().as_ref() };
+    Ok([one, other])
 }

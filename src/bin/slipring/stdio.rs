@@ -1,11 +1,11 @@
-//! The standard streams.
+//! Standard input and output.
 
 use super::signals;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 
-/// A standard stream without a buffer of its own, on which waiting ends when the process is asked to.
+/// An unbuffered standard stream. A termination signal interrupts a blocking read or write.
 #[derive(Debug)]
 pub(crate) struct Stream(File);
 
@@ -14,22 +14,22 @@ impl Stream {
         Ok(Self(stream.as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// How many bytes there are to be read, if that is known.
+    /// The length of a regular file.
     pub(crate) fn size(&self) -> Option<u64> {
-        let about = self.0.metadata().ok()?;
-        about.is_file().then_some(about.len())
+        let metadata = self.0.metadata().ok()?;
+        metadata.is_file().then_some(metadata.len())
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        unless_ended(|| self.0.read(bytes))
+        retry_interrupted(|| self.0.read(bytes))
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        unless_ended(|| self.0.write(bytes))
+        retry_interrupted(|| self.0.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -37,13 +37,13 @@ impl Write for Stream {
     }
 }
 
-/// Does it again when it was interrupted, but not when the process is to end.
-fn unless_ended(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+/// Repeats an interrupted call, unless a termination signal was received.
+fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         if signals::received().is_some() {
-            return Err(io::Error::other("asked to end"));
+            return Err(io::Error::other("interrupted"));
         }
-        match act() {
+        match call() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             done => return done,
         }
