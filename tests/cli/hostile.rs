@@ -2,7 +2,7 @@
 //! or says in a line why not.
 
 use crate::running::{Ended, Running, run, slipring};
-use crate::support::{Dice, Name, until};
+use crate::support::{Name, Random, until};
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -157,12 +157,12 @@ fn try_everything_but_taking_part(name: &Name, what: &str, make: impl Fn()) {
 #[test]
 fn noise_is_no_reason_to_crash() {
     let name = Name::in_memory("noise");
-    let mut dice = Dice::new(7);
+    let mut random = Random::new(7);
     for round in 0..8 {
         // Everything; or what changes while a ring is used, with the header as it was.
         let from = [0, 0x80][round % 2];
         let len = remake(&name, true).metadata().unwrap().len();
-        let noise: Vec<_> = (from..len).map(|_| dice.below(256) as u8).collect();
+        let noise: Vec<_> = (from..len).map(|_| random.below(256) as u8).collect();
         try_everything(&name, &format!("noise {round}"), || {
             let file = remake(&name, round % 4 < 2);
             let len = file.metadata().unwrap().len();
