@@ -47,14 +47,15 @@ fn check_growth<P: Protocol>(old_size: &str) {
     let json = text(&["stat", "--json", &name]);
     for part in [
         "\"capacity\":1024,\"depth\":5,\"growing\":true,\"left\":3,",
-        "\"stages\":[{\"capacity\":4,\"depth\":3,\"head\":0,\"tail\":3,\"ended\":true,\"offset\":0,",
+        "\"segments\":[{\"capacity\":4,\"depth\":3,",
+        "\"depth\":3,\"head\":0,\"tail\":3,\"ended\":true,\"offset\":0,",
         "{\"capacity\":1024,\"depth\":2,\"head\":3,\"tail\":5,\"ended\":false,",
         "\"behind\":true",
     ] {
         assert!(json.contains(part), "{part}: {json}");
     }
     let metrics = text(&["stat", "--prometheus", &name]);
-    for (metric, value) in [("stages", 2), ("left", 3), ("capacity", 1024)] {
+    for (metric, value) in [("segments", 2), ("left", 3), ("capacity", 1024)] {
         let line = format!("slipring_{metric}{{ring=\"{name}\"}} {value}");
         assert!(metrics.lines().any(|found| found == line), "{metrics}");
     }
