@@ -51,7 +51,8 @@
 //! peer can change what a reference points to.
 //!
 //! A process that may write a named object can also truncate it, and the kernel then raises SIGBUS.
-//! So a ring for hostile peers is a memfd. In a System V segment a hostile peer can, in addition,
+//! So a ring for hostile peers is a memfd of small pages, which can't be truncated;
+//! [`Ring::from_fd`] has what remains. In a System V segment a hostile peer can, in addition,
 //! make live processes look dead.
 //!
 //! # Progress
@@ -83,6 +84,8 @@
 //! | `wait` | the event word |
 //! | `sys` | the kernel |
 
+// A file that needs unsafe code allows it at its top.
+#![deny(unsafe_code)]
 // Under a model checker only the models use the code.
 #![cfg_attr(any(loom, shuttle), allow(dead_code, unreachable_pub, unused_imports))]
 

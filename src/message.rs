@@ -1,5 +1,7 @@
 //! Message types: plain values, or byte strings up to a length.
 
+#![allow(unsafe_code)]
+
 use crate::properties::Encoding;
 use crate::ring::slot::SlotLayout;
 use crate::sync::Bytes;

@@ -11,6 +11,8 @@
 //! | O | `oldest_active`, Release, `retire` | `oldest_active`, Acquire, `active_segments` | the segments up to that one |
 //! | W | `oldest_segment`, Release, `set_oldest_segment` | `oldest_segment`, Acquire, `oldest_segment` | the stores to older segments |
 
+#![allow(unsafe_code)]
+
 use crate::backing::{Mapping, MemoryPolicy, Region};
 use crate::error::{Corrupt, MapError, SystemError};
 use crate::layout::{Geometry, View};

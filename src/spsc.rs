@@ -47,7 +47,8 @@
 //! [`Forked`](crate::error::Forked), and dropping it does nothing. The child opens the ring for
 //! itself.
 
-use crate::{api, protocol::Spsc};
+use crate::api;
+use crate::protocol::Spsc;
 
 /// A ring with one producer and one consumer.
 pub type Ring<M> = api::Ring<M, Spsc>;

@@ -17,7 +17,14 @@ impl<M: Message + ?Sized, P: Protocol> Ring<M, P> {
     /// `/proc` and the permission that the [mode](Options::mode) grants.
     ///
     /// The memfd must have the seals with which rings are [created](Self::create_with), so that its
-    /// size can't change. Then no peer, however hostile, can cause a SIGBUS in this process.
+    /// size can't change: a hostile peer can't truncate it, which would raise SIGBUS here.
+    ///
+    /// The seals can't keep a hostile peer from punching holes, which erases messages. The next
+    /// access to a hole allocates memory again. If the kernel has none, the process is killed: by
+    /// the OOM killer at the memory limit of its cgroup, or by SIGBUS under strict overcommit
+    /// (`vm.overcommit_memory=2`). With [reserved huge pages](crate::HugePages::Reserved) a peer
+    /// can provoke SIGBUS, because another process can take the free pages: don't use them with
+    /// hostile peers.
     ///
     /// ```
     /// use slipring::spsc;

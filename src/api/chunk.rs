@@ -1,5 +1,7 @@
 //! Several slots at once, in place: one claim, one wake-up, no copy.
 
+#![allow(unsafe_code)]
+
 use crate::endpoint::{PopEndpoint, PushEndpoint};
 use crate::protocol::Protocol;
 use bytemuck::Pod;

@@ -1,5 +1,7 @@
 //! The type `Claim`.
 
+#![allow(unsafe_code)]
+
 use crate::endpoint::PushEndpoint;
 use crate::error::Forked;
 use crate::message::Message;

@@ -1,5 +1,7 @@
 //! The type `ReadGuard`.
 
+#![allow(unsafe_code)]
+
 use crate::endpoint::PopEndpoint;
 use crate::message::Message;
 use crate::protocol::{Mpmc, Protocol};

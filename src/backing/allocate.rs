@@ -1,4 +1,5 @@
-//! All of an object's memory at once: what can't be had later would be a SIGBUS.
+//! Allocates all of an object's memory at creation. A page that the kernel could not allocate later
+//! would raise SIGBUS.
 
 use super::mapping::PAGE;
 use super::{BackingName, CreateParams, syscall_error};
@@ -13,7 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::fchown;
 
-/// Refuses what the kernel would answer with SIGXFSZ.
+/// Refuses a size for which the kernel would raise SIGXFSZ.
 pub(super) fn check_limit(size: u64) -> Result<(), CreateError> {
     let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
     if size > limit {
@@ -25,7 +26,7 @@ pub(super) fn check_limit(size: u64) -> Result<(), CreateError> {
     Ok(())
 }
 
-/// Allocates every page of a new file, and gives it its mode and owner.
+/// Allocates every page of a new file, and sets its mode and owner.
 pub(super) fn allocate(
     file: &OwnedFd,
     backing: &BackingName,
@@ -34,7 +35,7 @@ pub(super) fn allocate(
     params: &CreateParams,
 ) -> Result<FileStat, CreateError> {
     let size = size.next_multiple_of(page as u64);
-    // Once more, as larger pages may take it above the limit.
+    // Again, because rounding up to larger pages may exceed the limit.
     check_limit(size)?;
     allocate_pages(file, 0..size, page).map_err(|shortage| match shortage {
         Shortage::Space { available } if page == PAGE => CreateError::NoSpace {
@@ -57,7 +58,7 @@ pub(super) fn allocate(
     Ok(fstat(file).map_err(|refused| syscall_error("fstat", refused))?)
 }
 
-/// Why the ring can't be given to somebody.
+/// Why the ring can't belong to another user.
 pub(super) fn not_for(owner: u32, call: &'static str, refused: &io::Error) -> CreateError {
     match refused.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EPERM | Errno::EACCES) => CreateError::Owner { asked: owner },
@@ -65,27 +66,27 @@ pub(super) fn not_for(owner: u32, call: &'static str, refused: &io::Error) -> Cr
     }
 }
 
-/// Why there are not all the pages that were asked for.
+/// Why not all of the pages were allocated.
 pub(super) enum Shortage {
     Space { available: u64 },
     System(SystemError),
 }
 
-/// Allocates every page of a part of a file, which begins and ends with one.
+/// Allocates every page of a part of a file. The part begins and ends at page boundaries.
 pub(super) fn allocate_pages(
     file: &OwnedFd,
     bytes: Range<u64>,
     page: usize,
 ) -> Result<(), Shortage> {
-    /// Small enough to be done between two signals of a profiler, by which kernels undo what
-    /// they began.
+    /// Small enough to complete between two signals of a profiler: when a signal interrupts it,
+    /// the kernel undoes the whole call.
     const STEP: u64 = 16 << 20;
     let fs =
         fstatfs(file).map_err(|refused| Shortage::System(syscall_error("fstatfs", refused)))?;
     let block = u64::try_from(fs.block_size()).unwrap_or(0);
     let available = fs.blocks_available().saturating_mul(block);
-    // A file system without a limit has no blocks to count. Asking first keeps two creators
-    // from failing both, each for what the other has allocated so far.
+    // A file system without a limit counts no blocks. The check comes first, or two creators could
+    // both fail, each because of the pages that the other has allocated so far.
     if fs.blocks() > 0 && page == PAGE && available < bytes.end - bytes.start {
         return Err(Shortage::Space { available });
     }

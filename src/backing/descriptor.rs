@@ -1,4 +1,6 @@
-//! Objects behind descriptors: which one it is, descriptions of one's own, and locks of bytes.
+//! Objects that have descriptors: their identity, separate descriptions, and locks of bytes.
+
+#![allow(unsafe_code)]
 
 use super::mapping::{Mapping, PAGE};
 use super::{Access, LockId, syscall_error};
@@ -15,12 +17,12 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
-/// The byte of the first lock; the others follow.
+/// The byte of the first lock. Those of the other locks follow.
 const LOCKS_AT: i64 = 0x3ff;
-/// The byte of the lock of who makes the ring grow.
+/// The byte of the growth lock.
 const GROWTH_AT: i64 = LOCKS_AT - 1;
 
-/// How an object is opened by whoever wants this of it.
+/// The flags with which an object is opened for an access.
 pub(super) fn flags(access: Access) -> OFlag {
     let access = match access {
         Access::ReadWrite => OFlag::O_RDWR,
@@ -29,18 +31,19 @@ pub(super) fn flags(access: Access) -> OFlag {
     access | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK
 }
 
-/// A descriptor of a ring's object, through which nothing is ever locked.
+/// A descriptor of a ring's object. No lock is ever held through it.
 ///
-/// Programs close descriptors that are not theirs (`closefrom`, daemons), and the number is
-/// used again. So the object's identity is oldest_allocated, and checked where being wrong would matter.
+/// Other code may close descriptors that it does not own (`closefrom`, daemons), and the kernel
+/// reuses the number. So the identity of the object is kept, and checked where a wrong object would
+/// do harm.
 #[derive(Debug)]
 pub(super) struct Descriptor {
     file: ManuallyDrop<OwnedFd>,
-    /// Where the object has a name, if it has.
+    /// The path of the object's name, if it has one.
     path: Option<PathBuf>,
     device: u64,
     inode: u64,
-    /// The size of the pages that it is made of.
+    /// The size of its pages.
     page: usize,
     opened_in: Generation,
 }
@@ -69,7 +72,7 @@ impl Descriptor {
         self.path.as_ref()
     }
 
-    /// Whether the descriptor still is the object's.
+    /// Whether the descriptor is still that of the object.
     pub(super) fn is_genuine(&self) -> bool {
         fstat(&*self.file).is_ok_and(|stat| self.is(&stat))
     }
@@ -78,11 +81,12 @@ impl Descriptor {
         stat.st_dev == self.device && stat.st_ino == self.inode
     }
 
-    /// Opens the object once more: another description, with locks of its own. Through /proc,
-    /// which works without a name; where there is no /proc, by the name.
+    /// Opens the object once more, as another description with locks of its own.
+    ///
+    /// It does so through /proc, which works without a name; without /proc, by the name.
     pub(super) fn reopen(&self) -> Result<OwnedFd, SystemError> {
         let to_error = |refused| syscall_error("open", refused);
-        // Without a String: recovery comes by here, and allocates nothing.
+        // Not a String: recovery runs this code, and must not allocate.
         let mut through_proc = [0; 32];
         let number = self.number();
         write!(&mut through_proc[..], "/proc/self/fd/{number}\0")
@@ -105,7 +109,7 @@ impl Descriptor {
         }
     }
 
-    /// Takes a lock, unless somebody has it.
+    /// Acquires a lock, unless it is held.
     pub(super) fn take(&self, lock: LockId) -> Result<Option<Mapping>, SystemError> {
         self.take_byte(byte(lock))
     }
@@ -115,12 +119,12 @@ impl Descriptor {
     }
 
     fn take_byte(&self, byte: i64) -> Result<Option<Mapping>, SystemError> {
-        // To ask is cheaper than to make a description for a try in vain.
+        // A query is cheaper than a description for an attempt that fails.
         if let Ok(Some(_)) = lock::locked(self, byte, 1) {
             return Ok(None);
         }
-        // A description of its own each time: through a shared one, two threads would both get
-        // the lock.
+        // Each lock has a description of its own: through a shared one, two threads would both
+        // acquire the lock.
         fork::without_forks(|| {
             let description = self.reopen()?;
             let pin = Mapping::pin(&description, self.page.max(PAGE))?;
@@ -155,7 +159,7 @@ impl AsFd for Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         if !self.opened_in.is_past() && self.is_genuine() {
-            // SAFETY: dropped once, here, and not used again.
+            // SAFETY: `self` is being dropped, so the file is neither used nor dropped again.
             unsafe { ManuallyDrop::drop(&mut self.file) }
         }
     }

@@ -1,10 +1,12 @@
-//! Memory that is mapped here, and no forked child gets.
+//! Memory that is mapped in this process, and not in its forked children.
+
+#![allow(unsafe_code)]
 
 use super::{Access, MemoryPolicy, syscall_error};
 use crate::error::{MapError, SystemError};
 use crate::sync::{Acquire, AtomicU64, Relaxed};
 use crate::sys::fork::{self, Generation};
-use crate::sys::ipc;
+use crate::sys::ipc::{PinnedSegment, SegmentStat};
 use core::ptr::NonNull;
 use nix::errno::Errno;
 use nix::sys::mman::{
@@ -15,13 +17,13 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 
-/// The size of pages where nothing else is said.
+/// The size of small pages.
 pub(super) const PAGE: usize = 4096;
 
-/// Where a huge page of the usual size can begin.
+/// The usual size of huge pages, and their alignment.
 const HUGE: usize = 2 << 20;
 
-/// The size of the huge pages that are reserved if nothing else is said.
+/// The default size of reserved huge pages.
 pub(super) fn huge_page() -> usize {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = info
@@ -32,24 +34,24 @@ pub(super) fn huge_page() -> usize {
     size.filter(|size| size.is_power_of_two()).unwrap_or(HUGE)
 }
 
-/// An object or a part of it, or a page that keeps a description.
+/// An object or a part of it, or a page that keeps a file description open.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: NonNull<u8>,
     len: usize,
-    /// The size of the pages that it is made of.
+    /// The size of its pages.
     page: usize,
-    /// With the guards around.
+    /// The address space with the guards on both sides.
     whole: (NonNull<u8>, usize),
     mapped_in: Generation,
 }
 
-// SAFETY: a mapping belongs to the process; only its owner unmaps it.
+// SAFETY: a mapping belongs to the process, not to a thread; only its owner unmaps it.
 unsafe impl Send for Mapping {}
-// SAFETY: shared references give nothing but the address.
+// SAFETY: through a shared reference, bytes are accessed only as atomics or by system calls.
 unsafe impl Sync for Mapping {}
 
-/// How much of a mapping is where, in bytes, as the kernel counts it.
+/// How many bytes of a mapping are in memory, locked and in huge pages, as the kernel counts them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Residency {
     pub(crate) resident: u64,
@@ -58,12 +60,12 @@ pub(crate) struct Residency {
 }
 
 impl Mapping {
-    /// A page of a file, for nothing but to keep its description for as long as this process has
-    /// its address space.
+    /// A page of a file that is never accessed. It keeps the description open, and so its locks,
+    /// for as long as this process has its address space.
     pub(super) fn pin(file: impl AsFd, page: usize) -> Result<Self, SystemError> {
         let to_error = |refused| syscall_error("mmap", refused);
         let len = NonZeroUsize::new(page).ok_or(to_error(Errno::EINVAL))?;
-        // SAFETY: a new mapping, at an address that the kernel chooses.
+        // SAFETY: without MAP_FIXED, a new mapping replaces no memory.
         let base = unsafe {
             mmap(
                 None,
@@ -88,7 +90,7 @@ impl Mapping {
         Ok(pin)
     }
 
-    /// A part of a file, `len` bytes long and up to the end of a page of the file's, between guards.
+    /// A part of a file between guards: `len` bytes, rounded up to whole pages of the file.
     pub(super) fn of_file(
         file: impl AsFd,
         offset: u64,
@@ -104,9 +106,10 @@ impl Mapping {
             flags |= MapFlags::MAP_POPULATE;
         }
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // A child that is forked in between would have the ring for as long as it lives.
+        // A child that was forked in between would keep the ring mapped as long as it lives.
         fork::without_forks(|| {
-            // SAFETY: in place of what was reserved, which nothing refers to.
+            // SAFETY: the new mapping replaces the room of the reservation, which is as large, and
+            // nothing refers to that memory.
             unsafe {
                 mmap(
                     Some(mapping.base.addr()),
@@ -124,28 +127,33 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// A whole System V segment, between guards.
+    /// A whole System V segment between guards, and its state while it is attached.
     pub(super) fn of_segment(
         id: i32,
-        len: u64,
         page: usize,
         policy: &MemoryPolicy,
         access: Access,
-    ) -> Result<Self, SystemError> {
-        let mapping = Self::reserve(len, page, policy)?;
-        // A child that is forked in between would be the last to have a segment that was removed, and
-        // remove no semaphores.
+    ) -> Result<(Self, SegmentStat), SystemError> {
+        // A child that was forked in between could be the last process that has a removed segment
+        // attached, and would not remove its semaphores.
         fork::without_forks(|| {
-            // SAFETY: the segment is not larger than what was reserved, which nothing refers to.
-            unsafe { ipc::attach(id, mapping.base, access == Access::ReadWrite) }
-                .map_err(|refused| syscall_error("shmat", refused))?;
-            mapping.exclude_from_fork()
-        })?;
-        Ok(mapping)
+            let to_error = |refused| syscall_error("shmat", refused);
+            let pinned = PinnedSegment::new(id).map_err(to_error)?;
+            let stat = pinned
+                .stat()
+                .map_err(|refused| syscall_error("shmctl", refused))?;
+            let mapping = Self::reserve(stat.size, page, policy)?;
+            // SAFETY: the reservation has room for the size of the pinned segment in pages of
+            // `page` bytes, larger pages can't begin at its base, and nothing refers to it.
+            unsafe { pinned.attach_over(mapping.base, access == Access::ReadWrite) }
+                .map_err(to_error)?;
+            mapping.exclude_from_fork()?;
+            Ok((mapping, stat))
+        })
     }
 
-    /// Address space that can't be accessed: a page, room for `len` bytes, and a page. Whoever runs
-    /// over the ends is told by a signal.
+    /// Reserves address space that can't be accessed: a guard page, room for `len` bytes, and a
+    /// guard page. An access beyond either end of the room raises a signal.
     fn reserve(len: u64, page: usize, policy: &MemoryPolicy) -> Result<Self, SystemError> {
         let to_error = |refused| syscall_error("mmap", refused);
         let too_much = || to_error(Errno::ENOMEM);
@@ -162,17 +170,17 @@ impl Mapping {
         let whole = len.checked_add(slack).ok_or_else(too_much)?;
         let size = NonZeroUsize::new(whole).ok_or(to_error(Errno::EINVAL))?;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
-        // SAFETY: a new mapping, at an address that the kernel chooses.
+        // SAFETY: without MAP_FIXED, a new mapping replaces no memory.
         let start = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_NONE, flags) }
             .map_err(to_error)?
             .cast::<u8>();
         let mut first = (start.addr().get() + PAGE).next_multiple_of(begin);
-        // Where larger pages can't begin: a segment of such, which takes more room than its size says,
-        // is refused here instead of being put over what follows.
+        // An address at which no larger page can begin. A segment of larger pages takes more room
+        // than its size says: it is refused here, and does not replace the memory that follows.
         if first % (2 * begin) == 0 {
             first += begin;
         }
-        // SAFETY: at most as far as the slack allows, which leaves a guard on both sides.
+        // SAFETY: `first` is inside the new mapping: the slack has room for PAGE and twice `begin`.
         let base = unsafe { start.add(first - start.addr().get()) };
         Ok(Self {
             base,
@@ -183,10 +191,10 @@ impl Mapping {
         })
     }
 
-    /// Has the pages where the options want them.
+    /// Advises and locks pages as the options ask.
     pub(super) fn apply_policy(&self, policy: &MemoryPolicy) -> Result<(), MapError> {
         if policy.advises_huge_pages() {
-            // A kernel without them has nothing to take the advice.
+            // A kernel without huge pages refuses the advice with EINVAL.
             match self.advise(MmapAdvise::MADV_HUGEPAGE) {
                 Err(error) if error.source.raw_os_error() != Some(Errno::EINVAL as i32) => {
                     return Err(error.into());
@@ -195,7 +203,7 @@ impl Mapping {
             }
         }
         if policy.lock {
-            // SAFETY: locking changes nothing about the bytes.
+            // SAFETY: locking changes neither bytes nor addresses.
             let locked = unsafe { mlock(self.base.cast(), self.len) };
             return locked.map_err(|refused| match refused {
                 Errno::ENOMEM | Errno::EPERM | Errno::EAGAIN => MapError::LockedMemory {
@@ -208,9 +216,9 @@ impl Mapping {
         Ok(())
     }
 
-    /// Allocates every page that is not there yet, and enters it into the page tables.
+    /// Allocates every missing page, and enters all of them into the page tables.
     pub(super) fn populate(&self) -> Result<(), Errno> {
-        // SAFETY: the advice changes nothing about the bytes.
+        // SAFETY: the advice changes neither bytes nor addresses.
         let done = unsafe { madvise(self.base.cast(), self.len, MmapAdvise::MADV_POPULATE_WRITE) };
         match done {
             // Before Linux 5.14.
@@ -219,43 +227,46 @@ impl Mapping {
         }
     }
 
-    /// In forked children nothing of it will be mapped.
+    /// Keeps the kernel from mapping it in forked children.
     fn exclude_from_fork(&self) -> Result<(), SystemError> {
         let (start, len) = self.whole;
-        // SAFETY: the advice changes nothing for this process; in forked children, where the
-        // mapping will be missing, nothing is reached through it.
+        // SAFETY: the advice changes nothing in this process. In a forked child, where the mapping
+        // is missing, every operation fails with `Forked` before it accesses the memory.
         unsafe { madvise(start.cast(), len, MmapAdvise::MADV_DONTFORK) }
             .map_err(|refused| syscall_error("madvise", refused))
     }
 
     fn advise(&self, advice: MmapAdvise) -> Result<(), SystemError> {
-        // SAFETY: only advice is given that leaves the bytes and the addresses as they are.
+        // SAFETY: callers give only advice that changes neither bytes nor addresses.
         unsafe { madvise(self.base.cast(), self.len, advice) }
             .map_err(|refused| syscall_error("madvise", refused))
     }
 
-    /// Has what was stored written to where it is oldest_allocated, and waits for that.
+    /// Writes modified pages to the file's disk, and waits for that.
     pub(crate) fn sync(&self) -> Result<(), SystemError> {
-        // SAFETY: the mapping is whole, and its bytes are left as they are.
+        // SAFETY: the whole range is mapped, and msync changes no bytes.
         unsafe { msync(self.base.cast(), self.len, MsFlags::MS_SYNC) }
             .map_err(|refused| syscall_error("msync", refused))
     }
 
-    /// What tells that a ring is whole.
+    /// The word that is not zero once a ring is complete.
     pub(super) fn first_word(&self) -> u64 {
-        // SAFETY: a mapping is at least a page, aligned as one, and others store to it as they like.
+        // SAFETY: a mapping is at least a page, aligned as one, and lives as long as `self`. Other
+        // processes store to the bytes, so they are accessed only as atomics.
         unsafe { AtomicU64::from_ptr(self.base.cast().as_ptr()) }.load(Acquire)
     }
 
-    /// Copies bytes that others may be storing to, from a word on, as far as there are any; says how many.
+    /// Copies bytes that other processes may be storing to, from a word on, as far as the mapping
+    /// goes. Returns how many.
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> usize {
         let words = self.base.cast::<u64>();
         let first = usize::try_from(offset / 8).unwrap_or(usize::MAX);
         let present = (self.len / 8).saturating_sub(first);
         for (index, chunk) in bytes.chunks_mut(8).take(present).enumerate() {
-            // SAFETY: inside the mapping.
+            // SAFETY: `index` is below the number of words from `first` to the end of the mapping.
             let word = unsafe { words.add(first + index) };
-            // SAFETY: a word of the mapping, aligned as one.
+            // SAFETY: an aligned word of the mapping, which lives as long as `self`. Other
+            // processes store to it, so it is accessed only as an atomic.
             let word = unsafe { AtomicU64::from_ptr(word.as_ptr()) };
             chunk.copy_from_slice(&word.load(Relaxed).to_le_bytes()[..chunk.len()]);
         }
@@ -270,7 +281,7 @@ impl Mapping {
         self.base
     }
 
-    /// Zeroes where /proc does not tell.
+    /// Zeroes where /proc is missing.
     pub(super) fn residency(&self) -> Residency {
         let maps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
         let start = format!("{:x}-", self.base.addr());
@@ -293,7 +304,7 @@ impl Mapping {
             match field {
                 "Rss" => residency.resident += bytes,
                 "ShmemPmdMapped" | "FilePmdMapped" => residency.huge += bytes,
-                // Not stored_count as resident by the kernel.
+                // The kernel does not count these as resident.
                 "Shared_Hugetlb" | "Private_Hugetlb" => {
                     residency.huge += bytes;
                     residency.resident += bytes;
@@ -307,10 +318,10 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // In a forked child something else may be mapped there.
+        // In a forked child other memory may be mapped at that address.
         if !self.mapped_in.is_past() {
             let (start, len) = self.whole;
-            // SAFETY: the whole mapping and nothing else; its owner is being dropped.
+            // SAFETY: the range is exactly that of this mapping, and its owner is being dropped.
             let unmapped = unsafe { munmap(start.cast(), len) };
             debug_assert_eq!(unmapped, Ok(()));
         }

@@ -1,4 +1,8 @@
-//! Memfds: objects without a name, sealed so that nobody can change their size.
+//! Memfds: objects without a name, sealed so that no process can change their size.
+//!
+//! The seals do not keep a peer from punching holes: only a seal against writing does, and peers
+//! write. The next access to a hole allocates its page, and raises SIGBUS if the kernel has none.
+//! Of huge pages, which are few, any other process can take the last.
 
 use super::allocate::{allocate, check_limit};
 use super::descriptor::{Descriptor, flags};
@@ -11,15 +15,15 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
 use std::os::fd::{AsFd, RawFd};
 
-/// The seals that keep the size as it is, for good.
+/// The seals that fix the size permanently.
 const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK
     .union(SealFlag::F_SEAL_GROW)
     .union(SealFlag::F_SEAL_SEAL);
 
-/// The seal against being executed, which a system can have put on every memfd.
+/// The seal against execution, which a system may put on every memfd.
 const F_SEAL_EXEC: i32 = 0x20;
 
-/// Makes a memfd, every page of it allocated and zero, and seals it.
+/// Creates a memfd, every page of it allocated and zero, and seals it.
 pub(super) fn create(size: u64, params: &CreateParams) -> Result<Descriptor, CreateError> {
     let backing = BackingName::Memfd;
     check_limit(size)?;
@@ -29,7 +33,7 @@ pub(super) fn create(size: u64, params: &CreateParams) -> Result<Descriptor, Cre
         flags |= MFdFlags::MFD_HUGETLB;
     }
     let file = memfd_create("slipring", flags).map_err(|refused| match refused {
-        // No such pages in this kernel, or none of them for this process.
+        // The kernel has no huge pages, or the process may not use them.
         Errno::EINVAL | Errno::ENOENT | Errno::EPERM | Errno::ENODEV if is_huge => {
             CreateError::NotHuge {
                 name: backing.to_string(),
@@ -49,8 +53,8 @@ pub(super) fn create(size: u64, params: &CreateParams) -> Result<Descriptor, Cre
     Ok(Descriptor::new(file, &stat, page, None))
 }
 
-/// Opens what is behind a descriptor of this process once more. A descriptor that was received shares its
-/// description, and with it the locks, with the sender.
+/// Opens the memfd behind a descriptor of this process once more. A received descriptor itself
+/// shares its description, and with it its locks, with the sender.
 pub(super) fn find(number: RawFd, access: Access) -> Result<(Descriptor, FileStat), OpenError> {
     let backing = BackingName::Descriptor(number);
     let name = || backing.to_string();
@@ -64,7 +68,7 @@ pub(super) fn find(number: RawFd, access: Access) -> Result<(Descriptor, FileSta
             other => syscall_error(call, other).into(),
         }
     };
-    // Of a terminal or another device, to open it is to do something to it, or to this process.
+    // Opening a terminal or another device could affect the device, or this process.
     let stat = stat(&*through_proc).map_err(to_error("stat"))?;
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
         return Err(OpenError::NotARing { name: name() });
@@ -78,7 +82,7 @@ pub(super) fn find(number: RawFd, access: Access) -> Result<(Descriptor, FileSta
 fn check_seals(descriptor: impl AsFd, backing: &BackingName) -> Result<(), OpenError> {
     let found = match fcntl(descriptor, FcntlArg::F_GET_SEALS) {
         Ok(found) => found & !F_SEAL_EXEC,
-        // Not of a file system that knows seals.
+        // The file system does not support seals.
         Err(Errno::EINVAL) => 0,
         Err(refused) => return Err(syscall_error("fcntl", refused).into()),
     };

@@ -1,17 +1,17 @@
-//! How a process wants the pages of a ring.
+//! The options of a process for the pages of a ring.
 
-/// How a ring can have larger pages than others.
+/// How a ring gets huge pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HugePages {
-    /// The kernel may use them, and does if it is set up to (`shmem_enabled`) and has some at hand.
-    /// [`Ring::stat`](crate::Ring::stat) says what came of it.
+    /// The kernel may use them. It does if it is configured to (`shmem_enabled`) and has some free.
+    /// [`Ring::memory_stat`](crate::Ring::memory_stat) returns how many bytes have them.
     Advised,
-    /// From those that the administrator has set aside (`nr_hugepages`); none else.
+    /// Only from those that the administrator has reserved (`nr_hugepages`).
     Reserved,
 }
 
-/// How a process wants the pages of a ring.
+/// The options of a process for the pages of a ring.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct MemoryPolicy {
     pub(crate) prefault: bool,

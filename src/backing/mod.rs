@@ -1,9 +1,9 @@
-//! Where the bytes live: a POSIX shared memory object, a file, a memfd or a System V segment, and
-//! the locks that go with it.
+//! The backing of a ring: a POSIX shared memory object, a file, a memfd or a System V segment, and
+//! its locks.
 //!
-//! What has a descriptor is made whole before it has a name, and its locks are locks of bytes
-//! (`descriptor`). A System V segment has a name from the start, so a ring's first word is stored last, and its
-//! locks are semaphores (`semaphores`).
+//! An object with a descriptor is completed before it gets a name, and its locks are locks of bytes
+//! (`descriptor`). A System V segment has a key from the start, so the first word of the ring is
+//! stored last, and its locks are semaphores (`semaphores`).
 
 mod allocate;
 mod descriptor;
@@ -31,12 +31,12 @@ use crate::error::{SystemError, UnlinkError};
 use core::time::Duration;
 use nix::errno::Errno;
 
-/// Removes a ring, whatever it is that has the name. Processes that have the ring open keep it, and
-/// its memory goes with the last of them.
+/// Removes the name of a ring, whatever object has the name.
 ///
-/// It takes what [`Backing`] describes: `/name`, `file:/path` and `sysv:0x1234`. A memfd has no name
-/// to be removed. The key of a System V segment is free again when nobody holds a seat of the removed
-/// ring any more.
+/// Processes that have the ring open keep it, and the kernel frees its memory when the last of them
+/// closes it. The name is one that [`Backing`] describes: `/name`, `file:/path` or `sysv:0x1234`. A
+/// memfd has no name to remove. The key of a System V segment can be used again once no process
+/// holds a seat of the removed ring.
 ///
 /// ```
 /// use slipring::{error::UnlinkError, spsc};
@@ -57,32 +57,32 @@ pub fn unlink(name: impl AsRef<str>) -> Result<(), UnlinkError> {
     match backing.path() {
         Some(path) => path::remove(&backing, &path),
         None => match backing {
-            BackingName::Memfd | BackingName::Descriptor(_) => Err(backing
-                .invalid("a memfd has no name that could be removed")
-                .into()),
+            BackingName::Memfd | BackingName::Descriptor(_) => {
+                Err(backing.invalid("a memfd has no name to remove").into())
+            }
             backing => sysv::remove(&backing),
         },
     }
 }
 
-/// What a new object is to be like.
+/// The properties of a new object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CreateParams {
     pub(crate) mode: u32,
     pub(crate) owner: Option<u32>,
     pub(crate) policy: MemoryPolicy,
-    /// How many locks there are.
+    /// The number of locks.
     pub(crate) locks: u32,
-    /// How long to wait for somebody else who makes an object of the same name.
+    /// How long to wait for another process that is creating an object with the same name.
     pub(crate) lock_wait: Duration,
 }
 
-/// What an object is opened for.
+/// The access that an object is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// To push and pop: to read and to write.
+    /// To push and pop, which both read and write.
     ReadWrite,
-    /// Only to be read.
+    /// To observe.
     ReadOnly,
 }
 

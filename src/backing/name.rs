@@ -1,4 +1,4 @@
-//! Where a ring can live, and how that is written.
+//! Names of backings, and their text form.
 
 use crate::error::InvalidName;
 use core::fmt;
@@ -6,22 +6,22 @@ use core::str::FromStr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::{self, Path, PathBuf};
 
-/// Where glibc and musl keep POSIX shared memory objects.
+/// The directory in which glibc and musl keep POSIX shared memory objects.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// A place, as its text says it.
+/// A parsed name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BackingName {
-    /// A POSIX shared memory object: `/` and then at most 255 bytes without another.
+    /// A POSIX shared memory object: a slash and then at most 255 bytes without another slash.
     Posix(String),
     File(PathBuf),
     /// A memfd that does not exist yet.
     Memfd,
-    /// A memfd that is open here.
+    /// A memfd that is open in this process.
     Descriptor(RawFd),
-    /// A System V segment.
+    /// The System V segment with a key.
     Key(i32),
-    /// A System V segment that exists.
+    /// The existing System V segment with an id.
     Id(i32),
 }
 
@@ -44,7 +44,7 @@ impl BackingName {
         })
     }
 
-    /// Why the place is not one for what is to be done there.
+    /// The error of an operation that does not apply to this backing.
     pub(crate) fn invalid(&self, reason: &'static str) -> InvalidName {
         InvalidName {
             name: self.to_string(),
@@ -52,8 +52,8 @@ impl BackingName {
         }
     }
 
-    /// The path that leads there, if one does; as it is now, whatever becomes of the working
-    /// directory.
+    /// The path of the object, if it has one. It is absolute, so it stays valid when the working
+    /// directory changes.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         match self {
             Self::Posix(name) => Some(Path::new(SHARED_MEMORY).join(&name[1..])),
@@ -66,11 +66,11 @@ impl BackingName {
 fn parse_name(text: &str) -> Result<BackingName, &'static str> {
     const LONGEST: usize = 255;
     match text.strip_prefix('/') {
-        None => Err("it does not start with a slash"),
-        Some("") => Err("there is nothing after the slash"),
+        None => Err("it must start with a slash"),
+        Some("") => Err("it has nothing after the slash"),
         Some("." | "..") => Err("it is a directory"),
-        Some(rest) if rest.contains('/') => Err("there is a second slash"),
-        Some(rest) if rest.contains('\0') => Err("there is a zero byte"),
+        Some(rest) if rest.contains('/') => Err("it has a second slash"),
+        Some(rest) if rest.contains('\0') => Err("it has a zero byte"),
         Some(rest) if rest.len() > LONGEST => Err("it is longer than 255 bytes"),
         Some(_) => Ok(BackingName::Posix(text.into())),
     }
@@ -79,7 +79,7 @@ fn parse_name(text: &str) -> Result<BackingName, &'static str> {
 fn parse_path(text: &str) -> Result<BackingName, &'static str> {
     let path = Path::new(text);
     if text.contains('\0') {
-        Err("there is a zero byte")
+        Err("it has a zero byte")
     } else if text.ends_with('/') || path.file_name().is_none() {
         Err("it is a directory")
     } else {
@@ -92,7 +92,7 @@ fn parse_descriptor(text: &str) -> Result<BackingName, &'static str> {
         "" => Ok(BackingName::Memfd),
         _ => decimal(text)
             .map(BackingName::Descriptor)
-            .ok_or("it has no descriptor's number"),
+            .ok_or("it has no descriptor number"),
     }
 }
 
@@ -108,12 +108,12 @@ fn parse_key(text: &str) -> Result<BackingName, &'static str> {
     };
     match key {
         None => Err("it has no key"),
-        Some(0) => Err("key 0 is everybody's"),
+        Some(0) => Err("key 0 is that of every private segment"),
         Some(key) => Ok(BackingName::Key(key as i32)),
     }
 }
 
-/// A number that is not negative, without a sign.
+/// Parses a decimal number without a sign.
 fn decimal<N: FromStr>(text: &str) -> Option<N> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain)
@@ -132,19 +132,19 @@ impl fmt::Display for BackingName {
     }
 }
 
-/// Where a ring lives: the text by which it is created, opened and removed, known to be well formed.
+/// The name of a ring, which selects its backing store. It is well formed.
 ///
-/// | text | the ring is | it lives until |
+/// | text | backing | lifetime |
 /// |------|-------------|----------------|
-/// | `/name` | a POSIX shared memory object, in `/dev/shm` | it is [removed](crate::unlink), or the machine stops |
-/// | `file:/path` | a file, mapped; of a disk file system it outlives the machine's run | it is removed |
-/// | `memfd:` | a new memfd, sealed so that nobody can truncate it; without a name | nobody has it open |
-/// | `memfd:5` | the memfd that is open in this process as descriptor 5 | |
-/// | `sysv:0x1234` | the System V segment with this key, and a set of semaphores | it is removed, also by `ipcrm`, or the machine stops |
-/// | `sysv:id:7` | the System V segment with this id | |
+/// | `/name` | a POSIX shared memory object, in `/dev/shm` | until it is [removed](crate::unlink) or the machine stops |
+/// | `file:/path` | a mapped file; on a disk, its messages persist across reboots | until it is removed |
+/// | `memfd:` | a new memfd, without a name, sealed against truncation | until the last process closes it |
+/// | `memfd:5` | the memfd that is open in this process as descriptor 5 | the same |
+/// | `sysv:0x1234` | the System V segment with this key, and a set of semaphores | until it is removed, also by `ipcrm`, or the machine stops |
+/// | `sysv:id:7` | the existing System V segment with this id | the same |
 ///
-/// Whatever takes the name of a ring takes such a text; a `Backing` is for programs that would
-/// rather not put one together, and dereferences to it.
+/// Functions that take the name of a ring accept any such text (`impl AsRef<str>`). A `Backing`
+/// builds the text from its parts; [`as_str`](Self::as_str) returns it.
 ///
 /// ```
 /// use slipring::{Backing, spsc};
@@ -162,11 +162,12 @@ impl fmt::Display for BackingName {
 pub struct Backing(String);
 
 impl Backing {
-    /// The POSIX shared memory object with a name: a slash and up to 255 bytes without another.
+    /// The POSIX shared memory object with a name: a slash, then at most 255 bytes without another
+    /// slash.
     ///
     /// # Errors
     ///
-    /// If it is not such a name.
+    /// If the name is not of that form.
     pub fn posix(name: &str) -> Result<Self, InvalidName> {
         let parsed = parse_name(name).map_err(|reason| InvalidName {
             name: name.into(),
@@ -175,8 +176,8 @@ impl Backing {
         Ok(parsed.into())
     }
 
-    /// The file with a path. A relative one is taken from the working directory of the moment at
-    /// which the ring is created, opened or removed.
+    /// The file with a path. A relative path starts at the working directory of the process when it
+    /// creates, opens or removes the ring.
     ///
     /// # Errors
     ///
@@ -196,7 +197,8 @@ impl Backing {
         BackingName::Memfd.into()
     }
 
-    /// The memfd behind a descriptor of this process, which must seat_state open until the ring is.
+    /// The memfd behind a descriptor of this process. The descriptor must stay open until the ring
+    /// has been opened.
     pub fn descriptor(descriptor: impl AsFd) -> Self {
         BackingName::Descriptor(descriptor.as_fd().as_raw_fd()).into()
     }

@@ -1,4 +1,4 @@
-//! What a ring's bytes are in, whatever it is: its locks, its name, and what the kernel tells of it.
+//! The object of a ring, whatever its backing: its locks, its name, and its state in the kernel.
 
 use super::descriptor::Descriptor;
 use super::mapping::Mapping;
@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, fstat};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// One of a ring's locks. The kernel lets it go when its holder is dead.
+/// One of a ring's locks. The kernel releases it when its holder is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockId {
     /// The right to recover.
@@ -28,26 +28,26 @@ impl LockId {
         }
     }
 
-    /// How many locks there are for as many seats.
+    /// The number of locks of a ring with so many seats.
     pub(crate) fn count(seats: u32) -> u32 {
         1 + seats
     }
 }
 
-/// A lock that is held until the value is dropped, or the process is dead.
+/// A lock that is held until the value is dropped or the process is dead.
 #[derive(Debug)]
 pub(crate) struct LockGuard {
     _by: HeldResource,
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "they are held for what their drop does")]
+#[expect(dead_code, reason = "dropping them releases the lock")]
 enum HeldResource {
     Pin(Mapping),
     Semaphore(SemaphoreGuard),
 }
 
-/// What a ring's bytes are in, and how its locks are reached.
+/// The object that a ring's bytes live in, with its locks.
 #[derive(Debug)]
 pub(crate) struct Object(pub(super) ObjectKind);
 
@@ -57,11 +57,11 @@ pub(super) enum ObjectKind {
     Sysv(SysvSegment),
 }
 
-/// What is known of an object by the kernel.
+/// The state of an object, as the kernel reports it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ObjectStat {
     pub(crate) size: u64,
-    /// How much of it has memory, or room on a disk, of its own.
+    /// How many bytes have memory or disk space of their own.
     pub(crate) allocated: u64,
     pub(crate) mode: u32,
     pub(crate) owner: u32,
@@ -69,12 +69,12 @@ pub(crate) struct ObjectStat {
 }
 
 impl Object {
-    /// Whether the object can become longer: not a memfd, which is sealed, and no System V segment.
+    /// Whether the object can grow. A memfd, which is sealed, and a System V segment can't.
     pub(crate) fn can_grow(&self) -> bool {
         matches!(&self.0, ObjectKind::Descriptor(descriptor) if descriptor.path().is_some())
     }
 
-    /// Takes a lock, unless somebody has it. Never waits.
+    /// Acquires a lock, unless it is held. Never waits.
     pub(crate) fn take(&self, lock: LockId) -> Result<Option<LockGuard>, SystemError> {
         let by = match &self.0 {
             ObjectKind::Descriptor(descriptor) => descriptor.take(lock)?.map(HeldResource::Pin),
@@ -87,7 +87,7 @@ impl Object {
         Ok(by.map(|by| LockGuard { _by: by }))
     }
 
-    /// Takes the lock of who makes the ring grow, unless somebody has it; `None` too of what can't grow.
+    /// Acquires the growth lock. `None` if it is held, or if the object can't grow.
     pub(crate) fn lock_growth(&self) -> Result<Option<LockGuard>, SystemError> {
         let ObjectKind::Descriptor(descriptor) = &self.0 else {
             return Ok(None);
@@ -105,7 +105,7 @@ impl Object {
         }
     }
 
-    /// One of the seats that are held, as far as the answers are about this object.
+    /// One of the seats that are held, provided that the object [is genuine](Self::is_genuine).
     pub(crate) fn held_seat(&self, seats: &Range<u32>) -> Result<Option<u32>, Errno> {
         match &self.0 {
             ObjectKind::Descriptor(descriptor) => descriptor.held_seat(seats),
@@ -113,17 +113,17 @@ impl Object {
         }
     }
 
-    /// Whether answers about locks are about this object.
+    /// Whether answers about locks are still about this object.
     pub(crate) fn is_genuine(&self) -> bool {
         match &self.0 {
             ObjectKind::Descriptor(descriptor) => descriptor.is_genuine(),
-            // An id is not used again in the life of a process; of a set that is gone there are no
-            // answers.
-            ObjectKind::Sysv(_) => true,
+            // The segment keeps its id while it is attached here. Its set does not: another process
+            // may remove it, and the kernel reuses the id.
+            ObjectKind::Sysv(segment) => segment.set().check().is_ok(),
         }
     }
 
-    /// The descriptor, if there is one and it still is the object's.
+    /// The descriptor, if there is one and it is still that of the object.
     pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             ObjectKind::Descriptor(descriptor) if descriptor.is_genuine() => {
@@ -133,12 +133,12 @@ impl Object {
         }
     }
 
-    /// Whether others can't open the object but by its descriptor.
+    /// Whether other processes can open the object only by its descriptor.
     pub(crate) fn is_nameless(&self) -> bool {
         matches!(&self.0, ObjectKind::Descriptor(descriptor) if descriptor.path().is_none())
     }
 
-    /// Removes the name under which the object was found or made, if it still is the object's.
+    /// Removes the name under which the object was opened or created, if it is still the object's.
     pub(crate) fn remove(&self) {
         match &self.0 {
             ObjectKind::Descriptor(descriptor) => path::remove_own(descriptor),
@@ -146,7 +146,7 @@ impl Object {
         }
     }
 
-    /// Removes the object's name, if it still is the object's.
+    /// The same, with a reason if it fails.
     pub(crate) fn unlink(&self, backing: &BackingName) -> Result<(), UnlinkError> {
         match &self.0 {
             ObjectKind::Descriptor(descriptor) => match descriptor.path() {
@@ -154,9 +154,7 @@ impl Object {
                 Some(_) => Err(UnlinkError::NotFound {
                     name: backing.to_string(),
                 }),
-                None => Err(backing
-                    .invalid("a memfd has no name that could be removed")
-                    .into()),
+                None => Err(backing.invalid("a memfd has no name to remove").into()),
             },
             ObjectKind::Sysv(segment) => segment.unlink(),
         }
@@ -176,7 +174,7 @@ impl Object {
     }
 }
 
-/// What `st_blocks` counts in.
+/// The unit of `st_blocks`.
 const BLOCK: u64 = 512;
 
 impl From<FileStat> for ObjectStat {

@@ -1,4 +1,4 @@
-//! An object that was opened by its name, before its bytes were validated.
+//! An object that was opened, and whose bytes are not validated yet.
 
 use super::descriptor::Descriptor;
 use super::mapping::{Mapping, PAGE};
@@ -13,17 +13,17 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use nix::sys::uio::pread;
 
-/// An object that exists, not yet bounded to be a ring.
+/// An object that exists, and that may not be a ring.
 #[derive(Debug)]
 pub(crate) struct OpenedObject {
-    /// Of what can't be read without. Unmapped first, as in a [`Region`].
+    /// Of a segment, which can't be read otherwise. Dropped before the object, as in a [`Region`].
     mapping: Option<Mapping>,
     object: Object,
     pub(crate) stat: ObjectStat,
 }
 
 impl OpenedObject {
-    /// Finds what has a name. If it is being made this waits for as long as the caller has patience.
+    /// Opens the object that has a name. Waits up to `patience` for another process to create it.
     pub(crate) fn open(
         backing: &BackingName,
         policy: &MemoryPolicy,
@@ -43,8 +43,8 @@ impl OpenedObject {
         }
     }
 
-    /// Opens what another ring of this process, or of its parent, has open; whatever its name names by
-    /// now.
+    /// Opens the object that another ring of this process or its parent has open, whatever its name
+    /// leads to by then.
     pub(crate) fn reopen(object: &Object, policy: &MemoryPolicy) -> Result<Self, OpenError> {
         fork::install_handlers();
         match &object.0 {
@@ -73,15 +73,17 @@ impl OpenedObject {
         }
     }
 
-    /// The first bytes, with zeroes for what is not there.
+    /// The first bytes. Bytes beyond the end of the object are zero.
     pub(crate) fn header<const LEN: usize>(&self) -> Result<[u8; LEN], SystemError> {
         let mut head = [0; LEN];
         self.read(0, &mut head)?;
         Ok(head)
     }
 
-    /// Copies bytes from a word on, as far as there are any; says how many. They are read, not mapped, where that can
-    /// be: an object that is being cut short is then no SIGBUS.
+    /// Copies bytes from a word on, as far as the object goes. Returns how many.
+    ///
+    /// Bytes of a file are read, not mapped, so an object that is truncated meanwhile raises no
+    /// SIGBUS.
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
         let mut filled = 0;
         match (&self.object.0, &self.mapping) {
@@ -106,12 +108,12 @@ impl OpenedObject {
         &self.object
     }
 
-    /// Whether the object is made of larger pages than others.
+    /// Whether the object is made of huge pages.
     pub(crate) fn is_huge(&self) -> bool {
         self.page() > PAGE as u64
     }
 
-    /// The size of the pages that the object is made of.
+    /// The size of the object's pages.
     pub(crate) fn page(&self) -> u64 {
         match (&self.object.0, &self.mapping) {
             (ObjectKind::Descriptor(descriptor), _) => descriptor.page() as u64,

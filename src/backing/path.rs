@@ -1,4 +1,4 @@
-//! Objects that a path leads to: POSIX shared memory objects, and files.
+//! Objects that have a path: POSIX shared memory objects and files.
 
 use super::allocate::{allocate, check_limit};
 use super::descriptor::{Descriptor, flags};
@@ -13,7 +13,7 @@ use nix::unistd::{fsync, linkat, unlink};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// Makes an object that has no name yet, every page of it allocated and zero.
+/// Creates an object without a name, every page of it allocated and zero.
 pub(super) fn create(
     backing: &BackingName,
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) fn create(
     let name = || backing.to_string();
     check_limit(size)?;
     if lstat(&path).is_ok() {
-        // `link` decides; but to allocate first would say that there is no space.
+        // `link` decides. Without this check, allocation could fail first, for lack of space.
         return Err(CreateError::Exists { name: name() });
     }
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -66,7 +66,7 @@ pub(super) fn create(
     Ok(Descriptor::new(file, &stat, page, Some(path)))
 }
 
-/// Gives an object its name: from here on others find it, whole.
+/// Gives a complete object its name, by which other processes can open it.
 pub(super) fn link(
     descriptor: &Descriptor,
     backing: &BackingName,
@@ -83,7 +83,7 @@ pub(super) fn link(
         path,
         AtFlags::AT_SYMLINK_FOLLOW,
     ) {
-        // Without /proc. Old kernels ask for a capability here.
+        // /proc is missing. Old kernels require a capability for this.
         Err(Errno::ENOENT) => linkat(descriptor, "", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH),
         linked => linked,
     };
@@ -101,7 +101,7 @@ pub(super) fn link(
     })
 }
 
-/// Opens what a path leads to.
+/// Opens the object that a path leads to.
 pub(super) fn find(
     backing: &BackingName,
     path: PathBuf,
@@ -119,7 +119,7 @@ pub(super) fn find(
     identify(file, backing, Some(path))
 }
 
-/// Looks at what was opened.
+/// Checks the type of an object that was opened.
 pub(super) fn identify(
     file: OwnedFd,
     backing: &BackingName,
@@ -140,7 +140,7 @@ pub(super) fn identify(
     Ok((Descriptor::new(file, &stat, page, path), stat))
 }
 
-/// Removes a name, whatever it names.
+/// Removes a name, whatever object it leads to.
 pub(super) fn remove(backing: &BackingName, path: &Path) -> Result<(), UnlinkError> {
     let name = || backing.to_string();
     unlink(path).map_err(|refused| match refused {
@@ -156,17 +156,17 @@ pub(super) fn is_name_of(path: &Path, descriptor: &Descriptor) -> bool {
     lstat(path).is_ok_and(|stat| descriptor.is(&stat))
 }
 
-/// Removes the object's name, if it still is this object's.
+/// Removes the object's name, if it still leads to this object.
 pub(super) fn remove_own(descriptor: &Descriptor) {
     if let Some(path) = descriptor.path() {
         if is_name_of(path, descriptor) {
-            // Whoever may not do it leaves it.
+            // Without the permission, the name stays.
             let _ = unlink(path);
         }
     }
 }
 
-/// Has the name written to where it is oldest_allocated.
+/// Writes the name to the disk, and waits for that.
 pub(super) fn sync_name(path: &Path) -> Result<(), SystemError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -175,7 +175,7 @@ pub(super) fn sync_name(path: &Path) -> Result<(), SystemError> {
     fsync(&directory).map_err(|refused| syscall_error("fsync", refused))
 }
 
-/// The size of the pages that a file is made of.
+/// The size of a file's pages.
 fn page_of(file: &OwnedFd, stat: &FileStat) -> Result<usize, SystemError> {
     let fs = fstatfs(file).map_err(|refused| syscall_error("fstatfs", refused))?;
     Ok(if fs.filesystem_type() == HUGETLBFS_MAGIC {
@@ -185,8 +185,8 @@ fn page_of(file: &OwnedFd, stat: &FileStat) -> Result<usize, SystemError> {
     })
 }
 
-/// The type of a file system that does not keep locks and mappings of one object together:
-/// network file systems, overlays, FUSE.
+/// The type of a file's file system, if it does not keep the locks and mappings of one object
+/// together: network file systems, overlays, FUSE.
 fn unsupported_type(file: &OwnedFd) -> Result<Option<u64>, SystemError> {
     const NFS: u32 = 0x6969;
     const OVERLAY: u32 = 0x794c_7630;

@@ -1,4 +1,4 @@
-//! The object of a ring, open and mapped, and made longer while it is in use.
+//! The object of a ring, open and mapped. It can grow while it is in use.
 
 use super::allocate::{Shortage, allocate_pages};
 use super::mapping::{Mapping, Residency};
@@ -16,17 +16,17 @@ use nix::sys::uio::pread;
 use nix::unistd::ftruncate;
 use std::os::fd::OwnedFd;
 
-/// A ring's object, its first ring mapped readable and writable.
+/// A ring's object, with its first segment mapped for reading and writing.
 #[derive(Debug)]
 pub(crate) struct Region {
-    // Unmapped first: what becomes of an object may depend on who still has it.
+    // Dropped first: dropping the object may remove semaphores if no process has it mapped.
     pub(super) mapping: Mapping,
     pub(super) object: Object,
 }
 
 impl Region {
-    /// Makes an object of which nobody else believes yet that it is a ring, every page of it allocated
-    /// and zero.
+    /// Creates an object that is not a ring to other processes yet, every page of it allocated and
+    /// zero.
     pub(crate) fn create(
         backing: &BackingName,
         size: u64,
@@ -44,7 +44,7 @@ impl Region {
                 });
             }
             (BackingName::Descriptor(_) | BackingName::Id(_), _) | (_, None) => {
-                return Err(backing.invalid("it is of something that exists").into());
+                return Err(backing.invalid("it names an existing object").into());
             }
         };
         let mapping = Mapping::of_file(&descriptor, 0, size, descriptor.page(), &params.policy)?;
@@ -54,7 +54,7 @@ impl Region {
         })
     }
 
-    /// Has others find the object, whole.
+    /// Makes the complete object available to other processes under its name.
     pub(crate) fn publish(&mut self, backing: &BackingName, size: u64) -> Result<(), CreateError> {
         match &mut self.object.0 {
             ObjectKind::Descriptor(descriptor) => path::link(descriptor, backing, size),
@@ -74,7 +74,7 @@ impl Region {
         self.mapping.residency()
     }
 
-    /// Has all that was stored, and the name, written to where they are oldest_allocated.
+    /// Writes modified pages and the name to the disk, and waits for that.
     pub(crate) fn sync(&self) -> Result<(), SystemError> {
         self.mapping.sync()?;
         match &self.object.0 {
@@ -86,13 +86,13 @@ impl Region {
         }
     }
 
-    /// The size of the pages that the object is made of.
+    /// The size of the object's pages.
     pub(crate) fn page(&self) -> u64 {
         self.mapping.page() as u64
     }
 
-    /// Allocates a part of the object, all of it zero, up to where the object ends from then on. Nobody may have any of
-    /// that part.
+    /// Extends the object to the end of a part, and allocates that part, all of it zero. No process
+    /// may use the part yet. The caller holds the growth lock.
     pub(crate) fn lengthen(&self, bytes: Range<u64>) -> Result<(), GrowError> {
         let limit = getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft);
         if bytes.end > limit {
@@ -102,11 +102,12 @@ impl Region {
             });
         }
         let file = self.own_description()?;
-        // What somebody left there who was killed here goes first.
+        // First removes what a process left that was killed in this function.
         cut(&file, bytes.start)?;
         let page = self.mapping.page();
         allocate_pages(&file, bytes.clone(), page).map_err(|shortage| {
-            // The space is of more use to others. If it can't be given back now, who comes next does it.
+            // Frees the space for other files. If that fails, the next process that grows the ring
+            // does it.
             let _ = cut(&file, bytes.start);
             match shortage {
                 Shortage::Space { available } => GrowError::NoSpace {
@@ -118,12 +119,12 @@ impl Region {
         })
     }
 
-    /// Ends the object there, behind which nobody has anything.
+    /// Truncates the object. No process may use the bytes beyond its new end.
     pub(crate) fn shorten(&self, end: u64) -> Result<(), SystemError> {
         cut(&self.own_description()?, end)
     }
 
-    /// Maps a part of the object that begins with a page.
+    /// Maps a part of the object that begins at a page boundary.
     pub(crate) fn map_part(
         &self,
         bytes: Range<u64>,
@@ -134,7 +135,7 @@ impl Region {
         Mapping::of_file(&file, bytes.start, len, self.mapping.page(), policy)
     }
 
-    /// Copies bytes of the object, as far as there are any; says how many.
+    /// Copies bytes as far as the object goes. Returns how many.
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, SystemError> {
         let file = self.own_description()?;
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -146,18 +147,19 @@ impl Region {
         }
     }
 
-    /// Gives the memory of whole pages of the object back, at which nobody looks any more.
+    /// Reclaims the memory of whole pages, which no process accesses again.
     pub(crate) fn punch_out(&self, bytes: Range<u64>) -> Result<(), SystemError> {
         let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         let (start, len) = (bytes.start as i64, (bytes.end - bytes.start) as i64);
         match fallocate(self.own_description()?, flags, start, len) {
-            // Where a file can't have holes it holders as large as it is.
+            // Where the file system has no holes, the file keeps its memory.
             Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(()),
             Err(refused) => Err(syscall_error("fallocate", refused)),
         }
     }
 
-    /// A description of the object that is certainly its own, whatever became of the number of the one that is oldest_allocated.
+    /// A new description that is certainly of this object, even if other code has closed the
+    /// descriptor and its number was reused.
     fn own_description(&self) -> Result<OwnedFd, SystemError> {
         match &self.object.0 {
             ObjectKind::Descriptor(descriptor) => descriptor.reopen(),

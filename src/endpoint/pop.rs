@@ -5,6 +5,8 @@
 //! [`pop_spinning`](PopEndpoint::pop_spinning) repeats it with pauses;
 //! [`pop_waiting`](PopEndpoint::pop_waiting) checks the peers and sleeps.
 
+#![allow(unsafe_code)]
+
 use super::shared::Endpoint;
 use super::wait::{WaitLimit, retry_until_done};
 use crate::error::{AttachError, Corrupt, EndpointError, PopError, Refusal};

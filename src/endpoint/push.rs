@@ -1,6 +1,8 @@
 //! The engine of a producer: claims slots, fills and publishes them, waits for room, and follows
 //! the ring into its next segment.
 
+#![allow(unsafe_code)]
+
 use super::shared::Endpoint;
 use super::wait::{WaitLimit, retry_until_done};
 use crate::error::{

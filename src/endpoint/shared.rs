@@ -1,5 +1,7 @@
 //! What the endpoints of producers and consumers share.
 
+#![allow(unsafe_code)]
+
 use super::liveness::Peers;
 use super::wait::{SPINS_PER_CLOCK_READ, WaitStep, WaitSteps};
 use crate::error::{

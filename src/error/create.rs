@@ -1,89 +1,88 @@
-//! Why a ring was not created.
+//! The reasons for which a ring was not created.
 
 use super::{InvalidName, MapError, SystemError};
 use crate::properties::Fences;
 use crate::role::Role;
 use thiserror::Error;
 
-/// Why a ring was not created. Nothing is left behind.
+/// Why a ring was not created. The call leaves nothing behind.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// The name is not one.
+    /// The name is not well formed, or does not name something that can be created.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
     /// The name is taken.
-    #[error("{name} exists already")]
+    #[error("{name} already exists")]
     Exists {
         /// The name.
         name: String,
     },
     /// The capacity is out of range, or was not given.
-    #[error("a capacity of {asked} is not between {min} and {max} messages")]
+    #[error("capacity: found {asked}, expected {min} to {max} messages")]
     Capacity {
-        /// In messages, as given; 0 if it was not.
+        /// In messages, as given; 0 if it was not given.
         asked: u64,
-        /// The least.
+        /// The minimum.
         min: u64,
-        /// The most.
+        /// The maximum.
         max: u64,
     },
-    /// Messages can't have this size: it is above the limit, or not that of the values.
-    #[error("messages can't have {asked} bytes: {max} are possible")]
+    /// The message size is above the limit or, for values, differs from the size of the type.
+    #[error("message size: found {asked} bytes, expected at most {max}, or {max} for values")]
     MessageSize {
         /// In bytes, as given.
         asked: u64,
-        /// The most, in bytes; of values, their size.
+        /// The maximum in bytes; for values, the size of the type.
         max: u64,
     },
     /// A ring of byte strings needs a message size.
-    #[error("a ring of byte strings needs a message size")]
+    #[error("message size: found none, expected one for a ring of byte strings")]
     NoMessageSize,
     /// The number of seats is out of range.
-    #[error("there can't be {asked} {role} seats, but 1 to {max}")]
+    #[error("{role} seats: found {asked}, expected 1 to {max}")]
     Seats {
-        /// Of which end.
+        /// The role of the seats.
         role: Role,
         /// As given.
         asked: u32,
-        /// The most.
+        /// The maximum.
         max: u32,
     },
-    /// An SPSC ring does not have what was asked for.
-    #[error("{option} is an option of MPMC rings")]
+    /// The option does not apply to SPSC rings.
+    #[error("{option}: found on an SPSC ring, expected on MPMC rings only")]
     OnlyMpmc {
         /// The option.
         option: &'static str,
     },
     /// The liveness interval is zero.
-    #[error("a liveness interval of zero asks without end")]
+    #[error("the liveness interval must not be zero")]
     LivenessInterval,
-    /// The mode has bits beyond the nine permissions, or lacks the owner's to read and write.
-    #[error("mode {asked:#o} is not made of permissions, the owner's to read and write included")]
+    /// The mode has other bits than the nine permissions, or lacks read and write for the owner.
+    #[error("mode: found {asked:#o}, expected permission bits with read and write for the owner")]
     Mode {
         /// As given.
         asked: u32,
     },
-    /// The file system is full.
-    #[error("no space for {name}: {needed} bytes are needed, {available} are available")]
+    /// The file system has too little free space.
+    #[error("no space for {name}: found {available} bytes, expected {needed}")]
     NoSpace {
         /// The name.
         name: String,
         /// The size of the ring in bytes.
         needed: u64,
-        /// Free bytes in the file system.
+        /// Free bytes in the file system; 0 if the kernel did not report them.
         available: u64,
     },
-    /// The process may not make files as large (RLIMIT_FSIZE).
-    #[error("the ring needs {needed} bytes, the file size limit is {limit}")]
+    /// The ring is larger than the files that the process may create (`RLIMIT_FSIZE`).
+    #[error("file size limit (RLIMIT_FSIZE): found {limit} bytes, expected {needed}; raise it")]
     FileSizeLimit {
         /// The size of the ring in bytes.
         needed: u64,
         /// The limit in bytes.
         limit: u64,
     },
-    /// The process may not create it there: it may not write the directory, or the key is
-    /// another user's.
+    /// The process may not write to the directory, or the key belongs to another user.
     #[error("no permission to create {name}")]
     Permission {
         /// The name.
@@ -95,27 +94,30 @@ pub enum CreateError {
         /// The name.
         name: String,
     },
-    /// There is no such directory.
-    #[error("the directory of {name} does not exist")]
+    /// The directory does not exist.
+    #[error("the directory of {name} does not exist; create it first")]
     NoDirectory {
         /// The name.
         name: String,
     },
-    /// The ring can't be given to another user.
-    #[error("no permission to make a ring that is user {asked}'s")]
+    /// The process may not make another user the owner of the ring.
+    #[error("no permission to make user {asked} the owner of the ring")]
     Owner {
-        /// As given: a user id.
+        /// The user ID, as given.
         asked: u32,
     },
-    /// Rings with this name can't have huge pages: the file system, or the kernel, has none, or none for
-    /// this process.
-    #[error("{name} can't have huge pages")]
+    /// Huge pages are not available under this name: the file system or the kernel has none, or
+    /// the process may not use them.
+    #[error("huge pages are not available for {name}")]
     NotHuge {
         /// The name.
         name: String,
     },
-    /// Fewer huge pages are set aside and free than the ring needs.
-    #[error("not enough huge pages for {name}: {needed} of {page} bytes are needed")]
+    /// The ring needs more huge pages than are reserved and free.
+    #[error(
+        "huge pages for {name}: found too few, expected {needed} of {page} bytes; \
+         reserve more (nr_hugepages)"
+    )]
     NoHugePages {
         /// The name.
         name: String,
@@ -124,46 +126,46 @@ pub enum CreateError {
         /// The size of each in bytes.
         page: u64,
     },
-    /// The System V segment with this key is being made by another process, and has been for longer
-    /// than a liveness interval and a second. If that process dies, it can be replaced.
-    #[error("process {creator} is making {name}, and has not finished")]
+    /// Another process has been creating the System V segment with this key for longer than a
+    /// liveness interval and a second. If that process dies, the segment can be replaced.
+    #[error("process {creator} has not finished creating {name}; retry when it has or is dead")]
     Unfinished {
         /// The name.
         name: String,
-        /// That process, as the kernel tells it; 0 if it is not to be seen from here.
+        /// That process, as the kernel reports it; 0 if it is in another pid namespace.
         creator: u32,
     },
-    /// The System V segment with this key was removed, but participants of that ring still hold its
-    /// seats.
-    #[error("{name} was removed, and is still in use")]
+    /// The System V segment with this key was removed, but participants of that ring still hold
+    /// its seats.
+    #[error("{name} was removed but is still in use; retry when its participants have detached")]
     InUse {
         /// The name.
         name: String,
     },
-    /// The system has as many System V semaphores as it may have.
-    #[error("no semaphores for {name}")]
+    /// The system has reached its limit of System V semaphores.
+    #[error("no semaphores for {name}; remove unused sets or raise the limit (kernel.sem)")]
     NoSemaphores {
         /// The name.
         name: String,
     },
-    /// There is no file system for shared memory, or not one that keeps locks.
-    #[error("the file system of {name} can't hold a ring (type {found:#x})")]
+    /// The file system for shared memory is missing, or a file system does not keep locks.
+    #[error("file system of {name}: found type {found:#x}, expected a local one that keeps locks")]
     FileSystem {
         /// The name.
         name: String,
-        /// `f_type` as `statfs` tells it; 0 if there is no file system.
+        /// `f_type` as `statfs` reports it; 0 if there is no file system.
         found: u64,
     },
-    /// The kernel, or a sandbox, refuses what the fences need.
-    #[error("{asked} fences are not available to this process")]
+    /// The kernel, or a sandbox, refuses the system call that the fences need.
+    #[error("{asked} fences are not available to this process; use symmetric fences")]
     Fences {
         /// As given.
         asked: Fences,
     },
-    /// Its memory was not to be had in the way that was asked for.
+    /// Mapping the ring with the requested memory options failed.
     #[error(transparent)]
     Map(#[from] MapError),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

@@ -1,6 +1,10 @@
-//! Why an operation did not do what it was asked: one small type per operation.
+//! Why an operation failed: one small type per operation.
+//!
+//! Every error converts into a [`std::io::Error`] of a fitting [kind](std::io::ErrorKind), which
+//! carries the original error.
 
 mod create;
+mod io;
 mod naming;
 mod open;
 mod transfer;
@@ -19,54 +23,58 @@ pub use self::transfer::{
 pub(crate) use self::transfer::{EndpointError, Refusal};
 
 use crate::role::Role;
+use core::fmt;
 use thiserror::Error;
 
-/// Why an end of a ring could not be taken.
+/// Why a seat could not be claimed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// A live process holds it.
-    #[error("the ring has a {role} already{}", match pid { Some(pid) => format!(", process {pid}"), None => String::new() })]
+    /// A live process holds the seat.
+    #[error("the ring already has a {role}{}", Process(": process ", *pid))]
     Taken {
-        /// The end that was asked for.
+        /// The role that was asked for.
         role: Role,
-        /// The pid that was recorded last, in the recorder's pid namespace: the holder's, unless
-        /// it is only just attaching. `None` if there is none. Unverified.
+        /// The pid that was recorded last, in the recorder's pid namespace. It is the holder's
+        /// unless the holder has only just begun to attach. `None` if there is none. Unverified.
         pid: Option<u32>,
     },
-    /// An MPMC ring has as many handles of the kind as it has seats for them.
-    #[error("the ring has {} {role} seats, and all are taken, by processes {holders:?}", holders.len())]
+    /// All seats of the role in an MPMC ring are taken.
+    #[error("{role} seats: all {} are taken, by processes {}", holders.len(), Pids(holders))]
     NoSeat {
-        /// The end that was asked for.
+        /// The role that was asked for.
         role: Role,
-        /// The pid of each seat's holder, in its own pid namespace; a process is there as often as
-        /// it has handles. Unverified.
+        /// The pid of each seat's holder, in its own pid namespace. A process appears once for
+        /// each of its handles. Unverified.
         holders: Vec<u32>,
     },
-    /// The free seats are those of dead processes, of which it can't be known yet what they held:
-    /// a live process is stopped in the middle of an operation on the same messages.
-    #[error("no {role} seat can be taken before {} goes on", match pid { Some(pid) => format!("process {pid}, which is stopped,"), None => "a stopped process".to_owned() })]
+    /// The free seats are those of dead processes, and their claims can't be determined yet: a
+    /// live process is stopped in the middle of an operation on the same messages.
+    #[error(
+        "no {role} seat can be claimed: a process is stopped in the middle of an operation{}",
+        Process("; resume process ", *pid)
+    )]
     Undecided {
-        /// The end that was asked for.
+        /// The role that was asked for.
         role: Role,
-        /// The pid of the one that is stopped, in its own pid namespace. `None` if it went on just
-        /// now. Unverified.
+        /// The pid of the stopped process, in its own pid namespace. `None` if it has just
+        /// continued. Unverified.
         pid: Option<u32>,
     },
-    /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
-    /// interval and a second: it is stopped, or very many attach at once.
+    /// Another process has been recovering the ring, or attaching to it, for longer than a
+    /// liveness interval and a second. It is stopped, or very many processes attach at once.
     #[error(transparent)]
     Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring holds what no peer that follows the protocol leaves.
+    /// Shared state violates the protocol.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// A ring that [has grown](crate::Ring::grow) could not be mapped whole.
+    /// A segment of a ring that [has grown](crate::Ring::grow) could not be mapped.
     #[error(transparent)]
     Map(#[from] MapError),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -75,130 +83,130 @@ pub enum AttachError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RecoverError {
-    /// The ring was not [found by its name](crate::recover).
+    /// The ring was not [opened by its name](crate::recover).
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Another process has been at it, or attaching, for longer than a liveness interval and a
-    /// second: it is stopped, or very many attach at once.
+    /// Another process has been recovering the ring, or attaching to it, for longer than a
+    /// liveness interval and a second. It is stopped, or very many processes attach at once.
     #[error(transparent)]
     Recovering(#[from] Recovering),
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring holds what no peer that follows the protocol leaves.
+    /// Shared state violates the protocol.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// A ring that [has grown](crate::Ring::grow) could not be mapped whole.
+    /// A segment of a ring that [has grown](crate::Ring::grow) could not be mapped.
     #[error(transparent)]
     Map(#[from] MapError),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why nobody can be oldest_allocated from a ring.
+/// Why no process can be kept from attaching to a ring.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExclusiveError {
     /// The ring was not opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Somebody has a seat of it.
-    #[error("the ring is in use, by process {pid}")]
+    /// A process holds a seat.
+    #[error("the ring is in use by process {pid}")]
     InUse {
-        /// What was recorded last as the pid of one who has a seat, in its own pid namespace. Unverified.
+        /// The pid that was recorded last for a held seat, in its own pid namespace. Unverified.
         pid: u32,
     },
-    /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
-    /// interval and a second.
+    /// Another process has been recovering the ring, or attaching to it, for longer than a
+    /// liveness interval and a second.
     #[error(transparent)]
     Recovering(#[from] Recovering),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why a ring did not grow. It is as it was.
+/// Why a ring did not grow. The ring is unchanged.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum GrowError {
-    /// The ring was not [found by its name](crate::grow).
+    /// The ring was not [opened by its name](crate::grow).
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// No ring can hold so many messages.
-    #[error("a capacity of {asked} is not between {min} and {max} messages")]
+    /// The capacity is out of range.
+    #[error("capacity: found {asked}, expected {min} to {max} messages")]
     Capacity {
-        /// The capacity that was asked for.
+        /// As asked for.
         asked: u64,
-        /// The least.
+        /// The minimum.
         min: u64,
-        /// The most.
+        /// The maximum.
         max: u64,
     },
-    /// The ring lives in a memfd, which is sealed, or in a System V segment.
-    #[error("only a ring in shared memory with a name, or in a file, can grow")]
+    /// The ring's backing is a memfd, whose size is sealed, or a System V segment.
+    #[error("only a ring in a file or in shared memory with a name can grow")]
     Unsupported,
     /// The ring is closed.
     #[error("the ring is closed")]
     Closed,
-    /// Another process has been making the ring grow for longer than a liveness interval and a second.
-    #[error("process {pid} is making the ring grow, and has not finished")]
+    /// Another process has been growing the ring for longer than a liveness interval and a second.
+    #[error(
+        "process {pid} has not finished growing the ring; retry, or resume it if it is stopped"
+    )]
     Growing {
-        /// What it recorded as its pid, in its own pid namespace. Unverified.
+        /// The pid that it recorded, in its own pid namespace. Unverified.
         pid: u32,
     },
-    /// Too many rings follow each other from which messages are still to be popped.
-    #[error(
-        "the ring has grown {found} times, and nobody has come to the end of the first ring yet"
-    )]
+    /// The ring has grown as often as it can before consumers reach the end of its first segment.
+    #[error("segments that are not drained: found {found}, expected fewer; pop messages first")]
     Undrained {
-        /// How many rings wait to be drained.
+        /// How many segments are not drained.
         found: usize,
     },
-    /// Another process has been recovering the ring, or attaching to it, for longer than a liveness
-    /// interval and a second.
+    /// Another process has been recovering the ring, or attaching to it, for longer than a
+    /// liveness interval and a second.
     #[error(transparent)]
     Recovering(#[from] Recovering),
-    /// There is no space for it beside the present ring.
-    #[error("no space to grow: {needed} bytes are needed, {available} are available")]
+    /// The file system has no space for a larger segment beside the present one.
+    #[error("no space to grow: found {available} bytes, expected {needed}")]
     NoSpace {
-        /// Bytes that it takes.
+        /// Bytes that the larger segment takes.
         needed: u64,
         /// Bytes that the file system had when asked.
         available: u64,
     },
-    /// The process may not make files so large.
-    #[error("the ring needs {needed} bytes, the file size limit is {limit}")]
+    /// The ring would be larger than the files that the process may create (`RLIMIT_FSIZE`).
+    #[error("file size limit (RLIMIT_FSIZE): found {limit} bytes, expected {needed}; raise it")]
     FileSizeLimit {
-        /// Bytes that it takes, with what came before.
+        /// Bytes that the object would have, with the present segments.
         needed: u64,
-        /// `RLIMIT_FSIZE`.
+        /// The limit in bytes.
         limit: u64,
     },
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring holds what no peer that follows the protocol leaves.
+    /// Shared state violates the protocol.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// The larger ring could not be mapped.
+    /// The larger segment could not be mapped.
     #[error(transparent)]
     Map(#[from] MapError),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Another process is recovering the ring. If it dies, the next one goes on.
+/// Another process is recovering the ring. If it dies, the next process continues its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("process {pid} is recovering or attaching, and has not finished")]
+#[error("process {pid} has not finished recovering or attaching; retry, or resume it if stopped")]
 #[non_exhaustive]
 pub struct Recovering {
-    /// What it recorded as its pid, in its own pid namespace. Unverified.
+    /// The pid that it recorded, in its own pid namespace. Unverified.
     pub pid: u32,
 }
 
-/// The ring holds what no peer that follows the protocol leaves there.
+/// Shared state violates the protocol: no peer that follows it leaves the ring so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the ring is corrupt")]
 #[non_exhaustive]
@@ -206,30 +214,32 @@ pub struct Corrupt;
 
 /// The handle belongs to the process that this one was forked from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the handle belongs to the parent of this forked process")]
+#[error("the handle belongs to the parent of this forked process; reopen the ring")]
 #[non_exhaustive]
 pub struct Forked;
 
-/// The other end is gone; of an MPMC ring, everybody who was there. A report, not a verdict, unless
-/// the ring is closed: the same handle goes on when somebody takes that end again.
+/// The ring has no peer; an MPMC ring has lost every peer that it had.
+///
+/// This is a report, not a verdict, unless the ring is closed: the same handle works again when
+/// another process claims a seat of that role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Disconnected {
-    /// Its last holder dropped its handle.
-    #[error("the other end has left")]
+    /// The last peer dropped its handle.
+    #[error("the peer has left")]
     Left,
-    /// Its last holder died; of several, one of those that held it last.
-    #[error("the other end, process {pid}, has died")]
+    /// The last peer died; where several were the last, one of them died.
+    #[error("the peer, process {pid}, has died")]
     Died {
-        /// What it recorded as its pid, in its own pid namespace.
+        /// The pid that it recorded, in its own pid namespace.
         pid: u32,
     },
-    /// Somebody closed the ring, for good.
+    /// The ring was closed, which is final.
     #[error("the ring is closed")]
     Closed,
 }
 
-/// Why the rings of an object could not be had.
+/// Why the segments of an object could not be used.
 #[derive(Debug)]
 pub(crate) enum SegmentError {
     Corrupt(Corrupt),
@@ -237,7 +247,7 @@ pub(crate) enum SegmentError {
 }
 
 impl SegmentError {
-    /// The same, as an operation tells it.
+    /// The same reason, as the error of an operation.
     pub(crate) fn into_error<E: From<Corrupt> + From<MapError>>(self) -> E {
         match self {
             Self::Corrupt(corrupt) => corrupt.into(),
@@ -255,5 +265,60 @@ impl From<Corrupt> for SegmentError {
 impl<E: Into<MapError>> From<E> for SegmentError {
     fn from(refused: E) -> Self {
         Self::Map(refused.into())
+    }
+}
+
+/// A pid after some words, or nothing.
+struct Process(&'static str, Option<u32>);
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(pid) => write!(f, "{}{pid}", self.0),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first few of a list of pids, and the number of the others.
+struct Pids<'a>(&'a [u32]);
+
+impl fmt::Display for Pids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// A ring may have thousands of seats.
+        const SHOWN: usize = 8;
+        for (index, pid) in self.0.iter().take(SHOWN).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{pid}")?;
+        }
+        match self.0.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            others => write!(f, " and {others} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_seat_text_shows_at_most_eight_pids() {
+        let text = |holders: Vec<u32>| {
+            let role = Role::Consumer;
+            AttachError::NoSeat { role, holders }.to_string()
+        };
+        assert_eq!(
+            text(vec![7]),
+            "consumer seats: all 1 are taken, by processes 7"
+        );
+        assert_eq!(
+            text((1..=8).collect()),
+            "consumer seats: all 8 are taken, by processes 1, 2, 3, 4, 5, 6, 7, 8"
+        );
+        assert_eq!(
+            text((1..=4096).collect()),
+            "consumer seats: all 4096 are taken, by processes 1, 2, 3, 4, 5, 6, 7, 8 and 4088 more"
+        );
     }
 }

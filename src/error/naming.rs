@@ -1,12 +1,13 @@
-//! Errors of names, of what is done by name, and of a ring's memory.
+//! Errors of names, of operations by name, and of a ring's memory.
 
 use super::{Corrupt, CreateError, Forked, OpenError};
+use core::fmt;
 use std::io;
 use thiserror::Error;
 
 /// A name that no ring can have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{name:?} can't name a ring: {reason}")]
+#[error("invalid ring name {name:?}: {reason}")]
 #[non_exhaustive]
 pub struct InvalidName {
     /// The name as it was given.
@@ -16,8 +17,10 @@ pub struct InvalidName {
 }
 
 /// A system call that the kernel refused for a reason without a variant of its own.
-#[derive(Debug, Error)]
-#[error("{call}: {source}")]
+///
+/// Its text includes that of the kernel's answer, so [`Error::source`](std::error::Error::source)
+/// returns `None`.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct SystemError {
     /// The system call.
@@ -26,14 +29,23 @@ pub struct SystemError {
     pub source: io::Error,
 }
 
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, self.source)
+    }
+}
+
+// Without `source`: a report that prints the chain would print the kernel's answer twice.
+impl std::error::Error for SystemError {}
+
 /// Why a ring was neither opened nor created.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenOrCreateError {
-    /// It exists and could not be opened.
+    /// The ring exists and could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It does not exist and could not be created.
+    /// The ring does not exist and could not be created.
     #[error(transparent)]
     Create(#[from] CreateError),
 }
@@ -42,7 +54,7 @@ pub enum OpenOrCreateError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UnlinkError {
-    /// The name is not one.
+    /// The name is not well formed, or names nothing that can be removed.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
     /// Nothing has the name.
@@ -66,93 +78,92 @@ pub enum UnlinkError {
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why a ring's memory was not mapped as it was asked for.
+/// Why a ring was not mapped with the requested memory options.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MapError {
-    /// The process may not lock as much memory (RLIMIT_MEMLOCK).
-    #[error("the ring needs {needed} bytes of locked memory, the limit is {limit}")]
+    /// The process may not lock so much memory (`RLIMIT_MEMLOCK`).
+    #[error("locked memory limit (RLIMIT_MEMLOCK): found {limit} bytes, expected {needed} more")]
     LockedMemory {
         /// The size of the ring in bytes.
         needed: u64,
-        /// What the process may lock in all, in bytes.
+        /// How much the process may lock in total, in bytes.
         limit: u64,
     },
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why a ring was not written to where it is oldest_allocated.
+/// Why a ring was not written to its disk.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SyncError {
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring holds what no peer that follows the protocol leaves.
+    /// Shared state violates the protocol.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// A ring that [has grown](crate::Ring::grow) could not be mapped whole.
+    /// A segment of a ring that [has grown](crate::Ring::grow) could not be mapped.
     #[error(transparent)]
     Map(#[from] MapError),
-    /// The kernel, or the disk, refused.
+    /// The kernel refused a system call, or the disk failed.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why nothing was told of a ring's memory.
+/// Why the state of a ring's memory was not read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StatError {
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why a ring could not be looked at.
+/// Why a ring could not be observed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ObserveError {
     /// The ring was opened before this process was forked.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The object has been cut short since it was opened.
-    #[error("{found} bytes are left of a ring of {expected}")]
+    /// The object was truncated after it was opened.
+    #[error("size: found {found} bytes, expected {expected}")]
     Truncated {
         /// The size of the whole ring in bytes.
         expected: u64,
-        /// How many bytes were found at most.
+        /// An upper bound on the bytes that were found.
         found: u64,
     },
-    /// What follows the ring, which [has grown](crate::Ring::grow), is nothing that a peer leaves that follows the
-    /// protocol.
+    /// A later segment of a ring that [has grown](crate::Ring::grow) violates the protocol.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
 
-/// Why a ring was not handed over.
+/// Why the descriptor of a ring was not sent.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HandOverError {
-    /// The ring is not a memfd. Others open it by its name.
-    #[error("the ring has a name by which to open it")]
+    /// The ring is not a memfd. Other processes open it by its name.
+    #[error("the ring has a name; open it by name instead")]
     Named,
-    /// The ring's descriptor was closed behind its back, and perhaps its number used again.
-    #[error("the ring's descriptor was closed")]
+    /// Other code in this process closed the ring's descriptor, and may have reused its number.
+    #[error("the ring's descriptor was closed by other code in this process")]
     Closed,
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }
@@ -164,16 +175,16 @@ pub enum ReceiveError {
     /// The other end of the socket is closed.
     #[error("the socket is closed")]
     Closed,
-    /// What came was not one descriptor.
-    #[error("{found} descriptors came, not one")]
+    /// The message did not carry exactly one descriptor.
+    #[error("descriptors: found {found}, expected 1")]
     Descriptors {
-        /// How many came; they are closed.
+        /// How many arrived; they are closed.
         found: usize,
     },
-    /// What came was not a ring as asked for.
+    /// The descriptor is not that of a ring with the requested properties.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

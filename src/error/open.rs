@@ -1,4 +1,4 @@
-//! Why a ring was not opened.
+//! The reasons for which a ring was not opened.
 
 use super::{InvalidName, MapError, SystemError};
 use crate::properties::{Delivery, Encoding, Fences, Kind};
@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The name is not one.
+    /// The name is not well formed.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
     /// No ring has the name.
@@ -18,7 +18,7 @@ pub enum OpenError {
         /// The name.
         name: String,
     },
-    /// The process may not read and write it.
+    /// The process may not read and write the ring.
     #[error("no permission to open {name}")]
     Permission {
         /// The name.
@@ -30,160 +30,162 @@ pub enum OpenError {
         /// The name.
         name: String,
     },
-    /// Something else has the name.
+    /// The name is that of something else.
     #[error("{name} is not a ring")]
     NotARing {
         /// The name.
         name: String,
     },
-    /// The descriptor is not that of a memfd with the seals that keep its size, or has more than these.
-    #[error("{name} is sealed {found:#x}, not {expected:#x}")]
+    /// The descriptor is not that of a memfd with exactly the seals that fix its size.
+    #[error("seals of {name}: found {found:#x}, expected {expected:#x}")]
     Seals {
         /// The name.
         name: String,
-        /// What a ring is sealed with, as `F_GET_SEALS` tells it.
+        /// The seals of a ring, as `F_GET_SEALS` reports them.
         expected: u32,
-        /// The descriptor's; 0 if it can't be sealed.
+        /// Those of the descriptor; 0 if it can't be sealed.
         found: u32,
     },
-    /// The System V segment is not a ring yet. It was being made for at least a liveness interval: its
-    /// maker is stopped or dead. If it is dead, `create` replaces the segment.
-    #[error("process {creator} was making {name}, and has not finished")]
+    /// The System V segment is not a ring yet, a liveness interval after the first check or later.
+    /// Its creator is stopped or dead. If it is dead, `create` replaces the segment.
+    #[error("process {creator} has not finished creating {name}; if it is dead, create it again")]
     Unfinished {
         /// The name.
         name: String,
-        /// That process, as the kernel tells it; 0 if it is not to be seen from here.
+        /// That process, as the kernel reports it; 0 if it is in another pid namespace.
         creator: u32,
     },
     /// The ring belongs to another user than the one asked for.
-    #[error("the ring is user {found}'s, not {expected}'s")]
+    #[error("owner: found user {found}, expected user {expected}")]
     Owner {
-        /// As asked for: a user id.
+        /// The user ID, as asked for.
         expected: u32,
-        /// The ring's.
+        /// That of the ring.
         found: u32,
     },
-    /// The ring has small pages, where those that are set aside were asked for.
-    #[error("the ring has no huge pages")]
+    /// The ring has small pages where reserved huge pages were asked for.
+    #[error("pages: found small ones, expected huge ones")]
     NotHuge,
-    /// The ring's name holders, where it was to go with the last participant, or the reverse.
-    #[error("the ring's name {}", if *found { "goes with the last participant" } else { "holders when all have left" })]
+    /// The last participant to leave removes the ring's name, where it was asked to stay, or the
+    /// reverse.
+    #[error("unlink when left: found {found}, expected {}", !found)]
     UnlinkedWhenLeft {
-        /// Whether it goes.
+        /// Whether the last participant to leave removes it.
         found: bool,
     },
     /// The ring's bytes are laid out by another version of the layout.
-    #[error("the layout is version {found}, this library knows version {expected}")]
+    #[error("layout version: found {found}, expected {expected}")]
     Version {
-        /// This library's.
+        /// That of this library.
         expected: u32,
-        /// The ring's.
+        /// That of the ring.
         found: u32,
     },
-    /// The ring uses something that this version does not know.
-    #[error("the ring has unknown flags {found:#x}")]
+    /// The ring uses a feature that this version does not know.
+    #[error("flags: found unknown bits {found:#x}; open the ring with a newer version")]
     UnknownFlags {
-        /// The flags that are not known.
+        /// The flags that this version does not know.
         found: u32,
     },
     /// The ring follows the other protocol.
-    #[error("the ring is {found}, not {expected}")]
+    #[error("kind: found {found}, expected {expected}")]
     Kind {
         /// As asked for.
         expected: Kind,
-        /// The ring's.
+        /// That of the ring.
         found: Kind,
     },
     /// The ring carries values where byte strings were asked for, or the reverse.
-    #[error("the ring carries {found}, not {expected}")]
+    #[error("messages: found {found}, expected {expected}")]
     Encoding {
         /// As asked for.
         expected: Encoding,
-        /// The ring's.
+        /// That of the ring.
         found: Encoding,
     },
     /// The ring's messages have another size.
-    #[error("the ring's messages have {found} bytes, not {expected}")]
+    #[error("message size: found {found} bytes, expected {expected}")]
     PayloadSize {
         /// As asked for, in bytes.
         expected: u32,
-        /// The ring's, in bytes.
+        /// That of the ring, in bytes.
         found: u32,
     },
     /// The ring's messages have another alignment.
-    #[error("the ring's messages are aligned to {found} bytes, not {expected}")]
+    #[error("message alignment: found {found} bytes, expected {expected}")]
     PayloadAlign {
         /// As asked for, in bytes.
         expected: u32,
-        /// The ring's, in bytes.
+        /// That of the ring, in bytes.
         found: u32,
     },
-    /// The ring's schema tag is another one.
-    #[error("the ring's schema is {found:#x}, not {expected:#x}")]
+    /// The ring has another schema tag.
+    #[error("schema: found {found:#x}, expected {expected:#x}")]
     Schema {
         /// As asked for.
         expected: u64,
-        /// The ring's.
+        /// That of the ring.
         found: u64,
     },
     /// The ring has another capacity than the one asked for.
-    #[error("the ring has a capacity of {found}, not {expected}")]
+    #[error("capacity: found {found} messages, expected {expected}")]
     Capacity {
         /// As asked for, rounded up.
         expected: u64,
-        /// The ring's.
+        /// That of the ring.
         found: u64,
     },
     /// The ring has another liveness interval than the one asked for.
-    #[error("the ring's liveness interval is {found} ns, not {expected} ns")]
+    #[error("liveness interval: found {found} ns, expected {expected} ns")]
     LivenessInterval {
         /// As asked for, in nanoseconds.
         expected: u64,
-        /// The ring's, in nanoseconds.
+        /// That of the ring, in nanoseconds.
         found: u64,
     },
-    /// The ring has another number of seats than was asked for.
-    #[error("the ring has {found} {role} seats, not {expected}")]
+    /// The ring has another number of seats than the one asked for.
+    #[error("{role} seats: found {found}, expected {expected}")]
     Seats {
-        /// Of which end.
+        /// The role of the seats.
         role: Role,
         /// As asked for.
         expected: u32,
-        /// The ring's.
+        /// That of the ring.
         found: u32,
     },
-    /// The ring treats what dead consumers held in another way than the one asked for.
-    #[error("the ring delivers {found}, not {expected}")]
+    /// The ring treats the messages that a dead consumer had claimed in another way than the one
+    /// asked for.
+    #[error("delivery: found {found}, expected {expected}")]
     Delivery {
         /// As asked for.
         expected: Delivery,
-        /// The ring's.
+        /// That of the ring.
         found: Delivery,
     },
-    /// The ring's file has another mode than the one asked for.
-    #[error("the ring's mode is {found:#o}, not {expected:#o}")]
+    /// The ring's object has another mode than the one asked for.
+    #[error("mode: found {found:#o}, expected {expected:#o}")]
     Mode {
         /// As asked for.
         expected: u32,
-        /// The ring's.
+        /// That of the ring.
         found: u32,
     },
     /// The ring has other fences than the ones asked for.
-    #[error("the ring has {found} fences, not {expected}")]
+    #[error("fences: found {found}, expected {expected}")]
     Fences {
         /// As asked for.
         expected: Fences,
-        /// The ring's.
+        /// Those of the ring.
         found: Fences,
     },
-    /// The kernel, or a sandbox, refuses what the ring's fences need.
-    #[error("the ring has {found} fences, which are not available to this process")]
+    /// The kernel, or a sandbox, refuses the system call that the ring's fences need.
+    #[error("fences: found {found}, which are not available to this process")]
     FencesUnavailable {
-        /// The ring's.
+        /// Those of the ring.
         found: Fences,
     },
     /// The object is shorter than its header says.
-    #[error("{found} bytes are left of a ring of {expected}")]
+    #[error("size: found {found} bytes, expected {expected}")]
     Truncated {
         /// The size of the whole ring in bytes.
         expected: u64,
@@ -191,25 +193,25 @@ pub enum OpenError {
         found: u64,
     },
     /// The header contradicts itself.
-    #[error("the header's {field} can't be {found}")]
+    #[error("header field {field}: found {found}, which is not valid")]
     Inconsistent {
         /// Which field.
         field: &'static str,
-        /// What it says.
+        /// Its value.
         found: u64,
     },
-    /// The file system does not keep the locks that tell who is alive.
-    #[error("the file system of {name} can't hold a ring (type {found:#x})")]
+    /// The file system does not keep the locks that show which participants are alive.
+    #[error("file system of {name}: found type {found:#x}, expected a local one that keeps locks")]
     FileSystem {
         /// The name.
         name: String,
-        /// `f_type` as `statfs` tells it.
+        /// `f_type` as `statfs` reports it.
         found: u64,
     },
-    /// Its memory was not to be had in the way that was asked for.
+    /// Mapping the ring with the requested memory options failed.
     #[error(transparent)]
     Map(#[from] MapError),
-    /// The kernel refused.
+    /// The kernel refused a system call.
     #[error(transparent)]
     System(#[from] SystemError),
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 /// The message is longer than a slot's payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a message of {len} bytes does not fit in a slot of {max}")]
+#[error("message: found {len} bytes, expected at most {max}")]
 #[non_exhaustive]
 pub struct TooLong {
     /// The message's length in bytes.
@@ -14,14 +14,14 @@ pub struct TooLong {
     pub max: usize,
 }
 
-/// Why a message was not pushed at once. It was not pushed at all.
+/// Why a message was not pushed without waiting. The ring is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TryPushError {
     /// No slot is free.
     #[error("the ring is full")]
     Full,
-    /// No slot is free, and nobody is there to free one; or the ring is closed.
+    /// No slot is free and no consumer is attached to free one, or the ring is closed.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
     /// The message does not fit in a slot.
@@ -30,16 +30,16 @@ pub enum TryPushError {
     /// The handle belongs to the parent of this process.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring's bytes can't be trusted. This handle is of no more use.
+    /// Shared state violates the protocol. Every later operation of this handle fails as well.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why a message was not pushed. It was not pushed at all.
+/// Why a message was not pushed. The ring is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// No slot is free, and nobody is there to free one; or the ring is closed.
+    /// No slot is free and no consumer is attached to free one, or the ring is closed.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
     /// The message does not fit in a slot.
@@ -48,19 +48,19 @@ pub enum PushError {
     /// The handle belongs to the parent of this process.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring's bytes can't be trusted. This handle is of no more use.
+    /// Shared state violates the protocol. Every later operation of this handle fails as well.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why a message was not pushed in time. It was not pushed at all.
+/// Why a message was not pushed before the time-out. The ring is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushTimeoutError {
-    /// No slot became free in time.
+    /// No slot became free before the time-out.
     #[error("timed out: the ring is full")]
     TimedOut,
-    /// No slot is free, and nobody is there to free one; or the ring is closed.
+    /// No slot is free and no consumer is attached to free one, or the ring is closed.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
     /// The message does not fit in a slot.
@@ -69,38 +69,38 @@ pub enum PushTimeoutError {
     /// The handle belongs to the parent of this process.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring's bytes can't be trusted. This handle is of no more use.
+    /// Shared state violates the protocol. Every later operation of this handle fails as well.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why a slice was not pushed to its end. The messages before that point were.
+/// Why a slice was pushed only in part, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("pushed {pushed} messages, then: {reason}")]
 #[non_exhaustive]
 pub struct PushSliceError<E = PushError> {
-    /// How many messages, from the start of the slice, were pushed.
+    /// How many messages from the start of the slice were pushed.
     pub pushed: usize,
-    /// Why the next one was not.
+    /// Why the next message was not pushed.
     pub reason: E,
 }
 
-/// Why no message was popped at once.
+/// Why no message was popped without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-// A message of 8 bytes beside it in a `Result` then lies in the same place, and is copied in one piece.
+// In a `Result`, a message of 8 bytes then lies at the same offset and is copied in one piece.
 #[repr(align(8))]
 pub enum TryPopError {
-    /// There is no message.
+    /// The ring has no message.
     #[error("the ring is empty")]
     Empty,
-    /// There is no message, and nobody is there to push one.
+    /// The ring has no message, and no producer is attached to push one.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
     /// The handle belongs to the parent of this process.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring's bytes can't be trusted. This handle is of no more use.
+    /// Shared state violates the protocol. Every later operation of this handle fails as well.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
@@ -108,41 +108,103 @@ pub enum TryPopError {
 /// Why no message was popped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-// A message of 8 bytes beside it in a `Result` then lies in the same place, and is copied in one piece.
+// In a `Result`, a message of 8 bytes then lies at the same offset and is copied in one piece.
 #[repr(align(8))]
 pub enum PopError {
-    /// There is no message, and nobody is there to push one.
+    /// The ring has no message, and no producer is attached to push one.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
     /// The handle belongs to the parent of this process.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring's bytes can't be trusted. This handle is of no more use.
+    /// Shared state violates the protocol. Every later operation of this handle fails as well.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why no message was popped in time.
+/// Why no message was popped before the time-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-// A message of 8 bytes beside it in a `Result` then lies in the same place, and is copied in one piece.
+// In a `Result`, a message of 8 bytes then lies at the same offset and is copied in one piece.
 #[repr(align(8))]
 pub enum PopTimeoutError {
-    /// No message came in time.
+    /// No message arrived before the time-out.
     #[error("timed out: the ring is empty")]
     TimedOut,
-    /// There is no message, and nobody is there to push one.
+    /// The ring has no message, and no producer is attached to push one.
     #[error(transparent)]
     Disconnected(#[from] Disconnected),
     /// The handle belongs to the parent of this process.
     #[error(transparent)]
     Forked(#[from] Forked),
-    /// The ring's bytes can't be trusted. This handle is of no more use.
+    /// Shared state violates the protocol. Every later operation of this handle fails as well.
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
 }
 
-/// Why an end of a ring can't go on, whatever it was asked to do.
+impl TryPushError {
+    /// Whether no slot was free.
+    ///
+    /// ```
+    /// let ring = slipring::spsc::Ring::<u64>::create("memfd:", 2)?;
+    /// let (mut producer, _consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push(&1)?;
+    /// producer.push(&2)?;
+    /// assert!(producer.try_push(&3).unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+}
+
+impl TryPopError {
+    /// Whether the ring had no message.
+    ///
+    /// ```
+    /// let ring = slipring::spsc::Ring::<u64>::create("memfd:", 2)?;
+    /// let (producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// assert!(consumer.try_pop().unwrap_err().is_empty());
+    /// drop(producer);
+    /// assert!(consumer.try_pop().unwrap_err().is_disconnected());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+}
+
+macro_rules! is_timeout {
+    ($($error:ident)*) => {$(
+        impl $error {
+            /// Whether the time-out passed first.
+            pub fn is_timeout(&self) -> bool {
+                matches!(self, Self::TimedOut)
+            }
+        }
+    )*};
+}
+
+macro_rules! is_disconnected {
+    ($($error:ident)*) => {$(
+        impl $error {
+            /// Whether no peer is attached, or the ring is closed.
+            pub fn is_disconnected(&self) -> bool {
+                matches!(self, Self::Disconnected(_))
+            }
+
+            /// Whether the ring is closed, which is final.
+            pub fn is_closed(&self) -> bool {
+                matches!(self, Self::Disconnected(Disconnected::Closed))
+            }
+        }
+    )*};
+}
+
+is_timeout!(PushTimeoutError PopTimeoutError);
+is_disconnected!(TryPushError PushError PushTimeoutError TryPopError PopError PopTimeoutError);
+
+/// Why an endpoint can't continue, whatever the operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum EndpointError {
     Disconnected(Disconnected),
@@ -150,10 +212,10 @@ pub(crate) enum EndpointError {
     Corrupt(Corrupt),
 }
 
-/// Why an end of a ring did not do what it was asked.
+/// Why an endpoint refused an operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refusal {
-    /// Full or empty, and out of patience.
+    /// Full or empty when the wait limit was reached.
     NotReady,
     Failed(EndpointError),
 }
@@ -177,16 +239,16 @@ impl From<Disconnected> for EndpointError {
 }
 
 impl<E: Into<EndpointError>> From<E> for Refusal {
-    fn from(broken: E) -> Self {
-        Self::Failed(broken.into())
+    fn from(failed: E) -> Self {
+        Self::Failed(failed.into())
     }
 }
 
-macro_rules! from_broken {
+macro_rules! from_endpoint_error {
     ($($error:ident)*) => {$(
         impl From<EndpointError> for $error {
-            fn from(broken: EndpointError) -> Self {
-                match broken {
+            fn from(failed: EndpointError) -> Self {
+                match failed {
                     EndpointError::Disconnected(gone) => gone.into(),
                     EndpointError::Forked(forked) => forked.into(),
                     EndpointError::Corrupt(corrupt) => corrupt.into(),
@@ -196,19 +258,19 @@ macro_rules! from_broken {
     )*};
 }
 
-macro_rules! from_refused {
-    ($($error:ident::$not_now:ident)*) => {$(
+macro_rules! from_refusal {
+    ($($error:ident::$not_ready:ident)*) => {$(
         impl From<Refusal> for $error {
             fn from(refused: Refusal) -> Self {
                 match refused {
-                    Refusal::NotReady => Self::$not_now,
-                    Refusal::Failed(broken) => broken.into(),
+                    Refusal::NotReady => Self::$not_ready,
+                    Refusal::Failed(failed) => failed.into(),
                 }
             }
         }
     )*};
 }
 
-from_broken!(TryPushError PushError PushTimeoutError TryPopError PopError PopTimeoutError);
-from_refused!(TryPushError::Full PushTimeoutError::TimedOut);
-from_refused!(TryPopError::Empty PopTimeoutError::TimedOut);
+from_endpoint_error!(TryPushError PushError PushTimeoutError TryPopError PopError PopTimeoutError);
+from_refusal!(TryPushError::Full PushTimeoutError::TimedOut);
+from_refusal!(TryPopError::Empty PopTimeoutError::TimedOut);

@@ -1,5 +1,7 @@
 //! Appending a segment of another capacity to a ring that is in use.
 
+#![allow(unsafe_code)]
+
 use super::chain::{Chain, pause_before};
 use crate::backing::LockGuard;
 use crate::error::{GrowError, Recovering, SegmentError};

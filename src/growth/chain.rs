@@ -1,5 +1,7 @@
 //! The segments of an object, as this process has mapped them.
 
+#![allow(unsafe_code)]
+
 use crate::backing::{MemoryPolicy, Object, Region};
 use crate::error::{Corrupt, Forked, SegmentError};
 use crate::layout::{Geometry, HEADER_SIZE, HeaderConstants, View};

@@ -1,5 +1,7 @@
 //! The live words of a header: those that processes store to while the ring is in use.
 
+#![allow(unsafe_code)]
+
 use super::codes::Code;
 use super::{Geometry, HEADER_SIZE, HeaderConstants, Identity, LINE, Settings};
 use crate::ring::Words;

@@ -8,7 +8,7 @@ use super::closing::end_of_claim;
 use super::intent::{Intent, MAX_CLAIM, Run};
 use super::slot::{Slot, Slots, Stamp};
 use crate::error::Corrupt;
-use crate::sync::{Acquire, Release};
+use crate::sync::{Acquire, Relaxed, Release};
 
 /// How many races a claim may lose before it counts as refused.
 ///
@@ -95,9 +95,10 @@ impl ClaimedRun {
             len: 1,
         };
         words.intent.set(run, &mut self.stored_count);
+        // Relaxed: a lost race is left to `claim_run`, which loads the index itself.
         let claimed = words
             .index
-            .compare_exchange(position, until, Release, Acquire); // I
+            .compare_exchange(position, until, Release, Relaxed); // I
         if claimed.is_err() {
             words.intent.clear();
             return None;

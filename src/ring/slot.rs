@@ -20,6 +20,8 @@
 //! | P    | the word, Release, `publish`, `finish` | the word, Acquire, `stamp` | the payload            | `slot_reuse_keeps_message_order` |
 //! | R    | the word, Release, `release`, `finish` | the word, Acquire, `stamp` | the end of the reading | `slot_reuse_keeps_message_order` |
 
+#![allow(unsafe_code)]
+
 use crate::sync::{Acquire, AtomicU64, Bytes, Relaxed, Release};
 use core::marker::PhantomData;
 use core::ptr::NonNull;

@@ -1,5 +1,7 @@
 //! The payload bytes of a slot.
 
+#![allow(unsafe_code)]
+
 use core::mem::MaybeUninit;
 use core::ptr;
 
@@ -72,6 +74,14 @@ impl Bytes {
     ///
     /// While the value is in use, `at` is valid for reads and writes of as many bytes as the
     /// methods below access.
+    ///
+    /// No thread of this process writes the bytes while another one reads or writes them: handles
+    /// that claim through the slot's stamp guarantee that. Another process may write at any time,
+    /// if it breaks the protocol. Such a write is outside of Rust's memory model, as one by a
+    /// device is. What makes a read defined is that it goes through a raw pointer, that any bytes
+    /// are valid for the type that is read, and that the result is private: the compiler can't
+    /// load the shared bytes again ([`hide_from_optimizer`], or a volatile load). So a racing write
+    /// can change the value that is read, and nothing else.
     #[inline(always)]
     pub(crate) unsafe fn at(at: *mut u8) -> Self {
         Self(at)

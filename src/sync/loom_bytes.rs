@@ -1,5 +1,7 @@
 //! The payload of a slot under loom.
 
+#![allow(unsafe_code)]
+
 use loom::cell::UnsafeCell;
 
 /// One tracked cell in place of the payload bytes.

@@ -1,11 +1,12 @@
-//! Points in time on `CLOCK_MONOTONIC`, in nanoseconds: a time-out becomes a deadline once, at
-//! the door, so that no retry restarts the clock.
+//! Points in time on `CLOCK_MONOTONIC`, in nanoseconds.
+//!
+//! A time-out becomes a deadline once, when the operation begins, so a retry does not restart it.
 
 use core::time::Duration;
 use nix::libc::timespec;
 use nix::time::{ClockId, clock_gettime};
 
-/// A point in time. Centuries fit; one past the end of time is [`Instant::NEVER`].
+/// A point in time. The range is several centuries; a later one becomes [`Instant::NEVER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(u64);
 
@@ -18,7 +19,7 @@ impl Instant {
         Self::read(ClockId::CLOCK_MONOTONIC)
     }
 
-    /// Up to a few milliseconds behind [`Instant::now`], for a fifth of its price.
+    /// Up to a few milliseconds behind [`Instant::now`], at a fifth of its cost.
     pub(crate) fn now_coarse() -> Self {
         Self::read(ClockId::CLOCK_MONOTONIC_COARSE)
     }
@@ -28,8 +29,8 @@ impl Instant {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// A clock that can't be read stands still: sleeps seat_state bounded by the kernel's own clock,
-    /// and nobody is declared late.
+    /// A clock that can't be read yields the same time at every call. Sleeps stay bounded by the
+    /// kernel's own clock, and no time-out appears to have passed.
     fn read(clock: ClockId) -> Self {
         clock_gettime(clock).map_or(Self(0), |time| {
             let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);

@@ -1,17 +1,19 @@
-//! The store-then-load fence between who publishes and who falls asleep.
+//! The store-then-load fence between a participant that publishes and one that blocks.
 //!
 //! Both sides store one word and then load another, so at least one side must keep the two in
-//! order for both. [`Fences::Membarrier`] puts the whole price on the side that is about to
-//! sleep: `membarrier(2)` makes every registered process pass a full barrier, so the publisher
-//! needs only that its compiler keeps the order. [`Fences::Symmetric`] is a SeqCst fence on
-//! both sides, for kernels and sandboxes without that call.
+//! order for both. [`Fences::Membarrier`] puts the whole cost on the side that is about to block:
+//! `membarrier(2)` makes every registered process pass a full barrier, so the publisher needs only
+//! a compiler fence. [`Fences::Symmetric`] is a SeqCst fence on both sides, for kernels and
+//! sandboxes without that call.
+
+#![allow(unsafe_code)]
 
 use crate::properties::Fences;
 use crate::sync::{SeqCst, fence};
 
 #[cfg(not(any(loom, shuttle)))]
 impl Fences {
-    /// For the side that runs often.
+    /// The fence of the side that publishes.
     #[inline(always)]
     pub(crate) fn light(self) {
         match self {
@@ -20,12 +22,12 @@ impl Fences {
         }
     }
 
-    /// For the side that is about to sleep. `false` if the kernel, which once agreed to it,
-    /// refuses: then nothing is promised, and the caller must not sleep long.
+    /// The fence of the side that is about to block. `false` if the kernel refuses, although it
+    /// accepted the registration: then no order is guaranteed, and the caller must not block long.
     pub(crate) fn heavy(self) -> bool {
         match self {
             Self::Membarrier => {
-                // The system call orders nothing for this thread's compiler.
+                // The system call does not order this thread's accesses for the compiler.
                 fence(SeqCst);
                 membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0
             }
@@ -36,8 +38,8 @@ impl Fences {
         }
     }
 
-    /// Takes part in other processes' barriers from now on. `false` if the kernel can't or
-    /// won't.
+    /// Registers this process for the barriers of other processes. `false` if the kernel lacks the
+    /// call or refuses it.
     pub(crate) fn register(self) -> bool {
         const NEEDED: i64 =
             MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED;
@@ -59,16 +61,16 @@ const MEMBARRIER_CMD_GLOBAL_EXPEDITED: i64 = 1 << 1;
 #[cfg(not(any(loom, shuttle)))]
 const MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED: i64 = 1 << 2;
 
-/// What the kernel answers; `i64::MIN`, which has no command's bit, when it refuses.
+/// The result of the call; `i64::MIN`, which has no bit of a command, if the kernel refuses.
 #[cfg(not(any(loom, shuttle)))]
 fn membarrier(command: i64) -> i64 {
     use nix::libc;
-    // SAFETY: membarrier takes a command and no pointer.
+    // SAFETY: membarrier takes numbers only.
     let answer = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
     if answer < 0 { i64::MIN } else { answer }
 }
 
-/// In a model both sides are full fences, which is what the pair amounts to.
+/// In a model both sides are full fences, which have the same effect as the pair.
 #[cfg(any(loom, shuttle))]
 impl Fences {
     pub(crate) fn light(self) {

@@ -1,15 +1,17 @@
-//! Forked children: how a handle knows that it is in one, and how a fork in another thread is
-//! oldest_allocated from copying the description of a lock.
+//! Forked children: how a handle detects that it is in one, and how other threads are kept from
+//! forking while the description of a lock could be copied.
+
+#![allow(unsafe_code)]
 
 use crate::sync::{AtomicU32, Relaxed};
 use core::cell::UnsafeCell;
 use nix::libc;
 use std::sync::Once;
 
-/// Raised in every forked child.
+/// Incremented in every forked child.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Which process this is, stored_count along a line of forks.
+/// A process in a line of forks, by the number of forks before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 
@@ -19,7 +21,7 @@ impl Generation {
 
     #[inline(always)]
     pub(crate) fn current() -> Self {
-        // Relaxed: it changes only while the process has a single thread.
+        // Relaxed: it changes only in a new child, which has a single thread.
         Self(GENERATION.load(Relaxed))
     }
 
@@ -30,8 +32,10 @@ impl Generation {
     }
 }
 
-/// Runs `body` while no thread of the process can `fork(3)`. What `posix_spawn` copies it closes
-/// again at its exec; what `clone(2)` by hand copies is not seen.
+/// Runs `body` while no thread of the process can `fork(3)`.
+///
+/// The copies that `posix_spawn` makes are closed at its exec. A direct call of `clone(2)` is not
+/// prevented.
 pub(crate) fn without_forks<R>(body: impl FnOnce() -> R) -> R {
     struct Held;
     impl Drop for Held {
@@ -45,12 +49,12 @@ pub(crate) fn without_forks<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Installs the handlers, once; before a ring is opened.
+/// Installs the fork handlers once. Called before any ring is opened.
 pub(crate) fn install_handlers() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        // SAFETY: the three functions live as long as the process and only touch a mutex and
-        // an atomic, which is allowed in a forked child.
+        // SAFETY: the three functions live as long as the process. They access only a mutex and an
+        // atomic, which is allowed in a forked child.
         let refused =
             unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         assert_eq!(refused, 0, "pthread_atfork: out of memory");
@@ -70,20 +74,20 @@ extern "C" fn in_child() {
     unlock();
 }
 
-/// A pthread mutex, because it may be released by the child of the thread that took it.
+/// A pthread mutex, because the forked child of the thread that locked it may unlock it.
 struct ForkLock(UnsafeCell<libc::pthread_mutex_t>);
 
-// SAFETY: the mutex is only ever touched by pthread_mutex_lock and _unlock.
+// SAFETY: only pthread_mutex_lock and _unlock access the mutex, which are thread-safe.
 unsafe impl Sync for ForkLock {}
 
 static FORK_LOCK: ForkLock = ForkLock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
 
 fn lock() {
-    // SAFETY: a static mutex, initialised, never destroyed, never taken twice by one thread.
+    // SAFETY: the mutex is static, initialised and never destroyed, and no thread locks it twice.
     unsafe { libc::pthread_mutex_lock(FORK_LOCK.0.get()) };
 }
 
 fn unlock() {
-    // SAFETY: called only by the thread that holds the mutex, or by its forked child.
+    // SAFETY: only the thread that holds the mutex, or its forked child, calls this function.
     unsafe { libc::pthread_mutex_unlock(FORK_LOCK.0.get()) };
 }

@@ -1,8 +1,10 @@
-//! A 32-bit word that threads of any process can sleep on.
+//! A 32-bit word that threads of any process can block on.
+
+#![allow(unsafe_code)]
 
 pub(crate) use self::imp::Futex;
 
-/// As many sleepers as there are.
+/// The number that wakes all blocked threads.
 pub(crate) const ALL: u32 = i32::MAX as u32;
 
 #[cfg(not(any(loom, shuttle)))]
@@ -12,8 +14,8 @@ mod imp {
     use core::ptr;
     use nix::libc;
 
-    /// The word, and the kernel's queue behind its address. Shared between processes, so the
-    /// calls are not `PRIVATE`.
+    /// The word, whose address selects a queue in the kernel. It is shared between processes, so
+    /// the calls are not `PRIVATE`.
     #[derive(Debug)]
     #[repr(transparent)]
     pub(crate) struct Futex(AtomicU32);
@@ -29,10 +31,10 @@ mod imp {
             &self.0
         }
 
-        /// Sleeps while the word holds `expected`, at most until `deadline`. It may return
-        /// early for any reason (a signal, a changed word): the caller looks again.
+        /// Blocks while the word holds `expected`, at most until `deadline`. It may return early
+        /// for any reason, such as a signal or a changed word: the caller checks again.
         pub(crate) fn wait(&self, expected: u32, deadline: Instant) {
-            // The kernel takes it for unsigned.
+            // The kernel treats it as unsigned.
             const ANY: u32 = libc::FUTEX_BITSET_MATCH_ANY as u32;
             let until = deadline.to_timespec();
             // SAFETY: FUTEX_WAIT_BITSET reads an aligned 32-bit word that `self` keeps mapped
@@ -50,9 +52,9 @@ mod imp {
             };
         }
 
-        /// Wakes up to `sleepers` and tells how many it woke.
+        /// Wakes up to `sleepers` threads and returns how many it woke.
         pub(crate) fn wake(&self, sleepers: u32) -> u32 {
-            // SAFETY: FUTEX_WAKE uses the address as a key and accesses no memory.
+            // SAFETY: FUTEX_WAKE uses the address as a key and writes no memory.
             let woken = unsafe {
                 libc::syscall(libc::SYS_futex, self.0.as_ptr(), libc::FUTEX_WAKE, sleepers)
             };
@@ -61,9 +63,10 @@ mod imp {
     }
 }
 
-/// The kernel's futex for models: comparing and falling asleep is one step with regard to
-/// waking. Time passes only where a model says so, so a lost wake-up is a deadlock, which the
-/// checkers report.
+/// A model of the kernel's futex: to compare and to block is one step with respect to a wake.
+///
+/// Time passes only where a model lets it, so a lost wake-up is a deadlock, which the checkers
+/// report.
 #[cfg(any(loom, shuttle))]
 mod imp {
     use crate::sync::checker::sync::{Condvar, Mutex};
@@ -77,8 +80,8 @@ mod imp {
         changed: Condvar,
     }
 
-    /// Who sleeps, first come first. A wake takes a sleeper out, so that nobody who comes
-    /// later can use it up.
+    /// The blocked threads in the order of their arrival. A wake removes a thread, so a thread that
+    /// arrives later can't consume it.
     #[derive(Debug, Default)]
     struct Queue {
         asleep: Vec<Sleeper>,
@@ -107,8 +110,8 @@ mod imp {
 
         pub(crate) fn wait(&self, expected: u32, until: Instant) {
             let mut queue = self.queue.lock().unwrap();
-            // The kernel's comparison sees the newest value: it holds the lock of the queue,
-            // with full barriers on both sides.
+            // The kernel's comparison reads the newest value: it holds the lock of the queue, with
+            // full barriers on both sides.
             if self.word.fetch_or(0, Relaxed) != expected {
                 return;
             }
@@ -136,8 +139,8 @@ mod imp {
             woken as u32
         }
 
-        /// Lets the deadline of one sleeper pass that has one, now or when it comes: also
-        /// what a sleeper looks like to others that is killed.
+        /// Lets the deadline of one thread pass: of one that is blocked with a deadline, or of the
+        /// next one. To other threads, a thread that is killed while blocked looks the same.
         pub(crate) fn lapse(&self) {
             self.queue.lock().unwrap().lapses += 1;
             self.changed.notify_all();

@@ -1,12 +1,13 @@
-//! Open-file-description locks on single bytes: the kernel's word on who is alive.
+//! Open-file-description locks on single bytes. Only the kernel releases the locks of a dead process,
+//! which proves its death.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, SEEK_SET, flock};
 use std::os::fd::AsFd;
 
-/// Locks the byte at `offset` for the description behind `file`; `false` if another
-/// description has it. Never waits.
+/// Locks the byte at `offset` for the description behind `file`. `false` if another description
+/// holds the lock. Never waits.
 pub(crate) fn try_lock(file: impl AsFd, offset: i64) -> Result<bool, Errno> {
     match fcntl(file, FcntlArg::F_OFD_SETLK(&bytes(F_WRLCK, offset, 1))) {
         Ok(_) => Ok(true),
@@ -15,12 +16,12 @@ pub(crate) fn try_lock(file: impl AsFd, offset: i64) -> Result<bool, Errno> {
     }
 }
 
-/// A byte, of `len` from `offset` on, that a description other than the one behind `file` has
+/// One of the `len` bytes from `offset` on that another description than that behind `file` has
 /// locked.
 pub(crate) fn locked(file: impl AsFd, offset: i64, len: i64) -> Result<Option<i64>, Errno> {
     let mut query = bytes(F_RDLCK, offset, len);
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut query))?;
-    // Somebody else's idea of a lock may begin before.
+    // The lock of a process that does not follow the protocol may begin before `offset`.
     let found = query.l_start.clamp(offset, offset + len - 1);
     Ok((query.l_type != F_UNLCK as i16).then_some(found))
 }

@@ -1,4 +1,4 @@
-//! What the crate asks of the kernel: thin typed calls, one subject a file.
+//! System calls: thin typed wrappers, one subject per file.
 
 pub(crate) mod clock;
 pub(crate) mod fence;

@@ -1,5 +1,6 @@
-//! Who this process is, for people who look into a ring. Nothing here is ever bounded: pids
-//! are reused, and mean something else in another namespace.
+//! The identity of this process, for people who observe a ring.
+//!
+//! The library never relies on it: pids are reused, and differ between namespaces.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,9 +9,9 @@ pub(crate) fn pid() -> u32 {
     std::process::id()
 }
 
-/// When the process started, in clock ticks since boot; 0 where /proc does not tell.
+/// When the process started, in clock ticks since boot; 0 where /proc is missing.
 pub(crate) fn start_time() -> u64 {
-    // The command name, second and in parentheses, may contain anything.
+    // The second field, the command name in parentheses, may contain any character.
     const START_TIME_AFTER_NAME: usize = 19;
     fs::read_to_string("/proc/self/stat")
         .ok()
@@ -25,12 +26,12 @@ pub(crate) fn start_time() -> u64 {
         .unwrap_or(0)
 }
 
-/// The inode of the pid namespace; 0 where /proc does not tell.
+/// The inode of the pid namespace; 0 where /proc is missing.
 pub(crate) fn pid_namespace() -> u64 {
     fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
 }
 
-/// The boot's identity; zeroes where /proc does not tell.
+/// The identity of the boot; zeroes where /proc is missing.
 pub(crate) fn boot_id() -> [u8; 16] {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .ok()

@@ -1,4 +1,6 @@
-//! Descriptors that travel over Unix sockets.
+//! Sends and receives descriptors over Unix sockets.
+
+#![allow(unsafe_code)]
 
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -8,20 +10,20 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Something to send along, without which a stream carries no descriptor.
+/// A byte to send along: without data, a stream carries no descriptor.
 const ALONG: [u8; 1] = *b"R";
 
-/// As many descriptors as the kernel lets one message have.
+/// The maximum number of descriptors in one message (`SCM_MAX_FD`).
 const MOST: u32 = 253;
 
-/// The words in which that many come.
+/// The number of words that so many descriptors take in a message.
 const ROOM: usize = {
-    // SAFETY: computes a size.
+    // SAFETY: CMSG_SPACE only computes a size.
     let bytes = unsafe { libc::CMSG_SPACE(MOST * size_of::<RawFd>() as u32) };
     (bytes as usize).div_ceil(size_of::<u64>())
 };
 
-/// Sends a descriptor. Waits as the socket does.
+/// Sends a descriptor. Blocks if the socket blocks.
 pub(crate) fn send(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
     let descriptors = [descriptor.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&descriptors)];
@@ -35,18 +37,18 @@ pub(crate) fn send(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), 
     }
 }
 
-/// The descriptors that came with the next message; `None` if there is none and will be none. Waits
-/// as the socket does.
+/// Receives the descriptors of the next message. `None` at the end of the stream. Blocks if the
+/// socket blocks.
 pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> {
-    // Room for all that may come: what does not fit would be open all the same, and nobody's.
-    // Of words, since the headers in it are looked at in place.
+    // Room for the maximum: the kernel drops descriptors for which there is none. The room is made
+    // of words, because the headers are read in place and must be aligned.
     let mut room = [0_u64; ROOM];
     let mut along = ALONG;
     let mut slice = iovec {
         iov_base: along.as_mut_ptr().cast(),
         iov_len: along.len(),
     };
-    // SAFETY: made of numbers and pointers, of which zero is one; there may be padding.
+    // SAFETY: msghdr is made of integers and pointers, for which zero is valid.
     let mut message = unsafe { MaybeUninit::<msghdr>::zeroed().assume_init() };
     message.msg_iov = &raw mut slice;
     message.msg_iovlen = 1;
@@ -54,7 +56,8 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
     message.msg_controllen = size_of_val(&room) as _;
     let socket = socket.as_fd().as_raw_fd();
     let bytes = loop {
-        // SAFETY: the message has room for what it says, until the call is over.
+        // SAFETY: the pointers and lengths in `message` describe `slice`, `along` and `room`, which
+        // live longer than the call.
         let received = unsafe { libc::recvmsg(socket, &raw mut message, libc::MSG_CMSG_CLOEXEC) };
         match Errno::result(received) {
             Err(Errno::EINTR) => {}
@@ -62,7 +65,7 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
         }
     };
     let descriptors = descriptors_of(&message);
-    // Those that did come are closed: as many as this process may have.
+    // The process reached its limit of descriptors. Those that did arrive are closed.
     if message.msg_flags & libc::MSG_CTRUNC != 0 {
         return Err(Errno::EMFILE);
     }
@@ -70,30 +73,32 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
     Ok((!is_over).then_some(descriptors))
 }
 
-/// What came with a message that the kernel has just filled in, into words, also if more did not.
+/// The descriptors in a message that the kernel has just filled in. Its control data, which must be
+/// aligned for headers, may be truncated.
 fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
     let mut descriptors = Vec::new();
-    // SAFETY: the kernel has filled in the message, and its room is aligned for headers.
+    // SAFETY: the kernel has filled in the message, whose control data is aligned for headers.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while let Some(found) = NonNull::new(next) {
-        // SAFETY: inside the room of the message.
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return only headers inside the control data.
         let header = unsafe { found.read_unaligned() };
         if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-            // SAFETY: as above.
+            // SAFETY: `found` is a header inside the control data, so its data is too.
             let first = unsafe { libc::CMSG_DATA(found.as_ptr()) }.cast::<RawFd>();
             let data = first.addr() - found.addr().get();
             #[allow(clippy::unnecessary_cast, reason = "narrower in other C libraries")]
             let len = header.cmsg_len as usize - data;
             for index in 0..len / size_of::<RawFd>() {
-                // SAFETY: the kernel says that there are as many.
+                // SAFETY: by the length that the kernel stored, the header has so many descriptors.
                 let number = unsafe { first.add(index) };
-                // SAFETY: as above.
+                // SAFETY: `number` points to a descriptor inside the control data.
                 let number = unsafe { number.read_unaligned() };
-                // SAFETY: the kernel has just opened them for whoever receives the message.
+                // SAFETY: the kernel has just opened the descriptor for the receiver of the
+                // message, and no other value owns it.
                 descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
-        // SAFETY: the header is the message's, which says where its room ends.
+        // SAFETY: the header is one of the message's, whose length bounds the search.
         next = unsafe { libc::CMSG_NXTHDR(message, found.as_ptr()) };
     }
     descriptors

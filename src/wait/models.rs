@@ -1,6 +1,6 @@
 //! Models of the event word alone, with a count of items in place of a ring.
 
-use super::{ASLEEP, Event};
+use super::{ASLEEP, Event, decode};
 use crate::properties::Fences;
 use crate::sync::model::{Extent, JoinHandle, check, spawn};
 use crate::sync::{AtomicU32, Relaxed};
@@ -201,5 +201,22 @@ fn notify_all_wakes_every_sleeper() {
         let closing = spawn(move || work.close());
         closing.join().unwrap();
         count_waiting(waiters)
+    });
+}
+
+/// Each way of changing the word also changes its epoch. A sleeper that armed the word before then
+/// returns at once, also if another sleeper sets the bit again meanwhile. Here no sleeper is in the
+/// kernel's queue, so the notifier advances the epoch once and clears the bit with another step.
+#[test]
+fn notify_without_sleeper_advances_epoch_twice() {
+    check(Extent::Exhaustive, 1, &[(false, 2)], || {
+        let event = Arc::new(Event::new());
+        let notifying = spawn(move || {
+            event.wait(Fences::Symmetric, Instant::NEVER, || true);
+            event.notify(Fences::Symmetric);
+            // Relaxed: no other thread has the word.
+            decode(event.0.word().load(Relaxed))
+        });
+        notifying.join().unwrap()
     });
 }

@@ -1,4 +1,4 @@
-//! System V segments, and the semaphores that hold their locks.
+//! System V segments, and the semaphores that are their locks.
 
 mod segment;
 mod semaphores;

@@ -12,22 +12,25 @@ use core::time::Duration;
 use nix::errno::Errno;
 use std::thread;
 
-/// How long to leave another maker alone between two looks at what it does.
+/// The pause between two checks of what another creator has done.
 const RETRY_PAUSE: Duration = Duration::from_millis(1);
 
+/// A segment and the set beside it. Its id is its own for as long as the segment is attached: a
+/// value is dropped after the [`Mapping`] that it was created with.
 #[derive(Debug)]
 pub(in crate::backing) struct SysvSegment {
     id: i32,
     key: i32,
+    size: u64,
     set: Semaphores,
-    /// Until the ring is whole.
-    maker: Option<CreationLock>,
+    /// Held until the ring is complete.
+    creation: Option<CreationLock>,
     opened_in: Generation,
 }
 
 impl SysvSegment {
-    /// Makes a segment with a key, every page of it allocated and zero. Until it is
-    /// [finished](Self::finish) others can see that it is not a ring yet.
+    /// Creates a segment with a key, every page of it allocated and zero. Until it is
+    /// [finished](Self::finish), other processes can see that it is not a ring yet.
     pub(in crate::backing) fn create(
         key: i32,
         size: u64,
@@ -36,13 +39,13 @@ impl SysvSegment {
         let name = || BackingName::Key(key).to_string();
         let patience = Instant::now().after(params.lock_wait);
         loop {
-            // Semaphores come first. Where they were lost, new ones would say of everybody who has the
-            // ring that he is gone.
+            // Semaphores are created before the segment. If they were removed alone, new ones would
+            // show every participant of the ring as dead.
             if Semaphores::is_missing(key) && ipc::segment(key, 0, 0).is_ok() {
                 return Err(CreateError::Exists { name: name() });
             }
-            let maker = match CreationLock::new(key, params.locks, params.mode) {
-                Ok(Ok(maker)) => maker,
+            let creation = match CreationLock::new(key, params.locks, params.mode) {
+                Ok(Ok(creation)) => creation,
                 Ok(Err(Busy::Foreign)) => return Err(CreateError::Exists { name: name() }),
                 Ok(Err(Busy::CreationLock { pid })) if Instant::now() >= patience => {
                     return Err(CreateError::Unfinished {
@@ -60,17 +63,17 @@ impl SysvSegment {
                 Err(Errno::ENOSPC) => return Err(CreateError::NoSemaphores { name: name() }),
                 Err(refused) => return Err(syscall_error("semop", refused).into()),
             };
-            if is_taken(key, &maker)? {
-                if maker.is_new {
-                    let _ = maker.remove_unless_held();
+            if is_taken(key, &creation)? {
+                if creation.is_new {
+                    let _ = creation.remove_unless_held();
                 }
                 return Err(CreateError::Exists { name: name() });
             }
-            if maker.is_new {
-                return Self::make(key, size, params, maker);
+            if creation.is_new {
+                return Self::make(key, size, params, creation);
             }
-            // What is there was made for another ring: it may be too small, or somebody else's.
-            match maker.remove_unless_held() {
+            // This set was created for another ring: it may be too small, or another user's.
+            match creation.remove_unless_held() {
                 Ok(true) => {}
                 Ok(false) => return Err(CreateError::InUse { name: name() }),
                 Err(Errno::EPERM | Errno::EACCES) => {
@@ -85,7 +88,7 @@ impl SysvSegment {
         key: i32,
         size: u64,
         params: &CreateParams,
-        maker: CreationLock,
+        creation: CreationLock,
     ) -> Result<(Self, Mapping), CreateError> {
         let name = || BackingName::Key(key).to_string();
         let is_huge = params.policy.reserves_huge_pages();
@@ -96,7 +99,7 @@ impl SysvSegment {
             available: 0,
         };
         let bytes = usize::try_from(size).map_err(|_| no_space())?;
-        maker
+        creation
             .set_draft(true)
             .map_err(|refused| syscall_error("semctl", refused))?;
         let mut flags = IPC_CREAT | IPC_EXCL | params.mode as i32;
@@ -106,8 +109,8 @@ impl SysvSegment {
         let id = match ipc::segment(key, bytes, flags) {
             Ok(id) => id,
             Err(refused) => {
-                let _ = maker.set_draft(false);
-                let _ = maker.remove_unless_held();
+                let _ = creation.set_draft(false);
+                let _ = creation.remove_unless_held();
                 return Err(match refused {
                     Errno::EEXIST => CreateError::Exists { name: name() },
                     Errno::EPERM if is_huge => CreateError::NotHuge { name: name() },
@@ -127,8 +130,9 @@ impl SysvSegment {
         let segment = Self {
             id,
             key,
-            set: maker.set(),
-            maker: Some(maker),
+            size,
+            set: creation.set(),
+            creation: Some(creation),
             opened_in: Generation::current(),
         };
         if let Some(owner) = params.owner {
@@ -137,24 +141,27 @@ impl SysvSegment {
             ipc::set_semaphores_owner(segment.set.id(), owner)
                 .map_err(|refused| not_for(owner, "semctl", &refused.into()))?;
         }
-        let mapping = Mapping::of_segment(id, size, page, &params.policy, Access::ReadWrite)?;
+        let (mapping, stat) = Mapping::of_segment(id, page, &params.policy, Access::ReadWrite)?;
+        if stat.is_removed || stat.key != key || stat.size != size {
+            return Err(syscall_error("shmat", Errno::EIDRM).into());
+        }
         mapping.populate().map_err(|_| no_space())?;
         mapping.apply_policy(&params.policy)?;
         Ok((segment, mapping))
     }
 
-    /// The ring is whole: nobody has to wait for it any more.
+    /// Records that the ring is complete, so that no process waits for it.
     pub(in crate::backing) fn finish(&mut self) -> Result<(), SystemError> {
-        if let Some(maker) = &self.maker {
-            maker
+        if let Some(creation) = &self.creation {
+            creation
                 .set_draft(false)
                 .map_err(|refused| syscall_error("semctl", refused))?;
         }
-        self.maker = None;
+        self.creation = None;
         Ok(())
     }
 
-    /// Attaches what a key or an id leads to, and waits until it is a ring.
+    /// Attaches the segment that a key or an id leads to, and waits until it is a ring.
     pub(in crate::backing) fn find(
         backing: &BackingName,
         policy: &MemoryPolicy,
@@ -177,24 +184,22 @@ impl SysvSegment {
             BackingName::Key(key) => ipc::segment(key, 0, 0).map_err(to_error("shmget"))?,
             _ => return Err(OpenError::NotFound { name: name() }),
         };
-        let stat = ipc::segment_stat(id).map_err(to_error("shmctl"))?;
-        if stat.is_removed {
+        let found = ipc::segment_stat(id).map_err(to_error("shmctl"))?;
+        if found.is_removed {
             return Err(OpenError::NotFound { name: name() });
         }
-        let set = match stat.key {
-            // Nothing is beside a private segment.
+        let set = match found.key {
+            // A private segment has no set beside it.
             0 => None,
             key => Semaphores::find(key).map_err(to_error("semget"))?,
         };
-        let set = set.filter(|_| stat.size >= PAGE as u64);
+        let set = set.filter(|_| found.size >= PAGE as u64);
         let set = set.ok_or_else(|| OpenError::NotARing { name: name() })?;
-        let mapping = attach(id, &stat, policy, access)
+        let (mapping, stat) = attach(id, policy, access)
             .map_err(|error| errno_of(&error).map_or_else(|| error.into(), to_error("shmat")))?;
-        // If it was removed before the semaphores were found, they may be those of the next one.
-        if ipc::segment_stat(id)
-            .map_err(to_error("shmctl"))?
-            .is_removed
-        {
+        // If the segment was removed before the semaphores were found, they may be those of the
+        // next one with the key, and the id may be that of another segment.
+        if stat.is_removed || stat.key != found.key {
             return Err(OpenError::NotFound { name: name() });
         }
         while mapping.first_word() == 0 {
@@ -217,27 +222,34 @@ impl SysvSegment {
         let segment = Self {
             id,
             key: stat.key,
+            size: stat.size,
             set,
-            maker: None,
+            creation: None,
             opened_in: Generation::current(),
         };
         Ok((segment, mapping, stat))
     }
 
-    /// Attaches the same segment once more, also if it was removed meanwhile.
+    /// Attaches the same segment once more, even if it was removed.
     pub(in crate::backing) fn reopen(
         &self,
         policy: &MemoryPolicy,
     ) -> Result<(Self, Mapping, SegmentStat), SystemError> {
-        let stat = self.stat()?;
+        let (mapping, stat) = attach(self.id, policy, Access::ReadWrite)?;
+        // A forked child does not have the segment attached: it may be gone, and the id be that of
+        // another one.
+        let is_same = stat.size == self.size && (stat.is_removed || stat.key == self.key);
+        if !is_same {
+            return Err(syscall_error("shmat", Errno::EIDRM));
+        }
         let segment = Self {
             id: self.id,
             key: self.key,
+            size: self.size,
             set: self.set,
-            maker: None,
+            creation: None,
             opened_in: Generation::current(),
         };
-        let mapping = attach(self.id, &stat, policy, Access::ReadWrite)?;
         Ok((segment, mapping, stat))
     }
 
@@ -249,14 +261,15 @@ impl SysvSegment {
         ipc::segment_stat(self.id).map_err(|refused| syscall_error("shmctl", refused))
     }
 
-    /// Removes the segment; the semaphores go when nobody needs them.
+    /// Removes the segment. The semaphores are removed once no participant needs them.
     pub(in crate::backing) fn unlink(&self) -> Result<(), UnlinkError> {
         remove(&BackingName::Id(self.id))
     }
 
-    /// Removes the segment and, if nobody holds a seat, the semaphores.
+    /// Removes the segment, which must be attached. The last process that detaches it removes the
+    /// semaphores.
     pub(in crate::backing) fn remove_own(&self) {
-        // Whoever may not do it leaves it.
+        // Without the permission, the segment stays.
         let _ = ipc::remove_segment(self.id);
     }
 }
@@ -267,19 +280,23 @@ impl Drop for SysvSegment {
         if self.opened_in.is_past() {
             return;
         }
-        if let Some(maker) = self.maker.take() {
-            // It was not to become a ring.
-            let _ = ipc::remove_segment(self.id);
-            let _ = maker.remove_unless_held();
+        if let Some(creation) = self.creation.take() {
+            // The segment did not become a ring. Another process may have removed it, and the id
+            // be that of another one.
+            if ipc::segment_stat(self.id).is_ok_and(|stat| stat.key == self.key) {
+                let _ = ipc::remove_segment(self.id);
+            }
+            let _ = creation.remove_unless_held();
         } else if ipc::segment_stat(self.id).is_err() {
-            // It was removed before, and this was the last process that had it.
+            // It was removed before, and this was the last process that had it attached. If the id
+            // is that of another segment, the next creator with the key removes the semaphores.
             sweep(self.key);
         }
     }
 }
 
-/// Removes a segment with a key or an id, whatever it is, and the semaphores beside it as soon as nobody
-/// holds a seat any more.
+/// Removes a segment with a key or an id, whatever it is. The semaphores beside it are removed as
+/// soon as no participant holds a seat.
 pub(in crate::backing) fn remove(backing: &BackingName) -> Result<(), UnlinkError> {
     let name = || backing.to_string();
     let to_error = |call| {
@@ -306,58 +323,60 @@ pub(in crate::backing) fn remove(backing: &BackingName) -> Result<(), UnlinkErro
     Ok(())
 }
 
-/// Removes the semaphores of a key that has no segment any more, unless somebody needs them.
+/// Removes the semaphores of a key that has no segment, unless a participant needs them.
 fn sweep(key: i32) {
     if key == 0 {
         return;
     }
-    // If it can't be done now, whoever next makes a ring with the key does it.
-    if let Ok(Some(maker)) = CreationLock::of(key) {
+    // If that fails, the next creator of a ring with the key does it.
+    if let Ok(Some(creation)) = CreationLock::of(key) {
         if ipc::segment(key, 0, 0) == Err(Errno::ENOENT) {
-            let _ = maker.remove_unless_held();
+            let _ = creation.remove_unless_held();
         }
     }
 }
 
-/// Whether a key has a segment that may not be replaced. One that was to become a ring, and whose maker
-/// died before it was one, is removed.
-fn is_taken(key: i32, maker: &CreationLock) -> Result<bool, SystemError> {
+/// Whether a key has a segment that must not be replaced. A segment whose creator died before it
+/// became a ring is removed.
+fn is_taken(key: i32, creation: &CreationLock) -> Result<bool, SystemError> {
     let id = match ipc::segment(key, 0, 0) {
         Ok(id) => id,
         Err(Errno::ENOENT) => return Ok(false),
         Err(refused) => return Err(syscall_error("shmget", refused)),
     };
     let Ok(stat) = ipc::segment_stat(id) else {
-        // Whatever it is, it can't be looked at.
+        // Its state can't be read, so it is not known to be a draft.
         return Ok(true);
     };
-    let draft_creator = maker.set().draft_creator();
+    let draft_creator = creation.set().draft_creator();
     let draft_creator = draft_creator.map_err(|refused| syscall_error("semctl", refused))?;
-    // The maker's lock is ours, so nobody is at it.
+    // This process holds the creation lock, so no other process is creating a ring there.
     if draft_creator != Some(stat.creator) {
         return Ok(true);
     }
-    if attach(id, &stat, &MemoryPolicy::default(), Access::ReadOnly)?.first_word() != 0 {
-        let said = maker.set_draft(false);
-        return said
+    let (mapping, _) = attach(id, &MemoryPolicy::default(), Access::ReadOnly)?;
+    if mapping.first_word() != 0 {
+        let recorded = creation.set_draft(false);
+        return recorded
             .map(|()| true)
             .map_err(|refused| syscall_error("semctl", refused));
     }
+    // While it is attached, its id can't become that of another segment.
     let removed = ipc::remove_segment(id);
+    drop(mapping);
     removed
         .map(|()| false)
         .map_err(|refused| syscall_error("shmctl", refused))
 }
 
-/// Attaches a segment. The kernel does not tell the size of its pages, only that others don't fit.
+/// Attaches a segment. The kernel reports no page size, but refuses addresses that don't fit it.
 fn attach(
     id: i32,
-    stat: &SegmentStat,
     policy: &MemoryPolicy,
     access: Access,
-) -> Result<Mapping, SystemError> {
-    let attach_with = |page, policy: &_| Mapping::of_segment(id, stat.size, page, policy, access);
-    // Where nothing larger than the smallest pages fits.
+) -> Result<(Mapping, SegmentStat), SystemError> {
+    let attach_with = |page, policy: &_| Mapping::of_segment(id, page, policy, access);
+    // First at an address where only the smallest pages fit.
     match attach_with(PAGE, &MemoryPolicy::default()) {
         Err(error) if errno_of(&error) == Some(Errno::EINVAL) => attach_with(huge_page(), policy),
         Ok(_) if policy.advises_huge_pages() => attach_with(PAGE, policy),

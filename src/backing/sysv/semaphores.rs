@@ -1,15 +1,19 @@
 //! The set of semaphores beside a System V segment, which has no descriptor to be locked.
 //!
-//! Each lock is a semaphore that is 0 while the lock is free and 1 while it is held, and that the
-//! kernel sets back (SEM_UNDO) when its holder's process ends, after the address space is gone. The set
-//! has the segment's key. What is in it besides locks is about params a ring, which can't be done
-//! in one step here:
+//! Each lock is a semaphore: 0 while the lock is free, 1 while it is held. The kernel resets it
+//! (SEM_UNDO) when the process of its holder ends, after the address space is gone. The set has
+//! the key of the segment. Its other semaphores serve the creation of a ring, which takes more
+//! than one step here:
 //!
-//! * The mark says that the set is one of this kind. Whoever makes the set sets it together with
-//!   taking the maker's lock.
-//! * The maker's lock is held by whoever makes or removes a ring with this key.
-//! * The draft is 1 while there may be a segment without a ring in it. If the maker's lock is free and the
-//!   draft is 1, whoever was params that segment is dead.
+//! * The mark identifies the set as one of this kind. The creator of a set sets the mark and
+//!   acquires the creation lock in one step.
+//! * The creation lock is held by the process that creates or removes a ring with this key.
+//! * The draft is 1 while there may be a segment without a ring in it. If the creation lock is
+//!   free and the draft is 1, the process that created that segment is dead.
+//!
+//! A set can be removed at any time, and its id be that of another ring's set later. So an answer
+//! about a lock counts only if the set has the expected key after it ([`Semaphores::check`]), and
+//! every change follows such a check directly.
 
 use crate::backing::LockId;
 use crate::sys::fork::Generation;
@@ -18,15 +22,19 @@ use core::ops::Range;
 use nix::errno::Errno;
 
 const MARK: u16 = 0;
-const MAKER: u16 = 1;
+const CREATION: u16 = 1;
 const DRAFT: u16 = 2;
 const LOCKS: u16 = 3;
 
-/// "SR" as a number that no counter gets to by itself.
+/// "SR" as a number, which no count reaches by itself.
 const MARKED: i16 = 0x5352;
 
+/// A set, by its id, and the key that it must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::backing) struct Semaphores(i32);
+pub(in crate::backing) struct Semaphores {
+    id: i32,
+    key: i32,
+}
 
 /// A semaphore that is held.
 #[derive(Debug)]
@@ -36,21 +44,21 @@ pub(in crate::backing) struct SemaphoreGuard {
     taken_in: Generation,
 }
 
-/// The right to make or remove a ring with a key.
+/// The right to create or remove a ring with a key.
 #[derive(Debug)]
 pub(in crate::backing) struct CreationLock {
     set: Semaphores,
-    /// Whether the set has not been used for anything yet.
+    /// Whether this is the first use of the set.
     pub(in crate::backing) is_new: bool,
     _held: SemaphoreGuard,
 }
 
-/// Why nobody else may make a ring with a key just now.
+/// Why this process can't create a ring with a key at present.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backing) enum Busy {
-    /// Another one is at it.
+    /// Another process holds the creation lock.
     CreationLock { pid: u32 },
-    /// The semaphores with this key are somebody else's.
+    /// The semaphores with this key are not those of a ring.
     Foreign,
 }
 
@@ -58,31 +66,42 @@ impl Semaphores {
     /// The set with a key, if it is of this kind.
     pub(in crate::backing) fn find(key: i32) -> Result<Option<Self>, Errno> {
         match ipc::semaphores(key, 0, 0) {
-            Ok(set) if ipc::value(set, MARK)? == i32::from(MARKED) => Ok(Some(Self(set))),
+            Ok(id) if ipc::value(id, MARK)? == i32::from(MARKED) => Ok(Some(Self { id, key })),
             Ok(_) | Err(Errno::ENOENT) => Ok(None),
             Err(refused) => Err(refused),
         }
     }
 
-    /// Whether there certainly is no set with a key.
+    /// Whether it is certain that no set has a key.
     pub(in crate::backing) fn is_missing(key: i32) -> bool {
         ipc::semaphores(key, 0, 0) == Err(Errno::ENOENT)
     }
 
     pub(in crate::backing) fn id(self) -> i32 {
-        self.0
+        self.id
     }
 
-    /// Takes a lock, unless somebody has it.
+    /// Whether the id is still that of the set: fails with EIDRM if it is that of another one, or
+    /// as the kernel does if the set was removed.
+    pub(in crate::backing) fn check(self) -> Result<(), Errno> {
+        if ipc::semaphores_key(self.id)? == self.key {
+            Ok(())
+        } else {
+            Err(Errno::EIDRM)
+        }
+    }
+
+    /// Acquires a lock, unless it is held.
     pub(in crate::backing) fn take(self, lock: LockId) -> Result<Option<SemaphoreGuard>, Errno> {
+        self.check()?;
         self.hold(semaphore(lock), &[])
     }
 
-    /// Takes a semaphore together with more steps, or does none of them.
+    /// Adds a hold to a semaphore that is 0, and does more steps, all at once or not at all.
     fn hold(self, semaphore: u16, more: &[SemaphoreStep]) -> Result<Option<SemaphoreGuard>, Errno> {
         let own = [Change::IfZero, Change::Hold].map(|change| SemaphoreStep { semaphore, change });
-        // Recovery comes by here, and allocates nothing.
-        match ipc::change(self.0, [own.as_slice(), more]) {
+        // Recovery runs this code, and must not allocate.
+        match ipc::change(self.id, [own.as_slice(), more]) {
             Ok(()) => Ok(Some(SemaphoreGuard {
                 set: self,
                 semaphore,
@@ -94,37 +113,43 @@ impl Semaphores {
     }
 
     pub(in crate::backing) fn is_held(self, lock: LockId) -> Result<bool, Errno> {
-        Ok(ipc::value(self.0, semaphore(lock))? != 0)
+        let value = ipc::value(self.id, semaphore(lock))?;
+        self.check()?;
+        Ok(value != 0)
     }
 
     /// One of the seats that are held.
     pub(in crate::backing) fn held_seat(self, seats: &Range<u32>) -> Result<Option<u32>, Errno> {
+        let mut held = None;
         for seat in seats.clone() {
-            if self.is_held(LockId::Seat(seat))? {
-                return Ok(Some(seat));
+            if ipc::value(self.id, semaphore(LockId::Seat(seat)))? != 0 {
+                held = Some(seat);
+                break;
             }
         }
-        Ok(None)
+        // Once for all of them: after the last answer, the id is still that of the set.
+        self.check()?;
+        Ok(held)
     }
 
-    /// Who made the segment that may never become a ring, if there may be one.
+    /// The creator of the segment that may never become a ring, if there may be one.
     pub(in crate::backing) fn draft_creator(self) -> Result<Option<u32>, Errno> {
-        match ipc::value(self.0, DRAFT)? {
+        match ipc::value(self.id, DRAFT)? {
             0 => Ok(None),
-            _ => ipc::last_changer(self.0, DRAFT).map(Some),
+            _ => ipc::last_changer(self.id, DRAFT).map(Some),
         }
     }
 
-    /// Whether the set is as it was made: nobody has done anything with it.
+    /// Whether the set is as it was created: no process has changed a semaphore.
     fn is_untouched(self) -> Result<bool, Errno> {
         for semaphore in 0..LOCKS {
             match (
-                ipc::value(self.0, semaphore),
-                ipc::last_changer(self.0, semaphore),
+                ipc::value(self.id, semaphore),
+                ipc::last_changer(self.id, semaphore),
             ) {
                 (Ok(0), Ok(0)) => {}
                 (Ok(_), Ok(_)) => return Ok(false),
-                // There are not as many.
+                // The set has fewer semaphores.
                 (Err(Errno::EINVAL), _) if semaphore > MARK => return Ok(false),
                 (Err(refused), _) | (_, Err(refused)) => return Err(refused),
             }
@@ -134,7 +159,7 @@ impl Semaphores {
 
     fn is_any_lock_held(self) -> Result<bool, Errno> {
         for semaphore in LOCKS.. {
-            match ipc::value(self.0, semaphore) {
+            match ipc::value(self.id, semaphore) {
                 Ok(0) => {}
                 Ok(_) => return Ok(true),
                 // Past the last one.
@@ -147,14 +172,13 @@ impl Semaphores {
 }
 
 impl CreationLock {
-    /// Takes the right to make a ring with a key, for which a set with `locks` is made if there is
-    /// none.
+    /// Acquires the right to create a ring with a key. Creates a set with `locks` if there is none.
     pub(in crate::backing) fn new(
         key: i32,
         locks: u32,
         mode: u32,
     ) -> Result<Result<Self, Busy>, Errno> {
-        /// Times that others may make and remove the set between two looks at it.
+        /// How often other processes may create or remove the set between two steps.
         const TRIES: u32 = 100;
         let count = i32::try_from(u32::from(LOCKS) + locks).map_err(|_| Errno::ENOSPC)?;
         for _ in 0..TRIES {
@@ -165,12 +189,12 @@ impl CreationLock {
                 Err(Errno::EINVAL) => return Err(Errno::ENOSPC),
                 made => made,
             };
-            match found.and_then(|set| Self::take(Semaphores(set))) {
+            match found.and_then(|id| Self::take(Semaphores { id, key })) {
                 Err(Errno::ENOENT | Errno::EIDRM | Errno::EINVAL) => {}
-                Ok(Ok(mut maker)) => {
-                    // What was found may be too small.
-                    maker.is_new &= made.is_ok();
-                    return Ok(Ok(maker));
+                Ok(Ok(mut creation)) => {
+                    // A set that was there before may be too small.
+                    creation.is_new &= made.is_ok();
+                    return Ok(Ok(creation));
                 }
                 refused => return refused,
             }
@@ -178,7 +202,7 @@ impl CreationLock {
         Err(Errno::EAGAIN)
     }
 
-    /// Takes the right to remove a ring with a key, if semaphores are there and nobody else has it.
+    /// Acquires the right to remove a ring with a key, if there are semaphores and it is free.
     pub(in crate::backing) fn of(key: i32) -> Result<Option<Self>, Errno> {
         Ok(match Semaphores::find(key)? {
             Some(set) => Self::take(set)?.ok(),
@@ -187,16 +211,16 @@ impl CreationLock {
     }
 
     fn take(set: Semaphores) -> Result<Result<Self, Busy>, Errno> {
-        let mark = ipc::value(set.0, MARK)?;
+        let mark = ipc::value(set.id, MARK)?;
         let is_new = mark == 0 && set.is_untouched()?;
         let step = |change| SemaphoreStep {
             semaphore: MARK,
             change,
         };
         let held = if is_new {
-            set.hold(MAKER, &[step(Change::IfZero), step(Change::Add(MARKED))])?
+            set.hold(CREATION, &[step(Change::IfZero), step(Change::Add(MARKED))])?
         } else if mark == i32::from(MARKED) {
-            set.hold(MAKER, &[])?
+            set.hold(CREATION, &[])?
         } else {
             return Ok(Err(Busy::Foreign));
         };
@@ -207,7 +231,7 @@ impl CreationLock {
                 _held: held,
             }),
             None => Err(Busy::CreationLock {
-                pid: ipc::last_changer(set.0, MAKER)?,
+                pid: ipc::last_changer(set.id, CREATION)?,
             }),
         })
     }
@@ -216,16 +240,18 @@ impl CreationLock {
         self.set
     }
 
-    /// Says that there may be a segment from here on that is not a ring yet, or no more.
+    /// Records that there may be a segment that is not a ring yet, or that there is none.
     pub(in crate::backing) fn set_draft(&self, is_draft: bool) -> Result<(), Errno> {
-        ipc::set_value(self.set.0, DRAFT, i32::from(is_draft))
+        self.set.check()?;
+        ipc::set_value(self.set.id, DRAFT, i32::from(is_draft))
     }
 
     /// Removes the set and the right with it, unless a lock is held.
     pub(in crate::backing) fn remove_unless_held(self) -> Result<bool, Errno> {
         let is_held = self.set.is_any_lock_held()?;
         if !is_held {
-            ipc::remove_semaphores(self.set.0)?;
+            self.set.check()?;
+            ipc::remove_semaphores(self.set.id)?;
         }
         Ok(!is_held)
     }
@@ -233,14 +259,15 @@ impl CreationLock {
 
 impl Drop for SemaphoreGuard {
     fn drop(&mut self) {
-        // In a forked child it is still the parent's.
-        if !self.taken_in.is_past() {
+        // In a forked child the lock is still the parent's. After the set was removed, the id may
+        // be that of another ring's, whose lock this would release.
+        if !self.taken_in.is_past() && self.set.check().is_ok() {
             let release = SemaphoreStep {
                 semaphore: self.semaphore,
                 change: Change::Release,
             };
-            // Of a set that was removed there is nothing to be released.
-            let _ = ipc::change(self.set.0, [&[release], &[]]);
+            // Fails if the set was removed, and with it the lock.
+            let _ = ipc::change(self.set.id, [&[release], &[]]);
         }
     }
 }

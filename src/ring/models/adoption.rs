@@ -4,7 +4,7 @@
 use super::deaths::recover_all;
 use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
 use super::sweep::{run, set_dead_intent};
-use super::{Memory, TestConsumer, WRAP_32};
+use super::{CAPACITY, Memory, TestConsumer, WRAP_32};
 use crate::properties::Delivery;
 use crate::ring::PopSide;
 use crate::ring::mpmc::Reader;
@@ -44,8 +44,11 @@ impl TestConsumer<Reader> {
         memory.is_gone[self.seat].store(0, Release);
         let sweep = memory.new_sweep(&self.slots, producers);
         let inheritance = sweep.inherit(self.seat as u32, delivery, &mut SweepStats::default());
-        if let Inheritance::Held(run) = inheritance {
-            self.reader.adopt(run);
+        match inheritance {
+            Inheritance::Held(run) => self.reader.adopt(run),
+            // The new holder starts without a claim.
+            Inheritance::Nothing => assert_eq!(memory.intents[self.seat].read(CAPACITY), None),
+            Inheritance::Undecided => {}
         }
         inheritance
     }

@@ -185,6 +185,54 @@ fn consumer_killed_in_batch_releases_a_prefix() {
 
 /// Edge P of a tombstone carries what the dead producer wrote into the slot. The next producer that
 /// writes there is ordered after it by that edge alone. Returns how many messages that one pushed.
+/// A batch ends before its claim, since a message does not fit, and the producer is killed there. A
+/// recovery finds the rest by the intent.
+#[test]
+fn producer_killed_after_partial_batch_leaves_tombstones() {
+    check(Extent::Exhaustive, 1, &[1], || {
+        let memory = Memory::at(WRAP_32);
+        let mut dying = producer(&memory, 0);
+        let pushing = spawn(move || {
+            let words = dying.memory.producer_words(&dying.slots, dying.seat);
+            assert_eq!(dying.writer.claim(&words, 2), Ok(true));
+            let mut messages = [11].into_iter();
+            let fill = |slot| messages.next().map(|message| put(message, slot));
+            assert_eq!(dying.writer.push_claimed(&words, fill), 1);
+            dying.memory.mark_gone(dying.seat);
+        });
+        pushing.join().unwrap();
+        let stats = memory.recover(2, Delivery::AtLeastOnce);
+        assert_delivered_once(&memory, &[vec![11]], &[]);
+        stats.tombstones
+    });
+}
+
+/// As above, of a consumer: the messages that it did not release are orphans.
+#[test]
+fn consumer_killed_after_partial_batch_leaves_orphans() {
+    check(Extent::Exhaustive, 1, &[1], || {
+        let memory = with_messages(Memory::at(WRAP_32), 2);
+        let mut dying = consumer(&memory, 2);
+        let popping = spawn(move || {
+            let words = dying.memory.consumer_words(&dying.slots, dying.seat);
+            assert_eq!(dying.reader.claim(&words, 2), Ok(Some(8)));
+            let mut popped = Vec::new();
+            let keep = |slot, len| {
+                let is_first = popped.is_empty();
+                popped.extend(get(slot, len).filter(|_| is_first));
+                is_first
+            };
+            assert_eq!(dying.reader.pop_claimed(&words, keep), 1);
+            dying.memory.mark_gone(dying.seat);
+            popped
+        });
+        let popped = popping.join().unwrap();
+        let rest = recover_all(&memory, 1);
+        assert_delivered_once(&memory, &[], &[popped, rest.clone()]);
+        rest.len()
+    });
+}
+
 #[test]
 fn slot_half_written_by_dead_producer_is_reused() {
     check(Extent::Preemptions(3), 50, &[1, 2], || {

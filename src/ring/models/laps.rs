@@ -2,9 +2,10 @@
 //! earlier one.
 
 use super::mpmc::{assert_delivered_once, consumer, producer, with_messages};
-use super::{Memory, WRAP_32, WRAP_64};
+use super::{CAPACITY, Memory, WRAP_32, WRAP_64};
 use crate::error::Corrupt;
 use crate::ring::PushSide;
+use crate::ring::claim::ClaimedRun;
 use crate::sync::model::{Extent, check, spawn};
 use crate::sync::{Relaxed, Release};
 use std::sync::Arc;
@@ -178,6 +179,36 @@ fn claim_after_stamp_wrap_gets_matching_position() {
         });
         continuing.join().unwrap();
         probing.join().unwrap().min(FAR)
+    });
+}
+
+/// Edge I, of a single claim: the stamp that it loads is of the index's lap. The slot's first stamp
+/// equals the stamp that makes it free 2^32 messages later. The model runs the last steps of that
+/// history, after which the slot holds a message. Returns the position that was claimed.
+#[test]
+fn single_claim_ignores_stamp_of_earlier_wrap() {
+    const FAR: u64 = 1 << 32;
+    check(Extent::Exhaustive, 3, &[None, Some(0)], || {
+        let memory = Memory::at(0);
+        let continuing = spawn({
+            let memory = Arc::clone(&memory);
+            move || {
+                memory.slots().at(FAR).publish(FAR - CAPACITY, 8);
+                let tail = &memory.tail;
+                let _ = tail.compare_exchange(0, FAR, Release, Relaxed);
+            }
+        });
+        let claiming = spawn({
+            let memory = Arc::clone(&memory);
+            move || {
+                let slots = memory.slots();
+                let words = memory.producer_words(&slots, 1);
+                let claimed = ClaimedRun::empty().claim_one(&words, 0);
+                claimed.map(|claimed| claimed.position)
+            }
+        });
+        continuing.join().unwrap();
+        claiming.join().unwrap()
     });
 }
 

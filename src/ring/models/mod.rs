@@ -1,6 +1,8 @@
 //! Models of the ring: the code that ships, on private memory. The capacity is 2 unless a model
 //! sets another.
 
+#![allow(unsafe_code)]
+
 mod adoption;
 mod closing;
 mod deaths;
