@@ -94,9 +94,12 @@ fn doctor_reports_unread_messages_and_unusable_ring() {
     let file = OpenOptions::new().write(true).open(broken.path()).unwrap();
     file.write_all_at(&[3], 0x18).unwrap();
     let report = run(&["doctor", &broken]);
-    let expected = "the ring is unusable: the header's capacity can't be 3\n";
+    let expected = "the ring is unusable: header field capacity: found 3, which is not valid\n";
     assert!(report.text().starts_with(expected), "{}", report.text());
-    report.failure(1, &format!("{broken}: the header's capacity can't be 3"));
+    report.failure(
+        1,
+        &format!("{broken}: header field capacity: found 3, which is not valid"),
+    );
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn grow_failure_is_reported_in_one_line() {
     run(&["grow", none, "8"]).failure(1, &format!("{none}: no such ring"));
     let name = Name::in_memory("closed");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
-    let error = format!("{name}: a capacity of 1 is not between 2 and 1073741824 messages");
+    let error = format!("{name}: capacity: found 1, expected 2 to 1073741824 messages");
     run(&["grow", &name, "1"]).failure(1, &error);
     assert_eq!(run(&["grow", &name]).status, Some(2));
     assert_eq!(run(&["grow", &name, "many"]).status, Some(2));

@@ -191,11 +191,11 @@ fn truncation_during_watch_ends_stat_and_tap_with_error() {
     }
     file.set_len(0x200).unwrap();
     let watched = watch.end();
-    let expected = format!("slipring: {name}: 512 bytes are left of a ring of ");
-    assert!(watched.stderr.starts_with(&expected), "{watched:?}");
+    let expected = format!("slipring: {name}: size: found 512 bytes, expected ");
+    assert!(watched.stderr.starts_with(&expected), "{}", watched.stderr);
     assert_orderly(&watched, "stat --watch");
     let tapped = tap.end();
-    assert!(tapped.stderr.starts_with(&expected), "{tapped:?}");
+    assert!(tapped.stderr.starts_with(&expected), "{}", tapped.stderr);
     assert_orderly(&tapped, "tap");
     until("top shows only the other ring", || {
         let lines = [(); 2].map(|()| top.line());

@@ -340,12 +340,12 @@ fn send_to_occupied_or_value_ring_is_refused() {
     let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 4).unwrap();
     let producer = ring.producer().unwrap();
     let us = std::process::id();
-    let reason = format!("{name}: the ring has a producer already, process {us}");
+    let reason = format!("{name}: the ring already has a producer: process {us}");
     run(&["send", &name]).failure(1, &reason);
     drop(producer);
     run(&["send", &name]).success();
     spsc::Ring::<u64>::create("/slipring-test-values", 4).ok();
-    let reason = "/slipring-test-values: the ring carries values, not byte strings";
+    let reason = "/slipring-test-values: messages: found values, expected byte strings";
     run(&["send", "/slipring-test-values"]).failure(1, reason);
     slipring::unlink("/slipring-test-values").unwrap();
 }
