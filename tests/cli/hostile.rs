@@ -1,7 +1,7 @@
-//! Rings that are broken, forged or cut short, and what else lies where rings are: each command does what it can,
-//! or says in a line why not.
+//! Broken, forged and truncated rings, and other objects among the rings. Each command succeeds or
+//! reports the reason in one line.
 
-use crate::running::{Ended, Running, run, slipring};
+use crate::program::{Ended, Running, run, slipring};
 use crate::support::{Name, Random, until};
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -15,7 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// What can be done to a ring without its consent. None of it needs a message to end.
+/// Commands that take a ring. Each of them ends even if the ring stays empty or full.
 const COMMANDS: [&[&str]; 12] = [
     &["list", "RING"],
     &["stat", "RING"],
@@ -31,40 +31,40 @@ const COMMANDS: [&[&str]; 12] = [
     &["rm", "RING"],
 ];
 
-/// Whatever happened, it ended by itself, and said at most a line about it.
+/// Checks that the process exited by itself with a known status and at most one line of error.
 #[track_caller]
-fn assert_orderly(ended: &Ended, what: &str) {
+fn assert_orderly(ended: &Ended, case: &str) {
     let is_known = matches!(ended.status, Some(0 | 1 | 3 | 124));
-    let lines = ended.complaint.lines().count();
-    let is_said = ended.complaint.is_empty() || ended.complaint.starts_with("slipring: ");
-    assert!(is_known && lines <= 1 && is_said, "{what}: {ended:?}");
+    let lines = ended.stderr.lines().count();
+    let is_expected = ended.stderr.is_empty() || ended.stderr.starts_with("slipring: ");
+    assert!(is_known && lines <= 1 && is_expected, "{case}: {ended:?}");
 }
 
-/// Has every command at a ring that `make` makes anew for each.
-fn try_everything(name: &Name, what: &str, make: impl Fn()) {
+/// Runs every command on a ring that `make` creates again for each of them.
+fn try_all_commands(name: &Name, case: &str, make: impl Fn()) {
     for command in COMMANDS {
         make();
         let arguments = command.iter().map(|word| word.replace("RING", name));
         let mut command = slipring(arguments);
         command.stdin(Stdio::piped());
         let mut running = Running::start(command);
-        // It may have ended already.
+        // The process may have exited already.
         running.try_feed(b"something");
         let ended = running.end();
-        assert_orderly(&ended, what);
+        assert_orderly(&ended, case);
     }
     make();
     let mut tap = Running::start(slipring(["tap", name]));
-    // It may be waiting for a message that never comes.
+    // tap may wait for a message that never arrives.
     tap.end_within(Duration::from_millis(20), Signal::SIGINT);
     let tapped = tap.end();
-    // Asked before it listens it ends as any program does.
+    // A signal that arrives before the handler is installed ends the process.
     if tapped.signal != Some(Signal::SIGINT as i32) {
-        assert_orderly(&tapped, what);
+        assert_orderly(&tapped, case);
     }
 }
 
-fn remake(name: &Name, is_mpmc: bool) -> File {
+fn recreate(name: &Name, is_mpmc: bool) -> File {
     let _ = slipring::unlink(name);
     let options = Options::new().capacity(4).message_size(100);
     if is_mpmc {
@@ -80,9 +80,9 @@ fn remake(name: &Name, is_mpmc: bool) -> File {
 }
 
 #[test]
-fn a_ring_cut_short_anywhere_is_no_reason_to_crash() {
+fn commands_on_truncated_ring_end_with_one_line() {
     let name = Name::in_memory("cut");
-    let len = remake(&name, true).metadata().unwrap().len();
+    let len = recreate(&name, true).metadata().unwrap().len();
     let edges = [
         0, 0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x400, 0x480, 0x1000,
     ];
@@ -90,15 +90,15 @@ fn a_ring_cut_short_anywhere_is_no_reason_to_crash() {
         .into_iter()
         .flat_map(|edge: u64| [edge.saturating_sub(1), edge]);
     for left in around.chain([len - 0x1000, len - 1]) {
-        try_everything(&name, &format!("{left} bytes left"), || {
-            remake(&name, true).set_len(left).unwrap();
+        try_all_commands(&name, &format!("{left} bytes left"), || {
+            recreate(&name, true).set_len(left).unwrap();
         });
     }
 }
 
-/// A ring that has grown, and where the second part begins.
-fn remake_grown(name: &Name) -> (File, u64) {
-    let file = remake(name, true);
+/// Creates a ring that has grown. Returns its file and the offset of the second segment.
+fn recreate_grown(name: &Name) -> (File, u64) {
+    let file = recreate(name, true);
     let second = file.metadata().unwrap().len();
     let ring = mpmc::Ring::<[u8]>::open(name).unwrap();
     ring.grow(8).unwrap();
@@ -107,35 +107,36 @@ fn remake_grown(name: &Name) -> (File, u64) {
 }
 
 #[test]
-fn a_ring_that_has_grown_may_be_cut_short_or_lead_nowhere() {
+fn commands_on_damaged_segment_chain_end_with_one_line() {
     let name = Name::in_memory("chain");
-    let (file, second) = remake_grown(&name);
+    let (file, second) = recreate_grown(&name);
     let len = file.metadata().unwrap().len();
     for left in [second - 1, second, second + 0x400, second + 0x1000, len - 1] {
-        try_everything(&name, &format!("{left} bytes left"), || {
-            remake_grown(&name).0.set_len(left).unwrap();
+        try_all_commands(&name, &format!("{left} bytes left"), || {
+            recreate_grown(&name).0.set_len(left).unwrap();
         });
     }
-    // Where the next one lies, where the oldest lies in use and in memory, and where somebody works.
-    for place in [0x328, 0x2b8, 0x2c0, 0x430, second + 0x328] {
+    // The fields `successor`, `oldest_active`, `oldest_allocated`, `oldest_segment` of a seat, and
+    // `successor` of the second segment.
+    for offset in [0x328, 0x2b8, 0x2c0, 0x430, second + 0x328] {
         for word in [second, second + 0x1000, 1, u64::MAX] {
-            try_everything_but_taking_part(&name, &format!("{word:#x} at {place:#x}"), || {
-                let (file, _) = remake_grown(&name);
-                file.write_all_at(&word.to_le_bytes(), place).unwrap();
+            try_header_checks(&name, &format!("{word:#x} at {offset:#x}"), || {
+                let (file, _) = recreate_grown(&name);
+                file.write_all_at(&word.to_le_bytes(), offset).unwrap();
             });
         }
     }
 }
 
 #[test]
-fn a_header_that_can_not_be_is_no_reason_to_crash() {
+fn commands_on_impossible_header_end_with_one_line() {
     let name = Name::in_memory("header");
-    // All of the header's fields that say what the ring is, and those of the settings.
+    // All fields of the header that describe the ring, and the fields of the settings.
     let fields = (0..0x60).step_by(4).chain((0x300..0x340).step_by(4));
     for offset in fields {
         for bytes in [[0xff; 4], [0; 4], [1, 0, 0, 0x80]] {
-            try_everything_but_taking_part(&name, &format!("{bytes:?} at {offset:#x}"), || {
-                remake(&name, offset % 8 == 0)
+            try_header_checks(&name, &format!("{bytes:?} at {offset:#x}"), || {
+                recreate(&name, offset % 8 == 0)
                     .write_all_at(&bytes, offset)
                     .unwrap();
             });
@@ -143,28 +144,28 @@ fn a_header_that_can_not_be_is_no_reason_to_crash() {
     }
 }
 
-/// For what is only a matter of the header, which is checked before anything else: some of the commands are
-/// enough.
-fn try_everything_but_taking_part(name: &Name, what: &str, make: impl Fn()) {
+/// Runs a few commands on a ring with a damaged header. These are enough, because every command
+/// validates the header first.
+fn try_header_checks(name: &Name, case: &str, make: impl Fn()) {
     make();
     for command in [&["list"][..], &["stat", "--json"], &["doctor"], &["rm"]] {
         let arguments = command.iter().copied().chain([&**name]);
         let arguments: Vec<_> = arguments.collect();
-        assert_orderly(&run(&arguments), what);
+        assert_orderly(&run(&arguments), case);
     }
 }
 
 #[test]
-fn noise_is_no_reason_to_crash() {
+fn commands_on_random_bytes_end_with_one_line() {
     let name = Name::in_memory("noise");
     let mut random = Random::new(7);
     for round in 0..8 {
-        // Everything; or what changes while a ring is used, with the header as it was.
+        // The whole ring, or everything that changes during use, with the header intact.
         let from = [0, 0x80][round % 2];
-        let len = remake(&name, true).metadata().unwrap().len();
+        let len = recreate(&name, true).metadata().unwrap().len();
         let noise: Vec<_> = (from..len).map(|_| random.below(256) as u8).collect();
-        try_everything(&name, &format!("noise {round}"), || {
-            let file = remake(&name, round % 4 < 2);
+        try_all_commands(&name, &format!("noise {round}"), || {
+            let file = recreate(&name, round % 4 < 2);
             let len = file.metadata().unwrap().len();
             let settings = 0x300 - from as usize..0x400 - from as usize;
             let mut noise = noise[..(len - from) as usize].to_vec();
@@ -177,10 +178,10 @@ fn noise_is_no_reason_to_crash() {
 }
 
 #[test]
-fn a_ring_that_is_cut_short_meanwhile_ends_the_watching() {
+fn truncation_during_watch_ends_stat_and_tap_with_error() {
     let [name, other] = ["shrinks", "stays"].map(Name::in_memory);
-    let file = remake(&name, true);
-    remake(&other, true);
+    let file = recreate(&name, true);
+    recreate(&other, true);
     let mut watch = Running::start(slipring(["stat", "--watch", "0.001", &name]));
     let mut tap = Running::start(slipring(["tap", &name]));
     let interval = ["top", "--interval", "0.001", &name, &other];
@@ -190,13 +191,13 @@ fn a_ring_that_is_cut_short_meanwhile_ends_the_watching() {
     }
     file.set_len(0x200).unwrap();
     let watched = watch.end();
-    let told = format!("slipring: {name}: 512 bytes are left of a ring of ");
-    assert!(watched.complaint.starts_with(&told), "{watched:?}");
+    let expected = format!("slipring: {name}: size: found 512 bytes, expected ");
+    assert!(watched.stderr.starts_with(&expected), "{}", watched.stderr);
     assert_orderly(&watched, "stat --watch");
     let tapped = tap.end();
-    assert!(tapped.complaint.starts_with(&told), "{tapped:?}");
+    assert!(tapped.stderr.starts_with(&expected), "{}", tapped.stderr);
     assert_orderly(&tapped, "tap");
-    until("only the other one is shown", || {
+    until("top shows only the other ring", || {
         let lines = [(); 2].map(|()| top.line());
         lines.iter().all(|line| !line.starts_with(&*name))
     });
@@ -204,31 +205,31 @@ fn a_ring_that_is_cut_short_meanwhile_ends_the_watching() {
 }
 
 #[test]
-fn what_only_has_the_name_of_a_ring_is_none() {
+fn object_that_is_not_a_ring_is_refused_and_kept() {
     let labels = ["directory", "fifo", "socket", "dangling", "link", "device"];
     let [directory, fifo, socket, dangling, link, device] = labels.map(Name::in_memory);
     let whole = Name::in_memory("whole");
-    remake(&whole, false);
+    recreate(&whole, false);
     fs::create_dir(directory.path()).unwrap();
     mkfifo(&fifo.path(), Mode::S_IRWXU).unwrap();
     let _listener = UnixListener::bind(socket.path()).unwrap();
     symlink("/no/such/ring", dangling.path()).unwrap();
     symlink(whole.path(), link.path()).unwrap();
     let mut others = vec![&directory, &fifo, &socket, &dangling, &link];
-    // /dev/zero's number; only root may.
+    // The device number of /dev/zero. Only root may create the node.
     let zero = makedev(1, 5);
     if mknod(&device.path(), SFlag::S_IFCHR, Mode::S_IRWXU, zero).is_ok() {
         others.push(&device);
     }
     for other in &others {
         for command in ["list", "stat", "doctor", "tap", "rm", "send", "recv"] {
-            run(&[command, other]).badly(1, &format!("{other}: not a ring"));
+            run(&[command, other]).failure(1, &format!("{other}: not a ring"));
         }
-        let nothing = run(&["gc", "--older", "0", "--yes", "--force", other]).well();
+        let nothing = run(&["gc", "--older", "0", "--yes", "--force", other]).success();
         assert!(nothing.starts_with(b"nothing to remove"));
         assert!(other.path().symlink_metadata().is_ok());
     }
-    let listed = run(&["list"]).well();
+    let listed = run(&["list"]).success();
     let listed = String::from_utf8(listed).unwrap();
     assert!(
         others.iter().all(|other| !listed.contains(&***other)),
@@ -238,10 +239,10 @@ fn what_only_has_the_name_of_a_ring_is_none() {
 }
 
 #[test]
-fn a_name_is_shown_without_its_meaning_to_a_terminal() {
+fn ring_name_with_control_characters_is_shown_escaped() {
     let odd = "a b\n\x1b[31m'ü\"\\;$(id)";
     let name = Name::in_memory(odd);
-    remake(&name, true);
+    recreate(&name, true);
     let shown = name.replace('\n', "\\n").replace('\x1b', "\\u{1b}");
     for command in [
         &["list"][..],
@@ -251,11 +252,11 @@ fn a_name_is_shown_without_its_meaning_to_a_terminal() {
         &["gc", "--older", "0", &name],
     ] {
         let ended = run(command);
-        let said = format!("{}{}", ended.text(), ended.complaint);
-        assert!(said.contains(&shown), "{command:?}: {said}");
-        assert!(!said.contains('\x1b'), "{command:?}: {said}");
+        let report = format!("{}{}", ended.text(), ended.stderr);
+        assert!(report.contains(&shown), "{command:?}: {report}");
+        assert!(!report.contains('\x1b'), "{command:?}: {report}");
     }
-    let metrics = String::from_utf8(run(&["stat", "--prometheus", &name]).well()).unwrap();
+    let metrics = String::from_utf8(run(&["stat", "--prometheus", &name]).success()).unwrap();
     let label = name
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
@@ -266,18 +267,19 @@ fn a_name_is_shown_without_its_meaning_to_a_terminal() {
             .lines()
             .all(|line| line.starts_with("slipring_") || line.starts_with("# "))
     );
-    run(&["rm", &name]).well();
-    run(&["rm", &name]).badly(1, &format!("{shown}: no such ring"));
+    run(&["rm", &name]).success();
+    run(&["rm", &name]).failure(1, &format!("{shown}: no such ring"));
 }
 
-/// Runs the program as a user to whom permissions mean something, also if that is root.
+/// Runs the program without the capabilities that bypass file permissions, even as root.
 fn without_privileges(arguments: &[&str]) -> Ended {
     const DAC_OVERRIDE: u64 = 1;
     const DAC_READ_SEARCH: u64 = 2;
     let mut command = slipring(arguments);
     let drop_both = || {
         for capability in [DAC_OVERRIDE, DAC_READ_SEARCH] {
-            // SAFETY: takes a number. Who has no privileges is refused, and needs none dropped.
+            // SAFETY: the call takes a number. The kernel refuses a process without privileges,
+            // which has no capability to drop.
             unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) };
         }
         Ok(())
@@ -288,9 +290,9 @@ fn without_privileges(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_ring_that_may_not_be_read_is_named() {
+fn ring_without_read_permission_is_listed_as_unreadable() {
     let name = Name::in_memory("unreadable");
-    remake(&name, false);
+    recreate(&name, false);
     fs::set_permissions(name.path(), fs::Permissions::from_mode(0o000)).unwrap();
     let listed = without_privileges(&["list"]);
     let line = format!("{name}  unreadable: no permission");
@@ -304,5 +306,5 @@ fn a_ring_that_may_not_be_read_is_named() {
     let object = format!("{{\"ring\":\"{name}\",\"unreadable\":\"no permission\"}}");
     assert!(json.text().contains(&object), "{}", json.text());
     let refused = without_privileges(&["stat", &name]);
-    refused.badly(1, &format!("{name}: no permission to open it"));
+    refused.failure(1, &format!("{name}: no permission to open it"));
 }

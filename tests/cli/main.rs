@@ -1,16 +1,16 @@
-//! The tool as people and scripts have it: a program with arguments, streams, signals and an exit status.
+//! The tool as a process: arguments, standard streams, signals and exit status.
 
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
 
-mod growing;
+mod bench;
+mod create_rm;
+mod doctor_gc;
+mod grow;
 mod hostile;
-mod looking;
-mod making;
-mod measuring;
-mod mending;
-mod running;
+mod list_stat;
+mod program;
+mod tap_top;
 mod terminals;
 mod transfers;
-mod watching;

@@ -1,6 +1,6 @@
-//! What is only done on a terminal.
+//! Behaviour on a terminal.
 
-use crate::running::slipring;
+use crate::program::slipring;
 use crate::support::{Name, until};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +11,8 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// Runs the program on a terminal of 80 columns until it has shown `awaited`, types, and returns all it has shown.
+/// Runs the program on a terminal of 80 columns. Types `keys` when the output contains `awaited`,
+/// and returns all output.
 fn on_terminal(arguments: &[&str], awaited: &str, keys: &str) -> String {
     let (ended, shown) = on_terminal_of("xterm", arguments, awaited, |_, master| {
         master.write_all(keys.as_bytes()).unwrap();
@@ -20,7 +21,8 @@ fn on_terminal(arguments: &[&str], awaited: &str, keys: &str) -> String {
     shown
 }
 
-/// The same on a terminal of some kind, with something else done to the process when it has shown that.
+/// Runs the program on a terminal of a kind. Calls `act` when the output contains `awaited`, and
+/// returns the exit status and all output.
 fn on_terminal_of(
     kind: &str,
     arguments: &[&str],
@@ -44,20 +46,20 @@ fn on_terminal_of(
         .stderr(side())
         .spawn()
         .unwrap();
-    // Of the slave only the child's copies may stay: the end of the last one ends the reading.
+    // Only the child may keep the slave open: closing the last copy ends the reading below.
     drop(command);
     drop(terminal.slave);
     let mut master = File::from(terminal.master);
     let mut shown = Vec::new();
     let mut read = |shown: &mut Vec<u8>| {
         let mut bytes = [0; 4096];
-        // EIO when nobody has the other side any more.
+        // EIO when no process has the slave open.
         let read = master.read(&mut bytes).unwrap_or(0);
         shown.extend(&bytes[..read]);
         read > 0
     };
     let text = |shown: &[u8]| String::from_utf8_lossy(shown).into_owned();
-    until("it has shown what it should", || {
+    until("the terminal shows the awaited text", || {
         assert!(read(&mut shown), "{}", text(&shown));
         text(&shown).contains(awaited)
     });
@@ -69,7 +71,7 @@ fn on_terminal_of(
 }
 
 #[test]
-fn top_shows_rings_until_q() {
+fn top_on_terminal_shows_rings_until_q() {
     let name = Name::in_memory("screen");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
     ring.producer().unwrap().push(&1).unwrap();
@@ -78,12 +80,12 @@ fn top_shows_rings_until_q() {
         shown.contains("slipring top") && shown.contains("█"),
         "{shown}"
     );
-    // The screen is as it was.
+    // The alternate screen is entered and left.
     assert!(shown.contains("\x1b[?1049h") && shown.contains("\x1b[?1049l"));
 }
 
 #[test]
-fn what_does_not_fit_on_the_screen_is_scrolled_to() {
+fn top_with_more_rings_than_rows_scrolls() {
     let rings: Vec<_> = (0..30)
         .map(|_| Name::in_memory("of-many-that-are-long"))
         .collect();
@@ -95,7 +97,8 @@ fn what_does_not_fit_on_the_screen_is_scrolled_to() {
     }
     let names = rings.iter().map(|name| &**name);
     let command: Vec<_> = ["top"].into_iter().chain(names).collect();
-    // A screen is written in pieces: of a long name both ends are one, and only the last ring has a bar.
+    // A long name is shown as its two ends, and each end is written in one piece. Only the last
+    // ring has a bar.
     let first = format!("…{}", &rings[0][rings[0].len() - 11..]);
     let shown = on_terminal(&command, &first, "q");
     assert!(shown.contains("scroll") && !shown.contains('█'), "{shown}");
@@ -104,7 +107,7 @@ fn what_does_not_fit_on_the_screen_is_scrolled_to() {
 }
 
 #[test]
-fn who_ends_top_gets_the_terminal_back() {
+fn top_ended_by_sigterm_restores_terminal() {
     let name = Name::in_memory("ended");
     spsc::Ring::<u64>::create(&name, 4).unwrap();
     let (ended, shown) = on_terminal_of("xterm", &["top", &name], "DEPTH", |pid, _| {
@@ -115,7 +118,7 @@ fn who_ends_top_gets_the_terminal_back() {
 }
 
 #[test]
-fn on_a_terminal_that_can_do_nothing_there_are_lines() {
+fn top_and_stat_watch_on_dumb_terminal_print_lines() {
     let name = Name::in_memory("dumb");
     spsc::Ring::<u64>::create(&name, 4).unwrap();
     for arguments in [
@@ -130,7 +133,7 @@ fn on_a_terminal_that_can_do_nothing_there_are_lines() {
 }
 
 #[test]
-fn gc_asks_on_a_terminal() {
+fn gc_on_terminal_asks_before_removal() {
     let name = Name::in_memory("asked");
     spsc::Ring::<u64>::create(&name, 4).unwrap();
     let shown = on_terminal(&["gc", "--older", "0", &name], "[y/N]", "y\n");

@@ -1,6 +1,6 @@
 //! `send` and `recv`.
 
-use crate::running::{Running, run, slipring};
+use crate::program::{Running, run, slipring};
 use crate::support::{Name, Random, backings, until};
 use nix::sys::signal::Signal;
 use slipring::{Observer, Occupancy, Role, mpmc, spsc};
@@ -14,9 +14,9 @@ fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|_| random.below(256) as u8).collect()
 }
 
-/// Waits until an end of a ring is taken.
-fn until_there(name: &Name, role: Role) {
-    until("somebody has come", || {
+/// Waits until a live process holds a seat of the role.
+fn until_attached(name: &Name, role: Role) {
+    until("a process has attached", || {
         let snapshot = Observer::open(name).map(|ring| ring.snapshot().ok());
         let Ok(Some(snapshot)) = snapshot else {
             return false;
@@ -29,13 +29,13 @@ fn until_there(name: &Name, role: Role) {
 
 fn until_drained(name: &Name, pushed: u64) {
     let observer = Observer::open(name).unwrap();
-    until("all of it was received", || {
+    until("all messages are received", || {
         observer.snapshot().unwrap().popped() == pushed
     });
 }
 
 #[test]
-fn what_is_sent_is_received_whichever_side_starts_first() {
+fn bytes_sent_are_received_whichever_side_starts_first() {
     for len in [0, 1, 65_536, 65_537, 3_000_000] {
         for receiver_first in [false, true] {
             let name = Name::in_memory("bytes");
@@ -48,24 +48,25 @@ fn what_is_sent_is_received_whichever_side_starts_first() {
             let receive = || slipring(["recv", &name, "--capacity", "2"]);
             let (sender, receiver) = if receiver_first {
                 let receiver = Running::start(receive());
-                until_there(&name, Role::Consumer);
+                until_attached(&name, Role::Consumer);
                 (Running::start(send), receiver)
             } else {
                 let sender = Running::start(send);
-                until_there(&name, Role::Producer);
+                until_attached(&name, Role::Producer);
                 (sender, Running::start(receive()))
             };
-            assert!(receiver.end().well() == bytes, "{len} {receiver_first}");
-            sender.end().well();
+            assert!(receiver.end().success() == bytes, "{len} {receiver_first}");
+            sender.end().success();
             assert!(!name.path().exists());
         }
     }
 }
 
-/// A stream that nobody has to store: each word of it tells where it belongs.
-struct Endless(u64);
+/// A stream that is generated twice instead of stored. Every word differs, so that a misplaced
+/// block is detected.
+struct Sequence(u64);
 
-impl Endless {
+impl Sequence {
     fn next_into(&mut self, block: &mut [u8]) {
         for word in block.chunks_exact_mut(8) {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -75,8 +76,8 @@ impl Endless {
 }
 
 #[test]
-#[ignore = "a gibibyte takes a minute unless it is built with --release"]
-fn a_gibibyte_arrives() {
+#[ignore = "takes a minute without --release"]
+fn one_gibibyte_is_received_unchanged() {
     const BLOCK: usize = 1 << 20;
     const BLOCKS: usize = 1 << 10;
     let name = Name::in_memory("gibibyte");
@@ -84,13 +85,13 @@ fn a_gibibyte_arrives() {
     let mut receiver = Running::start(slipring(["recv", &name]));
     let (mut input, mut output) = (sender.input(), receiver.output());
     let feeder = thread::spawn(move || {
-        let (mut stream, mut block) = (Endless(0), vec![0; BLOCK]);
+        let (mut stream, mut block) = (Sequence(0), vec![0; BLOCK]);
         for _ in 0..BLOCKS {
             stream.next_into(&mut block);
             input.write_all(&block).unwrap();
         }
     });
-    let mut stream = Endless(0);
+    let mut stream = Sequence(0);
     let (mut expected, mut found) = (vec![0; BLOCK], vec![0; BLOCK]);
     for number in 0..BLOCKS {
         stream.next_into(&mut expected);
@@ -99,13 +100,13 @@ fn a_gibibyte_arrives() {
     }
     assert_eq!(output.read(&mut found).unwrap(), 0);
     feeder.join().unwrap();
-    sender.end().well();
-    receiver.end().well();
+    sender.end().success();
+    receiver.end().success();
     assert!(!name.path().exists());
 }
 
 #[test]
-fn a_tree_arrives_through_tar() {
+fn directory_sent_through_tar_is_received_unchanged() {
     let name = Name::in_memory("tar");
     let [from, to] = ["from", "to"].map(|directory| {
         let path = backings::directory().join(format!("{}-{directory}", &name[1..]));
@@ -134,129 +135,130 @@ fn a_tree_arrives_through_tar() {
 }
 
 #[test]
-fn lines_and_frames_are_messages() {
+fn each_line_or_frame_is_one_message() {
     for (framing, input) in [
         ("--lines", &b"one\n\nthree\n"[..]),
         ("--frames", b"\x03\0\0\0one\0\0\0\0\x05\0\0\0three"),
     ] {
         let name = Name::in_memory("framed");
-        run(&["create", &name]).well();
+        run(&["create", &name]).success();
         let mut sender = Running::with_input(&["send", &name, framing]);
         sender.feed(input);
-        sender.end().well();
+        sender.end().success();
         let ring = spsc::Ring::<[u8]>::open(&name).unwrap();
         assert_eq!(ring.len(), 3);
         assert_eq!(ring.consumer().unwrap().pop().unwrap(), b"one");
-        let rest = run(&["recv", &name, framing]).well();
+        let rest = run(&["recv", &name, framing]).success();
         assert!(input.ends_with(&rest) && rest.len() > 6);
     }
 }
 
 #[test]
-fn what_does_not_fit_is_told_and_not_sent() {
+fn send_of_line_beyond_message_size_fails() {
     let name = Name::in_memory("long");
-    run(&["create", &name, "--message-size", "4"]).well();
+    run(&["create", &name, "--message-size", "4"]).success();
     let mut sender = Running::with_input(&["send", &name, "--lines"]);
     sender.feed(b"1234\n12345\n");
-    let complaint =
-        "standard input: line 2: found more than 4 bytes, which is the ring's message size";
-    sender.end().badly(1, complaint);
+    let error = "standard input: line 2: found more than 4 bytes, which is the ring's message size";
+    sender.end().failure(1, error);
     let received = run(&["recv", &name, "--lines"]);
     assert_eq!((received.status, received.text()), (Some(3), "1234\n"));
 }
 
 #[test]
-fn a_count_ends_either_side() {
+fn count_option_ends_send_and_recv() {
     let name = Name::in_memory("count");
     mpmc::Ring::<[u8]>::create_bytes(&name, 16, 16).unwrap();
     let mut sender = Running::with_input(&["send", &name, "--lines", "--count", "3"]);
     sender.feed(b"1\n2\n3\n4\n");
-    sender.end().well();
+    sender.end().success();
     let received = run(&["recv", &name, "--lines", "--count", "2"]);
-    assert_eq!(received.well(), b"1\n2\n");
-    assert_eq!(run(&["recv", &name, "--lines"]).well(), b"3\n");
+    assert_eq!(received.success(), b"1\n2\n");
+    assert_eq!(run(&["recv", &name, "--lines"]).success(), b"3\n");
 }
 
 #[test]
-fn a_dead_sender_is_told_from_one_that_ended() {
+fn recv_after_producer_was_killed_exits_with_3() {
     for create in [false, true] {
         let name = Name::in_memory("dead");
         if create {
             mpmc::Ring::<[u8]>::create_bytes(&name, 16, 100).unwrap();
         }
         let receiver = Running::start(slipring(["recv", &name]));
-        until_there(&name, Role::Consumer);
+        until_attached(&name, Role::Consumer);
         let mut sender = Running::with_input(&["send", &name]);
         sender.feed(b"12345");
-        until_there(&name, Role::Producer);
+        until_attached(&name, Role::Producer);
         until_drained(&name, 1);
         let pid = sender.pid();
         sender.signal(Signal::SIGKILL);
         let received = receiver.end();
-        assert_eq!(received.output, b"12345");
+        assert_eq!(received.stdout, b"12345");
         let reason = format!("{name}: the producer, process {pid}, died after 5 bytes");
-        received.badly(3, &reason);
+        received.failure(3, &reason);
         assert_eq!(name.path().exists(), create);
     }
 }
 
 #[test]
-fn a_dead_receiver_is_told_with_what_it_left() {
+fn send_after_consumer_was_killed_reports_unread_messages() {
     let name = Name::in_memory("dead");
     let mut receiver = Running::start(slipring(["recv", &name]));
-    until_there(&name, Role::Consumer);
+    until_attached(&name, Role::Consumer);
     let observer = Observer::open(&name).unwrap();
-    // Whoever is stopped while it attaches keeps others from attaching.
-    until("it waits for messages", || {
+    // A process that is stopped while it attaches would prevent the sender from attaching.
+    until("the receiver may be blocked", || {
         observer.snapshot().unwrap().consumers.may_sleep
     });
     receiver.signal(Signal::SIGSTOP);
     let mut sender = Running::with_input(&["send", &name]);
-    until_there(&name, Role::Producer);
+    until_attached(&name, Role::Producer);
     sender.feed(b"12345");
-    until("it was sent", || observer.snapshot().unwrap().pushed() == 1);
+    until("the message is pushed", || {
+        observer.snapshot().unwrap().pushed() == 1
+    });
     let pid = receiver.pid();
     receiver.signal(Signal::SIGKILL);
     let reason = format!("{name}: the consumer, process {pid}, died; 1 messages were not received");
-    sender.end().badly(3, &reason);
+    sender.end().failure(3, &reason);
 }
 
 #[test]
-fn who_follows_waits_for_the_next() {
+fn recv_with_follow_waits_for_next_producer() {
     let name = Name::in_memory("follow");
-    run(&["create", &name]).well();
+    run(&["create", &name]).success();
     let receiver = Running::start(slipring([
         "recv", &name, "--follow", "--count", "2", "--lines",
     ]));
     for line in [b"1\n", b"2\n"] {
         let mut sender = Running::with_input(&["send", &name, "--lines"]);
         sender.feed(line);
-        sender.end().well();
+        sender.end().success();
     }
-    assert_eq!(receiver.end().well(), b"1\n2\n");
+    assert_eq!(receiver.end().success(), b"1\n2\n");
 }
 
 #[test]
-fn nothing_comes_for_too_long() {
+fn send_and_recv_time_out_with_status_124() {
     let name = Name::in_memory("timeout");
-    run(&["create", &name, "--capacity", "2"]).well();
+    run(&["create", &name, "--capacity", "2"]).success();
     let late = run(&["recv", &name, "--timeout", "0.01"]);
-    late.badly(124, &format!("{name}: timed out: the ring is empty"));
+    late.failure(124, &format!("{name}: timed out: the ring is empty"));
     let mut sender = Running::with_input(&["send", &name, "--lines", "--timeout", "0.01"]);
     sender.feed(b"1\n2\n3\n");
     sender
         .end()
-        .badly(124, &format!("{name}: timed out: the ring is full"));
+        .failure(124, &format!("{name}: timed out: the ring is full"));
     let received = run(&["recv", &name, "--lines"]);
     assert_eq!((received.status, received.text()), (Some(3), "1\n2\n"));
 }
 
 #[test]
-fn whoever_interrupts_a_receiver_loses_nothing() {
+fn recv_interrupted_by_sigint_leaves_its_seat() {
     let name = Name::in_memory("interrupt");
-    run(&["create", &name]).well();
+    run(&["create", &name]).success();
     let mut receiver = Running::start(slipring(["recv", &name]));
-    until_there(&name, Role::Consumer);
+    until_attached(&name, Role::Consumer);
     receiver.signal(Signal::SIGINT);
     assert_eq!(receiver.end().signal, Some(Signal::SIGINT as i32));
     let seats = Observer::open(&name).unwrap().snapshot().unwrap().seats;
@@ -264,37 +266,37 @@ fn whoever_interrupts_a_receiver_loses_nothing() {
 }
 
 #[test]
-fn a_message_that_a_broken_pipe_did_not_take_stays() {
+fn recv_with_broken_pipe_puts_message_back() {
     let name = Name::in_memory("pipe");
-    run(&["create", &name]).well();
+    run(&["create", &name]).success();
     let ring = spsc::Ring::<[u8]>::open(&name).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut command = slipring(["recv", &name]);
     command.stdout(Stdio::piped());
     let mut receiver = command.spawn().unwrap();
-    until_there(&name, Role::Consumer);
+    until_attached(&name, Role::Consumer);
     producer.push(b"first").unwrap();
     let mut output = receiver.stdout.take().unwrap();
     let mut taken = [0; 5];
     output.read_exact(&mut taken).unwrap();
     drop(output);
     producer.push(b"second").unwrap();
-    let ended: crate::running::Ended = receiver.wait_with_output().unwrap().into();
+    let ended: crate::program::Ended = receiver.wait_with_output().unwrap().into();
     assert_eq!(
-        (ended.signal, &*ended.complaint),
+        (ended.signal, &*ended.stderr),
         (Some(Signal::SIGPIPE as i32), "")
     );
     drop(producer);
-    assert_eq!(run(&["recv", &name]).well(), b"second");
+    assert_eq!(run(&["recv", &name]).success(), b"second");
 }
 
 #[test]
-fn an_interrupted_sender_does_not_look_like_one_that_ended() {
+fn send_interrupted_by_sigint_counts_as_dead() {
     let name = Name::in_memory("interrupt");
     let receiver = Running::start(slipring(["recv", &name]));
-    until_there(&name, Role::Consumer);
+    until_attached(&name, Role::Consumer);
     let mut sender = Running::with_input(&["send", &name]);
-    until_there(&name, Role::Producer);
+    until_attached(&name, Role::Producer);
     sender.feed(b"half");
     until_drained(&name, 1);
     sender.signal(Signal::SIGINT);
@@ -305,26 +307,26 @@ fn an_interrupted_sender_does_not_look_like_one_that_ended() {
 }
 
 #[test]
-fn a_ring_that_stays_is_used_again_whichever_side_starts_first() {
+fn persistent_ring_is_reused_whichever_side_starts_first() {
     for receiver_first in [false, true] {
         let name = Name::in_memory("again");
-        run(&["create", &name, "--capacity", "2"]).well();
+        run(&["create", &name, "--capacity", "2"]).success();
         for turn in 0..3 {
             let lines = format!("{turn}\n").repeat(10 * turn);
             let receive = || Running::start(slipring(["recv", &name, "--lines"]));
             let early = receiver_first.then(receive);
             if receiver_first {
-                until_there(&name, Role::Consumer);
+                until_attached(&name, Role::Consumer);
             }
             let mut sender = Running::with_input(&["send", &name, "--lines"]);
             sender.feed(lines.as_bytes());
             let receiver = early.unwrap_or_else(|| {
-                until_there(&name, Role::Producer);
+                until_attached(&name, Role::Producer);
                 receive()
             });
-            sender.end().well();
+            sender.end().success();
             assert_eq!(
-                receiver.end().well(),
+                receiver.end().success(),
                 lines.as_bytes(),
                 "{turn} {receiver_first}"
             );
@@ -333,17 +335,17 @@ fn a_ring_that_stays_is_used_again_whichever_side_starts_first() {
 }
 
 #[test]
-fn a_ring_has_one_sender_at_a_time_unless_it_is_for_many() {
+fn send_to_occupied_or_value_ring_is_refused() {
     let name = Name::in_memory("taken");
     let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 4).unwrap();
     let producer = ring.producer().unwrap();
     let us = std::process::id();
-    let reason = format!("{name}: the ring has a producer already, process {us}");
-    run(&["send", &name]).badly(1, &reason);
+    let reason = format!("{name}: the ring already has a producer: process {us}");
+    run(&["send", &name]).failure(1, &reason);
     drop(producer);
-    run(&["send", &name]).well();
+    run(&["send", &name]).success();
     spsc::Ring::<u64>::create("/slipring-test-values", 4).ok();
-    let reason = "/slipring-test-values: the ring carries values, not byte strings";
-    run(&["send", "/slipring-test-values"]).badly(1, reason);
+    let reason = "/slipring-test-values: messages: found values, expected byte strings";
+    run(&["send", "/slipring-test-values"]).failure(1, reason);
     slipring::unlink("/slipring-test-values").unwrap();
 }

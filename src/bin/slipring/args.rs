@@ -118,7 +118,8 @@ pub(crate) struct Create {
     /// Permission bits, octal.
     #[arg(long, value_name = "BITS", value_parser = octal)]
     pub(crate) mode: Option<u32>,
-    /// Number that identifies the meaning of the messages. Programs refuse a ring with another one.
+    /// Number that identifies the meaning of the messages. Programs refuse a ring with a different
+    /// number.
     #[arg(long, value_name = "TAG", value_parser = schema)]
     pub(crate) schema: Option<u64>,
     /// Longest time that a death may remain undetected.
@@ -133,7 +134,7 @@ pub(crate) struct Create {
     /// Seats for consumers of an MPMC ring.
     #[arg(long, value_name = "SEATS")]
     pub(crate) consumers: Option<u32>,
-    /// What happens to messages that a dead consumer of an MPMC ring had claimed.
+    /// Treatment of messages that a dead consumer of an MPMC ring had claimed.
     #[arg(long, value_enum)]
     pub(crate) delivery: Option<Delivery>,
     /// Owner user ID.

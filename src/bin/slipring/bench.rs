@@ -81,7 +81,7 @@ fn to_text(results: &Results) -> String {
             [at.median_ns, at.p99_ns, at.worst_ns].map(|time| format!("{time:.0}"));
         [name.into(), description.into(), median, p99, worst]
     });
-    let heading = ["MEASURED", "WHAT", "MEDIAN ns", "99 % ns", "WORST ns"];
+    let heading = ["NAME", "OPERATION", "MEDIAN ns", "99 % ns", "WORST ns"];
     let table = table::render(heading, &heading[2..], &rows);
     format!("{table}\nround trips\n{}", results.round_trip.histogram())
 }

@@ -8,7 +8,7 @@ pub(crate) fn run(args: &Create) -> Result<(), Failure> {
     if args.ring.as_str() == "memfd:" {
         return Err(Failure::of(
             &args.ring,
-            "a new memfd ends with its process: use /name or file:/path",
+            "a new memfd is freed when this process exits: use /name or file:/path",
         ));
     }
     let options = options(args);

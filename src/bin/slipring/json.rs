@@ -54,7 +54,6 @@ pub(crate) struct Ring<'a> {
     size: u64,
     allocated: u64,
     retired: u64,
-    #[serde(rename = "stages")]
     segments: Vec<JsonSegment>,
 }
 

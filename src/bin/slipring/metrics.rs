@@ -41,7 +41,7 @@ fn size(to: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let help = "Largest number of messages.";
     gauge(to, "capacity", help, snapshot.capacity)?;
     let help = "Segments in use: more than one while the ring grows.";
-    gauge(to, "stages", help, snapshot.segments.len() as u64)?;
+    gauge(to, "segments", help, snapshot.segments.len() as u64)?;
     let help = "Messages left in old segments.";
     gauge(to, "left", help, summary::left(snapshot))
 }

@@ -25,7 +25,7 @@ pub(super) fn mode(snapshot: &Snapshot) -> Option<Diagnosis> {
         problem(
             format!("mode {bits:04o}: {class} cannot attach"),
             format!(
-                "to attach takes read and write permission: chmod {:04o}",
+                "attaching requires read and write permission: chmod {:04o}",
                 bits | both
             ),
         )

@@ -1,6 +1,6 @@
 //! `list` and `stat`.
 
-use crate::running::run;
+use crate::program::run;
 use crate::support::backings::{BackingKind, with_backing};
 use crate::support::{Name, fork_child, kill_process};
 use slipring::{mpmc, spsc};
@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::process;
 
-/// The line of a table that begins with a name.
+/// The words of the first line whose first word is `name`.
 pub(crate) fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
     let mut lines = text
         .lines()
@@ -17,7 +17,7 @@ pub(crate) fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
 }
 
 #[test]
-fn a_list_has_every_ring_and_nothing_else() {
+fn list_shows_every_ring_and_no_other_object() {
     let [name, broken, other] = ["whole", "broken", "other"].map(Name::in_memory);
     let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 100).unwrap();
     let (mut producer, _consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -32,22 +32,22 @@ fn a_list_has_every_ring_and_nothing_else() {
     let words = line_of(text, &name).unwrap();
     assert_eq!(words[1..7], ["spsc", "0..100", "4", "1", "1", "1"]);
     assert_eq!((words[8], words[10]), ("0600", "8.0K"));
-    let line = format!("{broken}  broken: the header's capacity can't be 3");
+    let line = format!("{broken}  broken: header field capacity: found 3, which is not valid");
     assert!(text.lines().any(|found| found == line), "{text}");
     assert_eq!(line_of(text, &other), None);
-    assert_eq!((listed.status, &*listed.complaint), (Some(0), ""));
+    assert_eq!((listed.status, &*listed.stderr), (Some(0), ""));
 
-    let json = run(&["list", "--json"]).well();
+    let json = run(&["list", "--json"]).success();
     let json = String::from_utf8(json).unwrap();
     let object = format!("{{\"ring\":\"{name}\",\"kind\":\"spsc\",\"encoding\":\"byte strings\"");
     assert!(json.contains(&object), "{json}");
-    let object = format!("{{\"ring\":\"{broken}\",\"broken\":\"the header's");
+    let object = format!("{{\"ring\":\"{broken}\",\"broken\":\"header field");
     assert!(json.contains(&object), "{json}");
     assert!(!json.contains(&*other));
 }
 
 #[test]
-fn a_file_is_listed_if_it_is_named() {
+fn list_shows_file_ring_only_if_named() {
     with_backing(BackingKind::File, || {
         let name = Name::new("file");
         spsc::Ring::<u64>::create(&name, 4).unwrap();
@@ -56,11 +56,11 @@ fn a_file_is_listed_if_it_is_named() {
         let words = line_of(words.text(), &name).unwrap()[1..4].join(" ");
         assert_eq!(words, "spsc 8 4");
     });
-    run(&["list", "file:/no/such/ring"]).badly(1, "file:/no/such/ring: no such ring");
+    run(&["list", "file:/no/such/ring"]).failure(1, "file:/no/such/ring: no such ring");
 }
 
 #[test]
-fn the_dead_and_what_they_left_are_shown() {
+fn stat_shows_dead_producer_and_its_claim() {
     let name = Name::in_memory("stat");
     let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
     let _consumer = ring.consumer().unwrap();
@@ -88,7 +88,7 @@ fn the_dead_and_what_they_left_are_shown() {
         "depth 2 of 4 (50 %)"
     );
 
-    let metrics = run(&["stat", &name, "--prometheus"]).well();
+    let metrics = run(&["stat", &name, "--prometheus"]).success();
     let metrics = String::from_utf8(metrics).unwrap();
     for (metric, value) in [
         ("depth{ring=\"RING\"}", 2),
@@ -102,7 +102,7 @@ fn the_dead_and_what_they_left_are_shown() {
             "{line}\n{metrics}"
         );
     }
-    let json = String::from_utf8(run(&["stat", &name, "--json"]).well()).unwrap();
+    let json = String::from_utf8(run(&["stat", &name, "--json"]).success()).unwrap();
     let seat = format!("\"role\":\"producer\",\"state\":\"dead\",\"pid\":{dead},\"command\":null");
     assert!(json.contains(&seat), "{json}");
     assert!(
@@ -112,13 +112,13 @@ fn the_dead_and_what_they_left_are_shown() {
 }
 
 #[test]
-fn what_is_not_there_or_not_asked_for_rightly_is_told_in_a_line() {
-    run(&["stat", "/slipring-test-none"]).badly(1, "/slipring-test-none: no such ring");
+fn stat_of_missing_ring_or_wrong_usage_reports_reason() {
+    run(&["stat", "/slipring-test-none"]).failure(1, "/slipring-test-none: no such ring");
     let other = Name::in_memory("other");
     fs::write(other.path(), "something else").unwrap();
-    run(&["stat", &other]).badly(1, &format!("{other}: not a ring"));
+    run(&["stat", &other]).failure(1, &format!("{other}: not a ring"));
     let wrong = run(&["stat", "no-slash"]);
     assert_eq!(wrong.status, Some(2));
-    assert!(wrong.complaint.contains("it does not start with a slash"));
+    assert!(wrong.stderr.contains("it must start with a slash"));
     assert_eq!(run(&["no-such-command"]).status, Some(2));
 }

@@ -1,4 +1,4 @@
-//! Running the program.
+//! Running the program and checking its result.
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The program with its arguments; it does not outlive the test.
+/// A command that runs the program. The process dies with the test.
 pub(crate) fn slipring<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipring"));
     command.args(arguments).stdin(Stdio::null());
@@ -20,31 +20,32 @@ pub(crate) fn slipring<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) 
     command
 }
 
-/// What a program that ended has left.
+/// Exit status and output of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: Option<i32>,
     pub(crate) signal: Option<i32>,
-    pub(crate) output: Vec<u8>,
-    pub(crate) complaint: String,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.output).unwrap()
+        std::str::from_utf8(&self.stdout).unwrap()
     }
 
-    /// The output of one that ended well, and said nothing else.
+    /// The standard output. Panics unless the status is 0 and standard error is empty.
     #[track_caller]
-    pub(crate) fn well(self) -> Vec<u8> {
-        assert_eq!((self.status, &*self.complaint), (Some(0), ""), "{self:?}");
-        self.output
+    pub(crate) fn success(self) -> Vec<u8> {
+        assert_eq!((self.status, &*self.stderr), (Some(0), ""), "{self:?}");
+        self.stdout
     }
 
+    /// Panics unless the process exited with `status` and printed exactly `error`, as one line.
     #[track_caller]
-    pub(crate) fn badly(self, status: i32, complaint: &str) {
-        let expected = format!("slipring: {complaint}\n");
-        assert_eq!((self.status, self.complaint), (Some(status), expected));
+    pub(crate) fn failure(self, status: i32, error: &str) {
+        let expected = format!("slipring: {error}\n");
+        assert_eq!((self.status, self.stderr), (Some(status), expected));
     }
 }
 
@@ -54,18 +55,18 @@ impl From<Output> for Ended {
         Self {
             status: status.code(),
             signal: status.signal(),
-            output: output.stdout,
-            complaint: String::from_utf8(output.stderr).unwrap(),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
 }
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     slipring(arguments).output().unwrap().into()
 }
 
-/// A program that runs, killed when the value is dropped.
+/// A running process. It is killed when the value is dropped.
 pub(crate) struct Running(Option<Child>);
 
 impl Running {
@@ -73,7 +74,7 @@ impl Running {
         Self(Some(command.spawn().unwrap()))
     }
 
-    /// One whose input is the test's to write.
+    /// Starts the program with a pipe as standard input.
     pub(crate) fn with_input(arguments: &[&str]) -> Self {
         let mut command = slipring(arguments);
         command.stdin(Stdio::piped());
@@ -101,24 +102,24 @@ impl Running {
         self.child().stdout.take().unwrap()
     }
 
-    /// Writes what one that may have ended need not read.
+    /// Writes to the standard input of a process that may have exited.
     pub(crate) fn try_feed(&mut self, bytes: &[u8]) {
         let _ = self.child().stdin.as_mut().unwrap().write_all(bytes);
     }
 
-    /// Waits for the end, and asks for it when the time is over.
+    /// Waits until the process exits, and sends `signal` if it has not after `time`.
     pub(crate) fn end_within(&mut self, time: Duration, signal: Signal) {
-        const MOMENT: Duration = Duration::from_millis(1);
+        const PAUSE: Duration = Duration::from_millis(1);
         let start = Instant::now();
         while self.child().try_wait().unwrap().is_none() {
             if start.elapsed() >= time {
                 return self.signal(signal);
             }
-            thread::sleep(MOMENT);
+            thread::sleep(PAUSE);
         }
     }
 
-    /// The next line that it prints.
+    /// Reads the next line of the standard output, unbuffered.
     pub(crate) fn line(&mut self) -> String {
         let output = self.child().stdout.as_mut().unwrap();
         let mut line = Vec::new();
@@ -133,7 +134,7 @@ impl Running {
         kill(Pid::from_raw(self.pid() as i32), signal).unwrap();
     }
 
-    /// Closes its input, and waits for the end.
+    /// Closes the standard input, and waits until the process exits.
     pub(crate) fn end(mut self) -> Ended {
         let child = self.0.take().unwrap();
         child.wait_with_output().unwrap().into()

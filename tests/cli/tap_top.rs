@@ -1,6 +1,6 @@
 //! `tap` and `top`.
 
-use crate::running::{Running, run, slipring};
+use crate::program::{Running, run, slipring};
 use crate::support::Name;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::Signal;
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
-fn messages_are_seen_and_not_taken() {
+fn tap_shows_messages_and_consumes_none() {
     let name = Name::in_memory("tap");
     let ring = mpmc::Ring::<[u8]>::create_bytes(&name, 16, 100).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -28,12 +28,12 @@ fn messages_are_seen_and_not_taken() {
         xs.trim_end()
     );
     assert_eq!(seen.text(), expected);
-    assert_eq!(seen.complaint, "slipring: 2 seen, 0 missed\n");
+    assert_eq!(seen.stderr, "slipring: 2 seen, 0 missed\n");
     assert_eq!(ring.consumer().unwrap().pop().unwrap(), b"hello\n");
 }
 
 #[test]
-fn a_tap_goes_with_the_stream_and_counts_what_it_missed() {
+fn tap_of_fast_stream_counts_missed_messages() {
     const MESSAGES: u64 = 5000;
     let name = Name::in_memory("tap");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
@@ -53,29 +53,30 @@ fn a_tap_goes_with_the_stream_and_counts_what_it_missed() {
     let lines = 1 + seen.text().lines().count() as u64;
     assert!(lines < MESSAGES);
     assert!(
-        seen.complaint
+        seen.stderr
             .starts_with(&format!("slipring: {lines} seen, "))
     );
 }
 
-/// Has a ring run at full speed between two processors, with a tap that is stopped in every second slice.
+/// Compares the rate of a ring at full speed between two processors, with `tap` running and stopped
+/// in alternate slices.
 #[test]
-#[ignore = "a measurement of a minute, for a machine that does nothing else"]
-fn a_tap_is_hardly_felt() {
+#[ignore = "a measurement of one minute on an otherwise idle machine"]
+fn tap_costs_less_than_one_percent_of_rate() {
     const PAIRS: usize = 120;
     const SLICE: Duration = Duration::from_millis(200);
-    let name = Name::in_memory("felt");
+    let name = Name::in_memory("tap-cost");
     let options = Options::new().capacity(1024).wait(WaitStrategy::Spin);
     let ring = mpmc::Ring::<[u64; 7]>::create_with(&name, &options).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
     let popped = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&popped);
     let pushing = thread::spawn(move || {
-        stay_on(0);
+        pin_to(0);
         while producer.push(&[7; 7]).is_ok() {}
     });
     let popping = thread::spawn(move || {
-        stay_on(1);
+        pin_to(1);
         while consumer.pop().is_ok() {
             counted.fetch_add(1, Relaxed);
         }
@@ -105,29 +106,31 @@ fn a_tap_is_hardly_felt() {
     popping.join().unwrap();
     ratios.sort_by(f64::total_cmp);
     let [quarter, median, rest] = [1, 2, 3].map(|part| ratios[PAIRS * part / 4]);
-    println!("with a tap to without: {median:.4} (half of them from {quarter:.4} to {rest:.4})");
+    println!(
+        "rate with tap / rate without: median {median:.4}, quartiles {quarter:.4} and {rest:.4}"
+    );
     assert!(median > 0.99);
 }
 
-fn stay_on(processor: usize) {
+fn pin_to(processor: usize) {
     let mut set = CpuSet::new();
     set.set(processor).unwrap();
     sched_setaffinity(Pid::from_raw(0), &set).unwrap();
 }
 
 #[test]
-fn who_wants_to_see_what_is_not_there_is_told() {
+fn top_and_tap_of_missing_ring_fail() {
     for command in ["top", "tap"] {
-        run(&[command, "/slipring-test-none"]).badly(1, "/slipring-test-none: no such ring");
+        run(&[command, "/slipring-test-none"]).failure(1, "/slipring-test-none: no such ring");
     }
 }
 
 #[test]
-fn without_a_terminal_there_are_lines() {
+fn top_without_terminal_prints_lines() {
     let name = Name::in_memory("top");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
     ring.producer().unwrap().push(&1).unwrap();
-    let shown = run(&["top", &name, "--interval", "0.01", "--count", "2"]).well();
+    let shown = run(&["top", &name, "--interval", "0.01", "--count", "2"]).success();
     let text = String::from_utf8(shown).unwrap();
     let lines: Vec<Vec<_>> = text
         .lines()

@@ -1,7 +1,7 @@
-//! Rings that grow, as the tool makes them and shows them.
+//! `grow`, and growing rings in the other commands.
 
-use crate::looking::line_of;
-use crate::running::{Running, run, slipring};
+use crate::list_stat::line_of;
+use crate::program::{Running, run, slipring};
 use crate::support::{Name, fork_child, kill_process, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,16 +9,16 @@ use slipring::{Mpmc, Observer, Protocol, Ring, Spsc, mpmc, spsc};
 use std::process;
 
 fn text(arguments: &[&str]) -> String {
-    String::from_utf8(run(arguments).well()).unwrap()
+    String::from_utf8(run(arguments).success()).unwrap()
 }
 
 #[test]
-fn a_ring_is_made_larger_under_its_senders_and_receivers() {
-    grows::<Spsc>("8.0K");
-    grows::<Mpmc>("24.0K");
+fn grow_of_ring_in_use_is_shown_by_every_command() {
+    check_growth::<Spsc>("8.0K");
+    check_growth::<Mpmc>("24.0K");
 }
 
-fn grows<P: Protocol>(older: &str) {
+fn check_growth<P: Protocol>(old_size: &str) {
     let name = Name::in_memory("grows");
     let ring = Ring::<[u8], P>::create_bytes(&name, 4, 100).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -47,29 +47,30 @@ fn grows<P: Protocol>(older: &str) {
     let json = text(&["stat", "--json", &name]);
     for part in [
         "\"capacity\":1024,\"depth\":5,\"growing\":true,\"left\":3,",
-        "\"stages\":[{\"capacity\":4,\"depth\":3,\"head\":0,\"tail\":3,\"ended\":true,\"offset\":0,",
+        "\"segments\":[{\"capacity\":4,\"depth\":3,",
+        "\"depth\":3,\"head\":0,\"tail\":3,\"ended\":true,\"offset\":0,",
         "{\"capacity\":1024,\"depth\":2,\"head\":3,\"tail\":5,\"ended\":false,",
         "\"behind\":true",
     ] {
         assert!(json.contains(part), "{part}: {json}");
     }
     let metrics = text(&["stat", "--prometheus", &name]);
-    for (metric, value) in [("stages", 2), ("left", 3), ("capacity", 1024)] {
+    for (metric, value) in [("segments", 2), ("left", 3), ("capacity", 1024)] {
         let line = format!("slipring_{metric}{{ring=\"{name}\"}} {value}");
         assert!(metrics.lines().any(|found| found == line), "{metrics}");
     }
     let top = text(&["top", "--interval", "0.01", "--count", "1", &name]);
     let words = line_of(&top, &name).unwrap();
     assert_eq!(words[1..6].join(" "), "→ 1024 0 0 5");
-    let said = text(&["doctor", &name]);
+    let report = text(&["doctor", &name]);
     let growing = "the ring is growing: 4 → 1024, 3 left in the old segment\n    consumers";
-    assert!(said.contains(growing), "{said}");
+    assert!(report.contains(growing), "{report}");
     let behind = format!(
-        "not in the newest segment yet: process {} (consumer); {older} of",
+        "not in the newest segment yet: process {} (consumer); {old_size} of",
         process::id()
     );
-    assert!(said.contains(&behind), "{said}");
-    assert!(said.ends_with("\nno repair needed\n"));
+    assert!(report.contains(&behind), "{report}");
+    assert!(report.ends_with("\nno repair needed\n"));
 
     for expected in [b"0", b"1", b"2", b"3"] {
         assert_eq!(consumer.pop().unwrap(), expected);
@@ -83,7 +84,7 @@ fn grows<P: Protocol>(older: &str) {
 }
 
 #[test]
-fn who_keeps_an_old_ring_from_going_is_named() {
+fn doctor_names_participants_that_keep_old_segment() {
     let name = Name::in_memory("kept");
     let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -92,40 +93,41 @@ fn who_keeps_an_old_ring_from_going_is_named() {
     let mut child = fork_child(|| {
         let mut consumer = ring.reopen().unwrap().consumer().unwrap();
         std::mem::forget(consumer.read().unwrap());
-        until("the test has seen enough", || false);
+        until("the test kills this process", || false);
     });
     let observer = Observer::open(&name).unwrap();
-    until("it has the message", || {
+    until("the child has claimed the message", || {
         observer.snapshot().unwrap().is_empty()
     });
-    run(&["grow", &name, "8"]).well();
+    run(&["grow", &name, "8"]).success();
     producer.push(&2).unwrap();
     assert_eq!(consumer.pop().unwrap(), 2);
     let pid = child.pid();
-    let said = text(&["doctor", &name]);
-    let keeps = format!(
+    let report = text(&["doctor", &name]);
+    let kept = format!(
         "4 → 8, 0 left in the old segment\n    the old segment stays, because process {pid} may"
     );
-    assert!(said.contains(&keeps), "{said}");
+    assert!(report.contains(&kept), "{report}");
     let us = process::id();
     let behind = format!("yet: process {us} (producer), process {pid} (consumer); 24.0K of");
-    assert!(said.contains(&behind), "{said}");
+    assert!(report.contains(&behind), "{report}");
     kill(Pid::from_raw(pid as i32), Signal::SIGSTOP).unwrap();
-    until("it is seen to be stopped", || {
-        let said = run(&["doctor", &name]);
-        said.text()
+    until("the child is reported as stopped", || {
+        let report = run(&["doctor", &name]);
+        report
+            .text()
             .contains("is stopped, and may have claimed position 0\n")
     });
     child.kill_and_reap();
-    let said = run(&["doctor", &name]);
+    let report = run(&["doctor", &name]);
     let advice = format!(
         "recovery of dead participants retires the old segment: slipring doctor --repair {name}\n"
     );
-    assert!(said.text().contains(&advice), "{}", said.text());
+    assert!(report.text().contains(&advice), "{}", report.text());
     assert_eq!(consumer.pop().unwrap(), 1);
 
-    // Nobody needs it any more, but one has not looked up from it.
-    until("the old one is retired", || {
+    // The old segment has no messages and no claims, but the idle producer has not moved.
+    until("the old segment is retired", || {
         let _ = consumer.try_pop();
         !observer.snapshot().unwrap().is_growing()
     });
@@ -135,21 +137,21 @@ fn who_keeps_an_old_ring_from_going_is_named() {
         memory.ends_with(", 24.0K kept for participants that are behind"),
         "{memory}"
     );
-    let said = text(&["doctor", &name]);
+    let report = text(&["doctor", &name]);
     assert!(
-        said.contains(&format!("yet: process {us} (producer); 24.0K of")),
-        "{said}"
+        report.contains(&format!("yet: process {us} (producer); 24.0K of")),
+        "{report}"
     );
     drop(idle);
 }
 
 #[test]
-fn a_tap_goes_on_from_ring_to_ring() {
-    taps::<Spsc>();
-    taps::<Mpmc>();
+fn tap_of_growing_ring_follows_its_segments() {
+    check_tap::<Spsc>();
+    check_tap::<Mpmc>();
 }
 
-fn taps<P: Protocol>() {
+fn check_tap<P: Protocol>() {
     let name = Name::in_memory("tapped");
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
@@ -173,28 +175,28 @@ fn taps<P: Protocol>() {
     producer.push(&(next + 1)).unwrap();
     let ended = tap.end();
     assert_eq!(
-        (ended.status, &*ended.complaint),
+        (ended.status, &*ended.stderr),
         (Some(0), "slipring: 10 seen, 0 missed\n")
     );
 }
 
 #[test]
-fn what_can_not_grow_is_told_in_a_line() {
+fn grow_failure_is_reported_in_one_line() {
     let none = "/slipring-test-none";
-    run(&["grow", none, "8"]).badly(1, &format!("{none}: no such ring"));
+    run(&["grow", none, "8"]).failure(1, &format!("{none}: no such ring"));
     let name = Name::in_memory("closed");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
-    let complaint = format!("{name}: a capacity of 1 is not between 2 and 1073741824 messages");
-    run(&["grow", &name, "1"]).badly(1, &complaint);
+    let error = format!("{name}: capacity: found 1, expected 2 to 1073741824 messages");
+    run(&["grow", &name, "1"]).failure(1, &error);
     assert_eq!(run(&["grow", &name]).status, Some(2));
     assert_eq!(run(&["grow", &name, "many"]).status, Some(2));
     ring.close();
-    run(&["grow", &name, "8"]).badly(1, &format!("{name}: the ring is closed"));
+    run(&["grow", &name, "8"]).failure(1, &format!("{name}: the ring is closed"));
     assert_eq!(ring.capacity(), 4);
 }
 
 #[test]
-fn a_ring_whose_sender_died_while_it_grew_is_taken_to_its_end() {
+fn recv_after_producer_died_in_growth_drains_every_segment() {
     let name = Name::in_memory("died");
     let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 100).unwrap();
     let mut child = fork_child(|| {

@@ -1,13 +1,13 @@
 //! `create` and `rm`.
 
-use crate::running::run;
+use crate::program::run;
 use crate::support::Name;
 use slipring::{Delivery, Kind, Observer, mpmc};
 use std::fs;
 use std::time::Duration;
 
 #[test]
-fn a_ring_is_made_as_it_was_asked_for() {
+fn create_with_all_options_sets_each_property() {
     let name = Name::in_memory("create");
     let asked = "--kind mpmc --capacity 100 --message-size 10 --mode 0640 --schema 0x51 \
                  --liveness-interval 0.25 --fences symmetric --producers 3 --consumers 2 \
@@ -16,7 +16,7 @@ fn a_ring_is_made_as_it_was_asked_for() {
         .into_iter()
         .chain(asked.split_ascii_whitespace())
         .collect();
-    run(&arguments).well();
+    run(&arguments).success();
     let made = Observer::open(&name).unwrap().snapshot().unwrap();
     assert_eq!(
         (made.kind, made.capacity, made.message_size),
@@ -29,11 +29,9 @@ fn a_ring_is_made_as_it_was_asked_for() {
         (made.delivery, made.unlink_when_left),
         (Delivery::AtMostOnce, true)
     );
-    run(&arguments).badly(1, &format!("{name} exists already"));
-    run(&["create", "/slipring-test-never", "--capacity", "1"]).badly(
-        1,
-        "a capacity of 1 is not between 2 and 1073741824 messages",
-    );
+    run(&arguments).failure(1, &format!("{name} already exists"));
+    run(&["create", "/slipring-test-never", "--capacity", "1"])
+        .failure(1, "capacity: found 1, expected 2 to 1073741824 messages");
     assert_eq!(
         run(&["create", "/slipring-test-never", "--mode", "9"]).status,
         Some(2)
@@ -41,24 +39,24 @@ fn a_ring_is_made_as_it_was_asked_for() {
 }
 
 #[test]
-fn a_ring_in_use_is_removed_by_force_only() {
+fn rm_of_ring_in_use_requires_force() {
     let name = Name::in_memory("rm");
     let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
     let producer = ring.producer().unwrap();
     let refused = format!("{name}: in use (live participants: 1); --force removes its name");
-    run(&["rm", &name]).badly(1, &refused);
-    run(&["rm", "--force", &name]).well();
-    run(&["rm", &name]).badly(1, &format!("{name}: no such ring"));
+    run(&["rm", &name]).failure(1, &refused);
+    run(&["rm", "--force", &name]).success();
+    run(&["rm", &name]).failure(1, &format!("{name}: no such ring"));
     drop(producer);
     mpmc::Ring::<u64>::create(&name, 4).unwrap();
-    run(&["rm", &name]).well();
+    run(&["rm", &name]).success();
     assert!(!name.path().exists());
 }
 
 #[test]
-fn what_is_not_a_ring_stays() {
+fn rm_force_of_object_that_is_not_a_ring_is_refused() {
     let name = Name::in_memory("rm");
     fs::write(name.path(), "something else").unwrap();
-    run(&["rm", "--force", &name]).badly(1, &format!("{name}: not a ring"));
+    run(&["rm", "--force", &name]).failure(1, &format!("{name}: not a ring"));
     assert!(name.path().exists());
 }

@@ -1,14 +1,14 @@
 //! `bench`.
 
-use crate::running::run;
+use crate::program::run;
 
 #[test]
-fn two_processes_measure_what_there_is() {
+fn bench_prints_positive_medians_and_histogram() {
     let shown = run(&["bench"]);
-    if shown.complaint.contains("processors: found 1") {
+    if shown.stderr.contains("processors: found 1") {
         return;
     }
-    let text = String::from_utf8(shown.well()).unwrap();
+    let text = String::from_utf8(shown.success()).unwrap();
     let median = |name: &str| -> f64 {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_ascii_whitespace()
