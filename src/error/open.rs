@@ -48,7 +48,10 @@ pub enum OpenError {
     },
     /// The System V segment is not a ring yet, a liveness interval after the first check or later.
     /// Its creator is stopped or dead. If it is dead, `create` replaces the segment.
-    #[error("process {creator} has not finished creating {name}; if it is dead, create it again")]
+    #[error(
+        "process {creator} has not finished creating {name}; \
+         create it again if that process is dead"
+    )]
     Unfinished {
         /// The name.
         name: String,

@@ -184,7 +184,7 @@ fn what_can_not_grow_is_told_in_a_line() {
     run(&["grow", none, "8"]).badly(1, &format!("{none}: no such ring"));
     let name = Name::in_memory("closed");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
-    let complaint = format!("{name}: a capacity of 1 is not between 2 and 1073741824 messages");
+    let complaint = format!("{name}: capacity: found 1, expected 2 to 1073741824 messages");
     run(&["grow", &name, "1"]).badly(1, &complaint);
     assert_eq!(run(&["grow", &name]).status, Some(2));
     assert_eq!(run(&["grow", &name, "many"]).status, Some(2));

@@ -190,7 +190,7 @@ fn a_ring_that_is_cut_short_meanwhile_ends_the_watching() {
     }
     file.set_len(0x200).unwrap();
     let watched = watch.end();
-    let told = format!("slipring: {name}: 512 bytes are left of a ring of ");
+    let told = format!("slipring: {name}: size: found 512 bytes, expected ");
     assert!(watched.complaint.starts_with(&told), "{watched:?}");
     assert_orderly(&watched, "stat --watch");
     let tapped = tap.end();

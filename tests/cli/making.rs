@@ -29,11 +29,9 @@ fn a_ring_is_made_as_it_was_asked_for() {
         (made.delivery, made.unlink_when_left),
         (Delivery::AtMostOnce, true)
     );
-    run(&arguments).badly(1, &format!("{name} exists already"));
-    run(&["create", "/slipring-test-never", "--capacity", "1"]).badly(
-        1,
-        "a capacity of 1 is not between 2 and 1073741824 messages",
-    );
+    run(&arguments).badly(1, &format!("{name} already exists"));
+    run(&["create", "/slipring-test-never", "--capacity", "1"])
+        .badly(1, "capacity: found 1, expected 2 to 1073741824 messages");
     assert_eq!(
         run(&["create", "/slipring-test-never", "--mode", "9"]).status,
         Some(2)

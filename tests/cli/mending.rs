@@ -86,9 +86,12 @@ fn what_nobody_receives_and_what_nobody_can_open_is_told() {
     let file = OpenOptions::new().write(true).open(broken.path()).unwrap();
     file.write_all_at(&[3], 0x18).unwrap();
     let said = run(&["doctor", &broken]);
-    let what = "the ring is unusable: the header's capacity can't be 3\n";
+    let what = "the ring is unusable: header field capacity: found 3, which is not valid\n";
     assert!(said.text().starts_with(what), "{}", said.text());
-    said.badly(1, &format!("{broken}: the header's capacity can't be 3"));
+    said.badly(
+        1,
+        &format!("{broken}: header field capacity: found 3, which is not valid"),
+    );
 }
 
 #[test]

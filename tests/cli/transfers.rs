@@ -338,7 +338,7 @@ fn a_ring_has_one_sender_at_a_time_unless_it_is_for_many() {
     let ring = spsc::Ring::<[u8]>::create_bytes(&name, 4, 4).unwrap();
     let producer = ring.producer().unwrap();
     let us = std::process::id();
-    let reason = format!("{name}: the ring has a producer already, process {us}");
+    let reason = format!("{name}: the ring already has a producer: process {us}");
     run(&["send", &name]).badly(1, &reason);
     drop(producer);
     run(&["send", &name]).well();
