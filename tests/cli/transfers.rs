@@ -343,7 +343,7 @@ fn a_ring_has_one_sender_at_a_time_unless_it_is_for_many() {
     drop(producer);
     run(&["send", &name]).well();
     spsc::Ring::<u64>::create("/slipring-test-values", 4).ok();
-    let reason = "/slipring-test-values: the ring carries values, not byte strings";
+    let reason = "/slipring-test-values: messages: found values, expected byte strings";
     run(&["send", "/slipring-test-values"]).badly(1, reason);
     slipring::unlink("/slipring-test-values").unwrap();
 }
