@@ -29,7 +29,7 @@ pub enum CreateError {
         max: u64,
     },
     /// The message size is above the limit or, for values, differs from the size of the type.
-    #[error("message size: found {asked} bytes, expected at most {max}, or {max} for values")]
+    #[error("message size: found {asked} bytes, expected at most {max}, exactly {max} for values")]
     MessageSize {
         /// In bytes, as given.
         asked: u64,
@@ -128,7 +128,7 @@ pub enum CreateError {
     },
     /// Another process has been creating the System V segment with this key for longer than a
     /// liveness interval and a second. If that process dies, the segment can be replaced.
-    #[error("process {creator} has not finished creating {name}; retry when it has or is dead")]
+    #[error("process {creator} is still creating {name}; retry when it has finished or is dead")]
     Unfinished {
         /// The name.
         name: String,

@@ -88,7 +88,10 @@ pub enum UnlinkError {
 #[non_exhaustive]
 pub enum MapError {
     /// The process may not lock so much memory (`RLIMIT_MEMLOCK`).
-    #[error("locked memory limit (RLIMIT_MEMLOCK): found {limit} bytes, expected {needed} more")]
+    #[error(
+        "locked memory limit (RLIMIT_MEMLOCK): found {limit} bytes, expected {needed} unused for \
+         the ring; raise it"
+    )]
     LockedMemory {
         /// The size of the ring in bytes.
         needed: u64,

@@ -30,10 +30,10 @@ fn seat_count_per_role_must_be_1_to_4096() {
             |options: Options| mpmc::Ring::<u64>::create_with(&name, &options).unwrap_err();
         is!(create(two().producers(seats)),
             CreateError::Seats { role: Role::Producer, asked, max: 4096, .. } if asked == seats,
-            "there can't be {seats} producer seats, but 1 to 4096");
+            "producer seats: found {seats}, expected 1 to 4096");
         is!(create(two().consumers(seats)),
             CreateError::Seats { role: Role::Consumer, asked, max: 4096, .. } if asked == seats,
-            "there can't be {seats} consumer seats, but 1 to 4096");
+            "consumer seats: found {seats}, expected 1 to 4096");
         assert!(!name.path().exists());
     }
 }
@@ -65,7 +65,7 @@ fn spsc_create_with_mpmc_options_is_refused() {
     ] {
         is!(spsc::Ring::<u64>::create_with(&name, &options).unwrap_err(),
             CreateError::OnlyMpmc { option: found, .. } if found == option,
-            "{option} is an option of MPMC rings");
+            "{option}: found on an SPSC ring, expected on MPMC rings only");
         assert!(!name.path().exists());
     }
 }
@@ -83,26 +83,26 @@ fn open_with_other_seats_delivery_or_kind_is_refused() {
     let asked = |options: Options| mpmc::Ring::<u64>::open_with(&name, &options).unwrap_err();
     is!(asked(Options::new().producers(5)),
         OpenError::Seats { role: Role::Producer, expected: 5, found: 3, .. } if true,
-        "the ring has 3 producer seats, not 5");
+        "producer seats: found 3, expected 5");
     is!(asked(Options::new().consumers(3)),
         OpenError::Seats { role: Role::Consumer, expected: 3, found: 5, .. } if true,
-        "the ring has 5 consumer seats, not 3");
+        "consumer seats: found 5, expected 3");
     is!(asked(Options::new().delivery(Delivery::AtLeastOnce)),
         OpenError::Delivery { expected: Delivery::AtLeastOnce, found: Delivery::AtMostOnce, .. }
             if true,
-        "the ring delivers at-most-once, not at-least-once");
+        "delivery: found at-most-once, expected at-least-once");
     is!(spsc::Ring::<u64>::open(&name).unwrap_err(),
         OpenError::Kind { expected: Kind::Spsc, found: Kind::Mpmc, .. } if true,
-        "the ring is mpmc, not spsc");
+        "kind: found mpmc, expected spsc");
 
     let name = Name::new();
     spsc::Ring::<u64>::create_with(&name, &two()).unwrap();
     is!(mpmc::Ring::<u64>::open(&name).unwrap_err(),
         OpenError::Kind { expected: Kind::Mpmc, found: Kind::Spsc, .. } if true,
-        "the ring is spsc, not mpmc");
+        "kind: found spsc, expected mpmc");
     is!(spsc::Ring::<u64>::open_with(&name, &Options::new().producers(2)).unwrap_err(),
         OpenError::Seats { role: Role::Producer, expected: 2, found: 1, .. } if true,
-        "the ring has 1 producer seats, not 2");
+        "producer seats: found 1, expected 2");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn impossible_seats_in_header_are_named_in_error() {
         is!(refused(made(), writes),
             OpenError::Inconsistent { field, found, .. }
                 if (field, found) == (name, u64::from(word)),
-            "the header's {name} can't be {word}");
+            "header field {name}: found {word}, which is not valid");
     }
 }
 

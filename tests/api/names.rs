@@ -73,17 +73,17 @@ fn invalid_name_is_refused_with_its_reason() {
     let long = "/".to_owned() + &"x".repeat(256);
     let wide = "/".to_owned() + &"ü".repeat(128);
     let invalid = [
-        ("", "it does not start with a slash"),
-        ("ring", "it does not start with a slash"),
-        ("./ring", "it does not start with a slash"),
-        ("/", "there is nothing after the slash"),
+        ("", "it must start with a slash"),
+        ("ring", "it must start with a slash"),
+        ("./ring", "it must start with a slash"),
+        ("/", "it has nothing after the slash"),
         ("/.", "it is a directory"),
         ("/..", "it is a directory"),
-        ("//", "there is a second slash"),
-        ("/a/b", "there is a second slash"),
-        ("/ring/", "there is a second slash"),
-        ("/../etc", "there is a second slash"),
-        ("/a\0b", "there is a zero byte"),
+        ("//", "it has a second slash"),
+        ("/a/b", "it has a second slash"),
+        ("/ring/", "it has a second slash"),
+        ("/../etc", "it has a second slash"),
+        ("/a\0b", "it has a zero byte"),
         (&long, "it is longer than 255 bytes"),
         (&wide, "it is longer than 255 bytes"),
     ];

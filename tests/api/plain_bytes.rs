@@ -114,8 +114,9 @@ fn compile_error_names_the_type_that_is_not_plain_bytes() {
             &program_with_message(plain),
             &program_with_message(not_plain),
         );
+        let reason = format!("required for `{not_plain}` to implement `Pod`");
         assert!(
-            output.contains("E0277") && output.contains("bytemuck::pod"),
+            output.contains("E0277") && output.contains(&reason),
             "{output}"
         );
     }

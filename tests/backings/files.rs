@@ -208,7 +208,7 @@ fn invalid_paths_return_specific_errors() {
         ("file:/", "it is a directory"),
         ("file:/tmp/", "it is a directory"),
         ("file:..", "it is a directory"),
-        ("file:a\0b", "there is a zero byte"),
+        ("file:a\0b", "it has a zero byte"),
     ] {
         let CreateError::InvalidName(invalid) = create(name) else {
             panic!("{name}");

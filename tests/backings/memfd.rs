@@ -162,7 +162,10 @@ fn open_requires_exact_memfd_seals() {
         let error = open(&copy).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("{expected_name} is sealed {:#x}, not 0x7", seals.bits())
+            format!(
+                "seals of {expected_name}: found {:#x}, expected 0x7",
+                seals.bits()
+            )
         );
         assert!(
             matches!(error, OpenError::Seals { name, expected: 7, found, .. }

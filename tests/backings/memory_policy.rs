@@ -443,6 +443,6 @@ fn open_with_other_unlink_when_left_is_refused() {
     let refused = mpmc::Ring::<u64>::open_with(&kept, &unlinked(true)).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the ring's name stays when all have left"
+        "unlink when left: found false, expected true"
     );
 }

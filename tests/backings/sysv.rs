@@ -124,12 +124,12 @@ fn invalid_sysv_and_memfd_numbers_are_rejected() {
         ("sysv:0x+1", "it has no key"),
         ("sysv:-1", "it has no key"),
         ("sysv:ring", "it has no key"),
-        ("sysv:0", "key 0 is everybody's"),
-        ("sysv:0x0", "key 0 is everybody's"),
+        ("sysv:0", "key 0 is that of every private segment"),
+        ("sysv:0x0", "key 0 is that of every private segment"),
         ("sysv:id:", "it has no id"),
         ("sysv:id:-1", "it has no id"),
-        ("memfd:-1", "it has no descriptor's number"),
-        ("memfd:x", "it has no descriptor's number"),
+        ("memfd:-1", "it has no descriptor number"),
+        ("memfd:x", "it has no descriptor number"),
     ] {
         let OpenError::InvalidName(invalid) = Ring::<u64>::open(text).unwrap_err() else {
             panic!("{text}");

@@ -166,10 +166,10 @@ fn unavailable_fences_are_refused_or_replaced() {
     seccomp::with_refused_calls(&[libc::SYS_membarrier], Errno::EPERM, || {
         is!(Ring::<u64, Spsc>::create_with(&free, &with(Fences::Membarrier)).unwrap_err(),
             CreateError::Fences { asked: Fences::Membarrier, .. } if true,
-            "membarrier fences are not available to this process");
+            "membarrier fences are not available to this process; use symmetric fences");
         is!(Ring::<u64, Spsc>::open(&expedited).unwrap_err(),
             OpenError::FencesUnavailable { found: Fences::Membarrier, .. } if true,
-            "the ring has membarrier fences, which are not available to this process");
+            "fences: found membarrier, which are not available to this process");
         Ring::<u64, Spsc>::create(&symmetric, 2).unwrap();
         Ring::<u64, Spsc>::open_with(&symmetric, &with(Fences::Symmetric)).unwrap();
     });
@@ -227,9 +227,7 @@ fn create_without_space_reports_needed_and_available() {
             assert_ne!(available, 0);
             assert_eq!(
                 text,
-                format!(
-                    "no space for {unused}: {size} bytes are needed, {available} are available"
-                )
+                format!("no space for {unused}: found {available} bytes, expected {size}")
             );
         });
     }
@@ -263,5 +261,6 @@ fn create_above_file_size_limit_fails_without_signal() {
     let expected = (size, LIMIT.min(hard));
     is!(error,
         CreateError::FileSizeLimit { needed, limit, .. } if (needed, limit) == expected,
-        "the ring needs {size} bytes, the file size limit is {}", LIMIT.min(hard));
+        "file size limit (RLIMIT_FSIZE): found {} bytes, expected {size}; raise it",
+        LIMIT.min(hard));
 }

@@ -61,7 +61,7 @@ mod at {
     pub(crate) const LIVENESS_INTERVAL: u64 = 0x318;
     pub(crate) const DELIVERY: u64 = 0x320;
     pub(crate) const FLAGS: u64 = 0x324;
-    pub(crate) const SUCCESSOR: u64 = 0x328;
+    pub(crate) const NEXT_SEGMENT: u64 = 0x328;
 }
 
 /// The size in bytes of a ring of four `u64`.
@@ -83,7 +83,7 @@ fn open_error(name: &Name) -> OpenError {
 fn assert_inconsistent(name: &Name, expected: &str, value: u64) {
     is!(open_error(name),
         OpenError::Inconsistent { field, found, .. } if (field, found) == (expected, value),
-        "the header's {expected} can't be {value}");
+        "header field {expected}: found {value}, which is not valid");
 }
 
 fn assert_not_a_ring(name: &Name) {
@@ -131,7 +131,7 @@ fn impossible_header_value_is_named_in_error() {
             &[0, 1, SIZE - 1, SIZE + 1, 2 * SIZE, 1 << 63, u64::MAX],
         ),
         (at::LIVENESS_INTERVAL, "liveness_interval", &[0]),
-        (at::SUCCESSOR, "successor", &[1, u64::MAX]),
+        (at::NEXT_SEGMENT, "next_segment", &[1, u64::MAX]),
     ];
     for (offset, name, words) in u64s {
         for &word in words {
@@ -156,13 +156,13 @@ fn open_of_other_magic_version_flags_or_kind_is_refused() {
     assert_not_a_ring(&patched(at::MAGIC, &[0; 8]));
     is!(open_error(&patched(at::VERSION, &2_u32.to_le_bytes())),
         OpenError::Version { expected: 1, found: 2, .. } if true,
-        "the layout is version 2, this library knows version 1");
+        "layout version: found 2, expected 1");
     is!(open_error(&patched(at::FLAGS, &0x8000_0002_u32.to_le_bytes())),
         OpenError::UnknownFlags { found: 0x8000_0002, .. } if true,
-        "the ring has unknown flags 0x80000002");
+        "flags: found unknown bits 0x80000002; open the ring with a newer version");
     is!(open_error(&patched(at::KIND, &2_u32.to_le_bytes())),
         OpenError::Kind { expected: Kind::Spsc, found: Kind::Mpmc, .. } if true,
-        "the ring is mpmc, not spsc");
+        "kind: found mpmc, expected spsc");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn truncated_ring_file_is_refused() {
         name.file().set_len(left).unwrap();
         is!(open_error(&name),
             OpenError::Truncated { expected, found, .. } if (expected, found) == (SIZE, left),
-            "{left} bytes are left of a ring of {SIZE}");
+            "size: found {left} bytes, expected {SIZE}");
     }
 }
 
@@ -241,40 +241,40 @@ fn open_with_other_type_or_options_is_refused() {
     let asked = |options: Options| Ring::<u64>::open_with(&name, &options).unwrap_err();
     is!(Ring::<[u8]>::open(&name).unwrap_err(),
         OpenError::Encoding { expected: Encoding::Bytes, found: Encoding::Values, .. } if true,
-        "the ring carries values, not byte strings");
+        "messages: found values, expected byte strings");
     is!(Ring::<u32>::open(&name).unwrap_err(),
         OpenError::PayloadSize { expected: 4, found: 8, .. } if true,
-        "the ring's messages have 8 bytes, not 4");
+        "message size: found 8 bytes, expected 4");
     is!(Ring::<[u8; 8]>::open(&name).unwrap_err(),
         OpenError::PayloadAlign { expected: 1, found: 8, .. } if true,
-        "the ring's messages are aligned to 8 bytes, not 1");
+        "message alignment: found 8 bytes, expected 1");
     is!(asked(Options::new().schema(0xb)),
         OpenError::Schema { expected: 0xb, found: 0xa, .. } if true,
-        "the ring's schema is 0xa, not 0xb");
+        "schema: found 0xa, expected 0xb");
     is!(asked(Options::new().capacity(5)),
         OpenError::Capacity { expected: 8, found: 4, .. } if true,
-        "the ring has a capacity of 4, not 8");
+        "capacity: found 4 messages, expected 8");
     is!(asked(Options::new().capacity(usize::MAX)),
         OpenError::Capacity { expected: u64::MAX, found: 4, .. } if true,
-        "the ring has a capacity of 4, not 18446744073709551615");
+        "capacity: found 4 messages, expected 18446744073709551615");
     is!(asked(Options::new().liveness_interval(Duration::from_nanos(6))),
         OpenError::LivenessInterval { expected: 6, found: 5, .. } if true,
-        "the ring's liveness interval is 5 ns, not 6 ns");
+        "liveness interval: found 5 ns, expected 6 ns");
     is!(asked(Options::new().mode(0o600)),
         OpenError::Mode { expected: 0o600, found: 0o640, .. } if true,
-        "the ring's mode is 0o640, not 0o600");
+        "mode: found 0o640, expected 0o600");
     is!(asked(Options::new().fences(Fences::Membarrier)),
         OpenError::Fences { expected: Fences::Membarrier, found: Fences::Symmetric, .. } if true,
-        "the ring has symmetric fences, not membarrier");
+        "fences: found symmetric, expected membarrier");
 
     let name = Name::new();
     Ring::<[u8]>::create_bytes(&name, 4, 10).unwrap();
     is!(Ring::<u64>::open(&name).unwrap_err(),
         OpenError::Encoding { expected: Encoding::Values, found: Encoding::Bytes, .. } if true,
-        "the ring carries byte strings, not values");
+        "messages: found byte strings, expected values");
     is!(Ring::<[u8]>::open_with(&name, &Options::new().message_size(11)).unwrap_err(),
         OpenError::PayloadSize { expected: 11, found: 10, .. } if true,
-        "the ring's messages have 10 bytes, not 11");
+        "message size: found 10 bytes, expected 11");
 }
 
 #[test]
@@ -296,14 +296,14 @@ fn missing_existing_and_invalid_names_return_errors() {
     Ring::<u64>::create(&name, 4).unwrap();
     is!(Ring::<u64>::create(&name, 4).unwrap_err(),
         CreateError::Exists { name: ref found, .. } if found == text,
-        "{text} exists already");
+        "{text} already exists");
     is!(Ring::<u32>::open_or_create(&name, 4).unwrap_err(),
         OpenOrCreateError::Open(OpenError::PayloadSize { .. }) if true,
-        "the ring's messages have 8 bytes, not 4");
+        "message size: found 8 bytes, expected 4");
     is!(unlink("a/b").unwrap_err(),
         UnlinkError::InvalidName(InvalidName { ref name, reason, .. })
-            if (&**name, reason) == ("a/b", "it does not start with a slash"),
-        "\"a/b\" can't name a ring: it does not start with a slash");
+            if (&**name, reason) == ("a/b", "it must start with a slash"),
+        "invalid ring name \"a/b\": it must start with a slash");
 }
 
 #[test]
@@ -314,32 +314,33 @@ fn create_with_invalid_options_returns_error() {
         is!(create(&Options::new().capacity(capacity)),
             CreateError::Capacity { asked, min: 2, max: 0x4000_0000, .. }
                 if asked == capacity as u64,
-            "a capacity of {capacity} is not between 2 and 1073741824 messages");
+            "capacity: found {capacity}, expected 2 to 1073741824 messages");
     }
     is!(create(&Options::new()), CreateError::Capacity { asked: 0, .. } if true,
-        "a capacity of 0 is not between 2 and 1073741824 messages");
+        "capacity: found 0, expected 2 to 1073741824 messages");
     is!(Ring::<u64>::open_or_create_with(&name, &Options::new()).unwrap_err(),
         OpenOrCreateError::Create(CreateError::Capacity { asked: 0, .. }) if true,
-        "a capacity of 0 is not between 2 and 1073741824 messages");
+        "capacity: found 0, expected 2 to 1073741824 messages");
     let two = Options::new().capacity(2);
     is!(Ring::<[u8]>::create_with(Name::new(), &two).unwrap_err(),
         CreateError::NoMessageSize if true,
-        "a ring of byte strings needs a message size");
+        "message size: found none, expected one for a ring of byte strings");
     is!(create(&two.clone().message_size(7)),
         CreateError::MessageSize { asked: 7, max: 8, .. } if true,
-        "messages can't have 7 bytes: 8 are possible");
+        "message size: found 7 bytes, expected at most 8, exactly 8 for values");
     is!(create(&two.clone().message_size(9)),
         CreateError::MessageSize { asked: 9, max: 8, .. } if true,
-        "messages can't have 9 bytes: 8 are possible");
+        "message size: found 9 bytes, expected at most 8, exactly 8 for values");
     is!(Ring::<[u8]>::create_bytes(&name, 2, u32::MAX as usize - 1).unwrap_err(),
         CreateError::MessageSize { asked: 0xffff_fffe, max: 0xffff_dfff, .. } if true,
-        "messages can't have 4294967294 bytes: 4294959103 are possible");
+        "message size: found 4294967294 bytes, expected at most 4294959103, \
+         exactly 4294959103 for values");
     is!(create(&two.clone().liveness_interval(Duration::ZERO)),
         CreateError::LivenessInterval if true,
-        "a liveness interval of zero asks without end");
+        "the liveness interval must not be zero");
     is!(create(&two.clone().mode(0o1600)), CreateError::Mode { asked: 0o1600, .. } if true,
-        "mode 0o1600 is not made of permissions, the owner's to read and write included");
+        "mode: found 0o1600, expected permission bits with read and write for the owner");
     is!(create(&two.clone().mode(0o060)), CreateError::Mode { asked: 0o060, .. } if true,
-        "mode 0o60 is not made of permissions, the owner's to read and write included");
+        "mode: found 0o60, expected permission bits with read and write for the owner");
     assert!(!name.path().exists());
 }

@@ -62,7 +62,7 @@ fn full_or_empty_ring_returns_full_empty_or_timed_out<P: Protocol>() {
 
 fn too_long_message_returns_too_long<P: Protocol>() {
     let (_name, _ring, mut producer, mut consumer) = full::<P>();
-    let text = "a message of 4 bytes does not fit in a slot of 3";
+    let text = "message: found 4 bytes, expected at most 3";
     is!(producer.try_push(b"four").unwrap_err(),
         TryPushError::TooLong(TooLong { len: 4, max: 3, .. }) if true, "{text}");
     is!(producer.push(b"four").unwrap_err(),
@@ -73,7 +73,7 @@ fn too_long_message_returns_too_long<P: Protocol>() {
     is!(producer.push_slice(&[&b"one"[..], b"four"]).unwrap_err(),
         PushSliceError { pushed: 1, reason: PushError::TooLong(TooLong { len: 4, max: 3, .. }), .. }
             if true,
-        "after 1 messages: {text}");
+        "pushed 1 messages, then: {text}");
 }
 
 fn push_slice_of_too_long_message_does_not_block<P: Protocol>() {
@@ -105,7 +105,7 @@ macro_rules! assert_push_errors {
             PushTimeoutError::$variant($value) if $condition, "{text}");
         is!(producer.push_slice(&[*b"x"]).unwrap_err(),
             PushSliceError { pushed: 0, reason: PushError::$variant($value), .. } if $condition,
-            "after 0 messages: {text}");
+            "pushed 0 messages, then: {text}");
     }};
 }
 
@@ -149,11 +149,11 @@ fn forge_death(name: &Name, offset: u64) {
 
 fn left_died_and_closed_peers_give_distinct_errors<P: Protocol>() {
     let pid = process::id();
-    let died = format!("the other end, process {pid}, has died");
+    let died = format!("the peer, process {pid}, has died");
 
     let (name, ring, mut producer, consumer) = full::<P>();
     drop(consumer);
-    assert_no_push(&mut producer, Disconnected::Left, "the other end has left");
+    assert_no_push(&mut producer, Disconnected::Left, "the peer has left");
     forge_death(&name, at::CONSUMER);
     assert_no_push(&mut producer, Disconnected::Died { pid }, &died);
     assert_eq!(producer.peer(), Ok(Peer::Died { pid }));
@@ -167,13 +167,13 @@ fn left_died_and_closed_peers_give_distinct_errors<P: Protocol>() {
     let (name, ring, producer, mut consumer) = full::<P>();
     assert_eq!(consumer.try_iter().count(), 2);
     drop(producer);
-    assert_no_pop(&mut consumer, Disconnected::Left, "the other end has left");
+    assert_no_pop(&mut consumer, Disconnected::Left, "the peer has left");
     forge_death(&name, at::PRODUCER);
     assert_no_pop(&mut consumer, Disconnected::Died { pid }, &died);
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
     ring.producer().unwrap().push(b"x").unwrap();
     assert_eq!(consumer.pop().unwrap(), b"x");
-    assert_no_pop(&mut consumer, Disconnected::Left, "the other end has left");
+    assert_no_pop(&mut consumer, Disconnected::Left, "the peer has left");
 }
 
 #[test]
@@ -184,15 +184,15 @@ fn taken_seat_is_refused_with_pid_of_holder() {
     for ring in [&ring, &opened] {
         is!(ring.producer().unwrap_err(),
             AttachError::Taken { role: Role::Producer, pid: Some(found), .. } if found == pid,
-            "the ring has a producer already, process {pid}");
+            "the ring already has a producer: process {pid}");
         is!(ring.consumer().unwrap_err(),
             AttachError::Taken { role: Role::Consumer, pid: Some(found), .. } if found == pid,
-            "the ring has a consumer already, process {pid}");
+            "the ring already has a consumer: process {pid}");
     }
     name.file().write_all_at(&[0; 4], at::PRODUCER).unwrap();
     is!(ring.producer().unwrap_err(),
         AttachError::Taken { role: Role::Producer, pid: None, .. } if true,
-        "the ring has a producer already");
+        "the ring already has a producer");
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn observer_reports_truncation_after_first_segment<P: Protocol>() {
         assert!(peeked.is_err() || fits, "{needed}: {peeked:?}");
     }
     let refused = Observer::open(&name).unwrap().snapshot().unwrap_err();
-    let expected = format!("{second} bytes are left of a ring of ");
+    let expected = format!("size: found {second} bytes, expected ");
     assert!(refused.to_string().starts_with(&expected), "{refused}");
 }
 

@@ -100,7 +100,8 @@ fn assert_recovery_ends(name: &Name) {
         Ok(_) | Err(RecoverError::Corrupt(_)) => {}
         // The header of a ring that has never grown claims a next segment.
         Err(RecoverError::Open(OpenError::Inconsistent {
-            field: "successor", ..
+            field: "next_segment",
+            ..
         })) => {}
         Err(error) => panic!("{error}"),
     }

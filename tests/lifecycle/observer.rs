@@ -213,7 +213,10 @@ fn observer_of_random_words_returns_bounded_snapshot<P: Protocol>() {
     }
     file.write_all_at(&3_u64.to_le_bytes(), 0x18).unwrap();
     let refused = Observer::open(&name).unwrap_err();
-    assert_eq!(refused.to_string(), "the header's capacity can't be 3");
+    assert_eq!(
+        refused.to_string(),
+        "header field capacity: found 3, which is not valid"
+    );
 }
 
 /// Until its exec, a child of `posix_spawn` has copies of the parent's descriptors. The lock of a

@@ -114,7 +114,10 @@ fn attach_prevented_by_stopped_participant_names_its_process() {
     let this = std::process::id();
     assert_eq!(
         refused.to_string(),
-        format!("no consumer seat can be taken before process {this}, which is stopped, goes on")
+        format!(
+            "no consumer seat can be claimed: a process is stopped in the middle of an operation; \
+             resume process {this}"
+        )
     );
     set_intent(0);
     assert_eq!(ring.consumer().unwrap().try_pop(), Ok(0));

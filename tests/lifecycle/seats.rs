@@ -24,11 +24,11 @@ fn holders(refused: AttachError, of: Role) -> Vec<u32> {
         } => {
             assert_eq!(role, of);
             let count = holders.len();
+            let pids: Vec<_> = holders.iter().map(u32::to_string).collect();
+            let pids = pids.join(", ");
             assert_eq!(
                 text,
-                format!(
-                    "the ring has {count} {role} seats, and all are taken, by processes {holders:?}"
-                )
+                format!("{role} seats: all {count} are taken, by processes {pids}")
             );
             holders.sort_unstable();
             holders
