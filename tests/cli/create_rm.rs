@@ -29,15 +29,9 @@ fn create_with_all_options_sets_each_property() {
         (made.delivery, made.unlink_when_left),
         (Delivery::AtMostOnce, true)
     );
-<<<<<<< HEAD:tests/cli/create_rm.rs
     run(&arguments).failure(1, &format!("{name} already exists"));
     run(&["create", "/slipring-test-never", "--capacity", "1"])
         .failure(1, "capacity: found 1, expected 2 to 1073741824 messages");
-=======
-    run(&arguments).badly(1, &format!("{name} already exists"));
-    run(&["create", "/slipring-test-never", "--capacity", "1"])
-        .badly(1, "capacity: found 1, expected 2 to 1073741824 messages");
->>>>>>> w-texts:tests/cli/making.rs
     assert_eq!(
         run(&["create", "/slipring-test-never", "--mode", "9"]).status,
         Some(2)

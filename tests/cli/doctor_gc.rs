@@ -93,17 +93,10 @@ fn doctor_reports_unread_messages_and_unusable_ring() {
     spsc::Ring::<u64>::create(&broken, 4).unwrap();
     let file = OpenOptions::new().write(true).open(broken.path()).unwrap();
     file.write_all_at(&[3], 0x18).unwrap();
-<<<<<<< HEAD:tests/cli/doctor_gc.rs
     let report = run(&["doctor", &broken]);
     let expected = "the ring is unusable: header field capacity: found 3, which is not valid\n";
     assert!(report.text().starts_with(expected), "{}", report.text());
     report.failure(
-=======
-    let said = run(&["doctor", &broken]);
-    let what = "the ring is unusable: header field capacity: found 3, which is not valid\n";
-    assert!(said.text().starts_with(what), "{}", said.text());
-    said.badly(
->>>>>>> w-texts:tests/cli/mending.rs
         1,
         &format!("{broken}: header field capacity: found 3, which is not valid"),
     );

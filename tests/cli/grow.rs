@@ -186,13 +186,8 @@ fn grow_failure_is_reported_in_one_line() {
     run(&["grow", none, "8"]).failure(1, &format!("{none}: no such ring"));
     let name = Name::in_memory("closed");
     let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
-<<<<<<< HEAD:tests/cli/grow.rs
     let error = format!("{name}: capacity: found 1, expected 2 to 1073741824 messages");
     run(&["grow", &name, "1"]).failure(1, &error);
-=======
-    let complaint = format!("{name}: capacity: found 1, expected 2 to 1073741824 messages");
-    run(&["grow", &name, "1"]).badly(1, &complaint);
->>>>>>> w-texts:tests/cli/growing.rs
     assert_eq!(run(&["grow", &name]).status, Some(2));
     assert_eq!(run(&["grow", &name, "many"]).status, Some(2));
     ring.close();

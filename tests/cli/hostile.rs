@@ -191,13 +191,8 @@ fn truncation_during_watch_ends_stat_and_tap_with_error() {
     }
     file.set_len(0x200).unwrap();
     let watched = watch.end();
-<<<<<<< HEAD
     let expected = format!("slipring: {name}: size: found 512 bytes, expected ");
     assert!(watched.stderr.starts_with(&expected), "{}", watched.stderr);
-=======
-    let told = format!("slipring: {name}: size: found 512 bytes, expected ");
-    assert!(watched.complaint.starts_with(&told), "{watched:?}");
->>>>>>> w-texts
     assert_orderly(&watched, "stat --watch");
     let tapped = tap.end();
     assert!(tapped.stderr.starts_with(&expected), "{}", tapped.stderr);

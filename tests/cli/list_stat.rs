@@ -41,11 +41,7 @@ fn list_shows_every_ring_and_no_other_object() {
     let json = String::from_utf8(json).unwrap();
     let object = format!("{{\"ring\":\"{name}\",\"kind\":\"spsc\",\"encoding\":\"byte strings\"");
     assert!(json.contains(&object), "{json}");
-<<<<<<< HEAD:tests/cli/list_stat.rs
     let object = format!("{{\"ring\":\"{broken}\",\"broken\":\"header field");
-=======
-    let object = format!("{{\"ring\":\"{broken}\",\"broken\":\"header field capacity");
->>>>>>> w-texts:tests/cli/looking.rs
     assert!(json.contains(&object), "{json}");
     assert!(!json.contains(&*other));
 }
@@ -123,10 +119,6 @@ fn stat_of_missing_ring_or_wrong_usage_reports_reason() {
     run(&["stat", &other]).failure(1, &format!("{other}: not a ring"));
     let wrong = run(&["stat", "no-slash"]);
     assert_eq!(wrong.status, Some(2));
-<<<<<<< HEAD:tests/cli/list_stat.rs
     assert!(wrong.stderr.contains("it must start with a slash"));
-=======
-    assert!(wrong.complaint.contains("it must start with a slash"));
->>>>>>> w-texts:tests/cli/looking.rs
     assert_eq!(run(&["no-such-command"]).status, Some(2));
 }
