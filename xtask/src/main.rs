@@ -39,8 +39,8 @@ SELECT is any of:
   PART                Only what has PART in its path or name.
   --changed [BASE]    Only what is in files that changed since BASE. The default is the commit
                       that is shared with origin/main, or the commit before the last one.
-  --minutes N         Start nothing after N minutes. What was not tried is counted, and is no
-                      failure.";
+  --minutes N         Start nothing after N minutes; for mutants, after the unchanged models have
+                      run. What was not tried is counted, and is no failure.";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();

@@ -25,7 +25,7 @@ struct Mutant {
 
 /// Tries the selected mutants, by path or name.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    let selection = Selection::parse(arguments)?;
+    let mut selection = Selection::parse(arguments)?;
     let mut mutants = all(root())?;
     mutants.retain(|mutant| selection.includes(&mutant.file, &[&mutant.file, &mutant.change]));
     if mutants.is_empty() {
@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     copy_library(root(), &tree)?;
     let usual = usual_times(&tree, &target)?;
     println!("{} mutants", mutants.len());
+    selection.begin();
     let mut tally = Tally::default();
     for mutant in &mutants {
         if selection.is_over() {

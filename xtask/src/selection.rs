@@ -13,7 +13,7 @@ struct Arguments {
     limit: Option<Duration>,
 }
 
-/// A selection, and when the run started.
+/// A selection, and the start of its time limit.
 pub(crate) struct Selection {
     part: Option<String>,
     /// The files to which the run is limited.
@@ -99,6 +99,11 @@ impl Selection {
                 Ok(())
             }
         }
+    }
+
+    /// Starts the time limit, once everything that the run needs is built.
+    pub(crate) fn begin(&mut self) {
+        self.start = Instant::now();
     }
 
     /// Whether no other one may be started.
