@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::process;
 
-/// The words of the first line whose first word is `name`.
+/// The words of the first line that begins with the word `name`.
 pub(crate) fn line_of<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
     let mut lines = text
         .lines()
