@@ -29,8 +29,8 @@
 //!
 //! # Guarantees
 //!
-//! * **Exact hand-off.** A message whose push completed is popped exactly once, in order, whatever
-//!   processes are killed in between. A push that is killed happened completely or not at all.
+//! * **Exact hand-off.** Once its push has completed, a message is popped exactly once, in order,
+//!   whatever processes are killed in between. A push that is killed happened completely or not at all.
 //!   [`spsc`] and [`mpmc`] describe what happens to a message that a killed consumer held.
 //! * **No survivor blocks.** Any participant may receive SIGKILL at any instruction. The others
 //!   notice its death within a [liveness interval](Options::liveness_interval). In an SPSC ring the

@@ -1,20 +1,20 @@
 /* An MPMC ring that grows while it runs: a chain of segments in one object. Each is the next
    segment of the one before.
 
-   A segment has: tail (with a bit `sealed`), head, slots, `closed` (CLOSED and ENDING), `recorded`
-   (it has a next segment), and an intent for each seat. The seats, the arrival counts, the recovery
-   lock and the growth lock belong to the object.
+   A segment has: tail (with a bit `sealed`), head, slots, `closed` (CLOSED and SUPERSEDED),
+   `recorded` (it has a next segment), and an intent for each seat. The seats, the arrival counts,
+   the recovery lock and the growth lock belong to the object.
 
    grow      by any process, under the growth lock. Build the segment after the last one, r; it is
              not visible yet. Then take the recovery lock, finish an interrupted growth, and
                1  record the next segment
-               2  closed |= ENDING. If CLOSED was set: close the next segment
+               2  closed |= SUPERSEDED. If CLOSED was set: close the next segment
                3  tail |= sealed. The tail is final then: T. Every pending claim expects an unsealed
                   tail, and fails. Wake all on both words
    finish    by a holder of the recovery lock: 2 and 3 of each segment that has a next one and lacks
              some of these steps, the oldest first. A refused participant checks whether it is due.
-   close     closed |= CLOSED on the first segment. If ENDING was set: on its next segment too, and
-             so on. An interrupted close is due for finish, as above.
+   close     closed |= CLOSED on the first segment. If SUPERSEDED was set: on its next segment too,
+             and so on. An interrupted close is due for finish, as above.
    push      refused if CLOSED is set. At a sealed tail: clear the own intent; move to the next
              segment.
    pop       If nothing can be popped, the tail is sealed and head == T: clear the own intent, wake
@@ -101,7 +101,7 @@
    BUILD_UNLOCKED    without the growth lock
    NO_FINISH         a holder of the recovery lock does not seal what a dead grower recorded
    HALF_CLOSED       finish does not close the segment after a closed one
-   BLIND_CLOSE       close does not check ENDING
+   BLIND_CLOSE       close does not check SUPERSEDED
    BLIND_GROW        grow does not check CLOSED
    CLOSED_ANYWHERE   Closed is returned for a sealed segment
    FOLLOW_EARLY      a consumer moves on if it finds nothing, though a position is unpublished

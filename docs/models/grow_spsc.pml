@@ -2,14 +2,14 @@
    growth are those of grow.pml, without the seal. Only the producer can end a segment, in line, and
    other processes request it.
 
-   grow       as there: 1 record the next segment, 2 closed |= ENDING; if CLOSED was set: close the
-              next segment. Wake all.
+   grow       as there: 1 record the next segment, 2 closed |= SUPERSEDED; if CLOSED was set: close
+              the next segment. Wake all.
    close      as there.
-   push       reads `closed`. CLOSED: refused, whatever else is set. ENDING: as soon as the slot of
-              the next message is free, publish (pos + 1, MOVED) there, store tail, move to the next
-              segment and push there.
-   pop        meets MOVED in place of a message: moves to the next segment. The marker is never
-              released, so a successor meets it again. Then, under the recovery lock, retires the
+   push       reads `closed`. CLOSED: refused, whatever else is set. SUPERSEDED: as soon as the slot
+              of the next message is free, publish (pos + 1, SEGMENT_END) there, store tail, move to
+              the next segment and push there.
+   pop        meets SEGMENT_END in place of a message: moves to the next segment. The marker is
+              never released, so a successor meets it again. Then, under the recovery lock, retires the
               segment and reclaims its slots. Closed is returned if nothing is found after CLOSED
               was read.
    newcomers  if the first segment has a next one: under the recovery lock, finish, take the seat,
@@ -17,8 +17,8 @@
               is released. Otherwise without the lock. The first segment may have got a next one
               before the seat was taken: check again then, and if so release the seat and begin
               again.
-   positions  are found by a walk from the hint. A producer that finds MOVED during the walk, or
-              just before its position, moves to the next segment, and walks there.
+   positions  are found by a walk from the hint. A producer that finds SEGMENT_END during the walk,
+              or just before its position, moves to the next segment, and walks there.
    hang-up    the producer is gone, and after that nothing is found at the consumer's position; the
               arrivals are unchanged.
 
@@ -60,7 +60,7 @@
    ASK_FIRST         growth is requested before the next segment is recorded
    BUILD_UNLOCKED    grow without the growth lock
    HALF_CLOSED, BLIND_CLOSE, BLIND_GROW     as in grow.pml
-   ENDING_WINS       a producer that reads CLOSED and ENDING moves
+   ENDING_WINS       a producer that reads CLOSED and SUPERSEDED moves
    LOOK_FIRST        Closed: the slot is read before CLOSED
    RETIRE_EARLY      retired if nothing is found and growth is requested
    RETIRE_UNLOCKED   retired without the recovery lock

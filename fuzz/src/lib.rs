@@ -8,7 +8,8 @@ mod support {
     pub(crate) mod kinds;
     pub(crate) mod names;
     pub(crate) mod numbers;
-    pub(crate) mod tampering;
+    pub(crate) mod ring_layout;
+    pub(crate) mod wait_strategies;
 }
 #[path = "../../tests/support/trials/mod.rs"]
 mod trials;

@@ -151,7 +151,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
         }
     }
 
-    /// [Pops](Self::try_pop) into `message`, whose memory is reused. A `Vec<u8>` with room for the
+    /// [Pops](Self::try_pop) into `message`, and reuses its memory. A `Vec<u8>` with room for the
     /// ring's [`message_size`](super::Ring::message_size) is never reallocated. An error leaves
     /// `message` unchanged.
     ///

@@ -1,4 +1,4 @@
-//! An object that was opened, and whose bytes are not validated yet.
+//! An object that was opened, before its bytes are validated.
 
 use super::descriptor::Descriptor;
 use super::mapping::{Mapping, PAGE};

@@ -302,9 +302,7 @@ impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
     /// The payload of the next claimed message.
     #[inline(always)]
     pub(crate) fn payload(&self) -> Bytes {
-        self.reader
-            .slot(&self.endpoint.words().pop_words())
-            .payload()
+        self.payload_at(0)
     }
 
     /// The number of messages that are ready, from the next claimed one on, at most `max`.

@@ -226,9 +226,7 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
     /// The payload of the next claimed slot.
     #[inline(always)]
     pub(crate) fn payload(&self) -> Bytes {
-        self.writer
-            .slot(&self.endpoint.words().push_words())
-            .payload()
+        self.payload_at(0)
     }
 
     /// The number of claimed slots, at most `max`.

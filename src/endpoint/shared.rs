@@ -77,7 +77,7 @@ impl Endpoint {
         self.peers.open_ring()
     }
 
-    /// Refuses a handle in a forked child, and one whose ring was found corrupt.
+    /// Refuses a handle in a forked child, and one of a ring that was found corrupt.
     #[inline(always)]
     pub(super) fn check_usable(&self) -> Result<(), EndpointError> {
         if self.is_usable() {

@@ -104,7 +104,7 @@ pub enum RecoverError {
     System(#[from] SystemError),
 }
 
-/// Why no process can be kept from attaching to a ring.
+/// Why a ring could not be locked against participants.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExclusiveError {
@@ -143,7 +143,7 @@ pub enum GrowError {
         /// The maximum.
         max: u64,
     },
-    /// The ring's backing is a memfd, whose size is sealed, or a System V segment.
+    /// The ring's backing is a memfd, which has a sealed size, or a System V segment.
     #[error("only a ring in a file or in shared memory with a name can grow")]
     Unsupported,
     /// The ring is closed.

@@ -46,8 +46,8 @@ pub enum OpenError {
         /// Those of the descriptor; 0 if it can't be sealed.
         found: u32,
     },
-    /// The System V segment is not a ring yet, a liveness interval after the first check or later.
-    /// Its creator is stopped or dead. If it is dead, `create` replaces the segment.
+    /// The System V segment has not become a ring for at least a liveness interval. Its creator is
+    /// stopped or dead. If it is dead, `create` replaces the segment.
     #[error("process {creator} has not finished creating {name}; if it is dead, create it again")]
     Unfinished {
         /// The name.

@@ -14,7 +14,7 @@ pub struct TooLong {
     pub max: usize,
 }
 
-/// Why a message was not pushed without waiting. The ring is unchanged.
+/// Why a message was not pushed without waiting. No part of it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum TryPushError {
@@ -35,7 +35,7 @@ pub enum TryPushError {
     Corrupt(#[from] Corrupt),
 }
 
-/// Why a message was not pushed. The ring is unchanged.
+/// Why a message was not pushed. No part of it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
@@ -53,7 +53,7 @@ pub enum PushError {
     Corrupt(#[from] Corrupt),
 }
 
-/// Why a message was not pushed before the time-out. The ring is unchanged.
+/// Why a message was not pushed before the time-out. No part of it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushTimeoutError {

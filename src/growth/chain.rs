@@ -50,7 +50,7 @@ impl Chain {
         Self::from_first(first, region, policy)
     }
 
-    /// The chain of a new object, whose zeroed memory becomes a ring.
+    /// The chain of a new object. Its zeroed memory becomes a ring.
     pub(crate) fn create(
         region: Region,
         geometry: Geometry,

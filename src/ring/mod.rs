@@ -96,7 +96,10 @@ pub trait PushSide: Sized + Debug {
     fn claim_start(&self) -> u64;
 
     /// The next claimed slot.
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
+    #[inline(always)]
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
+        words.slots.at(self.claim_start())
+    }
 
     /// Publishes the message in the next claimed slot. The caller [stores the
     /// hint](Self::store_hint) before it returns to its own caller, and at least once per lap.
@@ -159,7 +162,10 @@ pub trait PopSide: Sized + Debug {
     fn claim_start(&self) -> u64;
 
     /// The next claimed slot.
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r>;
+    #[inline(always)]
+    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
+        words.slots.at(self.claim_start())
+    }
 
     /// Releases the next claimed slot. The caller [stores the hint](Self::store_hint) before it
     /// returns to its own caller, and at least once per lap.

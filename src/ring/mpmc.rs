@@ -27,7 +27,7 @@
 use super::claim::{ClaimedRun, SlotState};
 use super::closing::{self, is_drained, is_sealed};
 use super::intent::Run;
-use super::slot::{Slot, Slots, TOMBSTONE};
+use super::slot::{Slots, TOMBSTONE};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Relaxed};
@@ -120,11 +120,6 @@ impl PushSide for Writer {
     #[inline(always)]
     fn claim_start(&self) -> u64 {
         self.claimed.position
-    }
-
-    #[inline(always)]
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.claimed.position)
     }
 
     #[inline(always)]
@@ -274,11 +269,6 @@ impl PopSide for Reader {
     #[inline(always)]
     fn claim_start(&self) -> u64 {
         self.claimed.position
-    }
-
-    #[inline(always)]
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.claimed.position)
     }
 
     #[inline(always)]

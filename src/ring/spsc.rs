@@ -21,7 +21,7 @@
 //! | T    | `tail`, Release, `store_hint` | `tail`, Acquire, `resume` | the words of the messages before it | `producer_resuming_from_tail_finds_its_position` |
 //! | H    | `head`, Release, `store_hint` | `head`, Acquire, `resume` | the words of the slots released before it | `consumer_resuming_from_head_finds_its_position` |
 
-use super::slot::{SEGMENT_END, Slot, Slots};
+use super::slot::{SEGMENT_END, Slots};
 use super::{PopSide, PushSide, Words};
 use crate::error::Corrupt;
 use crate::sync::{Acquire, Bytes, Release};
@@ -199,11 +199,6 @@ impl PushSide for Writer {
     #[inline(always)]
     fn claim_start(&self) -> u64 {
         self.position
-    }
-
-    #[inline(always)]
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.position)
     }
 
     #[inline(always)]
@@ -387,11 +382,6 @@ impl PopSide for Reader {
     #[inline(always)]
     fn claim_start(&self) -> u64 {
         self.position
-    }
-
-    #[inline(always)]
-    fn slot<'r>(&self, words: &Words<'r>) -> Slot<'r> {
-        words.slots.at(self.position)
     }
 
     #[inline(always)]

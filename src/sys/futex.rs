@@ -14,7 +14,7 @@ mod imp {
     use core::ptr;
     use nix::libc;
 
-    /// The word, whose address selects a queue in the kernel. It is shared between processes, so
+    /// The word. Its address selects a queue in the kernel. It is shared between processes, so
     /// the calls are not `PRIVATE`.
     #[derive(Debug)]
     #[repr(transparent)]

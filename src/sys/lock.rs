@@ -1,5 +1,5 @@
-//! Open-file-description locks on single bytes. Only the kernel releases the locks of a dead process,
-//! which proves its death.
+//! Open-file-description locks on single bytes. A held lock proves that its holder is alive: the
+//! kernel releases the locks of a dead process.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};

@@ -1,4 +1,4 @@
-//! The identity of this process, for people who observe a ring.
+//! The identity of this process, for users of an observer.
 //!
 //! The library never relies on it: pids are reused, and differ between namespaces.
 

@@ -40,8 +40,8 @@ pub(crate) fn send(socket: impl AsFd, descriptor: BorrowedFd<'_>) -> Result<(), 
 /// Receives the descriptors of the next message. `None` at the end of the stream. Blocks if the
 /// socket blocks.
 pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> {
-    // Room for the maximum: the kernel drops descriptors for which there is none. The room is made
-    // of words, because the headers are read in place and must be aligned.
+    // Room for the maximum: a descriptor that is not found below would stay open without an owner.
+    // The room is made of words, because the headers are read in place and must be aligned.
     let mut room = [0_u64; ROOM];
     let mut along = ALONG;
     let mut slice = iovec {
@@ -77,7 +77,7 @@ pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Vec<OwnedFd>>, Errno> 
 /// aligned for headers, may be truncated.
 fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
     let mut descriptors = Vec::new();
-    // SAFETY: the kernel has filled in the message, whose control data is aligned for headers.
+    // SAFETY: the kernel has filled in the message. Its control data is aligned for headers.
     let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
     while let Some(found) = NonNull::new(next) {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return only headers inside the control data.
@@ -98,7 +98,7 @@ fn descriptors_of(message: &msghdr) -> Vec<OwnedFd> {
                 descriptors.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
         }
-        // SAFETY: the header is one of the message's, whose length bounds the search.
+        // SAFETY: the header is one of the message's. The message's length bounds the search.
         next = unsafe { libc::CMSG_NXTHDR(message, found.as_ptr()) };
     }
     descriptors

@@ -7,7 +7,9 @@ mod support;
 mod trials;
 
 mod batches;
+mod chunks;
 mod claims;
+mod deadlines;
 mod instructions;
 mod layers;
 mod memory_size;

@@ -2,7 +2,7 @@
 
 use crate::support::kinds::{kind, one_of_each};
 use crate::support::names::Name;
-use crate::support::own_process::alone;
+use crate::support::own_process::in_own_process;
 use slipring::error::{AttachError, CreateError, OpenError, OpenOrCreateError, UnlinkError};
 use slipring::{Fences, Options, Peer, Producer, Protocol, Ring, Spsc, unlink};
 use std::fs;
@@ -128,7 +128,7 @@ fn unusual_valid_names_are_accepted() {
 }
 
 fn create_mode_is_exact_under_any_umask<P: Protocol>() {
-    alone(
+    in_own_process(
         &format!("{}::create_mode_is_exact_under_any_umask", kind::<P>()),
         || {
             use nix::sys::stat::{Mode, umask};

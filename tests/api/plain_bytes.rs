@@ -1,4 +1,4 @@
-//! Code with messages that are not plain bytes does not compile, and the compiler's error says why.
+//! Code with messages that are not plain bytes does not compile, and the compiler's error states why.
 //!
 //! The tests compile pairs of programs that differ in one type. They are skipped, with a message,
 //! if no compiler or no compiled form of the crate is found.

@@ -13,7 +13,7 @@ const ALLOWED: [(&str, &str); 3] = [
     ("as_str", "the text of a backing"),
 ];
 
-/// Traits whose functions return references. Only `Backing` may implement them.
+/// Traits with functions that return references. Only `Backing` may implement them.
 const BORROWING: [&str; 9] = [
     "Deref",
     "DerefMut",

@@ -1,4 +1,4 @@
-//! Rings whose two handles belong to one test, and handles that take the seat of another.
+//! Rings with both handles in one test, and handles that take the seat of another.
 
 use crate::support::names::Name;
 use slipring::{Consumer, Message, Producer, Protocol, Ring};

@@ -2,7 +2,7 @@
 
 use crate::support::kinds::{kind, one_of_each};
 use crate::support::names::Name;
-use crate::support::own_process::alone;
+use crate::support::own_process::in_own_process;
 use slipring::error::AttachError;
 use slipring::{Options, Peer, Protocol, Ring, Spsc};
 use std::fs;
@@ -51,7 +51,7 @@ fn prefault_on_open_makes_every_page_resident() {
 }
 
 fn dropped_rings_leave_no_descriptor_or_mapping<P: Protocol>() {
-    alone(
+    in_own_process(
         &format!(
             "{}::dropped_rings_leave_no_descriptor_or_mapping",
             kind::<P>()

@@ -1,8 +1,8 @@
 //! Rings in files: messages that persist after all processes have died, and across reboots.
 
 use crate::support;
-use crate::support::backings::{Place, directory, within};
-use crate::support::{Board, Name, fork_child, is_root, skip, start, until};
+use crate::support::backings::{BackingKind, directory, with_backing};
+use crate::support::{Name, SharedWords, fork_child, is_root, skip, start, until};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use slipring::error::{CreateError, OpenError, UnlinkError};
@@ -17,7 +17,7 @@ const BOOT_ID: u64 = 0x308;
 const FLAGS: u64 = 0x324;
 
 fn in_file(body: impl FnOnce()) {
-    within(Place::File, body);
+    with_backing(BackingKind::File, body);
 }
 
 /// Pops messages, holds a read guard and an open claim, and waits to be killed.
@@ -34,20 +34,20 @@ fn role_holds_guard_and_claim_until_killed() {
     assert_eq!(consumer.pop(), Ok(1));
     let guard = consumer.read().unwrap();
     let claim = producer.claim().unwrap();
-    Board::open(role.text(1))[0].store(1, SeqCst);
-    role.is_told();
+    SharedWords::open(role.text(1))[0].store(1, SeqCst);
+    role.wait_for_signal();
     drop((guard, claim));
 }
 
 /// Creates a ring and kills its only participant. The ring holds one message that was in a read
 /// guard, one that was not claimed, and a claimed position without a message.
 fn ring_of_killed_participants() -> Name {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
-    let board = Board::create(&words, 1);
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
+    let shared = SharedWords::create(&words, 1);
     mpmc::Ring::<u64>::create(&name, 8).unwrap();
     let mut peer = start("role_holds_guard_and_claim_until_killed", &[&name, &words]);
     until("the process holds the guard and the claim", || {
-        board[0].load(SeqCst) == 1
+        shared[0].load(SeqCst) == 1
     });
     peer.kill_and_reap();
     name
@@ -154,8 +154,8 @@ fn synced_message_is_in_file() {
         .unwrap()
         .sync()
         .unwrap();
-    for place in [Place::SharedMemory, Place::SystemV] {
-        within(place, || {
+    for backing in [BackingKind::SharedMemory, BackingKind::SystemV] {
+        with_backing(backing, || {
             let name = Name::new("ring");
             spsc::Ring::<u64>::create(&name, 2).unwrap().sync().unwrap();
         });
@@ -261,7 +261,7 @@ fn role_creates_rings_on_limited_mounts() {
     support::mount("tmpfs", base, "tmpfs", 0, "size=64k");
     let at = |name: &str| format!("file:{base}/{name}");
 
-    let full = spsc::Ring::<[u8; 1016]>::create(&at("large"), 64).unwrap_err();
+    let full = spsc::Ring::<[u8; 1016]>::create(at("large"), 64).unwrap_err();
     assert!(
         matches!(
             full,
@@ -273,8 +273,8 @@ fn role_creates_rings_on_limited_mounts() {
         ),
         "{full}"
     );
-    spsc::Ring::<[u8; 1016]>::create(&at("fits"), 32).unwrap();
-    let full = spsc::Ring::<[u8; 1016]>::create(&at("other"), 32).unwrap_err();
+    spsc::Ring::<[u8; 1016]>::create(at("fits"), 32).unwrap();
+    let full = spsc::Ring::<[u8; 1016]>::create(at("other"), 32).unwrap_err();
     assert!(matches!(full, CreateError::NoSpace { .. }), "{full}");
     assert_eq!(fs::read_dir(base).unwrap().count(), 1);
 
@@ -285,11 +285,11 @@ fn role_creates_rings_on_limited_mounts() {
         nix::libc::MS_REMOUNT | nix::libc::MS_RDONLY,
         "",
     );
-    let refused = spsc::Ring::<u64>::create(&at("new"), 2).unwrap_err();
+    let refused = spsc::Ring::<u64>::create(at("new"), 2).unwrap_err();
     assert!(matches!(refused, CreateError::ReadOnly { .. }), "{refused}");
-    let refused = spsc::Ring::<[u8; 1016]>::open(&at("fits")).unwrap_err();
+    let refused = spsc::Ring::<[u8; 1016]>::open(at("fits")).unwrap_err();
     assert!(matches!(refused, OpenError::ReadOnly { .. }), "{refused}");
-    let refused = slipring::unlink(&at("fits")).unwrap_err();
+    let refused = slipring::unlink(at("fits")).unwrap_err();
     assert!(matches!(refused, UnlinkError::ReadOnly { .. }), "{refused}");
     support::mount("none", base, "", nix::libc::MS_REMOUNT, "");
 
@@ -297,14 +297,14 @@ fn role_creates_rings_on_limited_mounts() {
         fs::create_dir(format!("{base}/{directory}")).unwrap();
     }
     // Opening a file of a lower layer for writing copies it, so an overlay is refused.
-    slipring::unlink(&at("fits")).unwrap();
-    spsc::Ring::<[u8; 1016]>::create(&at("lower/fits"), 2).unwrap();
+    slipring::unlink(at("fits")).unwrap();
+    spsc::Ring::<[u8; 1016]>::create(at("lower/fits"), 2).unwrap();
     let data = format!("lowerdir={base}/lower,upperdir={base}/upper,workdir={base}/work");
     let over = format!("{base}/over");
     if !support::try_mount("overlay", &over, "overlay", 0, &data) {
         return eprintln!("skipped the rest: overlayfs is not available");
     }
-    let refused = spsc::Ring::<[u8; 1016]>::open(&at("over/fits")).unwrap_err();
+    let refused = spsc::Ring::<[u8; 1016]>::open(at("over/fits")).unwrap_err();
     assert!(
         matches!(
             refused,
@@ -315,7 +315,7 @@ fn role_creates_rings_on_limited_mounts() {
         ),
         "{refused}"
     );
-    let refused = spsc::Ring::<u64>::create(&at("over/new"), 2).unwrap_err();
+    let refused = spsc::Ring::<u64>::create(at("over/new"), 2).unwrap_err();
     assert!(
         matches!(refused, CreateError::FileSystem { .. }),
         "{refused}"

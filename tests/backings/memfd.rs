@@ -1,7 +1,7 @@
 //! Rings in memfds: sealed, transferred by descriptor, and inherited by forked children.
 
 use crate::support::kinds::one_of_each;
-use crate::support::{Name, PATIENCE, fork_child, is_root, skip, until};
+use crate::support::{Name, TIME_LIMIT, fork_child, is_root, skip, until};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, setrlimit};
@@ -47,7 +47,7 @@ fn memfd_ring_connects_parent_and_forked_child<P: Protocol>() {
     let mut consumer = back.consumer().unwrap();
     for number in 0..100 {
         producer.push(&number).unwrap();
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number + 1));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number + 1));
     }
     assert_eq!(producer.peer(), Ok(Peer::Present { pid: child.pid() }));
     drop(producer);
@@ -65,13 +65,13 @@ fn killed_forked_child_is_reported_and_its_seat_is_free<P: Protocol>() {
         until("killed", || false);
     });
     let pid = child.pid();
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok(7));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(7));
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
     assert!(ring.producer().is_err());
     child.kill_and_reap();
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
     ring.producer().unwrap().push(&8).unwrap();
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok(8));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(8));
 }
 
 fn transferred_ring_has_separate_seat_locks<P: Protocol>() {
@@ -85,7 +85,7 @@ fn transferred_ring_has_separate_seat_locks<P: Protocol>() {
     let ring = memfd_ring::<P>();
     ring.hand_over(&here).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok(7));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(7));
     // If both processes shared one open file description, each would own the other's locks.
     assert!(ring.producer().is_err());
     let pid = child.pid();
@@ -98,7 +98,7 @@ fn memfd_opened_twice_in_one_process_is_same_ring<P: Protocol>() {
     let ring = memfd_ring::<P>();
     let by_descriptor = Ring::<u64, P>::from_fd(ring.descriptor().unwrap()).unwrap();
     let number = ring.descriptor().unwrap().as_raw_fd();
-    let by_text = Ring::<u64, P>::open(&format!("memfd:{number}")).unwrap();
+    let by_text = Ring::<u64, P>::open(format!("memfd:{number}")).unwrap();
     let mut producer = ring.producer().unwrap();
     let mut consumer = by_descriptor.consumer().unwrap();
     producer.push_slice(&[1, 2, 3]).unwrap();
@@ -355,7 +355,7 @@ fn open_of_terminal_descriptor_is_refused_without_opening() {
         // SAFETY: TIOCGPTPEER takes a number.
         let terminal = unsafe { nix::libc::ioctl(number, nix::libc::TIOCGPTPEER, flags) };
         assert!(terminal >= 0);
-        let refused = Ring::<u64, Spsc>::open(&format!("memfd:{terminal}")).unwrap_err();
+        let refused = Ring::<u64, Spsc>::open(format!("memfd:{terminal}")).unwrap_err();
         assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
         let controlling = File::open("/dev/tty");
         assert!(

@@ -2,7 +2,7 @@
 //! of a ring, and the removal of its name.
 
 use crate::support;
-use crate::support::backings::{Place, within};
+use crate::support::backings::{BackingKind, with_backing};
 use crate::support::{Name, fork_child, is_root, skip};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use nix::sys::resource::{Resource, setrlimit};
@@ -15,12 +15,16 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
-const BACKINGS: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
+const BACKINGS: [BackingKind; 3] = [
+    BackingKind::SharedMemory,
+    BackingKind::File,
+    BackingKind::SystemV,
+];
 
 /// Runs `body` for a name in each backing that has names, and once for a memfd.
 fn on_all_backings(body: impl Fn(&str)) {
-    for place in BACKINGS {
-        within(place, || body(&Name::new("ring")));
+    for backing in BACKINGS {
+        with_backing(backing, || body(&Name::new("ring")));
     }
     body("memfd:");
 }
@@ -196,12 +200,12 @@ fn create_without_free_huge_pages_is_refused() {
             return skip("the machine has free huge pages");
         }
         let options = large().huge_pages(HugePages::Reserved);
-        for place in [Place::SystemV, Place::SharedMemory] {
-            within(place, || {
+        for backing in [BackingKind::SystemV, BackingKind::SharedMemory] {
+            with_backing(backing, || {
                 let name = Name::new("ring");
                 let refused = create(&name, &options).unwrap_err();
-                match place {
-                    Place::SystemV => {
+                match backing {
+                    BackingKind::SystemV => {
                         let is_expected =
                             matches!(refused, CreateError::NoHugePages { needed: 1, .. });
                         assert!(is_expected, "{refused}");
@@ -239,7 +243,7 @@ fn file_size_limit_error_covers_huge_page_rounding() {
 #[test]
 fn open_detects_huge_page_segment_at_any_address() {
     with_huge_pages(1, || {
-        within(Place::SystemV, || {
+        with_backing(BackingKind::SystemV, || {
             let name = Name::new("ring");
             let options = large().huge_pages(HugePages::Reserved);
             let _ring = create(&name, &options).unwrap();
@@ -277,7 +281,7 @@ fn reserved_huge_page_ring_behaves_like_other_rings() {
             assert!((0..1 << 17).all(|number| consumer.pop() == Ok(number)));
         };
         check_ring(&Ring::create_with("memfd:", &options).unwrap());
-        within(Place::SystemV, || {
+        with_backing(BackingKind::SystemV, || {
             let name = Name::new("ring");
             check_ring(&Ring::create_with(&name, &options).unwrap());
             Ring::<u64>::open_with(&name, &options).unwrap();
@@ -374,8 +378,8 @@ fn create_with_other_owner_requires_privilege() {
 }
 
 fn name_is_removed_with_last_participant<P: Protocol>() {
-    for place in BACKINGS {
-        within(place, || {
+    for backing in BACKINGS {
+        with_backing(backing, || {
             let name = Name::new("ring");
             let name = &*name;
             let options = Options::new().capacity(4).unlink_when_left(true);

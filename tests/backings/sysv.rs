@@ -2,8 +2,8 @@
 //! are semaphores.
 
 use crate::support;
-use crate::support::backings::{Place, within};
-use crate::support::{Board, Name, fork_child, is_root, skip, start, until};
+use crate::support::backings::{BackingKind, with_backing};
+use crate::support::{Name, SharedWords, fork_child, is_root, skip, start, until};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long};
 use nix::sched::{CloneFlags, unshare};
@@ -26,7 +26,7 @@ const MARKED: i16 = 0x5352;
 
 fn name() -> Name {
     let mut name = None;
-    within(Place::SystemV, || name = Some(Name::new("ring")));
+    with_backing(BackingKind::SystemV, || name = Some(Name::new("ring")));
     name.unwrap()
 }
 
@@ -35,13 +35,13 @@ fn key(name: &str) -> c_int {
     u32::from_str_radix(digits, 16).unwrap() as c_int
 }
 
-/// The id of the segment whose key is in a name.
+/// The id of the segment with the key in a name.
 fn segment(name: &str) -> Result<c_int, Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::shmget(key(name), 0, 0) })
 }
 
-/// The id of the semaphore set whose key is in a name.
+/// The id of the semaphore set with the key in a name.
 fn semaphores(name: &str) -> Result<c_int, Errno> {
     // SAFETY: takes numbers.
     Errno::result(unsafe { libc::semget(key(name), 0, 0) })
@@ -89,9 +89,9 @@ fn sysv_ring_opens_by_key_and_id_and_leaves_nothing() {
     assert_eq!((stat.size, stat.mode), (8192, 0o640));
     assert!(ring.descriptor().is_none());
     let key = u32::from_str_radix(name.strip_prefix("sysv:0x").unwrap(), 16).unwrap();
-    let by_number = Ring::<u64>::open(&Backing::sysv(key).unwrap()).unwrap();
-    let by_decimal = Ring::<u64>::open(&format!("sysv:{key}")).unwrap();
-    let by_id = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap();
+    let by_number = Ring::<u64>::open(Backing::sysv(key).unwrap()).unwrap();
+    let by_decimal = Ring::<u64>::open(format!("sysv:{key}")).unwrap();
+    let by_id = Ring::<u64>::open(format!("sysv:id:{id}")).unwrap();
     ring.producer().unwrap().push(&7).unwrap();
     assert_eq!((by_decimal.len(), by_id.len()), (1, 1));
     assert_eq!(by_number.consumer().unwrap().pop(), Ok(7));
@@ -106,7 +106,7 @@ fn sysv_ring_opens_by_key_and_id_and_leaves_nothing() {
     assert!(semaphores(&name).is_ok(), "a producer is still attached");
     drop(producer);
     assert_eq!(semaphores(&name), Err(Errno::ENOENT));
-    let gone = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
+    let gone = Ring::<u64>::open(format!("sysv:id:{id}")).unwrap_err();
     assert!(matches!(gone, OpenError::NotFound { .. }), "{gone}");
     assert!(matches!(
         slipring::unlink(&name),
@@ -422,16 +422,16 @@ fn change_of_ipc_namespace_releases_seat() {
     let name = name();
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let consumer = ring.consumer().unwrap();
-    let words = Name::in_memory("board");
-    let board = Board::create(&words, 1);
+    let words = Name::in_memory("words");
+    let shared = SharedWords::create(&words, 1);
     let mut child = fork_child(|| {
         let _producer = Ring::<u64>::open(&name).unwrap().producer().unwrap();
         unshare(CloneFlags::CLONE_NEWIPC).unwrap();
-        board[0].store(1, SeqCst);
+        shared[0].store(1, SeqCst);
         thread::park();
     });
     until("the child has left the namespace", || {
-        board[0].load(SeqCst) == 1
+        shared[0].load(SeqCst) == 1
     });
     // As documented, the kernel then undoes semaphore operations although the holder is alive.
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid: child.pid() }));
@@ -470,7 +470,7 @@ fn ring_with_removed_semaphores_gets_no_new_set() {
 fn open_of_segment_without_key_returns_not_a_ring() {
     // SAFETY: takes numbers.
     let id = unsafe { libc::shmget(libc::IPC_PRIVATE, 8192, IPC) };
-    let refused = Ring::<u64>::open(&format!("sysv:id:{id}")).unwrap_err();
+    let refused = Ring::<u64>::open(format!("sysv:id:{id}")).unwrap_err();
     remove_segment(id);
     assert!(matches!(refused, OpenError::NotARing { .. }), "{refused}");
 }

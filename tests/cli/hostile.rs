@@ -2,7 +2,7 @@
 //! reports the reason in one line.
 
 use crate::program::{Ended, Running, run, slipring};
-use crate::support::{Dice, Name, until};
+use crate::support::{Name, Random, until};
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -158,12 +158,12 @@ fn try_header_checks(name: &Name, case: &str, make: impl Fn()) {
 #[test]
 fn commands_on_random_bytes_end_with_one_line() {
     let name = Name::in_memory("noise");
-    let mut dice = Dice::new(7);
+    let mut random = Random::new(7);
     for round in 0..8 {
         // The whole ring, or everything that changes during use, with the header intact.
         let from = [0, 0x80][round % 2];
         let len = recreate(&name, true).metadata().unwrap().len();
-        let noise: Vec<_> = (from..len).map(|_| dice.below(256) as u8).collect();
+        let noise: Vec<_> = (from..len).map(|_| random.below(256) as u8).collect();
         try_all_commands(&name, &format!("noise {round}"), || {
             let file = recreate(&name, round % 4 < 2);
             let len = file.metadata().unwrap().len();

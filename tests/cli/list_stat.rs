@@ -1,7 +1,7 @@
 //! `list` and `stat`.
 
 use crate::program::run;
-use crate::support::backings::{Place, within};
+use crate::support::backings::{BackingKind, with_backing};
 use crate::support::{Name, fork_child, kill_process};
 use slipring::{mpmc, spsc};
 use std::fs::{self, OpenOptions};
@@ -48,7 +48,7 @@ fn list_shows_every_ring_and_no_other_object() {
 
 #[test]
 fn list_shows_file_ring_only_if_named() {
-    within(Place::File, || {
+    with_backing(BackingKind::File, || {
         let name = Name::new("file");
         spsc::Ring::<u64>::create(&name, 4).unwrap();
         assert_eq!(line_of(run(&["list"]).text(), &name), None);

@@ -1,7 +1,7 @@
 //! `send` and `recv`.
 
 use crate::program::{Running, run, slipring};
-use crate::support::{Dice, Name, backings, until};
+use crate::support::{Name, Random, backings, until};
 use nix::sys::signal::Signal;
 use slipring::{Observer, Occupancy, Role, mpmc, spsc};
 use std::fs::{self, File};
@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 fn noise(len: usize) -> Vec<u8> {
-    let mut dice = Dice::new(len as u64);
-    (0..len).map(|_| dice.below(256) as u8).collect()
+    let mut random = Random::new(len as u64);
+    (0..len).map(|_| random.below(256) as u8).collect()
 }
 
 /// Waits until a live process holds a seat of the role.

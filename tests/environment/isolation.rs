@@ -3,9 +3,9 @@
 //! returns a specific error.
 
 use crate::support::kinds::one_of_each;
-use crate::support::leftovers::Remains;
+use crate::support::resources::Resources;
 use crate::support::{
-    Board, Name, PATIENCE, fork_child, is_root, kill_process, mount, skip, state_of, until,
+    Name, SharedWords, TIME_LIMIT, fork_child, is_root, kill_process, mount, skip, state_of, until,
 };
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
@@ -50,8 +50,8 @@ fn in_child(why_not: &str, body: impl FnOnce()) {
 }
 
 fn peer_status_is_correct_across_user_namespaces<P: Protocol>() {
-    let (name, words) = (Name::new("user"), Name::in_memory("board"));
-    let board = Board::create(&words, 2);
+    let (name, words) = (Name::new("user"), Name::in_memory("words"));
+    let shared = SharedWords::create(&words, 2);
     let ring = Ring::<u64, P>::create_with(&name, &one_of_each::<P>().capacity(4)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let child = fork_child(|| {
@@ -69,15 +69,15 @@ fn peer_status_is_correct_across_user_namespaces<P: Protocol>() {
         producer.push(&1).unwrap();
         let mut claim = producer.claim().unwrap();
         claim.write(&2);
-        board[0].store(1, SeqCst);
+        shared[0].store(1, SeqCst);
         until("killed", || false);
     });
     until("the child has pushed, or has exited", || {
-        board[0].load(SeqCst) == 1 || state_of(child.pid(), child.pid()) == Some('Z')
+        shared[0].load(SeqCst) == 1 || state_of(child.pid(), child.pid()) == Some('Z')
     });
     let pid = child.pid();
     let mut child = child;
-    if board[0].load(SeqCst) == 0 {
+    if shared[0].load(SeqCst) == 0 {
         assert!(matches!(child.reap(), WaitStatus::Exited(_, UNSUPPORTED)));
         return skip("user namespaces are not available");
     }
@@ -86,7 +86,7 @@ fn peer_status_is_correct_across_user_namespaces<P: Protocol>() {
     child.kill_and_reap();
     let died = Disconnected::Died { pid };
     assert_eq!(
-        consumer.pop_timeout(PATIENCE),
+        consumer.pop_timeout(TIME_LIMIT),
         Err(PopTimeoutError::Disconnected(died))
     );
 
@@ -109,8 +109,8 @@ fn mount_namespaces_with_same_file_system_share_ring<P: Protocol>() {
         return skip(ROOT_ONLY);
     }
     const NAME: &str = "/slipring-test-shared";
-    let words = Name::in_memory("board");
-    let board = Board::create(&words, 2);
+    let words = Name::in_memory("words");
+    let shared = SharedWords::create(&words, 2);
     fork_child(|| {
         unshare(CloneFlags::CLONE_NEWNS).unwrap();
         mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE, "");
@@ -139,7 +139,7 @@ fn mount_namespaces_with_same_file_system_share_ring<P: Protocol>() {
                 producer.peer() == Ok(Peer::Left)
             });
             producer.push(&2).unwrap();
-            board[0].store(1, SeqCst);
+            shared[0].store(1, SeqCst);
             until("killed", || false);
         });
         assert_eq!(consumer.pop(), Ok(1));
@@ -147,7 +147,7 @@ fn mount_namespaces_with_same_file_system_share_ring<P: Protocol>() {
         assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
         drop(consumer);
         until("the child has seen the detach", || {
-            board[0].load(SeqCst) == 1
+            shared[0].load(SeqCst) == 1
         });
         let mut consumer = ring.consumer().unwrap();
         child.kill_and_reap();
@@ -182,7 +182,7 @@ fn map_above_address_space_limit_fails_and_leaves_nothing<P: Protocol>() {
     fork_child(|| {
         let ring = Ring::<[u8; 1016], P>::open(&small).unwrap();
         let mut consumer = ring.consumer().unwrap();
-        let before = Remains::now();
+        let before = Resources::now();
         let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
         setrlimit(Resource::RLIMIT_AS, mapped() + (8 << 20), hard).unwrap();
         match Ring::<[u8; 1016], P>::open(&large) {
@@ -197,7 +197,7 @@ fn map_above_address_space_limit_fails_and_leaves_nothing<P: Protocol>() {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(Remains::now(), before);
+        assert_eq!(Resources::now(), before);
         // A ring that fits can still be opened, and attached handles need no new mappings.
         drop(Ring::<[u8; 1016], P>::open(&small).unwrap());
         setrlimit(Resource::RLIMIT_AS, 1 << 20, hard).unwrap();
@@ -315,8 +315,8 @@ fn seat_of_large_killed_process_is_held_until_memory_freed() {
     if available.parse::<usize>().unwrap() < 3 * (RESIDENT >> 10) {
         return skip("the machine has too little available memory");
     }
-    let (name, words) = (Name::new("large"), Name::in_memory("board"));
-    let board = Board::create(&words, 1);
+    let (name, words) = (Name::new("large"), Name::in_memory("words"));
+    let shared = SharedWords::create(&words, 1);
     let options = Options::new().capacity(4).producers(1).consumers(1);
     let options = options.liveness_interval(Duration::from_millis(5));
     let ring = Ring::<u64, Mpmc>::create_with(&name, &options).unwrap();
@@ -339,10 +339,10 @@ fn seat_of_large_killed_process_is_held_until_memory_freed() {
         let mut producer = Ring::<u64, Mpmc>::open(&name).unwrap().producer().unwrap();
         producer.push(&1).unwrap();
         let _claim = producer.claim().unwrap();
-        board[0].store(1, SeqCst);
+        shared[0].store(1, SeqCst);
         until("killed", || false);
     });
-    until("the child has claimed", || board[0].load(SeqCst) == 1);
+    until("the child has claimed", || shared[0].load(SeqCst) == 1);
     assert_eq!(consumer.pop(), Ok(1));
 
     let pid = victim.pid();
@@ -359,7 +359,7 @@ fn seat_of_large_killed_process_is_held_until_memory_freed() {
     );
     let mut producer = ring.producer().unwrap();
     producer.push(&3).unwrap();
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok(3));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(3));
     let received_after = killed.elapsed();
     assert_eq!(ring.counters().tombstones, 1);
     victim.reap();

@@ -6,3 +6,4 @@ mod support;
 
 mod isolation;
 mod restrictions;
+mod sysv_ids;

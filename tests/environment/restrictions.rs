@@ -2,7 +2,9 @@
 //! truncate a ring's memory.
 
 use crate::support;
-use crate::support::{Board, Name, fork_child, is_root, kill_process, mount, skip, start, until};
+use crate::support::{
+    Name, SharedWords, fork_child, is_root, kill_process, mount, skip, start, until,
+};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -24,7 +26,7 @@ fn role_produces_in_own_pid_namespace() {
     let Some(role) = support::role("role_produces_in_own_pid_namespace") else {
         return;
     };
-    let board = Board::open(role.text(1));
+    let shared = SharedWords::open(role.text(1));
     unshare(CloneFlags::CLONE_NEWPID).unwrap();
     // The first child is the namespace's init process. It sees 0 as the pid of its parent.
     let child = fork_child_into_namespace(|| {
@@ -42,8 +44,8 @@ fn role_produces_in_own_pid_namespace() {
         producer.push(&3).unwrap();
         until("killed", || false);
     });
-    board[0].store(u64::from(child), SeqCst);
-    role.is_told();
+    shared[0].store(u64::from(child), SeqCst);
+    role.wait_for_signal();
 }
 
 /// Like `fork_child`, for a child that cannot see its parent's pid.
@@ -64,9 +66,9 @@ fn peer_status_is_correct_across_pid_namespaces() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<u64>::create(&name, 4).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
     let mut peer = start("role_produces_in_own_pid_namespace", &[&name, &words]);
     assert_eq!(consumer.pop(), Ok(1));
@@ -91,11 +93,11 @@ fn peer_status_is_correct_across_pid_namespaces() {
     until("the producer has seen the death", || ring.len() == 1);
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(consumer.pop(), Ok(3));
-    kill_process(u32::try_from(board[0].load(SeqCst)).unwrap());
+    kill_process(u32::try_from(shared[0].load(SeqCst)).unwrap());
     let died = Disconnected::Died { pid: 1 };
     assert_eq!(consumer.pop(), Err(PopError::Disconnected(died)));
     ring.producer().unwrap();
-    peer.tell();
+    peer.signal();
     peer.finish();
 }
 
@@ -107,27 +109,27 @@ fn role_claims_seat_on_signal() {
         return;
     };
     let ring = Ring::<u64>::open(role.text(0)).unwrap();
-    Board::open(role.text(1))[role.number(2) as usize].store(1, SeqCst);
-    role.is_told();
+    SharedWords::open(role.text(1))[role.number(2) as usize].store(1, SeqCst);
+    role.wait_for_signal();
     let mut producer = ring.producer().unwrap();
     producer.push(&role.number(2)).unwrap();
-    role.is_told();
+    role.wait_for_signal();
 }
 
 #[test]
 fn unlinked_ring_keeps_peer_status_and_takeover() {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
-    let board = Board::create(&words, 2);
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
+    let shared = SharedWords::create(&words, 2);
     let ring = Ring::<u64>::create(&name, 4).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let [mut first, mut second] =
         [0, 1].map(|index| start("role_claims_seat_on_signal", &[&name, &words, &index]));
     until("both processes have opened the ring", || {
-        board.iter().all(|word| word.load(SeqCst) == 1)
+        shared.iter().all(|word| word.load(SeqCst) == 1)
     });
     slipring::unlink(&name).unwrap();
 
-    first.tell();
+    first.signal();
     assert_eq!(consumer.pop(), Ok(0));
     let pid = first.pid();
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
@@ -137,13 +139,13 @@ fn unlinked_ring_keeps_peer_status_and_takeover() {
     let died = Disconnected::Died { pid };
     assert_eq!(consumer.pop(), Err(PopError::Disconnected(died)));
 
-    second.tell();
+    second.signal();
     until("the second process's message arrives", || {
         consumer.pop() == Ok(1)
     });
     drop(consumer);
     ring.consumer().unwrap();
-    second.tell();
+    second.signal();
     second.finish();
     ring.producer().unwrap();
 

@@ -43,7 +43,7 @@ fn kernel_refusal_maps_to_permission_or_read_only_error() {
     let (used, unused) = (&*name, &*free);
     Ring::<u64, Spsc>::create(&name, 2).unwrap();
     for errno in [Errno::EACCES, Errno::EPERM] {
-        seccomp::refusing(OPEN, errno, || {
+        seccomp::with_refused_calls(OPEN, errno, || {
             is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
                 OpenError::Permission { name: ref found, .. } if found == used,
                 "no permission to open {used}");
@@ -51,18 +51,18 @@ fn kernel_refusal_maps_to_permission_or_read_only_error() {
                 CreateError::Permission { name: ref found, .. } if found == unused,
                 "no permission to create {unused}");
         });
-        seccomp::refusing(&[libc::SYS_linkat], errno, || {
+        seccomp::with_refused_calls(&[libc::SYS_linkat], errno, || {
             is!(Ring::<u64, Spsc>::create(&free, 2).unwrap_err(),
                 CreateError::Permission { name: ref found, .. } if found == unused,
                 "no permission to create {unused}");
         });
-        seccomp::refusing(UNLINK, errno, || {
+        seccomp::with_refused_calls(UNLINK, errno, || {
             is!(unlink(&name).unwrap_err(),
                 UnlinkError::Permission { name: ref found, .. } if found == used,
                 "no permission to remove {used}");
         });
     }
-    seccomp::refusing(OPEN, Errno::EROFS, || {
+    seccomp::with_refused_calls(OPEN, Errno::EROFS, || {
         is!(Ring::<u64, Spsc>::open(&name).unwrap_err(),
             OpenError::ReadOnly { name: ref found, .. } if found == used,
             "{used} is on a read-only file system");
@@ -70,7 +70,7 @@ fn kernel_refusal_maps_to_permission_or_read_only_error() {
             CreateError::ReadOnly { name: ref found, .. } if found == unused,
             "{unused} is on a read-only file system");
     });
-    seccomp::refusing(UNLINK, Errno::EROFS, || {
+    seccomp::with_refused_calls(UNLINK, Errno::EROFS, || {
         is!(unlink(&name).unwrap_err(),
             UnlinkError::ReadOnly { name: ref found, .. } if found == used,
             "{used} is on a read-only file system");
@@ -98,7 +98,7 @@ fn other_kernel_refusals_return_system_error_with_call() {
     let name = Name::new();
     let ring = Ring::<u64, Spsc>::create(&name, 2).unwrap();
     let free = Name::new();
-    seccomp::refusing(OPEN, Errno::EMFILE, || {
+    seccomp::with_refused_calls(OPEN, Errno::EMFILE, || {
         assert_system_error!(
             Ring::<u64, Spsc>::open(&name),
             OpenError,
@@ -119,7 +119,7 @@ fn other_kernel_refusals_return_system_error_with_call() {
         (libc::SYS_linkat, "linkat", Errno::EIO),
         (libc::SYS_fstatfs, "fstatfs", Errno::ENOSYS),
     ] {
-        seccomp::refusing(&[number], errno, || {
+        seccomp::with_refused_calls(&[number], errno, || {
             assert_system_error!(
                 Ring::<u64, Spsc>::create(&free, 2),
                 CreateError,
@@ -128,10 +128,10 @@ fn other_kernel_refusals_return_system_error_with_call() {
             );
         });
     }
-    seccomp::refusing(&[libc::SYS_fcntl], Errno::EINVAL, || {
+    seccomp::with_refused_calls(&[libc::SYS_fcntl], Errno::EINVAL, || {
         assert_system_error!(ring.producer(), AttachError, "fcntl", Errno::EINVAL);
     });
-    seccomp::refusing(UNLINK, Errno::EIO, || {
+    seccomp::with_refused_calls(UNLINK, Errno::EIO, || {
         assert_system_error!(unlink(&name), UnlinkError, "unlink", Errno::EIO);
     });
     assert!(ring.producer().is_ok() && !free.path().exists());
@@ -149,7 +149,7 @@ fn failed_lock_query_does_not_prove_a_death<P: Protocol>() {
     name.file()
         .write_all_at(&FIRST_HOLDER_ATTACHED, CONSUMER)
         .unwrap();
-    seccomp::refusing(&[libc::SYS_fcntl], Errno::ENOLCK, || {
+    seccomp::with_refused_calls(&[libc::SYS_fcntl], Errno::ENOLCK, || {
         assert_eq!(producer.peer(), Ok(Peer::Present { pid: process::id() }));
         assert_eq!(producer.try_push(&3), Err(TryPushError::Full));
     });
@@ -163,7 +163,7 @@ fn unavailable_fences_are_refused_or_replaced() {
     if Ring::<u64, Spsc>::create_with(&expedited, &with(Fences::Membarrier)).is_err() {
         return eprintln!("skipped: this kernel has no expedited membarrier");
     }
-    seccomp::refusing(&[libc::SYS_membarrier], Errno::EPERM, || {
+    seccomp::with_refused_calls(&[libc::SYS_membarrier], Errno::EPERM, || {
         is!(Ring::<u64, Spsc>::create_with(&free, &with(Fences::Membarrier)).unwrap_err(),
             CreateError::Fences { asked: Fences::Membarrier, .. } if true,
             "membarrier fences are not available to this process");
@@ -193,7 +193,7 @@ fn membarrier_refused_after_attach_loses_no_wake_up<P: Protocol>() {
                 producer.push(&i).unwrap();
             }
         });
-        seccomp::refusing(&[libc::SYS_membarrier], Errno::EPERM, || {
+        seccomp::with_refused_calls(&[libc::SYS_membarrier], Errno::EPERM, || {
             assert_eq!(
                 consumer.iter().take(50).collect::<Vec<_>>(),
                 (0..50).collect::<Vec<_>>()
@@ -211,7 +211,7 @@ fn create_without_space_reports_needed_and_available() {
     let free = Name::new();
     let unused = &*free;
     for errno in [Errno::ENOSPC, Errno::ENOMEM, Errno::EDQUOT, Errno::EFBIG] {
-        seccomp::refusing(&[libc::SYS_fallocate], errno, || {
+        seccomp::with_refused_calls(&[libc::SYS_fallocate], errno, || {
             let error = Ring::<u64, Spsc>::create(&free, 2).unwrap_err();
             let text = error.to_string();
             let CreateError::NoSpace {

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod io_conversion;
 mod kernel;
 mod opening;
 mod operations;

@@ -322,7 +322,7 @@ fn create_with_invalid_options_returns_error() {
         OpenOrCreateError::Create(CreateError::Capacity { asked: 0, .. }) if true,
         "a capacity of 0 is not between 2 and 1073741824 messages");
     let two = Options::new().capacity(2);
-    is!(Ring::<[u8]>::create_with(&Name::new(), &two).unwrap_err(),
+    is!(Ring::<[u8]>::create_with(Name::new(), &two).unwrap_err(),
         CreateError::NoMessageSize if true,
         "a ring of byte strings needs a message size");
     is!(create(&two.clone().message_size(7)),

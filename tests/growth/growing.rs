@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::kinds::one_of_each;
-use crate::support::{Dice, NEVER, Name, PATIENCE, fork_child, is_asleep, thread_id, until};
+use crate::support::{NEVER, Name, Random, TIME_LIMIT, fork_child, is_asleep, thread_id, until};
 use slipring::error::{
     Disconnected, GrowError, OpenError, OpenOrCreateError, PopError, PushError, TryPopError,
     TryPushError,
@@ -71,8 +71,8 @@ impl<P: Protocol> Trial<P> {
 
 fn random_growth_preserves_message_order<P: Protocol>() {
     for seed in 0..40 {
-        let mut dice = Dice::new(seed);
-        let (_name, ring) = ring::<P>(&Options::new().capacity(2 << dice.below(4)));
+        let mut random = Random::new(seed);
+        let (_name, ring) = ring::<P>(&Options::new().capacity(2 << random.below(4)));
         let mut trial = Trial {
             producer: ring.producer().unwrap(),
             consumer: ring.consumer().unwrap(),
@@ -82,8 +82,8 @@ fn random_growth_preserves_message_order<P: Protocol>() {
             is_put_back: false,
         };
         for _ in 0..400 {
-            match dice.below(16) {
-                0 => match trial.ring.grow(2 << dice.below(7)) {
+            match random.below(16) {
+                0 => match trial.ring.grow(2 << random.below(7)) {
                     Ok(()) => {}
                     Err(GrowError::Undrained { .. }) => trial.pop(1000),
                     Err(error) => panic!("{error}"),
@@ -107,8 +107,8 @@ fn random_growth_preserves_message_order<P: Protocol>() {
                     trial.is_put_back |= guard.map(|guard| guard.put_back()).is_ok();
                 }
                 5 => trial.ring = trial.ring.reopen().unwrap(),
-                roll if roll < 11 => trial.push(dice.below(20)),
-                _ => trial.pop(dice.below(20) as usize + 1),
+                roll if roll < 11 => trial.push(random.below(20)),
+                _ => trial.pop(random.below(20) as usize + 1),
             }
         }
         while !trial.inside.is_empty() {
@@ -286,7 +286,7 @@ fn orphan_in_old_segment_reaches_consumer_in_next_segment() {
         let empty = consumer.try_pop();
         assert_eq!(empty, Err(TryPopError::Empty));
         child.kill_and_reap();
-        let guard = consumer.read_timeout(PATIENCE).unwrap();
+        let guard = consumer.read_timeout(TIME_LIMIT).unwrap();
         assert_eq!((guard.get(), guard.is_redelivered()), (1, true));
         drop(guard);
         producer.push(&4).unwrap();

@@ -6,5 +6,6 @@ mod support;
 
 mod at_most_once;
 mod growing;
+mod interrupted;
 mod no_memory;
 mod observing;

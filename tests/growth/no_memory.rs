@@ -3,8 +3,8 @@
 //! not spin.
 
 use crate::support::kinds::one_of_each;
-use crate::support::leftovers::Remains;
-use crate::support::{Board, Forked, Name, PATIENCE, fork_child, state_of, until};
+use crate::support::resources::Resources;
+use crate::support::{Forked, Name, SharedWords, TIME_LIMIT, fork_child, state_of, until};
 use nix::libc;
 use nix::sys::resource::{Resource, Usage, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
@@ -34,7 +34,7 @@ for_each_kind! {
 }
 
 /// A shared step count, by which two processes synchronize.
-struct Progress(Board);
+struct Progress(SharedWords);
 
 impl Progress {
     fn set(&self, step: u64) {
@@ -56,10 +56,10 @@ fn wait_for_step(child: &mut Forked, progress: &Progress, step: u64) {
     });
 }
 
-/// Checks of the calling process, whose address space is limited.
+/// Checks of the calling process, which has a limited address space.
 struct Limited<'r, P: Protocol> {
     ring: &'r Ring<Message, P>,
-    resources: Remains,
+    resources: Resources,
 }
 
 impl<'r, P: Protocol> Limited<'r, P> {
@@ -69,7 +69,7 @@ impl<'r, P: Protocol> Limited<'r, P> {
         limit(mapped + FREE_SPACE);
         Self {
             ring,
-            resources: Remains::now(),
+            resources: Resources::now(),
         }
     }
 
@@ -88,7 +88,7 @@ impl<'r, P: Protocol> Limited<'r, P> {
             took >= SHORTLY && is_idle,
             "the process used {used} us of {took:?}, and slept {sleeps} times"
         );
-        assert_eq!(Remains::now(), self.resources);
+        assert_eq!(Resources::now(), self.resources);
     }
 
     /// Checks that calls that need a new mapping return an error and leave no resources behind.
@@ -101,7 +101,7 @@ impl<'r, P: Protocol> Limited<'r, P> {
                 other => panic!("{other:?}"),
             }
         }
-        assert_eq!(Remains::now(), self.resources);
+        assert_eq!(Resources::now(), self.resources);
     }
 
     fn assert_grow_fails(&self, capacity: usize) {
@@ -112,7 +112,7 @@ impl<'r, P: Protocol> Limited<'r, P> {
             other => panic!("{other:?}"),
         }
         assert_eq!(size(), before);
-        assert_eq!(Remains::now(), self.resources);
+        assert_eq!(Resources::now(), self.resources);
     }
 }
 
@@ -147,9 +147,9 @@ fn wait_until_asleep(child: &Forked) {
 }
 
 fn start<P: Protocol>() -> (Name, Ring<Message, P>, Name, Progress) {
-    let (name, words) = (Name::new("limited"), Name::in_memory("board"));
+    let (name, words) = (Name::new("limited"), Name::in_memory("words"));
     let ring = Ring::create_with(&name, &one_of_each::<P>().capacity(SMALL)).unwrap();
-    let progress = Progress(Board::create(&words, 1));
+    let progress = Progress(SharedWords::create(&words, 1));
     (name, ring, words, progress)
 }
 
@@ -220,7 +220,7 @@ fn push_is_full_until_next_segment_can_be_mapped<P: Protocol>() {
     wait_for_step(&mut child, &progress, 3);
     raise_limit(&child);
     for number in [1, 2, 3] {
-        let popped = consumer.pop_timeout(PATIENCE).unwrap();
+        let popped = consumer.pop_timeout(TIME_LIMIT).unwrap();
         assert_eq!(popped[0], number);
     }
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));

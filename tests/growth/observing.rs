@@ -2,7 +2,7 @@
 //! error.
 
 use crate::support::kinds::is_mpmc;
-use crate::support::{Dice, Name};
+use crate::support::{Name, Random};
 use slipring::error::{GrowError, ObserveError, TryPopError, TryPushError};
 use slipring::{Mpmc, Observer, Options, Peek, Protocol, Ring, Role, Seat, Segment, Snapshot};
 use std::fs::{self, File, OpenOptions};
@@ -27,8 +27,8 @@ fn ring<P: Protocol>(capacity: usize) -> (Name, Ring<u64, P>) {
 }
 
 fn capacities(snapshot: &Snapshot) -> Vec<u64> {
-    let stages = snapshot.segments.iter();
-    stages.map(|stage| stage.capacity).collect()
+    let segments = snapshot.segments.iter();
+    segments.map(|segment| segment.capacity).collect()
 }
 
 fn seat(snapshot: &Snapshot, role: Role, number: usize) -> &Seat {
@@ -38,21 +38,21 @@ fn seat(snapshot: &Snapshot, role: Role, number: usize) -> &Seat {
 /// The value of each message is its position.
 fn observer_positions_are_continuous_across_growth<P: Protocol>() {
     for seed in 0..4 {
-        let mut dice = Dice::new(seed);
-        let (name, ring) = ring::<P>(2 << dice.below(3));
+        let mut random = Random::new(seed);
+        let (name, ring) = ring::<P>(2 << random.below(3));
         let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
         let (mut pushed, mut popped) = (0, 0);
         let old_observer = Observer::open(&name).unwrap();
         let mut grown = 0;
         for _ in 0..120 {
-            match dice.below(8) {
-                0 => match ring.grow(2 << dice.below(5)) {
+            match random.below(8) {
+                0 => match ring.grow(2 << random.below(5)) {
                     Ok(()) => grown += 1,
                     Err(GrowError::Undrained { .. }) => {}
                     Err(error) => panic!("{error}"),
                 },
                 1..4 => {
-                    let messages: Vec<u64> = (pushed..pushed + dice.below(9) + 1).collect();
+                    let messages: Vec<u64> = (pushed..pushed + random.below(9) + 1).collect();
                     pushed += match producer.try_push_slice(&messages) {
                         Err(TryPushError::Full) => 0,
                         accepted => accepted.unwrap() as u64,
@@ -60,7 +60,7 @@ fn observer_positions_are_continuous_across_growth<P: Protocol>() {
                 }
                 4 => drop(Observer::open(&name).unwrap().snapshot().unwrap()),
                 _ => {
-                    let mut messages = vec![0; dice.below(9) as usize + 1];
+                    let mut messages = vec![0; random.below(9) as usize + 1];
                     popped += match consumer.try_pop_slice(&mut messages) {
                         Err(TryPopError::Empty) => 0,
                         received => received.unwrap() as u64,
@@ -70,7 +70,7 @@ fn observer_positions_are_continuous_across_growth<P: Protocol>() {
             let fresh = Observer::open(&name).unwrap();
             // The old observer is skipped at random, so that its mappings may be out of date.
             let observers = [&old_observer, &fresh];
-            for observer in observers.into_iter().skip(dice.below(2) as usize) {
+            for observer in observers.into_iter().skip(random.below(2) as usize) {
                 check_positions(observer, popped, pushed);
             }
         }
@@ -118,9 +118,9 @@ fn snapshot_reports_seats_behind_newest_segment<P: Protocol>() {
     assert!(snapshot.is_behind(seat(&snapshot, Role::Producer, 0)));
     producer.push(&2).unwrap();
     let snapshot = observe();
-    let fields = |stage: &Segment| (stage.head, stage.tail, stage.is_ended);
-    let stages: Vec<_> = snapshot.segments.iter().map(fields).collect();
-    assert_eq!(stages, [(0, 2, true), (2, 3, false)]);
+    let fields = |segment: &Segment| (segment.head, segment.tail, segment.is_ended);
+    let segments: Vec<_> = snapshot.segments.iter().map(fields).collect();
+    assert_eq!(segments, [(0, 2, true), (2, 3, false)]);
     let [first, second] = &*snapshot.segments else {
         panic!("{snapshot:?}");
     };
@@ -196,7 +196,7 @@ fn ring_of_two_segments<P: Protocol>() -> (Name, Ring<u64, P>, File, u64) {
     (name, ring, file, second)
 }
 
-/// The error of each query, each by a new observer, of a ring whose memory is corrupt.
+/// The error of each query, each by a new observer, of a ring with corrupt memory.
 fn query_errors(name: &Name) -> [Option<ObserveError>; 3] {
     let new = || Observer::open(name).unwrap();
     [

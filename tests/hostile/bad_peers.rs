@@ -3,9 +3,9 @@
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, one_of_each};
-use crate::support::tampering;
+use crate::support::ring_layout;
 use crate::support::{
-    ASLEEP_AT_ONCE, Board, Forked, Name, PATIENCE, Page, fork_child, set_lock, until,
+    ASLEEP_AT_ONCE, Forked, HeaderPage, Name, SharedWords, TIME_LIMIT, fork_child, set_lock, until,
 };
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -61,7 +61,7 @@ fn assert_numbers_arrive<P: Protocol>(name: &Name, ring: &Ring<u64, P>, count: u
     });
     for number in 0..count {
         // The producer may not be attached before the first number.
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number));
     }
     producer.finish();
 }
@@ -86,9 +86,9 @@ fn punch(object: impl AsFd) -> Result<(), Errno> {
 fn hole_punching_peer_blocks_no_process_forever<P: Protocol>() {
     const CALLS: u32 = 300;
     const FIRST: u64 = 1 << 20;
-    let (name, words) = (Name::new("punched"), Name::in_memory("board"));
-    let board = Board::create(&words, 1);
-    let options = tampering::options::<P>(FIRST).liveness_interval(SOON);
+    let (name, words) = (Name::new("punched"), Name::in_memory("words"));
+    let shared = SharedWords::create(&words, 1);
+    let options = ring_layout::options::<P>(FIRST).liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let file = name.file();
     match punch(&file) {
@@ -107,7 +107,7 @@ fn hole_punching_peer_blocks_no_process_forever<P: Protocol>() {
             fork_child(|| {
                 let ring = Ring::<u64, P>::open(&name).unwrap();
                 let mut producer = ring.producer().unwrap();
-                board[0].fetch_add(1, SeqCst);
+                shared[0].fetch_add(1, SeqCst);
                 for _ in 0..CALLS {
                     use PushTimeoutError::{Corrupt, Disconnected, TimedOut};
                     let pushed = producer.push_timeout(&7, SOON);
@@ -125,7 +125,7 @@ fn hole_punching_peer_blocks_no_process_forever<P: Protocol>() {
             fork_child(|| {
                 let ring = Ring::<u64, P>::open(&name).unwrap();
                 let mut consumer = ring.consumer().unwrap();
-                board[0].fetch_add(1, SeqCst);
+                shared[0].fetch_add(1, SeqCst);
                 for _ in 0..CALLS {
                     use PopTimeoutError::{Corrupt, Disconnected, TimedOut};
                     let popped = consumer.pop_timeout(SOON);
@@ -141,9 +141,9 @@ fn hole_punching_peer_blocks_no_process_forever<P: Protocol>() {
         });
         let users: Vec<_> = producers.chain(consumers).collect();
         until("all participants are attached", || {
-            board[0].load(SeqCst) == 2 * per_role
+            shared[0].load(SeqCst) == 2 * per_role
         });
-        board[0].store(0, SeqCst);
+        shared[0].store(0, SeqCst);
         let _puncher = fork_repeating(|| {
             punch(&file).unwrap();
         });
@@ -193,33 +193,33 @@ fn name_replaced_by_other_objects_does_not_affect_open_ring<P: Protocol>() {
 }
 
 /// Forks a process that locks bytes of a ring's object, as holders of seats do, as soon as they are
-/// free. The process sets a flag on the board when it holds the locks.
-fn fork_locker(name: &Name, board: &Board, start: i64, len: i64) -> Forked {
+/// free. The process sets a flag in the shared words when it holds the locks.
+fn fork_locker(name: &Name, shared: &SharedWords, start: i64, len: i64) -> Forked {
     fork_child(|| {
         let file = name.file();
         until("the bytes are free", || {
             set_lock(&file, libc::F_WRLCK, start, len).is_ok()
         });
-        board[0].store(1, SeqCst);
+        shared[0].store(1, SeqCst);
         loop {
             thread::park();
         }
     })
 }
 
-fn wait_until_locked(board: &Board) {
+fn wait_until_locked(shared: &SharedWords) {
     until("the other process holds the locks", || {
-        board[0].load(SeqCst) == 1
+        shared[0].load(SeqCst) == 1
     });
 }
 
 fn seat_locked_by_foreign_process_has_unknown_holder<P: Protocol>() {
-    let (name, words) = (Name::new("locked"), Name::in_memory("board"));
+    let (name, words) = (Name::new("locked"), Name::in_memory("words"));
     let options = one_of_each::<P>().capacity(2);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
-    let board = Board::create(&words, 1);
-    let mut locker = fork_locker(&name, &board, SEATS, 2);
-    wait_until_locked(&board);
+    let shared = SharedWords::create(&words, 1);
+    let mut locker = fork_locker(&name, &shared, SEATS, 2);
+    wait_until_locked(&shared);
     for refused in [ring.producer().map(drop), ring.consumer().map(drop)] {
         match refused.unwrap_err() {
             AttachError::Taken { pid, .. } => assert_eq!(pid, None),
@@ -235,10 +235,10 @@ fn seat_locked_by_foreign_process_has_unknown_holder<P: Protocol>() {
 }
 
 fn seat_lock_taken_over_from_dead_producer_keeps_it_present<P: Protocol>() {
-    let (name, words) = (Name::new("kept"), Name::in_memory("board"));
+    let (name, words) = (Name::new("kept"), Name::in_memory("words"));
     let options = one_of_each::<P>().capacity(4).liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
     let mut producer = fork_child(|| {
         let ring = Ring::<u64, P>::open(&name).unwrap();
@@ -251,9 +251,9 @@ fn seat_lock_taken_over_from_dead_producer_keeps_it_present<P: Protocol>() {
     });
     let pid = producer.pid();
     assert_eq!(consumer.pop(), Ok(7));
-    let mut locker = fork_locker(&name, &board, SEATS, 1);
+    let mut locker = fork_locker(&name, &shared, SEATS, 1);
     producer.kill_and_reap();
-    wait_until_locked(&board);
+    wait_until_locked(&shared);
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
     let timed_out = Err(PopTimeoutError::TimedOut);
     assert_eq!(consumer.pop_timeout(SOON * 10), timed_out);
@@ -272,13 +272,13 @@ fn recovery_lock_held_forever_refuses_newcomers_only<P: Protocol>() {
     if !is_mpmc::<P>() {
         return;
     }
-    let (name, words) = (Name::new("recovered"), Name::in_memory("board"));
+    let (name, words) = (Name::new("recovered"), Name::in_memory("words"));
     let options = Options::new().capacity(4).liveness_interval(SOON);
     let ring = Ring::<u64, Mpmc>::create_with(&name, &options).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
-    let mut locker = fork_locker(&name, &board, RECOVERY, 1);
-    wait_until_locked(&board);
+    let mut locker = fork_locker(&name, &shared, RECOVERY, 1);
+    wait_until_locked(&shared);
     assert!(matches!(ring.producer(), Err(AttachError::Recovering(_))));
     assert!(matches!(ring.recover(), Err(RecoverError::Recovering(_))));
     for number in 0..100 {
@@ -310,7 +310,7 @@ fn needless_wakes_change_no_message_and_no_deadline<P: Protocol>() {
     let options = Options::new().capacity(4).wait(ASLEEP_AT_ONCE);
     let options = options.liveness_interval(SOON);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
-    let page = Page::of(&name);
+    let page = HeaderPage::of(&name);
     // One process begins epochs as the protocol does, and the other one stores random words.
     let mut random = 0_u32;
     let _wakers = [0, 1].map(|waker| {
@@ -345,7 +345,7 @@ fn stolen_wakes_delay_message_by_at_most_one_interval<P: Protocol>() {
     let interval = Duration::from_millis(20);
     let options = Options::new().capacity(4).wait(ASLEEP_AT_ONCE);
     let ring = Ring::<u64, P>::create_with(&name, &options.liveness_interval(interval)).unwrap();
-    let page = Page::of(&name);
+    let page = HeaderPage::of(&name);
     // Each process takes wakes that are meant for another process, and sleeps again.
     let sleepers = [(); SLEEPERS].map(|()| {
         fork_repeating(|| {
@@ -362,6 +362,6 @@ fn stolen_wakes_delay_message_by_at_most_one_interval<P: Protocol>() {
     let start = Instant::now();
     assert_numbers_arrive(&name, &ring, NUMBERS);
     // One interval for each number, and a margin for a busy machine.
-    let most = interval * NUMBERS as u32 + PATIENCE / 4;
+    let most = interval * NUMBERS as u32 + TIME_LIMIT / 4;
     assert!(start.elapsed() < most, "{:?}", start.elapsed());
 }

@@ -3,7 +3,7 @@
 
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
-use crate::support::tampering::{CAPACITY, options, slot, word};
+use crate::support::ring_layout::{CAPACITY, options, slot, word};
 use core::time::Duration;
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};
 use slipring::{Protocol, Ring, Spsc};
@@ -46,7 +46,7 @@ for_each_kind! {
     ;
 }
 
-/// A ring of four slots whose first position is `first`, and its object.
+/// A ring of four slots with the first position `first`, and its object.
 fn ring_at<P: Protocol>(first: u64) -> (Name, File, Ring<u64, P>) {
     let name = Name::new();
     let ring = Ring::create_with(&name, &options::<P>(first)).unwrap();

@@ -90,8 +90,8 @@ fn forged_intents_of_dead_seats_take_no_claim_of_live_process() {
         }
         let recovery = bounded(|| ring.recover().unwrap());
         assert_eq!(recovery.tombstones + recovery.waiting, 0);
-        // An intent of no positions covers none. Any other covers the first position, whose message
-        // a live consumer holds.
+        // An intent of no positions covers none. Any other covers the first position. A live
+        // consumer holds its message.
         assert_eq!(recovery.undecided > 0, count > 0);
     }
     assert_eq!(other.try_pop(), Ok(2));

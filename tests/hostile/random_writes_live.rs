@@ -2,9 +2,9 @@
 //! crashes, and none is blocked forever.
 
 use crate::support::kinds::is_mpmc;
-use crate::support::tampering;
-use crate::support::tampering::{SEATS, SLOTS, intent, options, slot, word};
-use crate::support::{Dice, Forked, Name, fork_child};
+use crate::support::ring_layout;
+use crate::support::ring_layout::{SEATS, SLOTS, intent, options, slot, word};
+use crate::support::{Forked, Name, Random, fork_child};
 use core::time::Duration;
 use slipring::error::{OpenError, RecoverError};
 use slipring::{Protocol, Ring};
@@ -20,7 +20,7 @@ const STATUS: u64 = 0x280;
 const ARRIVALS: u64 = 0x284;
 const ENTRIES: u64 = 0x400;
 const SOON: Duration = Duration::from_millis(1);
-const CAPACITY: usize = tampering::CAPACITY as usize;
+const CAPACITY: usize = ring_layout::CAPACITY as usize;
 
 for_each_kind! {
     memory_and_files:
@@ -73,19 +73,19 @@ fn fork_participants<P: Protocol>(name: &Name) -> Vec<Forked> {
 
 /// Writes random words to a range of a ring's object until it is killed.
 fn write_randomly(file: &File, at: u64, len: u64) -> ! {
-    let mut dice = Dice::new(at);
+    let mut random = Random::new(at);
     loop {
-        let any = dice.below(1 << 32) << 32 | dice.below(1 << 32);
-        let near = dice.below(2) == 0;
+        let any = random.below(1 << 32) << 32 | random.below(1 << 32);
+        let near = random.below(2) == 0;
         // Slots change between free and full, positions are often near, and other words are random.
         let word = match at {
-            SLOTS => word(0, dice.below(2) as i64, 8),
-            TAIL | HEAD if near => dice.below(16).to_le_bytes(),
-            ENTRIES.. if near => dice.below(32).to_le_bytes(),
+            SLOTS => word(0, random.below(2) as i64, 8),
+            TAIL | HEAD if near => random.below(16).to_le_bytes(),
+            ENTRIES.. if near => random.below(32).to_le_bytes(),
             _ => any.to_le_bytes(),
         };
         let words = len / 4;
-        let chosen = dice.below(words);
+        let chosen = random.below(words);
         for index in 0..words {
             // In a short range every word changes, and in a long one a single word.
             if words <= 8 || index == chosen {

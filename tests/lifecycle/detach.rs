@@ -1,7 +1,7 @@
 //! The steps of detaching and closing, as a peer sees them between one step and the next.
 
 use crate::support::kinds::is_mpmc;
-use crate::support::{NEVER, Name, PATIENCE, Page, set_lock, until, while_asleep};
+use crate::support::{HeaderPage, NEVER, Name, TIME_LIMIT, set_lock, until, while_asleep};
 use nix::libc;
 use slipring::error::{Disconnected, PopTimeoutError, TryPopError};
 use slipring::{Options, Protocol, Ring};
@@ -82,10 +82,10 @@ fn peer_seen_between_detach_steps_is_reported_left<P: Protocol>() {
     assert_eq!(consumer.try_pop(), Err(TryPopError::Empty));
 
     let popped = while_asleep(
-        || consumer.pop_timeout(PATIENCE / 4),
+        || consumer.pop_timeout(TIME_LIMIT / 4),
         || {
             set_lock(&file, libc::F_UNLCK, PRODUCER_SEAT, 1).unwrap();
-            let event = Page::of(&name).not_empty();
+            let event = HeaderPage::of(&name).not_empty();
             event.fetch_add(2, SeqCst);
             let (wake, all) = (libc::FUTEX_WAKE, i32::MAX);
             // SAFETY: FUTEX_WAKE uses the address as a key and accesses no memory.

@@ -2,7 +2,7 @@
 //! message or slot is left, and not before.
 
 use crate::support;
-use crate::support::{ASLEEP_AT_ONCE, NEVER, Name, PATIENCE, fork_child, while_asleep};
+use crate::support::{ASLEEP_AT_ONCE, NEVER, Name, TIME_LIMIT, fork_child, while_asleep};
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
 };
@@ -46,7 +46,7 @@ fn pop_fails_after_last_producer_left_until_another_attaches() {
     let left = Disconnected::Left;
     assert_eq!(consumer.try_pop(), Err(left.into()));
     assert_eq!(consumer.pop(), Err(left.into()));
-    assert_eq!(consumer.pop_timeout(PATIENCE), Err(left.into()));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Err(left.into()));
     assert_eq!(consumer.pop_slice(&mut [0; 2]), Err(left.into()));
     assert_eq!(consumer.read().unwrap_err(), left.into());
     let mut third = ring.producer().unwrap();
@@ -76,7 +76,7 @@ fn push_fails_after_last_consumer_left_until_another_attaches() {
     let left = Disconnected::Left;
     assert_eq!(producer.try_push(&3), Err(left.into()));
     assert_eq!(producer.push(&3), Err(left.into()));
-    assert_eq!(producer.push_timeout(&3, PATIENCE), Err(left.into()));
+    assert_eq!(producer.push_timeout(&3, TIME_LIMIT), Err(left.into()));
     assert_eq!(producer.push_slice(&[3]).unwrap_err().reason, left.into());
     assert_eq!(producer.claim().unwrap_err(), left.into());
     let mut third = ring.consumer().unwrap();

@@ -2,18 +2,22 @@
 //! attaches in the meantime, and no other ring is removed in its place.
 
 use crate::support;
-use crate::support::backings::{Place, within};
+use crate::support::backings::{BackingKind, with_backing};
 use crate::support::{Name, fork_child};
 use slipring::error::{AttachError, ExclusiveError, OpenError, UnlinkError};
 use slipring::{ExclusiveRing, Options, mpmc, spsc};
 use std::fs;
 
-const PLACES: [Place; 3] = [Place::SharedMemory, Place::File, Place::SystemV];
+const BACKINGS: [BackingKind; 3] = [
+    BackingKind::SharedMemory,
+    BackingKind::File,
+    BackingKind::SystemV,
+];
 
 #[test]
 fn attach_during_exclusive_lock_is_refused() {
-    for place in PLACES {
-        within(place, || {
+    for backing in BACKINGS {
+        with_backing(backing, || {
             let [one, many] = ["one", "many"].map(Name::new);
             let spsc = spsc::Ring::<u64>::create(&one, 4).unwrap();
             let mpmc = mpmc::Ring::<u64>::create(&many, 4).unwrap();
@@ -32,8 +36,8 @@ fn attach_during_exclusive_lock_is_refused() {
 
 #[test]
 fn exclusive_lock_fails_for_live_seat_holder_but_not_for_dead() {
-    for place in PLACES {
-        within(place, || {
+    for backing in BACKINGS {
+        with_backing(backing, || {
             let name = Name::new("held");
             let ring = mpmc::Ring::<u64>::create(&name, 4).unwrap();
             let consumer = ring.consumer().unwrap();
@@ -51,14 +55,14 @@ fn exclusive_lock_fails_for_live_seat_holder_but_not_for_dead() {
 
 #[test]
 fn open_ring_after_exclusive_unlink_is_closed() {
-    for place in PLACES {
-        within(place, || {
+    for backing in BACKINGS {
+        with_backing(backing, || {
             let name = Name::new("gone");
             let ring = spsc::Ring::<u64>::create(&name, 4).unwrap();
             ring.producer().unwrap().push(&1).unwrap();
             let exclusive = ExclusiveRing::lock(&name).unwrap();
             assert_eq!((exclusive.len(), exclusive.is_empty()), (1, false));
-            assert!(exclusive.created_at().elapsed().unwrap() < support::PATIENCE);
+            assert!(exclusive.created_at().elapsed().unwrap() < support::TIME_LIMIT);
             exclusive.unlink().unwrap();
             assert!(ring.is_closed());
             let missing = ExclusiveRing::lock(&name).unwrap_err();
@@ -72,8 +76,8 @@ fn open_ring_after_exclusive_unlink_is_closed() {
 
 #[test]
 fn exclusive_unlink_after_name_replaced_keeps_other_ring() {
-    for place in [Place::SharedMemory, Place::File] {
-        within(place, || {
+    for backing in [BackingKind::SharedMemory, BackingKind::File] {
+        with_backing(backing, || {
             let [name, other] = ["first", "second"].map(Name::new);
             spsc::Ring::<u64>::create(&name, 4).unwrap();
             let exclusive = ExclusiveRing::lock(&name).unwrap();

@@ -5,7 +5,7 @@
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, kind, one_of_each};
-use crate::support::{ASLEEP_AT_ONCE, Name, PATIENCE, start_foreign, until};
+use crate::support::{ASLEEP_AT_ONCE, Name, TIME_LIMIT, start_foreign, until};
 use slipring::error::{Disconnected, PopError, PopTimeoutError};
 use slipring::{Consumer, Message, Options, Peer, Producer, Protocol, Ring};
 
@@ -21,7 +21,7 @@ for_each_kind! {
 
 const MESSAGES: u64 = 300;
 
-/// A value whose bytes differ, so that a wrong byte order shows.
+/// A value with different bytes, so that a wrong byte order shows.
 fn value(number: u64) -> [u64; 3] {
     [number ^ 0x0102_0304_0506_0708, !number, number << 32]
 }
@@ -57,7 +57,7 @@ fn pop_all<M: Message + ?Sized, P: Protocol>(
     M::Owned: std::fmt::Debug + PartialEq,
 {
     for number in 0..MESSAGES {
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(make(number)));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(make(number)));
     }
 }
 
@@ -78,7 +78,7 @@ fn pops_and_pushes_back<P: Protocol>(role: &support::Role) {
     push_all(&mut producer, text);
     // Then one message at a time.
     for number in 0..MESSAGES {
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(value(number)));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(value(number)));
         producer.push(&text(number)).unwrap();
     }
 }
@@ -96,7 +96,7 @@ fn builds_exchange_messages_in_both_directions<P: Protocol>() {
     assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
     for number in 0..MESSAGES {
         producer.push(&value(number)).unwrap();
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(text(number)));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(text(number)));
     }
     peer.finish();
     assert_eq!(producer.peer(), Ok(Peer::Left));
@@ -126,7 +126,7 @@ fn process_of_other_build_killed_in_claim_is_recovered<P: Protocol>() {
     let ring = Ring::<[u64; 3], P>::create_with(&name, &options::<P>()).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let mut peer = start_foreign("role_claims_until_killed", &[&name, &kind::<P>()]);
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok(value(1)));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(value(1)));
     // The claim shows in the tail of an MPMC ring only.
     until("the peer holds a claim", || {
         !is_mpmc::<P>()
@@ -140,12 +140,12 @@ fn process_of_other_build_killed_in_claim_is_recovered<P: Protocol>() {
     peer.kill_and_reap();
     let died = Disconnected::Died { pid: peer.pid() };
     assert_eq!(
-        consumer.pop_timeout(PATIENCE),
+        consumer.pop_timeout(TIME_LIMIT),
         Err(PopTimeoutError::Disconnected(died))
     );
     let mut producer = ring.producer().unwrap();
     producer.push(&value(3)).unwrap();
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok(value(3)));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(value(3)));
 }
 
 #[test]

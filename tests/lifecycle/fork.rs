@@ -4,7 +4,8 @@
 use crate::support;
 use crate::support::kinds::{kind, one_of_each};
 use crate::support::{
-    Board, Name, PATIENCE, descriptors_of, fork_child, mappings_of, start, traces_of, until,
+    Name, SharedWords, TIME_LIMIT, descriptors_of, fork_child, mapping_and_descriptor_counts,
+    mappings_of, start, until,
 };
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use slipring::error::{
@@ -16,11 +17,12 @@ use std::mem::ManuallyDrop;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 for_each_kind! {
     memory_and_files:
         claim_and_guard_in_forked_child_leave_ring_unchanged
+        chunks_in_forked_child_leave_ring_unchanged
         handle_in_forked_child_refuses_calls_and_drop_has_no_effect
     ;
     all_backings:
@@ -57,13 +59,17 @@ fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
     producer.push_slice(&[1, 2, 3]).unwrap();
     let other_ring = Ring::<u64, P>::create(&other, 4).unwrap();
     let consumer = other_ring.consumer().unwrap();
-    let words = Name::in_memory("board");
-    let board = Board::create(&words, 1);
+    let words = Name::in_memory("words");
+    let shared = SharedWords::create(&words, 1);
     let peer = start("role_watches", &[&name, &kind::<P>(), &words]);
     // A participant holds its seat before it has written its entry.
-    until("the watcher is attached", || board[0].load(SeqCst) == 1);
+    until("the watcher is attached", || shared[0].load(SeqCst) == 1);
     let bytes = || [&name, &other].map(|name| fs::read(name.path()).unwrap());
-    let before = (bytes(), traces_of(&name), traces_of(&other));
+    let before = (
+        bytes(),
+        mapping_and_descriptor_counts(&name),
+        mapping_and_descriptor_counts(&other),
+    );
 
     let ranges = [mappings_of(&name), mappings_of(&other)].concat();
     assert_eq!(ranges.len(), 4, "two rings and two seats");
@@ -88,7 +94,14 @@ fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
         }
     });
     child.finish();
-    assert!(before == (bytes(), traces_of(&name), traces_of(&other)));
+    assert!(
+        before
+            == (
+                bytes(),
+                mapping_and_descriptor_counts(&name),
+                mapping_and_descriptor_counts(&other)
+            )
+    );
 
     let (ring, mut producer, other_ring, mut consumer) = ManuallyDrop::into_inner(handles);
     assert!(is_taken(ring.producer()));
@@ -102,7 +115,13 @@ fn handle_in_forked_child_refuses_calls_and_drop_has_no_effect<P: Protocol>() {
     drop((ring, producer));
     peer.finish();
     drop((other_ring, consumer));
-    assert_eq!((traces_of(&name), traces_of(&other)), ((0, 0), (0, 0)));
+    assert_eq!(
+        (
+            mapping_and_descriptor_counts(&name),
+            mapping_and_descriptor_counts(&other)
+        ),
+        ((0, 0), (0, 0))
+    );
 }
 
 fn claim_and_guard_in_forked_child_leave_ring_unchanged<P: Protocol>() {
@@ -153,6 +172,51 @@ fn claim_and_guard_in_forked_child_leave_ring_unchanged<P: Protocol>() {
     assert!(ring.is_empty());
 }
 
+fn chunks_in_forked_child_leave_ring_unchanged<P: Protocol>() {
+    let name = Name::new("ring");
+    let ring = Ring::<u64, P>::create(&name, 8).unwrap();
+    let (mut producer, mut consumer) = (ring.producer().unwrap(), ring.consumer().unwrap());
+    producer.push_slice(&[1, 2, 3]).unwrap();
+    let bytes = || fs::read(name.path()).unwrap();
+    for way in 0..3 {
+        let mut claimed = ManuallyDrop::new(producer.try_claim_chunk(2).unwrap());
+        let mut read = ManuallyDrop::new(consumer.try_read_chunk(3).unwrap());
+        claimed.write(0, &4);
+        let before = bytes();
+        fork_child(|| {
+            // SAFETY: the child's copies of the values are not used again.
+            let mut claimed = unsafe { ManuallyDrop::take(&mut claimed) };
+            // SAFETY: as above.
+            let read = unsafe { ManuallyDrop::take(&mut read) };
+            claimed.write(1, &99);
+            assert_eq!(read.iter().collect::<Vec<_>>(), [0, 0, 0]);
+            match way {
+                0 => drop((claimed, read)),
+                1 => {
+                    claimed.commit(2);
+                    read.release(2);
+                }
+                _ => {
+                    claimed.commit(0);
+                    read.release(0);
+                }
+            }
+        })
+        .finish();
+        assert!(before == bytes(), "{way}");
+        assert_eq!(read.iter().collect::<Vec<_>>(), [1, 2, 3]);
+        // Both chunks are forgotten, so that the next ones cover the same slots.
+        assert_eq!(claimed.len(), 2);
+    }
+    consumer.try_read_chunk(3).unwrap().release(1);
+    let mut claimed = producer.try_claim_chunk(2).unwrap();
+    claimed.write(0, &4);
+    claimed.write(1, &5);
+    claimed.commit(2);
+    assert_eq!(consumer.try_iter().collect::<Vec<_>>(), [2, 3, 4, 5]);
+    assert!(ring.is_empty());
+}
+
 macro_rules! assert_forked {
     ($error:ident: $($call:expr),+ $(,)?) => {$(
         assert!(matches!($call, Err($error::Forked(_))), stringify!($call));
@@ -166,19 +230,27 @@ fn assert_all_refused<P: Protocol>(
     mut consumer: Consumer<u64, P>,
 ) -> (Ring<u64, P>, Producer<u64, P>, Consumer<u64, P>) {
     let soon = Duration::from_millis(1);
+    let now = Instant::now();
     assert_forked!(TryPushError:
         producer.try_push(&4),
         producer.try_push_slice(&[4, 5]),
         producer.try_claim(),
+        producer.try_claim_chunk(2),
     );
     assert_forked!(PushError:
         producer.push(&4),
         producer.push_slice(&[4, 5]).map_err(|error| error.reason),
         producer.claim(),
+        producer.claim_chunk(2),
     );
     assert_forked!(PushTimeoutError:
         producer.push_timeout(&4, soon),
+        producer.push_slice_timeout(&[4, 5], soon).map_err(|error| error.reason),
         producer.claim_timeout(soon),
+        producer.claim_chunk_timeout(2, soon),
+        producer.push_deadline(&4, now),
+        producer.push_slice_deadline(&[4, 5], now).map_err(|error| error.reason),
+        producer.claim_deadline(now),
     );
     assert!(producer.peer().is_err());
     assert_eq!((producer.len(), producer.capacity()), (0, 4));
@@ -191,6 +263,7 @@ fn assert_all_refused<P: Protocol>(
         consumer.try_pop_slice(&mut room),
         consumer.try_pop_append(&mut vec, 2),
         consumer.try_read(),
+        consumer.try_read_chunk(2),
     );
     assert_forked!(PopError:
         consumer.pop(),
@@ -198,11 +271,20 @@ fn assert_all_refused<P: Protocol>(
         consumer.pop_slice(&mut room),
         consumer.pop_append(&mut vec, 2),
         consumer.read(),
+        consumer.read_chunk(2),
     );
     assert_forked!(PopTimeoutError:
         consumer.pop_timeout(soon),
         consumer.pop_timeout_into(&mut 0, soon),
+        consumer.pop_slice_timeout(&mut room, soon),
+        consumer.pop_append_timeout(&mut vec, 2, soon),
         consumer.read_timeout(soon),
+        consumer.read_chunk_timeout(2, soon),
+        consumer.pop_deadline(now),
+        consumer.pop_deadline_into(&mut 0, now),
+        consumer.pop_slice_deadline(&mut room, now),
+        consumer.pop_append_deadline(&mut vec, 2, now),
+        consumer.read_deadline(now),
     );
     assert_eq!(
         (consumer.iter().next(), consumer.try_iter().next()),
@@ -238,7 +320,7 @@ fn watches<P: Protocol>(role: &support::Role) {
     let mut consumer = ring.consumer().unwrap();
     let present = consumer.peer();
     assert!(matches!(present, Ok(Peer::Present { .. })), "{present:?}");
-    Board::open(role.text(2))[0].store(1, SeqCst);
+    SharedWords::open(role.text(2))[0].store(1, SeqCst);
     while consumer.len() == 3 {
         assert_eq!(consumer.peer(), present);
     }
@@ -268,7 +350,7 @@ fn forked_child_opens_ring_itself_and_transfers_messages<P: Protocol>() {
     });
     for number in 0..1000 {
         producer.push(&number).unwrap();
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number));
     }
     let pid = child.pid();
     assert_eq!(producer.peer(), Ok(Peer::Present { pid }));
@@ -289,32 +371,34 @@ fn role_forks_child_and_waits() {
 fn forks_child_and_waits<P: Protocol>(role: &support::Role) {
     let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let _producer = ring.producer().unwrap();
-    let board = Board::open(role.text(1));
+    let shared = SharedWords::open(role.text(1));
     let child = support::fork_orphan(|| {
-        board[1].store(1, SeqCst);
-        until("the test releases the child", || board[2].load(SeqCst) == 1);
+        shared[1].store(1, SeqCst);
+        until("the test releases the child", || {
+            shared[2].load(SeqCst) == 1
+        });
     });
-    board[0].store(u64::from(child), SeqCst);
-    role.is_told();
+    shared[0].store(u64::from(child), SeqCst);
+    role.wait_for_signal();
 }
 
 fn seat_of_killed_parent_is_free_while_forked_child_lives<P: Protocol>() {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
-    let board = Board::create(&words, 3);
+    let shared = SharedWords::create(&words, 3);
     let consumer = ring.consumer().unwrap();
     let mut peer = start("role_forks_child_and_waits", &[&name, &words, &kind::<P>()]);
     let pid = peer.pid();
     until("the child runs", || {
-        board[0].load(SeqCst) != 0 && board[1].load(SeqCst) != 0
+        shared[0].load(SeqCst) != 0 && shared[1].load(SeqCst) != 0
     });
     assert_eq!(consumer.peer(), Ok(Peer::Present { pid }));
     peer.kill_and_reap();
     assert_eq!(consumer.peer(), Ok(Peer::Died { pid }));
-    let child = board[0].load(SeqCst) as u32;
+    let child = shared[0].load(SeqCst) as u32;
     assert!(support::state_of(child, child).is_some_and(|state| state != 'Z'));
     ring.producer().unwrap();
-    board[2].store(1, SeqCst);
+    shared[2].store(1, SeqCst);
 }
 
 /// Whether this process has a mapping of a ring, in any backing.
@@ -331,13 +415,13 @@ fn is_mapped(name: &Name) -> bool {
 fn fork_in_other_thread_keeps_no_seat_locked_and_no_mapping<P: Protocol>() {
     const FORKS: usize = 1000;
     const AT_ONCE: usize = 50;
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
-    let board = Board::create(&words, FORKS / AT_ONCE);
+    let shared = SharedWords::create(&words, FORKS / AT_ONCE);
     let mut attaches = 0_u64;
     thread::scope(|scope| {
         let forking = scope.spawn(|| {
-            for may_exit in &*board {
+            for may_exit in &*shared {
                 let forked = || {
                     fork_child(|| {
                         assert!(!is_mapped(&name), "a child has a mapping of the ring");

@@ -7,6 +7,7 @@ mod support;
 mod detach;
 mod disconnect;
 mod exclusive;
+mod exclusive_fork;
 mod foreign;
 mod fork;
 mod observer;

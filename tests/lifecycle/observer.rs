@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, one_of_each};
-use crate::support::{Dice, Name, descriptors_of, fork_child, kill_process, until};
+use crate::support::{Name, Random, descriptors_of, fork_child, kill_process, until};
 use slipring::error::{ObserveError, OpenError};
 use slipring::{Kind, Mpmc, Observer, Occupancy, Peek, Protocol, Ring, Role, Snapshot, Spsc};
 use std::fs::{self, OpenOptions};
@@ -194,11 +194,11 @@ fn observer_of_random_words_returns_bounded_snapshot<P: Protocol>() {
     let name = Name::new("observer");
     create::<P>(&name);
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
-    let mut dice = Dice::new(7);
+    let mut random = Random::new(7);
     for _ in 0..200 {
         for range in MUTABLE {
             for at in range.step_by(4) {
-                let word = [0, u32::MAX, dice.below(1 << 32) as u32][dice.below(3) as usize];
+                let word = [0, u32::MAX, random.below(1 << 32) as u32][random.below(3) as usize];
                 file.write_all_at(&word.to_le_bytes(), at).unwrap();
             }
         }

@@ -19,7 +19,7 @@ const SLOTS: u64 = 0x1000;
 const STRIDE: u64 = 16;
 
 const CAPACITY: u64 = 16;
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// A ring with the numbers from 0 on, of which a dead consumer has claimed the first `claimed`.
 fn ring_with_dead_consumer(consumers: u32, numbers: u64, claimed: u32) -> (Name, File, Ring<u64>) {
@@ -45,11 +45,11 @@ fn pop_of_one_message_adopts_one_orphan() {
     let (_name, _file, ring) = ring_with_dead_consumer(4, 8, 8);
     let mut first = ring.consumer().unwrap();
     let mut second = ring.consumer().unwrap();
-    let guard = first.read_timeout(PATIENCE).unwrap();
+    let guard = first.read_timeout(TIME_LIMIT).unwrap();
     assert_eq!((guard.get(), guard.is_redelivered()), (0, true));
     // The other orphans do not wait until the first consumer releases its message.
     let rest: Vec<_> = (1..8)
-        .map(|_| second.pop_timeout(PATIENCE).unwrap())
+        .map(|_| second.pop_timeout(TIME_LIMIT).unwrap())
         .collect();
     assert_eq!(rest, [1, 2, 3, 4, 5, 6, 7]);
     drop(guard);
@@ -76,7 +76,7 @@ fn orphans_beyond_gap_pass_to_next_holder_of_the_seat() {
     file.write_all_at(&freed, SLOTS + STRIDE).unwrap();
     let mut consumer = ring.consumer().unwrap();
     for (number, is_redelivered) in [(0, true), (2, true), (3, false)] {
-        let guard = consumer.read_timeout(PATIENCE).unwrap();
+        let guard = consumer.read_timeout(TIME_LIMIT).unwrap();
         assert_eq!(
             (guard.get(), guard.is_redelivered()),
             (number, is_redelivered)

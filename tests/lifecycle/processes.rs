@@ -1,7 +1,7 @@
 //! Streams between two processes: every message arrives whole, once, and in order.
 
 use crate::support;
-use crate::support::strace::{mark, trace_role};
+use crate::support::strace::{calls_between, mark, trace_role};
 use crate::support::{Name, start, until};
 use slipring::spsc::{Consumer, Producer, Ring};
 use slipring::{Message, Options, Peer, WaitStrategy};
@@ -284,7 +284,8 @@ fn role_runs_marked_operations() {
     let messages: Vec<u64> = (0..64).collect();
     let mut received = Vec::with_capacity(64);
     until("the echo is attached to both rings", || {
-        consumer.peer().is_ok() && producer.peer().is_ok()
+        let is_present = |peer| matches!(peer, Ok(Peer::Present { .. }));
+        is_present(consumer.peer()) && is_present(producer.peer())
     });
 
     mark("begin bare");
@@ -332,18 +333,6 @@ fn role_echoes() {
     }
 }
 
-/// The calls between two marks.
-fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
-    let (_, after) = trace
-        .split_once(&format!("begin {what}"))
-        .expect("a first mark in the trace");
-    let (within, _) = after
-        .split_once(&format!("end {what}"))
-        .expect("a second mark in the trace");
-    let lines = within.lines().skip(1);
-    lines.filter(|line| !line.contains("write(-1")).collect()
-}
-
 #[test]
 fn push_and_pop_with_room_and_data_make_no_system_call() {
     let (there, back) = (Name::new("there"), Name::new("back"));
@@ -355,6 +344,10 @@ fn push_and_pop_with_room_and_data_make_no_system_call() {
         return;
     };
     echo.finish();
-    assert_eq!(calls_within(&trace, "bare"), [""; 0]);
-    assert_ne!(calls_within(&trace, "empty"), [""; 0], "nothing is traced");
+    assert_eq!(calls_between(&trace, "begin bare", "end bare"), [""; 0]);
+    assert_ne!(
+        calls_between(&trace, "begin empty", "end empty"),
+        [""; 0],
+        "nothing is traced"
+    );
 }

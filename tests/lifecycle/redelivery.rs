@@ -3,7 +3,7 @@
 
 use crate::support;
 use crate::support::{
-    Forked, NEVER, Name, PATIENCE, fork_child, is_asleep, set_lock, thread_id, until,
+    Forked, NEVER, Name, TIME_LIMIT, fork_child, is_asleep, set_lock, thread_id, until,
 };
 use nix::libc;
 use slipring::error::{Disconnected, TryPopError, TryPushError};
@@ -125,7 +125,7 @@ fn blocked_consumer_is_woken_for_message_of_detached_consumer() {
             until("the consumer sleeps", || is_asleep(process::id(), this));
             drop(detaching);
         });
-        let guard = blocked.read_timeout(PATIENCE).unwrap();
+        let guard = blocked.read_timeout(TIME_LIMIT).unwrap();
         assert_eq!((guard.get(), guard.is_redelivered()), (1, true));
     });
 }
@@ -169,7 +169,7 @@ fn only_message_held_by_killed_consumer_is_redelivered() {
         kill_after_pops(&name, popped);
         let mut left = Vec::new();
         while left.len() < 4 - popped {
-            let guard = consumer.read_timeout(PATIENCE).unwrap();
+            let guard = consumer.read_timeout(TIME_LIMIT).unwrap();
             left.push((guard.get(), guard.is_redelivered()));
         }
         left.sort_unstable();
@@ -225,7 +225,7 @@ fn blocked_producer_is_woken_for_slot_of_dropped_message() {
             child.kill_and_reap();
             assert_eq!(ring.recover().unwrap().dropped, 1);
         });
-        producer.push_timeout(&3, PATIENCE).unwrap();
+        producer.push_timeout(&3, TIME_LIMIT).unwrap();
     });
 }
 

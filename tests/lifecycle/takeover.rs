@@ -3,7 +3,7 @@
 
 use crate::support;
 use crate::support::kinds::{kind, one_of_each};
-use crate::support::{ASLEEP_AT_ONCE, NEVER, Name, PATIENCE, start, until, while_asleep};
+use crate::support::{ASLEEP_AT_ONCE, NEVER, Name, TIME_LIMIT, start, until, while_asleep};
 use slipring::error::{
     AttachError, Disconnected, PopError, PopTimeoutError, PushError, TryPopError, TryPushError,
 };
@@ -39,7 +39,7 @@ fn transfers_and_ends<P: Protocol>(role: &support::Role) {
     let ring = Ring::<u64, P>::open(role.text(0)).unwrap();
     let numbers = role.number(2)..role.number(3);
     let end = || {
-        role.is_told();
+        role.wait_for_signal();
         match role.text(4) {
             "leaves" => {}
             "dies" => support::kill_process(process::id()),
@@ -87,7 +87,7 @@ fn start_peer<P: Protocol>(
 /// As [`start_peer`], and waits until the peer has ended in that way.
 fn run_peer<P: Protocol>(name: &Name, part: &str, numbers: Range<u64>, way: &str) -> support::Peer {
     let mut peer = start_peer::<P>(name, part, numbers, way);
-    peer.tell();
+    peer.signal();
     peer.reap();
     peer
 }
@@ -132,7 +132,7 @@ fn attach_to_held_seat_is_refused_with_pid_of_holder<P: Protocol>() {
             assert!(is_refused_for(&refused, role, pid), "{refused:?}");
             assert!(refused.to_string().contains(&pid.to_string()), "{refused}");
         }
-        peer.tell();
+        peer.signal();
         peer.finish();
         attempt().unwrap();
     }
@@ -163,7 +163,7 @@ fn peer_is_never_came_present_left_died_or_closed<P: Protocol>() {
                 until("the peer is attached", || {
                     peer_is() == Peer::Present { pid }
                 });
-                peer.tell();
+                peer.signal();
                 peer.reap();
                 let expected = match way {
                     "leaves" => Peer::Left,
@@ -194,11 +194,11 @@ fn push_before_first_consumer_fills_ring_and_then_blocks<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 4).unwrap();
     let peer = start_peer::<P>(&name, "producer", 0..10, "leaves");
-    peer.falls_asleep();
+    peer.wait_until_asleep();
     assert_eq!(ring.len(), 4);
     let mut consumer = ring.consumer().unwrap();
     for number in 0..10 {
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number));
     }
     peer.finish();
 }
@@ -215,7 +215,7 @@ fn messages_are_popped_before_producer_disconnect_is_reported<P: Protocol>() {
             _ => Disconnected::Closed,
         };
         assert_eq!(consumer.try_pop(), Ok(0));
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(1));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(1));
         assert_eq!(consumer.pop(), Ok(2));
         assert_eq!(consumer.read().unwrap().get(), 3);
         let mut rest = [0; 4];
@@ -225,7 +225,7 @@ fn messages_are_popped_before_producer_disconnect_is_reported<P: Protocol>() {
         assert_eq!(consumer.try_pop(), Err(TryPopError::Disconnected(ended)));
         assert_eq!(consumer.pop(), Err(PopError::Disconnected(ended)));
         assert_eq!(
-            consumer.pop_timeout(PATIENCE),
+            consumer.pop_timeout(TIME_LIMIT),
             Err(PopTimeoutError::Disconnected(ended))
         );
         assert_eq!(
@@ -252,7 +252,7 @@ fn consumer_continues_with_successive_producers<P: Protocol>() {
             popped.len() == 10
         });
         assert_eq!(popped, (first..first + 10).collect::<Vec<_>>());
-        peer.tell();
+        peer.signal();
         peer.reap();
         assert!(matches!(
             consumer.pop(),
@@ -280,7 +280,7 @@ fn producer_continues_with_successive_consumers<P: Protocol>() {
             }
             next == first + 14
         });
-        peer.tell();
+        peer.signal();
         peer.reap();
         assert!(producer.is_full());
         let ended = match way {

@@ -1,7 +1,7 @@
 //! Tombstones, the claimed positions of an MPMC ring without a message: they are skipped and
 //! counted, and delay no participant.
 
-use crate::support::{Board, Name, until};
+use crate::support::{Name, SharedWords, until};
 use slipring::Options;
 use slipring::error::TryPopError;
 use slipring::mpmc::Ring;
@@ -20,7 +20,7 @@ fn intent_of_consumer(seat: usize) -> usize {
 }
 
 /// Writes one tombstone after the other. This is faster than any producer, as it wakes no peer.
-fn write_tombstones(words: &Board, is_over: &AtomicBool) {
+fn write_tombstones(words: &SharedWords, is_over: &AtomicBool) {
     let mut position = words[TAIL].load(SeqCst);
     while !is_over.load(SeqCst) {
         let slot = &words[SLOTS + 2 * (position % CAPACITY) as usize];
@@ -40,7 +40,7 @@ fn try_pop_in_tombstone_flood_returns_empty_and_holds_none() {
         .producers(1)
         .consumers(2);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
-    let words = Board::open(&name);
+    let words = SharedWords::open(&name);
     let is_over = AtomicBool::new(false);
     let mut consumer = ring.consumer().unwrap();
     thread::scope(|scope| {
@@ -64,7 +64,9 @@ fn try_pop_in_tombstone_flood_returns_empty_and_holds_none() {
 mod traced {
     use crate::support::kill_points::Pinned;
     use crate::support::kill_points::tracee::{self, Moved, Tracee};
-    use crate::support::{self, ASLEEP_AT_ONCE, Board, NEVER, Name, fork_child, kill_process};
+    use crate::support::{
+        self, ASLEEP_AT_ONCE, NEVER, Name, SharedWords, fork_child, kill_process,
+    };
     use slipring::Options;
     use slipring::error::PopTimeoutError;
     use slipring::mpmc::{Producer, Ring};
@@ -95,7 +97,7 @@ mod traced {
     /// them, and another consumer dies with that message. Returns whether the traced consumer
     /// popped it.
     fn pop_among_tombstones(skipped: u64) -> bool {
-        let (name, board) = (Name::new("lap"), Name::in_memory("popped"));
+        let (name, shared) = (Name::new("lap"), Name::in_memory("popped"));
         let options = Options::new()
             .capacity(CAPACITY as usize)
             .producers(1)
@@ -103,7 +105,7 @@ mod traced {
             .liveness_interval(NEVER);
         let ring = Ring::<u64>::create_with(&name, &options).unwrap();
         let mut producer = ring.producer().unwrap();
-        let popped = Board::create(&board, 1);
+        let popped = SharedWords::create(&shared, 1);
         // The first batch is shorter than a lap, and more tombstones follow it.
         drop(producer.try_claim().unwrap());
         let mut tracee = Tracee::lead(|| {

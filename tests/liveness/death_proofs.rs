@@ -4,7 +4,7 @@
 
 use crate::support::holders::Holders;
 use crate::support::{
-    Board, Forked, Name, PATIENCE, fork_child, is_root, kill_process, skip, until,
+    Forked, Name, SharedWords, TIME_LIMIT, fork_child, is_root, kill_process, skip, until,
 };
 use nix::sched::{CloneFlags, unshare};
 use slipring::Options;
@@ -29,7 +29,7 @@ fn ring(name: &Name) -> Ring<[u64; 1]> {
 /// positions 0 and 1 in guards. A dead and a live producer have claimed positions 2 and 3.
 fn assert_only_dead_are_recovered(ring: &Ring<[u64; 1]>, holders: &Holders) {
     let mut consumer = ring.consumer().unwrap();
-    let guard = consumer.read_timeout(PATIENCE).unwrap();
+    let guard = consumer.read_timeout(TIME_LIMIT).unwrap();
     assert_eq!((guard.get(), guard.is_redelivered()), ([0], true));
     drop(guard);
     let mut producer = ring.producer().unwrap();
@@ -40,8 +40,8 @@ fn assert_only_dead_are_recovered(ring: &Ring<[u64; 1]>, holders: &Holders) {
     let counters = ring.counters();
     assert_eq!((counters.tombstones, counters.redelivered), (1, 1));
     holders.let_go();
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok([3]));
-    assert_eq!(consumer.pop_timeout(PATIENCE), Ok([4]));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok([3]));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok([4]));
     assert_eq!(ring.counters(), counters);
 }
 
@@ -97,7 +97,7 @@ fn intent_of_dead_process_leaves_claim_to_live_holder() {
         assert_eq!(ring.recover().unwrap().undecided, 2);
     }
     holders.let_go();
-    assert_eq!(other.pop_timeout(PATIENCE), Ok([2]));
+    assert_eq!(other.pop_timeout(TIME_LIMIT), Ok([2]));
     consumer.finish();
     producer.finish();
     let recovery = ring.recover().unwrap();
@@ -168,25 +168,27 @@ fn dead_holders_in_other_pid_namespace_are_recovered() {
     if !is_root() {
         return skip(ROOT_ONLY);
     }
-    let (name, words) = (Name::new("proof-namespace"), Name::in_memory("board"));
+    let (name, words) = (Name::new("proof-namespace"), Name::in_memory("words"));
     let ring = ring(&name);
     push_two(&ring);
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut holders = Holders::new();
     // Every holder has the pid 1, because it is the first process of its own namespace.
     let in_namespace = |body: &dyn Fn()| -> Forked {
-        board[0].store(0, SeqCst);
+        shared[0].store(0, SeqCst);
         let outer = fork_child(|| {
             unshare_pid_namespace();
             let inner = fork_into_namespace(body);
-            board[0].store(u64::from(inner), SeqCst);
+            shared[0].store(u64::from(inner), SeqCst);
             let inner = nix::unistd::Pid::from_raw(inner as i32);
             nix::sys::wait::waitpid(inner, None).unwrap();
         });
-        until("the inner process is forked", || board[0].load(SeqCst) != 0);
+        until("the inner process is forked", || {
+            shared[0].load(SeqCst) != 0
+        });
         outer
     };
-    let inner = || board[0].load(SeqCst) as u32;
+    let inner = || shared[0].load(SeqCst) as u32;
     let start = |holders: &mut Holders, body: &dyn Fn(&Holders)| {
         let outer = in_namespace(&|| body(holders));
         holders.await_hold();
@@ -215,8 +217,8 @@ fn process_with_reused_pid_is_not_taken_for_dead_participant() {
     push_two(&ring);
     as_init(|| {
         let mut holders = Holders::new();
-        let words = Name::in_memory("board");
-        let board = Board::create(&words, 1);
+        let words = Name::in_memory("words");
+        let shared = SharedWords::create(&words, 1);
         let consumer = holders.guardian(&name, 0);
         let mut dead_producer = holders.claimant(&name, 2);
         let producer = holders.claimant(&name, 3);
@@ -226,22 +228,22 @@ fn process_with_reused_pid_is_not_taken_for_dead_participant() {
         fs::write("/proc/sys/kernel/ns_last_pid", (dead_pid - 1).to_string()).unwrap();
         let unrelated = fork_child(|| {
             until("the test releases this process", || {
-                board[0].load(SeqCst) == 1
+                shared[0].load(SeqCst) == 1
             });
         });
         assert_eq!(unrelated.pid(), dead_pid);
 
         let ring = Ring::<[u64; 1]>::open(&name).unwrap();
         let mut other_consumer = ring.consumer().unwrap();
-        assert_eq!(other_consumer.pop_timeout(PATIENCE), Ok([1]));
+        assert_eq!(other_consumer.pop_timeout(TIME_LIMIT), Ok([1]));
         let mut other_producer = ring.producer().unwrap();
         other_producer.push(&[4]).unwrap();
         stays_empty(&mut other_consumer);
         assert_eq!(ring.counters().tombstones, 1);
         holders.let_go();
-        assert_eq!(other_consumer.pop_timeout(PATIENCE), Ok([3]));
-        assert_eq!(other_consumer.pop_timeout(PATIENCE), Ok([4]));
-        board[0].store(1, SeqCst);
+        assert_eq!(other_consumer.pop_timeout(TIME_LIMIT), Ok([3]));
+        assert_eq!(other_consumer.pop_timeout(TIME_LIMIT), Ok([4]));
+        shared[0].store(1, SeqCst);
         unrelated.finish();
         producer.finish();
         consumer.finish();

@@ -4,8 +4,8 @@
 use crate::support;
 use crate::support::kinds::kind;
 use crate::support::{
-    ASLEEP_AT_ONCE, Board, NEVER, Name, PATIENCE, Page, fork_child, start, state_of, thread_id,
-    until,
+    ASLEEP_AT_ONCE, HeaderPage, NEVER, Name, SharedWords, TIME_LIMIT, fork_child, start, state_of,
+    thread_id, until,
 };
 use slipring::error::{
     Disconnected, PopError, PopTimeoutError, PushError, PushTimeoutError, TryPopError, TryPushError,
@@ -51,20 +51,20 @@ fn claims<P: Protocol>(role: &support::Role) {
     }
     let mut claim = producer.claim().unwrap();
     claim.write_all(&[0xee; 50]).unwrap();
-    Board::open(role.text(1))[0].store(1, SeqCst);
-    role.is_told();
+    SharedWords::open(role.text(1))[0].store(1, SeqCst);
+    role.wait_for_signal();
     claim.commit();
 }
 
 fn claim_of_killed_producer_publishes_nothing<P: Protocol>() {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<[u8], P>::create_bytes(&name, 4, 100).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
     for count in [0, 1, 3, 0, 2] {
-        board[0].store(0, SeqCst);
+        shared[0].store(0, SeqCst);
         let mut peer = start("role_claims", &[&name, &words, &count, &kind::<P>()]);
-        until("the peer holds a claim", || board[0].load(SeqCst) == 1);
+        until("the peer holds a claim", || shared[0].load(SeqCst) == 1);
         peer.kill_and_reap();
         for number in 0..count {
             assert_eq!(consumer.pop(), Ok(vec![number as u8; 100]));
@@ -96,16 +96,16 @@ fn reads<P: Protocol>(role: &support::Role) {
     }
     let guard = consumer.read().unwrap();
     assert_eq!(guard.get(), first + role.number(3));
-    Board::open(role.text(1))[0].store(1, SeqCst);
-    role.is_told();
+    SharedWords::open(role.text(1))[0].store(1, SeqCst);
+    role.wait_for_signal();
     drop(guard);
 }
 
 #[test]
 fn message_in_guard_of_killed_consumer_is_redelivered_first() {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let ring = Ring::<u64, Spsc>::create(&name, 8).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut producer = ring.producer().unwrap();
     let (mut pushed, mut popped) = (0, 0);
     for count in [0, 3, 7, 0, 1] {
@@ -113,12 +113,12 @@ fn message_in_guard_of_killed_consumer_is_redelivered_first() {
             pushed += 1;
         }
         assert_eq!(pushed - popped, 8, "the ring holds its capacity");
-        board[0].store(0, SeqCst);
+        shared[0].store(0, SeqCst);
         let mut peer = start(
             "role_reads",
             &[&name, &words, &popped, &count, &kind::<Spsc>()],
         );
-        until("the peer holds a guard", || board[0].load(SeqCst) == 1);
+        until("the peer holds a guard", || shared[0].load(SeqCst) == 1);
         peer.kill_and_reap();
         popped += count;
         // The slots of the popped messages are free, and the guarded one is not.
@@ -158,11 +158,11 @@ fn holds<P: Protocol>(role: &support::Role) {
     match role.text(1) {
         "idle producer" => {
             let _producer = ring.producer().unwrap();
-            role.is_told();
+            role.wait_for_signal();
         }
         "idle consumer" => {
             let _consumer = ring.consumer().unwrap();
-            role.is_told();
+            role.wait_for_signal();
         }
         "blocked producer" => {
             let mut producer = ring.producer().unwrap();
@@ -170,7 +170,7 @@ fn holds<P: Protocol>(role: &support::Role) {
         }
         "blocked consumer" => {
             let mut consumer = ring.consumer().unwrap();
-            while consumer.pop_timeout(PATIENCE).is_ok() {}
+            while consumer.pop_timeout(TIME_LIMIT).is_ok() {}
         }
         "program" => {
             let _producer = ring.producer().unwrap();
@@ -219,7 +219,7 @@ fn producer_death_ends_every_kind_of_pop<P: Protocol>() {
         match way {
             "pop" => assert_eq!(consumer.pop(), Err(died.into())),
             "timeout" => assert_eq!(
-                consumer.pop_timeout(PATIENCE),
+                consumer.pop_timeout(TIME_LIMIT),
                 Err(PopTimeoutError::Disconnected(died))
             ),
             "try" => until("try_pop reports the death", || match consumer.try_pop() {
@@ -257,7 +257,7 @@ fn consumer_death_ends_every_kind_of_push<P: Protocol>() {
         match way {
             "push" => assert_eq!(producer.push(&2), Err(died.into())),
             "timeout" => assert_eq!(
-                producer.push_timeout(&2, PATIENCE),
+                producer.push_timeout(&2, TIME_LIMIT),
                 Err(PushTimeoutError::Disconnected(died))
             ),
             "try" => until("try_push reports the death", || {
@@ -283,7 +283,7 @@ fn consumer_death_ends_every_kind_of_push<P: Protocol>() {
 fn kill_while_blocked_loses_nothing_and_costs_one_wake<P: Protocol>() {
     let name = Name::new("ring");
     let ring = Ring::<u64, P>::create(&name, 2).unwrap();
-    let page = Page::of(&name);
+    let page = HeaderPage::of(&name);
     for number in 0..20 {
         let mut producer = ring.producer().unwrap();
         kill_blocked::<P>(&name, "blocked consumer");
@@ -312,7 +312,7 @@ fn kill_while_blocked_loses_nothing_and_costs_one_wake<P: Protocol>() {
 /// Runs a participant until it is blocked, and kills it.
 fn kill_blocked<P: Protocol>(name: &Name, part: &str) {
     let mut peer = start("role_holds", &[name, &part, &kind::<P>()]);
-    peer.falls_asleep();
+    peer.wait_until_asleep();
     peer.kill_and_reap();
 }
 
@@ -322,7 +322,7 @@ fn successor_wakes_consumer_for_message_of_killed_producer<P: Protocol>() {
     let options = Options::new().capacity(2).liveness_interval(NEVER);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut consumer = ring.consumer().unwrap();
-    let event = Page::of(&name).not_empty();
+    let event = HeaderPage::of(&name).not_empty();
     let thread = AtomicU32::new(0);
     thread::scope(|scope| {
         let popping = scope.spawn(|| {

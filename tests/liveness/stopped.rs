@@ -1,7 +1,7 @@
 //! A stopped process is not dead: peers wait for it, and it keeps its seat and its guard.
 
 use crate::support;
-use crate::support::{ASLEEP_AT_ONCE, Board, Dice, Name, PATIENCE, start, until};
+use crate::support::{ASLEEP_AT_ONCE, Name, Random, SharedWords, TIME_LIMIT, start, until};
 use slipring::error::{AttachError, PushTimeoutError, TryPushError};
 use slipring::spsc::Ring;
 use slipring::{Options, Peer, WaitStrategy};
@@ -21,23 +21,23 @@ fn role_guards() {
     let ring = Ring::<u64>::open(role.text(0)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let guard = consumer.read().unwrap();
-    Board::open(role.text(1))[0].store(1, SeqCst);
-    role.is_told();
+    SharedWords::open(role.text(1))[0].store(1, SeqCst);
+    role.wait_for_signal();
     drop(guard);
 }
 
 #[test]
 fn stopped_holder_is_present_and_keeps_seat_and_guard() {
-    let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+    let (name, words) = (Name::new("ring"), Name::in_memory("words"));
     let options = Options::new().capacity(2).liveness_interval(SOON / 4);
     let ring = Ring::<u64>::create_with(&name, &options).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut producer = ring.producer().unwrap();
     producer.push(&0).unwrap();
     producer.push(&1).unwrap();
     let mut peer = start("role_guards", &[&name, &words]);
     let pid = peer.pid();
-    until("the peer holds a guard", || board[0].load(SeqCst) == 1);
+    until("the peer holds a guard", || shared[0].load(SeqCst) == 1);
     peer.stop();
 
     // Each push lasts for twenty liveness intervals.
@@ -56,8 +56,8 @@ fn stopped_holder_is_present_and_keeps_seat_and_guard() {
     }
 
     peer.resume();
-    peer.tell();
-    producer.push_timeout(&2, PATIENCE).unwrap();
+    peer.signal();
+    producer.push_timeout(&2, TIME_LIMIT).unwrap();
     peer.finish();
     let mut consumer = ring.consumer().unwrap();
     assert_eq!(consumer.pop(), Ok(1));
@@ -75,11 +75,11 @@ fn role_streams() {
     };
     let options = rounds()[role.number(3) as usize].clone();
     let ring = Ring::<u64>::open_with(role.text(0), &options).unwrap();
-    let board = Board::open(role.text(1));
+    let shared = SharedWords::open(role.text(1));
     if role.text(2) == "producer" {
         let mut producer = ring.producer().unwrap();
         for number in 0.. {
-            if board[0].load(SeqCst) == 1 {
+            if shared[0].load(SeqCst) == 1 {
                 break;
             }
             producer.push(&number).unwrap();
@@ -92,7 +92,7 @@ fn role_streams() {
                 LAST => break,
                 number => assert_eq!(number, expected),
             }
-            board[1].store(expected, SeqCst);
+            shared[1].store(expected, SeqCst);
         }
     }
 }
@@ -110,17 +110,17 @@ fn rounds() -> [Options; 3] {
 #[test]
 fn stream_continues_after_either_side_is_stopped_and_resumed() {
     for (round, options) in rounds().into_iter().enumerate() {
-        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+        let (name, words) = (Name::new("ring"), Name::in_memory("words"));
         let _ring = Ring::<u64>::create_with(&name, &options).unwrap();
-        let board = Board::create(&words, 2);
+        let shared = SharedWords::create(&words, 2);
         let [consumer, producer] = ["consumer", "producer"]
             .map(|part| start("role_streams", &[&name, &words, &part, &round]));
-        let mut dice = Dice::new(round as u64);
+        let mut random = Random::new(round as u64);
         for _ in 0..100 {
-            let before = board[1].load(SeqCst);
-            until("the consumer pops more", || board[1].load(SeqCst) > before);
-            dice.spin(Duration::from_micros(500));
-            let peer = if dice.below(2) == 0 {
+            let before = shared[1].load(SeqCst);
+            until("the consumer pops more", || shared[1].load(SeqCst) > before);
+            random.spin(Duration::from_micros(500));
+            let peer = if random.below(2) == 0 {
                 &consumer
             } else {
                 &producer
@@ -129,7 +129,7 @@ fn stream_continues_after_either_side_is_stopped_and_resumed() {
             thread::sleep(Duration::from_millis(1));
             peer.resume();
         }
-        board[0].store(1, SeqCst);
+        shared[0].store(1, SeqCst);
         producer.finish();
         consumer.finish();
     }

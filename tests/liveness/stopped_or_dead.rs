@@ -2,8 +2,8 @@
 
 use crate::support::holders::Holders;
 use crate::support::{
-    ASLEEP_AT_ONCE, Board, Dice, Forked, Name, PATIENCE, Page, fork_child, is_asleep, set_lock,
-    state_of, until,
+    ASLEEP_AT_ONCE, Forked, HeaderPage, Name, Random, SharedWords, TIME_LIMIT, fork_child,
+    is_asleep, set_lock, state_of, until,
 };
 use nix::libc::F_WRLCK;
 use nix::sys::signal::{Signal, kill};
@@ -91,11 +91,11 @@ fn consumer_waits_for_claim_of_stopped_producer() {
     resume(&child);
     holders.let_go();
     for number in 0..4 {
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok([number]));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok([number]));
     }
     child.finish();
     assert_eq!(
-        consumer.pop_timeout(PATIENCE),
+        consumer.pop_timeout(TIME_LIMIT),
         Err(PopTimeoutError::Disconnected(Disconnected::Left))
     );
     assert_eq!(ring.counters(), Counters::default());
@@ -129,9 +129,9 @@ fn is_claimed(name: &str) -> bool {
 }
 
 /// Stops a child at random moments until it is stopped in the middle of a push.
-fn stop_in_push(name: &str, child: &Forked, dice: &mut Dice) {
+fn stop_in_push(name: &str, child: &Forked, random: &mut Random) {
     until("the child is stopped in a push", || {
-        dice.spin(Duration::from_micros(50));
+        random.spin(Duration::from_micros(50));
         stop(child);
         let is_in_push = is_claimed(name);
         if !is_in_push {
@@ -143,24 +143,24 @@ fn stop_in_push(name: &str, child: &Forked, dice: &mut Dice) {
 
 #[test]
 fn consumer_waits_for_producer_stopped_in_push() {
-    let (words, name) = (Name::in_memory("board"), Name::new("paused-push"));
+    let (words, name) = (Name::in_memory("words"), Name::new("paused-push"));
     let options = Options::new()
         .capacity(CAPACITY)
         .liveness_interval(INTERVAL);
     let ring = Ring::<[u64; LARGE]>::create_with(&name, &options).unwrap();
-    let board = Board::create(&words, 1);
+    let shared = SharedWords::create(&words, 1);
     let mut consumer = ring.consumer().unwrap();
     let child = fork_child(|| {
         let ring = Ring::<[u64; LARGE]>::open(&name).unwrap();
         let mut producer = ring.producer().unwrap();
         let mut number = 0;
-        while board[0].load(SeqCst) == 0 {
+        while shared[0].load(SeqCst) == 0 {
             producer.push(&large(number)).unwrap();
             number += 1;
         }
     });
     let mut other = ring.producer().unwrap();
-    let mut dice = Dice::new(1);
+    let mut random = Random::new(1);
     let mut next = 0;
     for _ in 0..3 {
         assert_eq!(number_of(consumer.pop().unwrap()), next);
@@ -178,7 +178,7 @@ fn consumer_waits_for_producer_stopped_in_push() {
                     }
                 }
             });
-            stop_in_push(&name, &child, &mut dice);
+            stop_in_push(&name, &child, &mut random);
             is_stopped.store(true, SeqCst);
         });
         stays_empty(&mut consumer, PAUSE / 4);
@@ -190,13 +190,13 @@ fn consumer_waits_for_producer_stopped_in_push() {
         assert_eq!(other.try_push(&large(0)), Err(TryPushError::Full));
         stays_empty(&mut consumer, PAUSE / 4);
         resume(&child);
-        assert_eq!(number_of(consumer.pop_timeout(PATIENCE).unwrap()), next);
+        assert_eq!(number_of(consumer.pop_timeout(TIME_LIMIT).unwrap()), next);
         next += 1;
         for _ in 0..3 {
-            assert_eq!(consumer.pop_timeout(PATIENCE), Ok(large(u64::MAX)));
+            assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(large(u64::MAX)));
         }
     }
-    board[0].store(1, SeqCst);
+    shared[0].store(1, SeqCst);
     drop(other);
     while let Ok(message) = consumer.pop() {
         assert_eq!(number_of(message), next);
@@ -229,7 +229,7 @@ fn stopped_consumer_keeps_message_and_delays_disconnect() {
     resume(&child);
     holders.let_go();
     let left = PopTimeoutError::Disconnected(Disconnected::Left);
-    assert_eq!(consumer.pop_timeout(PATIENCE), Err(left));
+    assert_eq!(consumer.pop_timeout(TIME_LIMIT), Err(left));
     child.finish();
     assert_eq!(ring.counters(), Counters::default());
 
@@ -241,7 +241,7 @@ fn stopped_consumer_keeps_message_and_delays_disconnect() {
     drop(producer);
     stays_empty(&mut consumer, PAUSE / 4);
     child.kill_and_reap();
-    let guard = consumer.read_timeout(PATIENCE).unwrap();
+    let guard = consumer.read_timeout(TIME_LIMIT).unwrap();
     assert_eq!((guard.get(), guard.is_redelivered()), ([2], true));
 }
 
@@ -273,18 +273,18 @@ fn stopped_recovery_prevents_attach_but_not_push_and_pop() {
         scope.spawn(|| assert!(matches!(ring.recover(), Err(RecoverError::Recovering(_)))));
     });
     let took = start.elapsed();
-    assert!(took >= INTERVAL && took < PATIENCE / 4, "{took:?}");
+    assert!(took >= INTERVAL && took < TIME_LIMIT / 4, "{took:?}");
 
     // Live participants continue, up to the slot that the dead consumer holds.
     for number in 1..4 {
         producer.push(&[number]).unwrap();
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok([number]));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok([number]));
     }
     stays_full(&mut producer, PAUSE / 4);
     stays_empty(&mut consumer, PAUSE / 4);
 
     drop(lock);
-    let guard = consumer.read_timeout(PATIENCE).unwrap();
+    let guard = consumer.read_timeout(TIME_LIMIT).unwrap();
     assert_eq!((guard.get(), guard.is_redelivered()), ([0], true));
     drop(guard);
     producer.push(&[4]).unwrap();
@@ -297,7 +297,7 @@ fn stopped_recovery_prevents_attach_but_not_push_and_pop() {
 fn kill_while_blocked_loses_nothing_and_costs_one_wake() {
     const ROUNDS: u64 = 10;
     let (name, ring) = ring::<1>("paused-asleep", 2);
-    let page = Page::of(&name);
+    let page = HeaderPage::of(&name);
     let options = Options::new().wait(ASLEEP_AT_ONCE);
     let open = || Ring::<[u64; 1]>::open_with(&name, &options).unwrap();
     let kill_when_asleep = |mut child: Forked| {

@@ -5,7 +5,7 @@
 
 use crate::support;
 use crate::support::kinds::kind;
-use crate::support::strace::{mark, trace_role};
+use crate::support::strace::{calls_between, mark, trace_role};
 use crate::support::{ASLEEP_AT_ONCE, Name};
 use nix::libc::{self, c_int, clockid_t, timespec};
 use slipring::error::{PopTimeoutError, PushTimeoutError};
@@ -63,16 +63,17 @@ fn deadlines_use_only_the_monotonic_clock<P: Protocol>() {
     let Some(trace) = trace_role(role, &[&name, &kind::<P>()]) else {
         return;
     };
-    let (_, after) = trace.split_once("\"begin\"").unwrap();
-    let (within, _) = after.split_once("\"end\"").unwrap();
-    let calls =
-        |what: &str| -> Vec<&str> { within.lines().filter(|line| line.contains(what)).collect() };
+    let lines = calls_between(&trace, "begin", "end");
+    let calls = |what: &str| -> Vec<&str> {
+        let calls = lines.iter().copied();
+        calls.filter(|line| line.contains(what)).collect()
+    };
     assert!(
         !calls("clock_gettime(CLOCK_MONOTONIC").is_empty(),
-        "{within}"
+        "{lines:#?}"
     );
     // This futex operation measures an absolute time-out on the monotonic clock.
-    assert!(!calls("FUTEX_WAIT_BITSET").is_empty(), "{within}");
+    assert!(!calls("FUTEX_WAIT_BITSET").is_empty(), "{lines:#?}");
     assert_eq!(calls("REALTIME"), [""; 0]);
     for other in [
         "gettimeofday",

@@ -15,8 +15,11 @@ mod growing;
 
 use self::growing::Report;
 use crate::support;
-use crate::support::backings::{Place, within};
-use crate::support::{Board, Dice, Name, PATIENCE, fork_child, skip, start, traces_of, until};
+use crate::support::backings::{BackingKind, with_backing};
+use crate::support::{
+    ASLEEP_AT_ONCE, Name, Random, SharedWords, TIME_LIMIT, fork_child,
+    mapping_and_descriptor_counts, skip, start, until,
+};
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError};
 use slipring::spsc::{Consumer, Producer, Ring};
 use slipring::{Fences, Options, WaitStrategy};
@@ -47,11 +50,6 @@ const KILL_DELAY: Duration = Duration::from_micros(20);
 /// at others.
 const PACE: Duration = Duration::from_micros(3);
 
-const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
-
 /// The options of the rings. Each ring sees [`KILLS`] kills.
 fn rounds() -> [Options; 4] {
     let ring = Options::new;
@@ -69,13 +67,13 @@ fn rounds() -> [Options; 4] {
 
 /// The notes of one victim: three words. One word for the whole storm precedes all notes.
 struct Notes<'b> {
-    board: &'b Board,
+    shared: &'b SharedWords,
     at: usize,
 }
 
-fn notes(board: &Board, generation: u64) -> Notes<'_> {
+fn notes(shared: &SharedWords, generation: u64) -> Notes<'_> {
     Notes {
-        board,
+        shared,
         at: 1 + 3 * generation as usize,
     }
 }
@@ -85,23 +83,23 @@ impl Notes<'_> {
 
     /// Counts an operation that begins. Both counts start at 0.
     fn begin(&self) {
-        self.board[self.at].fetch_add(1, SeqCst);
+        self.shared[self.at].fetch_add(1, SeqCst);
     }
 
     fn done(&self) {
-        self.board[self.at + 1].fetch_add(1, SeqCst);
+        self.shared[self.at + 1].fetch_add(1, SeqCst);
     }
 
     fn begun_and_done(&self) -> (u64, u64) {
         (
-            self.board[self.at].load(SeqCst),
-            self.board[self.at + 1].load(SeqCst),
+            self.shared[self.at].load(SeqCst),
+            self.shared[self.at + 1].load(SeqCst),
         )
     }
 
     /// The number of the first message seen, plus 1.
     fn first(&self) -> &std::sync::atomic::AtomicU64 {
-        &self.board[self.at + 2]
+        &self.shared[self.at + 2]
     }
 }
 
@@ -120,18 +118,18 @@ fn claim_seat<H>(claim: impl Fn() -> Result<H, AttachError>) -> H {
 }
 
 /// Forks and kills [`KILLS`] victims in turn. The last one runs to its end.
-fn storm(seed: u64, board: &Board, victim: impl Fn(u64)) {
-    let mut dice = Dice::new(seed);
+fn storm(seed: u64, shared: &SharedWords, victim: impl Fn(u64)) {
+    let mut random = Random::new(seed);
     for generation in 0..KILLS {
         let mut child = fork_child(|| victim(generation));
-        if dice.below(4) == 0 {
-            dice.spin(ATTACH_TIME);
+        if random.below(4) == 0 {
+            random.spin(ATTACH_TIME);
         } else {
-            let enough = 1 + dice.below(30);
+            let enough = 1 + random.below(30);
             until("the victim has begun enough operations", || {
-                notes(board, generation).begun_and_done().0 >= enough
+                notes(shared, generation).begun_and_done().0 >= enough
             });
-            dice.spin(KILL_DELAY);
+            random.spin(KILL_DELAY);
         }
         child.kill_and_reap();
     }
@@ -144,12 +142,12 @@ fn role_kills_producers() {
     let Some(role) = support::role("role_kills_producers") else {
         return;
     };
-    let (name, board) = (role.text(0), Board::open(role.text(1)));
+    let (name, shared) = (role.text(0), SharedWords::open(role.text(1)));
     let options = rounds()[role.number(2) as usize].clone();
-    storm(role.number(2), &board, |generation| {
+    storm(role.number(2), &shared, |generation| {
         let ring = Ring::<Message>::open_with(name, &options).unwrap();
         let mut producer = claim_seat(|| ring.producer());
-        let notes = notes(&board, generation);
+        let notes = notes(&shared, generation);
         let mut number = 0;
         while generation < KILLS || number < 100 {
             notes.begin();
@@ -177,11 +175,11 @@ fn push_message(producer: &mut Producer<Message>, message: &Message) {
 fn messages_of_killed_producers_are_popped_exactly_once() {
     let mut cut_short = 0;
     for (round, options) in rounds().into_iter().enumerate() {
-        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+        let (name, words) = (Name::new("ring"), Name::in_memory("words"));
         let ring = Ring::<Message>::create_with(&name, &options).unwrap();
-        let board = Board::create(&words, Notes::WORDS);
+        let shared = SharedWords::create(&words, Notes::WORDS);
         let mut consumer = ring.consumer().unwrap();
-        let before = traces_of(&name);
+        let before = mapping_and_descriptor_counts(&name);
         assert_eq!(
             before,
             (2, 1),
@@ -191,9 +189,9 @@ fn messages_of_killed_producers_are_popped_exactly_once() {
 
         let mut received = [0_u64; KILLS as usize + 1];
         let mut latest = 0;
-        let mut dice = Dice::new(round as u64);
+        let mut random = Random::new(round as u64);
         loop {
-            match consumer.pop_timeout(PATIENCE) {
+            match consumer.pop_timeout(TIME_LIMIT) {
                 Ok(message) => {
                     let (generation, number) = read(message);
                     assert!(generation >= latest, "{generation} after {latest}");
@@ -206,19 +204,23 @@ fn messages_of_killed_producers_are_popped_exactly_once() {
                 Err(PopTimeoutError::Disconnected(_)) => std::thread::yield_now(),
                 Err(error) => panic!("{error}"),
             }
-            dice.spin(PACE);
+            random.spin(PACE);
         }
         killer.finish();
 
         for (generation, &received) in received.iter().enumerate() {
-            let (begun, done) = notes(&board, generation as u64).begun_and_done();
+            let (begun, done) = notes(&shared, generation as u64).begun_and_done();
             assert!(
                 (done..=begun).contains(&received),
                 "{generation} pushed {done}, began {begun}, {received} arrived"
             );
             cut_short += u64::from(begun != done);
         }
-        assert_eq!(traces_of(&name), before, "mappings and descriptors");
+        assert_eq!(
+            mapping_and_descriptor_counts(&name),
+            before,
+            "mappings and descriptors"
+        );
     }
     assert!(cut_short > KILLS, "only {cut_short} kills hit a push");
 }
@@ -229,14 +231,14 @@ fn role_kills_consumers() {
     let Some(role) = support::role("role_kills_consumers") else {
         return;
     };
-    let (name, board) = (role.text(0), Board::open(role.text(1)));
+    let (name, shared) = (role.text(0), SharedWords::open(role.text(1)));
     let options = rounds()[role.number(2) as usize].clone();
-    storm(role.number(2), &board, |generation| {
+    storm(role.number(2), &shared, |generation| {
         let ring = Ring::<Message>::open_with(name, &options).unwrap();
         let mut consumer = claim_seat(|| ring.consumer());
-        let notes = notes(&board, generation);
+        let notes = notes(&shared, generation);
         if generation == KILLS {
-            board[0].store(1, SeqCst);
+            shared[0].store(1, SeqCst);
         }
         let mut expected = None;
         while let Some(number) = receive_and_note(&mut consumer, &notes, role.text(3)) {
@@ -279,11 +281,11 @@ fn receive_and_note(
 /// that the consumer noted, and the number of consumers since the last note that died without one.
 fn push_to_killed_consumers(method: &str, check: impl Fn(u64, u64, u64)) {
     for (round, options) in rounds().into_iter().enumerate() {
-        let (name, words) = (Name::new("ring"), Name::in_memory("board"));
+        let (name, words) = (Name::new("ring"), Name::in_memory("words"));
         let ring = Ring::<Message>::create_with(&name, &options).unwrap();
-        let board = Board::create(&words, Notes::WORDS);
+        let shared = SharedWords::create(&words, Notes::WORDS);
         let mut producer = ring.producer().unwrap();
-        let before = traces_of(&name);
+        let before = mapping_and_descriptor_counts(&name);
         assert_eq!(
             before,
             (2, 1),
@@ -292,16 +294,20 @@ fn push_to_killed_consumers(method: &str, check: impl Fn(u64, u64, u64)) {
         let killer = start("role_kills_consumers", &[&name, &words, &round, &method]);
 
         let mut pushed = 0;
-        let mut dice = Dice::new(round as u64);
-        while board[0].load(SeqCst) == 0 {
-            match producer.push_timeout(&message(7, pushed), PATIENCE) {
+        let mut random = Random::new(round as u64);
+        while shared[0].load(SeqCst) == 0 {
+            match producer.push_timeout(&message(7, pushed), TIME_LIMIT) {
                 Ok(()) => pushed += 1,
                 Err(PushTimeoutError::Disconnected(_)) => std::thread::yield_now(),
                 Err(error) => panic!("{error}"),
             }
-            dice.spin(PACE);
+            random.spin(PACE);
         }
-        assert_eq!(traces_of(&name), before, "mappings and descriptors");
+        assert_eq!(
+            mapping_and_descriptor_counts(&name),
+            before,
+            "mappings and descriptors"
+        );
         drop(producer);
         killer.finish();
 
@@ -309,7 +315,7 @@ fn push_to_killed_consumers(method: &str, check: impl Fn(u64, u64, u64)) {
         let mut with_note = 0;
         let mut without_note = 0;
         for generation in 0..=KILLS {
-            let notes = notes(&board, generation);
+            let notes = notes(&shared, generation);
             let (noted, _) = notes.begun_and_done();
             if let Some(first) = notes.first().load(SeqCst).checked_sub(1) {
                 check(next, first, without_note);
@@ -357,7 +363,7 @@ fn role_kills_creators() {
     };
     let name = role.text(0);
     let mut found = 0;
-    let mut dice = Dice::new(5);
+    let mut random = Random::new(5);
     for _ in 0..KILLS {
         let mut child = fork_child(|| {
             let options = Options::new().capacity(64);
@@ -368,7 +374,7 @@ fn role_kills_creators() {
                 slipring::unlink(name).unwrap();
             }
         });
-        dice.spin(ATTACH_TIME);
+        random.spin(ATTACH_TIME);
         child.kill_and_reap();
         match Ring::<u64>::open(name) {
             // The creator died between create and unlink, so the ring must be complete.
@@ -406,13 +412,13 @@ fn killed_creator_leaves_complete_ring_or_nothing() {
 }
 
 /// Kills `kills` participants of a ring of each selected round, while the ring grows and shrinks.
-fn grow_under_kills(place: Place, selected: Range<usize>, seed: u64, kills: u64) -> Report {
+fn grow_under_kills(backing: BackingKind, selected: Range<usize>, seed: u64, kills: u64) -> Report {
     let mut total = Report::default();
     for round in selected {
         let options = &rounds()[round];
-        within(place, || {
+        with_backing(backing, || {
             let report = growing::storm(options, seed << 8 | round as u64, kills);
-            println!("{place:?}, round {round}: {report}");
+            println!("{backing:?}, round {round}: {report}");
             total.add(&report);
         });
     }
@@ -426,12 +432,12 @@ fn assert_enough_kills(report: &Report) {
 
 #[test]
 fn growing_ring_under_kills_loses_nothing() {
-    assert_enough_kills(&grow_under_kills(Place::SharedMemory, 0..4, 1, 40));
+    assert_enough_kills(&grow_under_kills(BackingKind::SharedMemory, 0..4, 1, 40));
 }
 
 #[test]
 fn growing_file_under_kills_loses_nothing() {
-    assert_enough_kills(&grow_under_kills(Place::File, 1..2, 2, 40));
+    assert_enough_kills(&grow_under_kills(BackingKind::File, 1..2, 2, 40));
 }
 
 #[test]
@@ -439,8 +445,8 @@ fn growing_file_under_kills_loses_nothing() {
 fn growing_ring_under_thousands_of_kills_loses_nothing() {
     let mut total = Report::default();
     for seed in 3.. {
-        for place in [Place::SharedMemory, Place::File] {
-            total.add(&grow_under_kills(place, 0..4, seed, 200));
+        for backing in [BackingKind::SharedMemory, BackingKind::File] {
+            total.add(&grow_under_kills(backing, 0..4, seed, 200));
         }
         if total.all_kills() >= 10_000 {
             break;
@@ -463,8 +469,8 @@ fn soak() {
     let mut total = Report::default();
     let mut seed = 100;
     while start.elapsed() < time {
-        for place in [Place::SharedMemory, Place::File] {
-            total.add(&grow_under_kills(place, 0..4, seed, 50));
+        for backing in [BackingKind::SharedMemory, BackingKind::File] {
+            total.add(&grow_under_kills(backing, 0..4, seed, 50));
         }
         seed += 1;
     }

@@ -2,7 +2,7 @@
 //! against the behaviour of a queue.
 //!
 //! Long histories are checked pair by pair. Each message is popped once, and not before it was
-//! pushed. A message whose push began after the push of another had ended is not popped before it.
+//! pushed. If one push began after another one had ended, its message is not popped first.
 //! Short histories are checked against a specification of the ring, by a search through all
 //! possible orders.
 //!
@@ -16,7 +16,7 @@ mod ledger;
 use self::history::{Operation, Outcome, explain};
 use self::ledger::{Barrier, Ledger};
 use crate::support;
-use crate::support::{Dice, Name, fork_child};
+use crate::support::{ASLEEP_AT_ONCE, Name, Random, fork_child};
 use slipring::error::{Disconnected, PopError, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, Ring};
 use slipring::{Options, WaitStrategy};
@@ -79,12 +79,8 @@ fn long_history(pushes: u64, capacity: usize, wait: WaitStrategy) -> Vec<Operati
 }
 
 fn check_long_histories(pushes: u64) {
-    let asleep_at_once = WaitStrategy::Sleep {
-        spins: 0,
-        yields: 0,
-    };
     for (capacity, wait, share) in [
-        (2, asleep_at_once, 10),
+        (2, ASLEEP_AT_ONCE, 10),
         (16, WaitStrategy::default(), 2),
         (1024, WaitStrategy::default(), 2),
     ] {
@@ -130,7 +126,7 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
             fork_child(|| {
                 let ring = Ring::<u64>::open(&name).unwrap();
                 let mut log = ledger.log(member);
-                let mut dice = Dice::new(member as u64 + 1);
+                let mut random = Random::new(member as u64 + 1);
                 let mut handles = if member < SHORT {
                     (Some(ring.producer().unwrap()), None)
                 } else {
@@ -142,11 +138,11 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
                     barrier.wait(&mut turn);
                     for step in 0..EACH {
                         let id = (round * SHORT as u64 + member as u64) * EACH as u64;
-                        dice.spin(MAX_DELAY);
+                        random.spin(MAX_DELAY);
                         let begin = log.begin();
                         let outcome = match &mut handles {
-                            (Some(producer), _) => push(producer, id + step as u64, &mut dice),
-                            (_, consumer) => pop(consumer.as_mut().unwrap(), &mut dice),
+                            (Some(producer), _) => push(producer, id + step as u64, &mut random),
+                            (_, consumer) => pop(consumer.as_mut().unwrap(), &mut random),
                         };
                         let end = log.end();
                         log.note(begin, end, outcome);
@@ -161,7 +157,7 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
     let mut consumer = ring.consumer().unwrap();
     let _producer = ring.producer().unwrap();
     let mut log = ledger.log(2 * SHORT);
-    let mut dice = Dice::new(0);
+    let mut random = Random::new(0);
     let mut turn = 0;
     barrier.wait(&mut turn);
     let mut bounds = Vec::new();
@@ -170,7 +166,7 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
         barrier.wait(&mut turn);
         loop {
             let begin = log.begin();
-            let outcome = pop(&mut consumer, &mut dice);
+            let outcome = pop(&mut consumer, &mut random);
             let end = log.end();
             log.note(begin, end, outcome);
             if outcome == Outcome::Empty {
@@ -190,11 +186,11 @@ fn short_histories(rounds: u64) -> Vec<Vec<Operation>> {
 }
 
 /// Pushes in one call, or claims and commits with a pause in between.
-fn push(producer: &mut Producer<u64>, id: u64, dice: &mut Dice) -> Outcome {
-    let pushed = match dice.below(2) {
+fn push(producer: &mut Producer<u64>, id: u64, random: &mut Random) -> Outcome {
+    let pushed = match random.below(2) {
         0 => producer.try_push(&id),
         _ => producer.try_claim().map(|mut claim| {
-            pause(dice);
+            pause(random);
             claim.write(&id);
             claim.commit();
         }),
@@ -206,11 +202,11 @@ fn push(producer: &mut Producer<u64>, id: u64, dice: &mut Dice) -> Outcome {
     }
 }
 
-fn pop(consumer: &mut Consumer<u64>, dice: &mut Dice) -> Outcome {
-    let popped = match dice.below(2) {
+fn pop(consumer: &mut Consumer<u64>, random: &mut Random) -> Outcome {
+    let popped = match random.below(2) {
         0 => consumer.try_pop(),
         _ => consumer.try_read().map(|guard| {
-            pause(dice);
+            pause(random);
             guard.get()
         }),
     };
@@ -221,8 +217,8 @@ fn pop(consumer: &mut Consumer<u64>, dice: &mut Dice) -> Outcome {
     }
 }
 
-fn pause(dice: &mut Dice) {
-    for _ in 0..dice.below(4) {
+fn pause(random: &mut Random) {
+    for _ in 0..random.below(4) {
         thread::yield_now();
     }
 }

@@ -8,11 +8,11 @@
 //! ```
 
 use crate::support;
-use crate::support::backings::{Place, within};
+use crate::support::backings::{BackingKind, with_backing};
 use crate::support::kinds::{is_mpmc, kind};
-use crate::support::leftovers::Remains;
-use crate::support::own_process::alone;
-use crate::support::{Dice, Name, fork_child};
+use crate::support::own_process::in_own_process;
+use crate::support::resources::Resources;
+use crate::support::{Name, Random, fork_child};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::getpid;
@@ -44,7 +44,7 @@ fn message(number: u64) -> Message {
 
 #[test]
 fn repeated_crashes_leak_nothing() {
-    alone("repeated_crashes_leak_nothing", || on_all_backings(120));
+    in_own_process("repeated_crashes_leak_nothing", || on_all_backings(120));
 }
 
 #[test]
@@ -54,13 +54,17 @@ fn ten_thousand_crashes_leak_nothing() {
 }
 
 fn on_all_backings(crashes: u64) {
-    for place in [Place::SharedMemory, Place::File, Place::SystemV] {
-        within(place, || {
-            crash_repeatedly::<Spsc>(place, false, crashes);
-            crash_repeatedly::<Mpmc>(place, false, crashes);
-            if place != Place::SystemV {
-                crash_repeatedly::<Spsc>(place, true, crashes / 4);
-                crash_repeatedly::<Mpmc>(place, true, crashes / 4);
+    for backing in [
+        BackingKind::SharedMemory,
+        BackingKind::File,
+        BackingKind::SystemV,
+    ] {
+        with_backing(backing, || {
+            crash_repeatedly::<Spsc>(backing, false, crashes);
+            crash_repeatedly::<Mpmc>(backing, false, crashes);
+            if backing != BackingKind::SystemV {
+                crash_repeatedly::<Spsc>(backing, true, crashes / 4);
+                crash_repeatedly::<Mpmc>(backing, true, crashes / 4);
             }
         });
     }
@@ -76,24 +80,24 @@ fn options<P: Protocol>() -> Options {
     }
 }
 
-fn crash_repeatedly<P: Protocol>(place: Place, grows: bool, crashes: u64) {
+fn crash_repeatedly<P: Protocol>(backing: BackingKind, grows: bool, crashes: u64) {
     let start = Instant::now();
-    let before = Remains::now();
+    let before = Resources::now();
     let name = Name::lasting("leaks", 1 + crashes as u32 / 2000);
     let ring = Ring::<Message, P>::create_with(&name, &options::<P>()).unwrap();
-    let with_ring = Remains::now();
-    let mut dice = Dice::new(crashes);
+    let with_ring = Resources::now();
+    let mut random = Random::new(crashes);
     for crash in 0..crashes {
-        let kills_itself = dice.below(2) == 0;
+        let kills_itself = random.below(2) == 0;
         let mut child = fork_child(|| run_victim::<P>(&name, grows, crash, kills_itself));
         if !kills_itself {
-            dice.spin(LONGEST_LIFE);
+            random.spin(LONGEST_LIFE);
             support::kill_process(child.pid());
         }
         let ended = child.reap();
         assert!(
             matches!(ended, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
-            "{place:?}: {ended:?}"
+            "{backing:?}: {ended:?}"
         );
         if crash % 50 == 49 {
             // At times the test attaches too, and checks the seats through an observer.
@@ -108,16 +112,16 @@ fn crash_repeatedly<P: Protocol>(place: Place, grows: bool, crashes: u64) {
         }
     }
     // The newest segment of a ring that has grown is mapped as well, once the test has attached.
-    let holds_only_the_ring = || grows || Remains::now() == with_ring;
-    assert!(holds_only_the_ring(), "{place:?}: {:?}", Remains::now());
+    let holds_only_the_ring = || grows || Resources::now() == with_ring;
+    assert!(holds_only_the_ring(), "{backing:?}: {:?}", Resources::now());
     assert_as_new(&name, &ring, grows);
-    assert_eq!(locks_of(&name, place), 0, "{place:?}");
-    assert!(holds_only_the_ring(), "{place:?}: {:?}", Remains::now());
+    assert_eq!(locks_of(&name, backing), 0, "{backing:?}");
+    assert!(holds_only_the_ring(), "{backing:?}: {:?}", Resources::now());
     drop(ring);
     slipring::unlink(&name).unwrap();
-    assert_eq!(Remains::now(), before, "{place:?}");
+    assert_eq!(Resources::now(), before, "{backing:?}");
     println!(
-        "{crashes} crashes in a row, {}, {place:?}, grows: {grows}: {:.1?}",
+        "{crashes} crashes in a row, {}, {backing:?}, grows: {grows}: {:.1?}",
         kind::<P>(),
         start.elapsed()
     );
@@ -134,23 +138,23 @@ fn attach<P: Protocol>(ring: &Ring<Message, P>, of_each: u32) -> Handles<P> {
 /// The life of a victim. It kills itself during an operation, or the test kills it.
 fn run_victim<P: Protocol>(name: &str, grows: bool, crash: u64, kills_itself: bool) {
     let kill_self = || kill(getpid(), Signal::SIGKILL).unwrap();
-    let mut dice = Dice::new(crash << 1 | 1);
+    let mut random = Random::new(crash << 1 | 1);
     let ring = Ring::<Message, P>::open(name).unwrap();
     let (mut producers, mut consumers) = attach(&ring, 1);
     let (producer, consumer) = (&mut producers[0], &mut consumers[0]);
     let mut number = crash << 20;
     let operations = if kills_itself {
-        dice.below(30)
+        random.below(30)
     } else {
         u64::MAX
     };
     for _ in 0..operations {
         number += 1;
-        let batch: Vec<_> = (0..dice.below(8)).map(|_| message(number)).collect();
-        if grows && dice.below(OPERATIONS_PER_GROW) == 0 {
-            assert_grown_or_undrained(ring.grow(2 << dice.below(8)));
+        let batch: Vec<_> = (0..random.below(8)).map(|_| message(number)).collect();
+        if grows && random.below(OPERATIONS_PER_GROW) == 0 {
+            assert_grown_or_undrained(ring.grow(2 << random.below(8)));
         }
-        match dice.below(6) {
+        match random.below(6) {
             0 | 1 => assert_done_or_full(producer.try_push(&message(number))),
             2 => assert_done_or_full(producer.try_push_slice(&batch)),
             3 => assert_done_or_full(producer.try_claim().map(|mut claim| {
@@ -165,7 +169,7 @@ fn run_victim<P: Protocol>(name: &str, grows: bool, crash: u64, kills_itself: bo
             ),
         }
     }
-    match dice.below(3) {
+    match random.below(3) {
         0 => assert_done_or_full(producer.try_claim().map(|_claim| kill_self())),
         1 => assert_done_or_empty(consumer.try_read().map(|_guard| kill_self())),
         _ => {}
@@ -249,8 +253,8 @@ fn drain<P: Protocol>(consumer: &mut Consumer<Message, P>) {
 }
 
 /// The number of locks on the ring's object, of all processes.
-fn locks_of(name: &Name, place: Place) -> usize {
-    if place == Place::SystemV {
+fn locks_of(name: &Name, backing: BackingKind) -> usize {
+    if backing == BackingKind::SystemV {
         // Seat locks are semaphores here, and the caller has just claimed and released all of them.
         return 0;
     }

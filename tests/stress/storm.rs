@@ -10,9 +10,10 @@
 //! cargo test --release --test stress -- --ignored --nocapture storm::
 //! ```
 
-use crate::support::backings::{Place, within};
-use crate::support::leftovers::Remains;
-use crate::support::storm::{ASLEEP_AT_ONCE, Report, Round, Taking, storm};
+use crate::support::ASLEEP_AT_ONCE;
+use crate::support::backings::{BackingKind, with_backing};
+use crate::support::resources::Resources;
+use crate::support::storm::{PopMode, Report, Round, storm};
 use crate::support::{Name, skip};
 use slipring::{Fences, WaitStrategy};
 use std::env;
@@ -26,7 +27,7 @@ fn rounds() -> Vec<Round> {
         plain,
         Round {
             label: "popping, 8 B",
-            taking: Taking::Pops,
+            pop_mode: PopMode::Pops,
             words: 1,
             wait: WaitStrategy::default(),
             ..plain
@@ -41,7 +42,7 @@ fn rounds() -> Vec<Round> {
         },
         Round {
             label: "popping, capacity 2, stops",
-            taking: Taking::Pops,
+            pop_mode: PopMode::Pops,
             capacity: 2,
             wait: WaitStrategy::default(),
             stops: true,
@@ -58,7 +59,7 @@ fn rounds() -> Vec<Round> {
         },
         Round {
             label: "popping, 4 KiB, capacity 16, a seat each",
-            taking: Taking::Pops,
+            pop_mode: PopMode::Pops,
             words: 512,
             seats: 4,
             ..plain
@@ -72,7 +73,7 @@ fn rounds() -> Vec<Round> {
         },
         Round {
             label: "popping, spinning, capacity 1024, stops",
-            taking: Taking::Pops,
+            pop_mode: PopMode::Pops,
             words: 1,
             capacity: 1024,
             wait: WaitStrategy::Spin,
@@ -170,7 +171,7 @@ fn kill_storm_on_growing_ring_loses_nothing() {
 
 #[test]
 fn kill_storm_on_growing_file_loses_nothing() {
-    within(Place::File, || {
+    with_backing(BackingKind::File, || {
         let report = run_storm(&growing(&rounds()[0]), 75, Duration::ZERO);
         println!("{report}");
     });
@@ -238,12 +239,12 @@ fn soak() {
     };
     let time = Duration::from_secs_f64(60.0 * minutes.parse::<f64>().unwrap());
     let start = Instant::now();
-    let before = Remains::now();
+    let before = Resources::now();
     let rounds = rounds();
     let mut total = Report::default();
     let mut storms = 0;
     'soak: for seed in 100.. {
-        for place in [Place::SharedMemory, Place::File] {
+        for backing in [BackingKind::SharedMemory, BackingKind::File] {
             for round in &rounds {
                 if start.elapsed() >= time {
                     break 'soak;
@@ -256,11 +257,16 @@ fn soak() {
                     grows: (seed + storms) % 2 == 0,
                     ..*round
                 };
-                within(place, || {
+                with_backing(backing, || {
                     total.add(&run_storm(&round, kills_of(&round), Duration::ZERO))
                 });
                 storms += 1;
-                assert_eq!(Remains::now(), before, "after {}, {place:?}", round.label);
+                assert_eq!(
+                    Resources::now(),
+                    before,
+                    "after {}, {backing:?}",
+                    round.label
+                );
             }
         }
         println!("{:.0?}, {storms} storms\n{total}", start.elapsed());

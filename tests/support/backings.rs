@@ -10,36 +10,36 @@ use std::time::SystemTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "each test program uses some of this file")]
-pub(crate) enum Place {
+pub(crate) enum BackingKind {
     SharedMemory,
     File,
     SystemV,
 }
 
 thread_local! {
-    static PLACE: Cell<Place> = const { Cell::new(Place::SharedMemory) };
+    static BACKING: Cell<BackingKind> = const { Cell::new(BackingKind::SharedMemory) };
 }
 
 /// Runs `body` while all new names of this thread select one backing.
 #[allow(dead_code, reason = "each test program uses some of this file")]
-pub(crate) fn within(place: Place, body: impl FnOnce()) {
+pub(crate) fn with_backing(backing: BackingKind, body: impl FnOnce()) {
     struct Reset;
     impl Drop for Reset {
         fn drop(&mut self) {
-            PLACE.set(Place::SharedMemory);
+            BACKING.set(BackingKind::SharedMemory);
         }
     }
-    PLACE.set(place);
+    BACKING.set(backing);
     let _reset = Reset;
     body();
 }
 
 /// A name in the thread's backing. It contains `text`, unless it is a System V key.
 pub(crate) fn name(text: &str) -> String {
-    match PLACE.get() {
-        Place::SharedMemory => format!("/{text}"),
-        Place::File => format!("file:{}/{text}", directory().display()),
-        Place::SystemV => {
+    match BACKING.get() {
+        BackingKind::SharedMemory => format!("/{text}"),
+        BackingKind::File => format!("file:{}/{text}", directory().display()),
+        BackingKind::SystemV => {
             static COUNT: AtomicU32 = AtomicU32::new(0);
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let born = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u32;

@@ -1,12 +1,12 @@
 //! Forked children that hold a claim or a guard of an MPMC ring until the test releases them.
 
-use crate::support::{Board, Forked, Name, fork_child, until};
+use crate::support::{Forked, Name, SharedWords, fork_child, until};
 use slipring::mpmc::Ring;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// A group of holders, which are released together.
 pub(crate) struct Holders {
-    board: Board,
+    shared: SharedWords,
     _name: Name,
     started: u64,
 }
@@ -20,7 +20,7 @@ impl Holders {
     pub(crate) fn new() -> Self {
         let name = Name::in_memory("holders");
         Self {
-            board: Board::create(&name, 2),
+            shared: SharedWords::create(&name, 2),
             _name: name,
             started: 0,
         }
@@ -43,7 +43,7 @@ impl Holders {
     pub(crate) fn await_hold(&mut self) {
         self.started += 1;
         until("the child holds its claim or guard", || {
-            self.board[HOLD].load(SeqCst) == self.started
+            self.shared[HOLD].load(SeqCst) == self.started
         });
     }
 
@@ -70,13 +70,13 @@ impl Holders {
     }
 
     fn hold(&self) {
-        self.board[HOLD].fetch_add(1, SeqCst);
+        self.shared[HOLD].fetch_add(1, SeqCst);
         until("the holders are released", || {
-            self.board[LET_GO].load(SeqCst) == 1
+            self.shared[LET_GO].load(SeqCst) == 1
         });
     }
 
     pub(crate) fn let_go(&self) {
-        self.board[LET_GO].store(1, SeqCst);
+        self.shared[LET_GO].store(1, SeqCst);
     }
 }

@@ -26,18 +26,18 @@ macro_rules! for_each_kind {
         for_each_kind! { file, File: $($($file)+)? $($($all)+)? }
         for_each_kind! { sysv, SystemV: $($($all)+)? }
     };
-    ($module:ident, $place:ident:) => {};
-    ($module:ident, $place:ident: $($test:ident)+) => {
+    ($module:ident, $backing:ident:) => {};
+    ($module:ident, $backing:ident: $($test:ident)+) => {
         mod $module {
-            use crate::support::backings::{Place::$place, within};
+            use crate::support::backings::{BackingKind::$backing, with_backing};
             mod spsc {
                 $(#[test] fn $test() {
-                    super::within(super::$place, super::super::$test::<slipring::Spsc>)
+                    super::with_backing(super::$backing, super::super::$test::<slipring::Spsc>)
                 })+
             }
             mod mpmc {
                 $(#[test] fn $test() {
-                    super::within(super::$place, super::super::$test::<slipring::Mpmc>)
+                    super::with_backing(super::$backing, super::super::$test::<slipring::Mpmc>)
                 })+
             }
         }

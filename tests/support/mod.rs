@@ -14,29 +14,30 @@ pub(crate) mod error_text;
 pub(crate) mod kinds;
 
 pub(crate) mod backings;
-mod board;
 pub(crate) mod holders;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(crate) mod kill_points;
-pub(crate) mod leftovers;
 pub(crate) mod names;
 pub(crate) mod numbers;
 pub(crate) mod own_process;
 mod peer;
+pub(crate) mod resources;
+pub(crate) mod ring_layout;
 pub(crate) mod seccomp;
+mod shared_words;
 pub(crate) mod storm;
 pub(crate) mod strace;
-pub(crate) mod tampering;
 pub(crate) mod time_limit;
+pub(crate) mod wait_strategies;
 
-pub(crate) use self::board::{Board, Page};
 pub(crate) use self::names::set_lock;
 pub(crate) use self::peer::{
     Forked, Peer, Role, fork_child, fork_orphan, is_asleep, kill_process, role, start,
     start_foreign, start_under, state_of, thread_id,
 };
+pub(crate) use self::shared_words::{HeaderPage, SharedWords};
+pub(crate) use self::wait_strategies::ASLEEP_AT_ONCE;
 
-use slipring::WaitStrategy;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -50,20 +51,14 @@ use std::time::{Duration, Instant};
 use std::{fmt, fs, process, thread};
 
 /// The time limit of a single wait. A test that exceeds it is stuck.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The time limit of a whole test. It is longer than that of a single wait, so that a wait that is
 /// stuck fails first, with a message that names what it waits for.
-const WATCH: Duration = PATIENCE.saturating_mul(3);
+const WATCH: Duration = TIME_LIMIT.saturating_mul(3);
 
 /// A liveness interval that is longer than any test.
 pub(crate) const NEVER: Duration = Duration::from_secs(3600);
-
-/// Blocks in the kernel at once, without spinning or yielding first.
-pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
 
 /// The names to remove before a stuck test program exits.
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -80,7 +75,7 @@ impl Name {
         Self::made(label, WATCH, backings::name)
     }
 
-    /// A name whose time limit is `times` as long.
+    /// A name with a time limit that is `times` as long.
     pub(crate) fn lasting(label: &str, times: u32) -> Self {
         Self::made(label, WATCH * times, backings::name)
     }
@@ -163,7 +158,7 @@ pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let mut looks = 0_u32;
     while !happened() {
         assert!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < TIME_LIMIT,
             "timed out while waiting until {what}"
         );
         looks += 1;
@@ -259,14 +254,14 @@ pub(crate) fn descriptors_of(name: &Name) -> Vec<PathBuf> {
 }
 
 /// The number of mappings and of descriptors of an object in this process.
-pub(crate) fn traces_of(name: &Name) -> (usize, usize) {
+pub(crate) fn mapping_and_descriptor_counts(name: &Name) -> (usize, usize) {
     (mappings_of(name).len(), descriptors_of(name).len())
 }
 
 /// A pseudorandom number generator. The same seed gives the same numbers.
-pub(crate) struct Dice(u64);
+pub(crate) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }

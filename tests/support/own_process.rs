@@ -9,7 +9,7 @@ use std::process::Command;
 /// for tests that read or change state of the whole process. The test `test` must be in the same
 /// file as the caller.
 #[track_caller]
-pub(crate) fn alone(test: &str, body: impl FnOnce()) {
+pub(crate) fn in_own_process(test: &str, body: impl FnOnce()) {
     const ALONE: &str = "SLIPRING_TEST_ALONE";
     if env::var_os(ALONE).is_some() {
         return body();

@@ -1,6 +1,6 @@
 //! Peer processes: re-executions of this test program, and forked children.
 
-use super::{PATIENCE, until};
+use super::{TIME_LIMIT, until};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -33,7 +33,7 @@ pub(crate) fn role(name: &str) -> Option<Role> {
     if env::var(ROLE).ok()? != name {
         return None;
     }
-    alarm::set(PATIENCE.as_secs() as u32);
+    alarm::set(TIME_LIMIT.as_secs() as u32);
     let arguments = env::var(ARGUMENTS).unwrap();
     Some(Role {
         arguments: arguments.split('\n').map(Into::into).collect(),
@@ -49,8 +49,8 @@ impl Role {
         self.text(index).parse().unwrap()
     }
 
-    /// Waits for one [`Peer::tell`]. Returns `false` if the parent has closed the pipe.
-    pub(crate) fn is_told(&self) -> bool {
+    /// Waits for one [`Peer::signal`]. Returns `false` if the parent has closed the pipe.
+    pub(crate) fn wait_for_signal(&self) -> bool {
         matches!(io::stdin().read(&mut [0]), Ok(1))
     }
 }
@@ -139,8 +139,8 @@ impl Peer {
         self.child.id()
     }
 
-    /// Makes one [`Role::is_told`] return.
-    pub(crate) fn tell(&mut self) {
+    /// Makes one [`Role::wait_for_signal`] return.
+    pub(crate) fn signal(&mut self) {
         let pipe = self.child.stdin.as_mut().unwrap();
         pipe.write_all(&[1]).unwrap();
     }
@@ -179,7 +179,7 @@ impl Peer {
     }
 
     /// Waits until a thread of the peer sleeps on a shared futex.
-    pub(crate) fn falls_asleep(&self) {
+    pub(crate) fn wait_until_asleep(&self) {
         until("the peer sleeps on a futex", || {
             assert_ne!(
                 state_of(self.pid(), self.pid()),
@@ -238,7 +238,7 @@ fn fork_and(body: impl FnOnce()) -> Forked {
 /// Forks a child that survives the death of this process.
 pub(crate) fn fork_orphan(body: impl FnOnce()) -> u32 {
     let child = fork_and(|| {
-        alarm::set(PATIENCE.as_secs() as u32);
+        alarm::set(TIME_LIMIT.as_secs() as u32);
         body();
     });
     // No value kills or reaps it.

@@ -7,7 +7,7 @@ use std::thread;
 
 /// Runs `body` in a thread of its own, in which `calls` fail with `errno`. Skips it, and prints
 /// why, where seccomp filters are not available.
-pub(crate) fn refusing(calls: &[c_long], errno: Errno, body: impl FnOnce() + Send) {
+pub(crate) fn with_refused_calls(calls: &[c_long], errno: Errno, body: impl FnOnce() + Send) {
     thread::scope(|scope| {
         let confined = scope.spawn(|| {
             if confine(calls, errno) {

@@ -28,3 +28,15 @@ pub(crate) fn mark(text: &str) {
     // SAFETY: the bytes outlive the call, which fails.
     unsafe { libc::write(no_descriptor, text.as_ptr().cast(), text.len()) };
 }
+
+/// The lines of a trace between two marks, without other marks.
+pub(crate) fn calls_between<'t>(trace: &'t str, begin: &str, end: &str) -> Vec<&'t str> {
+    let (_, after) = trace
+        .split_once(&format!("\"{begin}\""))
+        .expect("the trace has the first mark");
+    let (part, _) = after
+        .split_once(&format!("\"{end}\""))
+        .expect("the trace has the last mark");
+    let lines = part.lines().skip(1);
+    lines.filter(|line| !line.contains("write(-1")).collect()
+}

@@ -4,7 +4,7 @@
 use crate::support;
 use crate::support::kinds::kind;
 use crate::support::{
-    ASLEEP_AT_ONCE, Dice, NEVER, Name, PATIENCE, Page, is_asleep, start, thread_id, until,
+    ASLEEP_AT_ONCE, HeaderPage, NEVER, Name, Random, TIME_LIMIT, is_asleep, start, thread_id, until,
 };
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slipring::error::{Disconnected, PopTimeoutError, PushTimeoutError};
@@ -38,7 +38,7 @@ fn asleep_until_woken(capacity: usize) -> Options {
 
 extern "C" fn do_nothing(_signal: i32) {}
 
-/// Runs `body` while its thread receives frequent signals, whose handler has no SA_RESTART.
+/// Runs `body` while its thread receives frequent signals. Their handler has no SA_RESTART.
 fn with_frequent_signals<R>(body: impl FnOnce() -> R) -> R {
     let action = SigAction::new(
         SigHandler::Handler(do_nothing),
@@ -90,8 +90,8 @@ fn with_spurious_wakes<R>(word: &AtomicU32, body: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Long enough for a hundred interruptions.
-const TIMEOUT: Duration = Duration::from_millis(100);
+/// Long enough for many interruptions.
+const TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Checks that each call with a time-out returns, and not before the time-out has elapsed.
 fn assert_all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Consumer<u64, P>) {
@@ -106,6 +106,57 @@ fn assert_all_time_out<P: Protocol>(full: &mut Producer<u64, P>, empty: &mut Con
     assert_duration(&mut || assert_eq!(empty.pop_timeout_into(&mut 0, TIMEOUT), Err(still_empty)));
     assert_duration(&mut || assert_eq!(full.push_timeout(&1, TIMEOUT), Err(still_full)));
     assert_duration(&mut || assert_eq!(full.claim_timeout(TIMEOUT).unwrap_err(), still_full));
+    let (mut room, mut vec) = ([0; 2], Vec::new());
+    assert_duration(&mut || {
+        let refused = empty.pop_slice_timeout(&mut room, TIMEOUT);
+        assert_eq!(refused, Err(still_empty));
+    });
+    assert_duration(&mut || {
+        let refused = empty.pop_append_timeout(&mut vec, 2, TIMEOUT);
+        assert_eq!(refused, Err(still_empty));
+    });
+    assert_duration(&mut || {
+        let refused = empty.read_chunk_timeout(2, TIMEOUT).unwrap_err();
+        assert_eq!(refused, still_empty);
+    });
+    assert_duration(&mut || {
+        let refused = full.push_slice_timeout(&[1, 2], TIMEOUT).unwrap_err();
+        assert_eq!((refused.pushed, refused.reason), (0, still_full));
+    });
+    assert_duration(&mut || {
+        let refused = full.claim_chunk_timeout(2, TIMEOUT).unwrap_err();
+        assert_eq!(refused, still_full);
+    });
+}
+
+/// Checks that each call with a deadline returns, and not before the deadline.
+fn assert_all_reach_deadline<P: Protocol>(
+    full: &mut Producer<u64, P>,
+    empty: &mut Consumer<u64, P>,
+) {
+    let assert_reached = |call: &mut dyn FnMut(Instant)| {
+        let deadline = Instant::now() + TIMEOUT;
+        call(deadline);
+        assert!(Instant::now() >= deadline);
+    };
+    let (still_full, still_empty) = (PushTimeoutError::TimedOut, PopTimeoutError::TimedOut);
+    assert_reached(&mut |at| assert_eq!(empty.pop_deadline(at), Err(still_empty)));
+    assert_reached(&mut |at| assert_eq!(empty.read_deadline(at).unwrap_err(), still_empty));
+    assert_reached(&mut |at| assert_eq!(empty.pop_deadline_into(&mut 0, at), Err(still_empty)));
+    let (mut room, mut vec) = ([0; 2], Vec::new());
+    assert_reached(&mut |at| {
+        assert_eq!(empty.pop_slice_deadline(&mut room, at), Err(still_empty));
+    });
+    assert_reached(&mut |at| {
+        let refused = empty.pop_append_deadline(&mut vec, 2, at);
+        assert_eq!(refused, Err(still_empty));
+    });
+    assert_reached(&mut |at| assert_eq!(full.push_deadline(&1, at), Err(still_full)));
+    assert_reached(&mut |at| assert_eq!(full.claim_deadline(at).unwrap_err(), still_full));
+    assert_reached(&mut |at| {
+        let refused = full.push_slice_deadline(&[1, 2], at).unwrap_err();
+        assert_eq!((refused.pushed, refused.reason), (0, still_full));
+    });
 }
 
 /// A producer of a full ring, a consumer of an empty ring, and their attached peers.
@@ -138,17 +189,24 @@ fn blocked<P: Protocol>(options: &Options) -> Blocked<P> {
 fn signals_neither_end_nor_prolong_a_wait<P: Protocol>() {
     for options in [asleep_until_woken(2), Options::new().capacity(2)] {
         let mut blocked = blocked::<P>(&options);
-        with_frequent_signals(|| assert_all_time_out(&mut blocked.producer, &mut blocked.consumer));
+        with_frequent_signals(|| {
+            assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
+            assert_all_reach_deadline(&mut blocked.producer, &mut blocked.consumer);
+        });
     }
 }
 
 fn spurious_wake_ups_neither_end_nor_prolong_a_wait<P: Protocol>() {
     for options in [asleep_until_woken(2), Options::new().capacity(2)] {
         let mut blocked = blocked::<P>(&options);
-        let (full, empty) = (Page::of(&blocked.full), Page::of(&blocked.empty));
+        let (full, empty) = (
+            HeaderPage::of(&blocked.full),
+            HeaderPage::of(&blocked.empty),
+        );
         with_spurious_wakes(full.not_full(), || {
             with_spurious_wakes(empty.not_empty(), || {
                 assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
+                assert_all_reach_deadline(&mut blocked.producer, &mut blocked.consumer);
             });
         });
     }
@@ -161,6 +219,7 @@ fn elapsed_liveness_interval_does_not_end_a_wait<P: Protocol>() {
         .liveness_interval(Duration::from_millis(1));
     let mut blocked = blocked::<P>(&options);
     assert_all_time_out(&mut blocked.producer, &mut blocked.consumer);
+    assert_all_reach_deadline(&mut blocked.producer, &mut blocked.consumer);
 }
 
 /// Pushes one number for each request of the test, from 0, with the call that has no time-out.
@@ -178,7 +237,7 @@ fn push_on_request<P: Protocol>(role: &support::Role) {
         .producer()
         .unwrap();
     let mut number = 0_u64;
-    while role.is_told() {
+    while role.wait_for_signal() {
         producer.push(&number).unwrap();
         number += 1;
     }
@@ -196,7 +255,7 @@ fn blocked_pop_sleeps_through_signals_until_message<P: Protocol>() {
         scope.spawn(move || {
             while requests.recv().is_ok() {
                 until("pop sleeps", || is_asleep(std::process::id(), this));
-                peer.tell();
+                peer.signal();
             }
         });
         with_frequent_signals(|| {
@@ -240,7 +299,7 @@ fn longest_timeout_does_not_overflow<P: Protocol>() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 until("pop sleeps", || is_asleep(std::process::id(), this));
-                peer.tell();
+                peer.signal();
             });
             assert_eq!(consumer.pop_timeout(timeout), Ok(number as u64));
         });
@@ -263,12 +322,12 @@ fn echo<P: Protocol>(role: &support::Role) {
     let replies = Ring::<u64, P>::open_with(role.text(1), &options).unwrap();
     let mut consumer = requests.consumer().unwrap();
     let mut producer = replies.producer().unwrap();
-    let mut dice = Dice::new(2);
+    let mut random = Random::new(2);
     loop {
-        match consumer.pop_timeout(PATIENCE) {
+        match consumer.pop_timeout(TIME_LIMIT) {
             Ok(message) => {
-                dice.spin(MAX_DELAY);
-                producer.push_timeout(&message, PATIENCE).unwrap();
+                random.spin(MAX_DELAY);
+                producer.push_timeout(&message, TIME_LIMIT).unwrap();
             }
             Err(PopTimeoutError::Disconnected(Disconnected::Left)) => break,
             Err(error) => panic!("{error}"),
@@ -304,22 +363,22 @@ fn ping_pong<P: Protocol>(fences: Fences, here: &str, there: &str, ahead: u64, t
     let mut producer = requests.producer().unwrap();
     let mut consumer = replies.consumer().unwrap();
     let peer = start("role_echoes", &[&to, &from, &there, &kind::<P>()]);
-    let mut dice = Dice::new(1);
+    let mut random = Random::new(1);
     let start = Instant::now();
     let mut pushed = 0;
     let mut popped = 0;
     while start.elapsed() < time || popped < 30 {
         while pushed < popped + ahead {
-            producer.push_timeout(&pushed, PATIENCE).unwrap();
+            producer.push_timeout(&pushed, TIME_LIMIT).unwrap();
             pushed += 1;
         }
-        dice.spin(MAX_DELAY);
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(popped));
+        random.spin(MAX_DELAY);
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(popped));
         popped += 1;
     }
     drop(producer);
     for number in popped..pushed {
-        assert_eq!(consumer.pop_timeout(PATIENCE), Ok(number));
+        assert_eq!(consumer.pop_timeout(TIME_LIMIT), Ok(number));
     }
     peer.finish();
 }

@@ -1,7 +1,7 @@
 //! Processes in which membarrier(2) is forbidden, from the start or after attaching.
 
 use crate::support::seccomp::confine;
-use crate::support::{NEVER, Name, Page, fork_child, is_asleep, skip, until};
+use crate::support::{HeaderPage, NEVER, Name, fork_child, is_asleep, skip, until};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::wait::WaitStatus;
@@ -71,7 +71,7 @@ fn sleep_is_short_if_membarrier_is_forbidden_after_attach<P: Protocol>() {
     let options = Options::new().capacity(2).liveness_interval(NEVER);
     let ring = Ring::<u64, P>::create_with(&name, &options).unwrap();
     let mut producer = ring.producer().unwrap();
-    let event = Page::of(&name).not_empty();
+    let event = HeaderPage::of(&name).not_empty();
     let child = fork_child(|| {
         let mut consumer = Ring::<u64, P>::open(&name).unwrap().consumer().unwrap();
         forbid_membarrier();

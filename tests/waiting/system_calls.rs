@@ -3,7 +3,7 @@
 
 use crate::support;
 use crate::support::kinds::{is_mpmc, kind};
-use crate::support::strace::{mark, trace_role};
+use crate::support::strace::{calls_between, mark, trace_role};
 use crate::support::{NEVER, Name};
 use slipring::error::{TryPopError, TryPushError};
 use slipring::{Options, Protocol, Ring};
@@ -67,22 +67,14 @@ fn run_marked_operations<P: Protocol>(role: &support::Role) {
     drop(others);
 }
 
-/// The system calls between two marks.
-fn calls_within<'t>(trace: &'t str, what: &str) -> Vec<&'t str> {
-    let (_, after) = trace.split_once(&format!("begin {what}")).unwrap();
-    let (within, _) = after.split_once(&format!("end {what}")).unwrap();
-    let lines = within.lines().skip(1);
-    lines.filter(|line| !line.contains("write(-1")).collect()
-}
-
 fn operations_enter_kernel_only_to_wait_or_check_liveness<P: Protocol>() {
     let name = Name::new("ring");
     let role = "role_runs_marked_operations";
     let Some(trace) = trace_role(role, &[&name, &kind::<P>()]) else {
         return;
     };
-    assert_eq!(calls_within(&trace, "bare"), [""; 0]);
+    assert_eq!(calls_between(&trace, "begin bare", "end bare"), [""; 0]);
     // Each of the two handles checks once, in a few calls, whether peers are present or dead.
-    let refused = calls_within(&trace, "refused");
+    let refused = calls_between(&trace, "begin refused", "end refused");
     assert!((1..20).contains(&refused.len()), "{refused:#?}");
 }

@@ -13,56 +13,59 @@ const RUNNER: &str = "qemu-aarch64 -L /usr/aarch64-linux-gnu";
 
 /// Unit and property tests, and tests with threads and processes.
 const TESTS: [&str; 11] = [
-    "tests/batches.rs",
-    "tests/claims.rs",
-    "tests/foreign.rs",
-    "tests/instructions.rs",
-    "tests/mpmc.rs",
-    "tests/mpmc_batches.rs",
-    "tests/payloads.rs",
-    "tests/positions.rs",
-    "tests/properties.rs",
-    "tests/redelivery.rs",
-    "tests/threads.rs",
+    "tests/api/batches.rs",
+    "tests/api/claims.rs",
+    "tests/lifecycle/foreign.rs",
+    "tests/api/instructions.rs",
+    "tests/api/mpmc.rs",
+    "tests/api/mpmc_batches.rs",
+    "tests/api/payloads.rs",
+    "tests/api/positions.rs",
+    "tests/api/properties.rs",
+    "tests/lifecycle/redelivery.rs",
+    "tests/api/threads.rs",
 ];
 
 /// The tests that exchange rings between the two architectures.
-const FOREIGN: &str = "tests/foreign.rs";
+const FOREIGN: &str = "tests/lifecycle/foreign.rs";
 
 /// The functions with instructions to check.
-const INSTRUCTIONS: &str = "tests/instructions.rs";
+const INSTRUCTIONS: &str = "tests/api/instructions.rs";
 
 /// What qemu does not support, and the tests that need it.
 const SKIPPED: [(&str, &[&str]); 4] = [
     (
         "ptrace",
         &[
-            "tests/calls.rs",
-            "tests/clocks.rs",
-            "tests/growing_kills.rs",
-            "tests/kill_points.rs",
-            "tests/segments.rs",
+            "tests/waiting/system_calls.rs",
+            "tests/process_wide/clocks.rs",
+            "tests/stress/growth_kill_points.rs",
+            "tests/stress/kill_points.rs",
+            "tests/backings/sysv.rs",
         ],
     ),
     (
         "namespaces",
         &[
-            "tests/environment.rs",
-            "tests/proofs.rs",
-            "tests/surroundings.rs",
+            "tests/environment/restrictions.rs",
+            "tests/liveness/death_proofs.rs",
+            "tests/environment/isolation.rs",
         ],
     ),
     (
         "MADV_DONTFORK",
         &[
-            "tests/crash.rs",
-            "tests/deaths.rs",
-            "tests/fork.rs",
-            "tests/leaks.rs",
-            "tests/storm.rs",
+            "tests/stress/crash.rs",
+            "tests/liveness/deaths.rs",
+            "tests/lifecycle/fork.rs",
+            "tests/stress/leaks.rs",
+            "tests/stress/storm.rs",
         ],
     ),
-    ("seccomp", &["tests/kernel.rs", "tests/membarrier.rs"]),
+    (
+        "seccomp",
+        &["tests/errors/kernel.rs", "tests/waiting/membarrier.rs"],
+    ),
 ];
 
 pub(crate) fn run() -> Result<(), String> {
@@ -187,7 +190,7 @@ const EXPECTED: [Expected; 5] = [
     },
     // Finds free slots for the push above.
     Expected {
-        function: &["spsc", "Writer", "look"],
+        function: &["spsc", "Writer", "find_free"],
         loads: 1,
         stores: 0,
         exchanges: 0,

@@ -5,7 +5,7 @@
 //! ```toml
 //! [[mistake]]
 //! name = "the bit is never cleared"
-//! file = "src/wait.rs"
+//! file = "src/wait/mod.rs"
 //! within = ["fn wake_one"]
 //! right = 'word.wrapping_add(EPOCH) & !ASLEEP'
 //! wrong = 'word.wrapping_add(EPOCH)'

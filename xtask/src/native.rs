@@ -52,19 +52,19 @@ impl Analyzer {
         match self {
             Self::Miri { .. } => &[],
             Self::Asan => &[
-                "tests/batches.rs",
-                "tests/claims.rs",
-                "tests/hostile.rs",
-                "tests/mpmc.rs",
-                "tests/mpmc_batches.rs",
-                "tests/observer.rs",
-                "tests/payloads.rs",
-                "tests/properties.rs",
-                "tests/scribbler.rs",
-                "tests/threads.rs",
-                "tests/waiting.rs",
+                "tests/api/batches.rs",
+                "tests/api/claims.rs",
+                "tests/hostile/corrupt_words.rs",
+                "tests/api/mpmc.rs",
+                "tests/api/mpmc_batches.rs",
+                "tests/lifecycle/observer.rs",
+                "tests/api/payloads.rs",
+                "tests/api/properties.rs",
+                "tests/hostile/random_writes.rs",
+                "tests/api/threads.rs",
+                "tests/waiting/blocking.rs",
             ],
-            Self::Tsan => &["tests/threads.rs"],
+            Self::Tsan => &["tests/api/threads.rs"],
         }
     }
 

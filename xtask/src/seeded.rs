@@ -161,7 +161,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
             mistake.name
         );
     }
-    tally.finish(&selection)
+    tally.finish("seeded", &selection)
 }
 
 /// The start of a line, as some lines contain pages of a trace.

@@ -127,12 +127,12 @@ impl Tally {
     }
 
     /// Prints the summary of a run, and fails if anything survived.
-    pub(crate) fn finish(&self, selection: &Selection) -> Result<(), String> {
+    pub(crate) fn finish(&self, command: &str, selection: &Selection) -> Result<(), String> {
         println!("{:.0} s", selection.start.elapsed().as_secs_f64());
         if self.untried > 0 {
             println!("{} not tried: the time limit was reached", self.untried);
         } else if selection.is_whole() {
-            println!("{}", self.row(&date()?, &git::commit()?));
+            println!("{}", self.row(command, &date()?, &git::commit()?));
         }
         match self.survivors.len() {
             0 => Ok(()),
@@ -141,14 +141,14 @@ impl Tally {
     }
 
     /// A row of the table of runs in `docs/correctness.md`.
-    fn row(&self, date: &str, commit: &str) -> String {
+    fn row(&self, command: &str, date: &str, commit: &str) -> String {
         let found = self.tried - self.survivors.len();
         let survivors = match &self.survivors[..] {
             [] => "none".to_owned(),
             survivors => survivors.join("; "),
         };
         format!(
-            "| {date} | {commit} | {} | {found} | {survivors} |",
+            "| `{command}` | {date} | {commit} | {} | {found} | {survivors} |",
             self.tried
         )
     }
@@ -208,14 +208,14 @@ mod tests {
 
     #[test]
     fn selection_includes_changed_and_named_ones() {
-        let names = ["src/wait.rs", "the bit is never cleared"];
-        let includes = |part, changed| selection(part, changed).includes("src/wait.rs", &names);
+        let names = ["src/wait/mod.rs", "the bit is never cleared"];
+        let includes = |part, changed| selection(part, changed).includes("src/wait/mod.rs", &names);
         assert!(includes(None, None));
         assert!(includes(Some("bit"), None));
         assert!(!includes(Some("slot"), None));
-        assert!(includes(None, Some(&["README.md", "src/wait.rs"])));
-        assert!(!includes(None, Some(&["src/wait.rs.orig"])));
-        assert!(!includes(Some("slot"), Some(&["src/wait.rs"])));
+        assert!(includes(None, Some(&["README.md", "src/wait/mod.rs"])));
+        assert!(!includes(None, Some(&["src/wait/mod.rs.orig"])));
+        assert!(!includes(Some("slot"), Some(&["src/wait/mod.rs"])));
     }
 
     #[test]
@@ -239,11 +239,11 @@ mod tests {
     fn tally_with_survivors_fails_and_names_them() {
         let mut tally = Tally::default();
         tally.add("a", true);
-        assert_eq!(tally.row("D", "C"), "| D | C | 1 | 1 | none |");
-        assert!(tally.finish(&selection(Some("a"), None)).is_ok());
+        assert_eq!(tally.row("c", "D", "C"), "| `c` | D | C | 1 | 1 | none |");
+        assert!(tally.finish("c", &selection(Some("a"), None)).is_ok());
         tally.add("b", false);
         tally.leave();
-        assert_eq!(tally.row("D", "C"), "| D | C | 2 | 1 | b |");
-        assert!(tally.finish(&selection(None, None)).is_err());
+        assert_eq!(tally.row("c", "D", "C"), "| `c` | D | C | 2 | 1 | b |");
+        assert!(tally.finish("c", &selection(None, None)).is_err());
     }
 }

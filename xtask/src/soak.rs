@@ -5,9 +5,9 @@ use crate::passes::{Output, root};
 use crate::test_path;
 use std::process::Command;
 
-const CRASH: &str = "tests/crash.rs";
-const LEAKS: &str = "tests/leaks.rs";
-const STORM: &str = "tests/storm.rs";
+const CRASH: &str = "tests/stress/crash.rs";
+const LEAKS: &str = "tests/stress/leaks.rs";
+const STORM: &str = "tests/stress/storm.rs";
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let minutes: f64 = match arguments {
@@ -21,11 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     let of_spsc = minutes / 4.0;
     test(CRASH, None, minutes)?;
     test(CRASH, Some("soak"), of_spsc)?;
-    test(
-        LEAKS,
-        Some("ten_thousand_crashes_in_a_row_leak_nothing"),
-        minutes,
-    )?;
+    test(LEAKS, Some("ten_thousand_crashes_leak_nothing"), minutes)?;
     test(STORM, Some("soak"), minutes - of_spsc)
 }
 
@@ -53,7 +49,7 @@ mod tests {
 
     #[test]
     fn every_ignored_test_is_in_its_file() {
-        let leaks = "fn ten_thousand_crashes_in_a_row_leak_nothing()";
+        let leaks = "fn ten_thousand_crashes_leak_nothing()";
         for (path, test) in [(CRASH, "fn soak()"), (LEAKS, leaks), (STORM, "fn soak()")] {
             assert!(
                 read(&root().join(path)).unwrap().contains(test),

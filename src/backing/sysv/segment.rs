@@ -336,8 +336,8 @@ fn sweep(key: i32) {
     }
 }
 
-/// Whether a key has a segment that must not be replaced. A segment whose creator died before it
-/// became a ring is removed.
+/// Whether a key has a segment that must not be replaced. If its creator died before it
+/// became a ring, it is removed.
 fn is_taken(key: i32, creation: &CreationLock) -> Result<bool, SystemError> {
     let id = match ipc::segment(key, 0, 0) {
         Ok(id) => id,

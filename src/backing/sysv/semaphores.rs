@@ -260,7 +260,7 @@ impl CreationLock {
 impl Drop for SemaphoreGuard {
     fn drop(&mut self) {
         // In a forked child the lock is still the parent's. After the set was removed, the id may
-        // be that of another ring's, whose lock this would release.
+        // be that of another ring: this would release that ring's lock.
         if !self.taken_in.is_past() && self.set.check().is_ok() {
             let release = SemaphoreStep {
                 semaphore: self.semaphore,

@@ -12,7 +12,7 @@ use self::members::Member;
 use self::notes::{Notes, Orders};
 use super::{KILL_DELAY, Message, message};
 use crate::support::storm::growers;
-use crate::support::{Dice, Forked, Name, fork_child, state_of, traces_of};
+use crate::support::{Forked, Name, Random, fork_child, mapping_and_descriptor_counts, state_of};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use slipring::error::TryPushError;
@@ -94,7 +94,7 @@ struct Storm<'s> {
     name: &'s str,
     options: &'s Options,
     notes: &'s Notes,
-    dice: Dice,
+    random: Random,
     generations: u64,
     members: Vec<Running>,
     latest: u64,
@@ -112,7 +112,7 @@ pub(crate) fn storm(options: &Options, seed: u64, kills: u64) -> Report {
         name: &name,
         options: &options,
         notes: &notes,
-        dice: Dice::new(seed),
+        random: Random::new(seed),
         generations: 0,
         members: Vec::new(),
         latest: 0,
@@ -132,7 +132,11 @@ pub(crate) fn storm(options: &Options, seed: u64, kills: u64) -> Report {
         .sum();
     assert_as_new(&name, &ring, notes.attempts());
     drop(ring);
-    assert_eq!(traces_of(&name), (0, 0), "mappings and descriptors");
+    assert_eq!(
+        mapping_and_descriptor_counts(&name),
+        (0, 0),
+        "mappings and descriptors"
+    );
     report
 }
 
@@ -140,9 +144,9 @@ impl Storm<'_> {
     fn run(&mut self, kills: u64) {
         self.members = MEMBERS.map(|kind| self.start_member(kind)).into();
         while self.report.all_kills() < kills {
-            let pause = self.dice.below((LONGEST - SHORTEST).as_nanos() as u64);
+            let pause = self.random.below((LONGEST - SHORTEST).as_nanos() as u64);
             self.check_progress_for(SHORTEST + Duration::from_nanos(pause));
-            let victim = self.dice.below(MEMBERS.len() as u64) as usize;
+            let victim = self.random.below(MEMBERS.len() as u64) as usize;
             self.pick_kill_moment(victim);
             let Running { kind, child, .. } = &mut self.members[victim];
             let (kind, ended) = (*kind, child.kill_and_reap());
@@ -163,7 +167,7 @@ impl Storm<'_> {
                 ring: Ring::open_with(self.name, self.options).unwrap(),
                 notes: self.notes,
                 generation,
-                dice: Dice::new(generation << 8 | self.dice.below(1 << 8)),
+                random: Random::new(generation << 8 | self.random.below(1 << 8)),
             };
             match kind {
                 MemberKind::Producer => member.push_until_ordered(),
@@ -200,7 +204,7 @@ impl Storm<'_> {
 
     /// Picks the moment of the kill: at once, or shortly after the victim has made progress.
     fn pick_kill_moment(&mut self, victim: usize) {
-        if self.dice.below(2) == 0 {
+        if self.random.below(2) == 0 {
             return;
         }
         let Running {
@@ -222,7 +226,7 @@ impl Storm<'_> {
                 MemberKind::Producer | MemberKind::Consumer => std::hint::spin_loop(),
             }
         }
-        self.dice.spin(delay);
+        self.random.spin(delay);
     }
 
     /// Orders all members to leave, the consumer once the ring is empty.

@@ -105,7 +105,7 @@ drills! { pub(crate) MORE_POPPING:
     Mpmc "consumer() of two rings" Operation::Pop(Way::Attach);
 }
 
-// Operations whose child continues after a stop, whatever state it then finds.
+// Operations with a child that continues after a stop, whatever state it then finds.
 
 drills! { pub(crate) PAUSED:
     Spsc "grow" Operation::Grow;

@@ -2,11 +2,12 @@
 
 use super::growing::Operation;
 use super::memory::Memory;
-use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
+use super::messages::{INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::mpmc::fill_seats;
 use super::tracee::mark;
 use super::ways::{self, Way};
 use super::{Death, Scene};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::{Name, fork_child, kill_process};
 use slipring::error::{
     AttachError, Disconnected, GrowError, PopTimeoutError, Recovering, TryPopError, TryPushError,

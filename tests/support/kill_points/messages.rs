@@ -1,6 +1,5 @@
 //! Numbered messages, and the time limits of survivors.
 
-use slipring::WaitStrategy;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,11 +13,6 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(2);
 /// The liveness interval of a ring on which a child blocks. A child that is single-stepped takes
 /// thousands of times as long to get there.
 pub(crate) const NAP: Duration = Duration::from_secs(10);
-
-pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
 
 /// Several words, so that a torn one is seen.
 pub(crate) type Message = [u64; 3];

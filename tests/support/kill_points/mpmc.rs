@@ -2,10 +2,11 @@
 
 use super::dead::{DeadParticipant, RecordedDeath};
 use super::memory::{Memory, Slot};
-use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
+use super::messages::{INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::operations::{self, Operation};
 use super::ways::{self, Way};
 use super::{Death, Scene};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::Name;
 use slipring::error::{AttachError, TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer, ReadGuard, Ring};
@@ -34,7 +35,7 @@ pub(crate) struct Crowd {
     consumer: Option<Consumer<Message>>,
     /// The first position that is not accounted for.
     base: u64,
-    /// The messages whose push has returned, and whose pop has not.
+    /// The messages that were pushed and not popped, by the calls that have returned.
     owed: Vec<u64>,
     counted: Counters,
     pub(super) recorded: Option<RecordedDeath>,
@@ -152,7 +153,7 @@ impl Crowd {
         left
     }
 
-    /// Asserts that every message whose push returned is in the ring, or was popped by a dead
+    /// Asserts that every message of a push that returned is in the ring, or was popped by a dead
     /// process.
     fn compare(&self, left: &Left, death: Death) {
         let (pushes, pops) = self.moves();

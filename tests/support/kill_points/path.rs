@@ -3,7 +3,7 @@
 use super::memory::Memory;
 use super::tracee::{Moved, Next, Tracee};
 use super::{Death, MEANS, Points, Scene};
-use crate::support::Dice;
+use crate::support::Random;
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
 
@@ -141,7 +141,7 @@ impl Path {
         moved
     }
 
-    /// The last instruction in a range whose address does not occur earlier in that range. A
+    /// The last instruction in a range with an address that does not occur earlier in that range. A
     /// breakpoint there stops a child at that instruction.
     fn leap(&self, from: usize, to: usize) -> usize {
         let is_new = |&at: &usize| self.before[at].is_none_or(|before| before < from);
@@ -178,8 +178,8 @@ impl Path {
                 /// The number of random points.
                 const OTHERS: usize = 12;
                 let mut chosen = self.around_stores();
-                let mut dice = Dice::new(u64::from(std::process::id()));
-                chosen.extend((0..OTHERS).map(|_| dice.below(self.len() as u64 + 1) as usize));
+                let mut random = Random::new(u64::from(std::process::id()));
+                chosen.extend((0..OTHERS).map(|_| random.below(self.len() as u64 + 1) as usize));
                 let after = chosen.into_iter().map(Point::After);
                 let numbered = after.chain(asleep).enumerate();
                 numbered.map(|(number, point)| (point, number)).collect()

@@ -1,9 +1,10 @@
 //! The state that a killed producer or consumer of an SPSC ring leaves.
 
 use super::memory::{Memory, Slot};
-use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, NAP, SOON, message, read, soon};
+use super::messages::{INTERVAL, Message, NAP, SOON, message, read, soon};
 use super::ways::{self, Way};
 use super::{Death, Drill, Scene};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::Name;
 use slipring::Options;
 use slipring::error::{AttachError, PopTimeoutError, PushTimeoutError, TryPopError, TryPushError};

@@ -1,6 +1,6 @@
 //! A forked child that is traced with ptrace, one instruction at a time.
 
-use crate::support::{PATIENCE, fork_child, is_asleep};
+use crate::support::{TIME_LIMIT, fork_child, is_asleep};
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, AddressType, Options};
 use nix::sys::signal::{Signal, kill};
@@ -191,7 +191,7 @@ impl Tracee {
                 other => panic!("{other:?}"),
             }
             assert!(
-                start.elapsed() < PATIENCE / 4,
+                start.elapsed() < TIME_LIMIT / 4,
                 "the child neither stops nor sleeps"
             );
         }

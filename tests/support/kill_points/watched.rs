@@ -2,10 +2,11 @@
 //! ring empty.
 
 use super::memory::Memory;
-use super::messages::{ASLEEP_AT_ONCE, INTERVAL, Message, SOON, message, read};
+use super::messages::{INTERVAL, Message, SOON, message, read};
 use super::mpmc::{CAPACITY, PRODUCERS, fill_seats};
 use super::ways::{self, Way};
 use super::{Death, Scene};
+use crate::support::ASLEEP_AT_ONCE;
 use crate::support::Name;
 use slipring::Options;
 use slipring::error::PopTimeoutError;
@@ -36,11 +37,11 @@ impl Watched {
         let ring = Ring::create_with(&name, &options).unwrap();
         let producer = ring.producer().unwrap();
         let mut consumer = ring.consumer().unwrap();
-        let (tell, popped) = mpsc::channel();
+        let (sender, popped) = mpsc::channel();
         thread::spawn(move || {
             loop {
                 match consumer.pop_timeout(SOON) {
-                    Ok(seen) if tell.send(read(seen)).is_ok() => {}
+                    Ok(seen) if sender.send(read(seen)).is_ok() => {}
                     Err(PopTimeoutError::TimedOut) => {}
                     _ => break,
                 }

@@ -1,6 +1,6 @@
 //! Processes that make the ring grow and shrink repeatedly.
 
-use crate::support::Dice;
+use crate::support::Random;
 use slipring::error::GrowError;
 use slipring::{Message, Protocol, Ring};
 use std::thread;
@@ -14,8 +14,11 @@ pub(crate) const GROWTH: Duration = Duration::from_millis(1);
 const LARGEST: u64 = 12;
 
 /// Makes the ring grow to a random capacity. Returns `false` if that is not possible now.
-pub(crate) fn grow<M: Message + ?Sized, P: Protocol>(ring: &Ring<M, P>, dice: &mut Dice) -> bool {
-    match ring.grow(1 << (1 + dice.below(LARGEST))) {
+pub(crate) fn grow<M: Message + ?Sized, P: Protocol>(
+    ring: &Ring<M, P>,
+    random: &mut Random,
+) -> bool {
+    match ring.grow(1 << (1 + random.below(LARGEST))) {
         Ok(()) => true,
         // Another grower, or a consumer, is stopped.
         Err(GrowError::Growing { .. } | GrowError::Recovering(_) | GrowError::Undrained { .. }) => {
@@ -26,9 +29,9 @@ pub(crate) fn grow<M: Message + ?Sized, P: Protocol>(ring: &Ring<M, P>, dice: &m
 }
 
 /// Waits until the next attempt is due, or until the process is ordered to leave.
-pub(crate) fn pause(is_told: impl Fn() -> bool) {
+pub(crate) fn pause(is_over: impl Fn() -> bool) {
     let end = Instant::now() + PAUSE;
-    while Instant::now() < end && !is_told() {
+    while Instant::now() < end && !is_over() {
         thread::sleep(PAUSE / 20);
     }
 }

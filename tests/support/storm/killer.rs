@@ -5,7 +5,7 @@ use super::members::Member;
 use super::ring_bytes::Bytes;
 use super::verdict::Report;
 use super::{Round, growers, verdict};
-use crate::support::{Dice, Forked, fork_child, state_of, until};
+use crate::support::{Forked, Random, fork_child, state_of, until};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
@@ -53,7 +53,7 @@ pub(crate) struct Storm<'r, const N: usize> {
     name: &'r str,
     log: &'r Log,
     pub(super) bytes: Bytes,
-    pub(super) dice: Dice,
+    pub(super) random: Random,
     lives: usize,
     pub(super) participants: Vec<Participant>,
     flowed: Instant,
@@ -79,7 +79,7 @@ impl<const N: usize> Storm<'_, N> {
             name,
             log: &log,
             bytes: Bytes::of(name),
-            dice: Dice::new(round.seed),
+            random: Random::new(round.seed),
             lives: 0,
             participants: Vec::new(),
             flowed: Instant::now(),
@@ -100,9 +100,13 @@ impl<const N: usize> Storm<'_, N> {
         let start = Instant::now();
         storm.observe_for(least);
         while storm.report.kills < kills {
-            let pause = SHORTEST + up_to(&mut storm.dice, LONGEST - SHORTEST);
+            let pause = SHORTEST + up_to(&mut storm.random, LONGEST - SHORTEST);
             storm.observe_for(pause);
-            let stop = if round.stops { storm.dice.below(4) } else { 4 };
+            let stop = if round.stops {
+                storm.random.below(4)
+            } else {
+                4
+            };
             if stop == 0 {
                 storm.stop_one();
             }
@@ -110,7 +114,7 @@ impl<const N: usize> Storm<'_, N> {
             if stop == 1 && !round.grows && storm.kill_a_rival() {
                 continue;
             }
-            let victim = storm.dice.below(storm.participants.len() as u64) as usize;
+            let victim = storm.random.below(storm.participants.len() as u64) as usize;
             storm.await_progress(victim);
             storm.kill_one(victim);
         }
@@ -216,8 +220,8 @@ impl<const N: usize> Storm<'_, N> {
     }
 
     fn stop_one(&mut self) {
-        let index = self.dice.below(self.participants.len() as u64) as usize;
-        let time = up_to(&mut self.dice, STOP);
+        let index = self.random.below(self.participants.len() as u64) as usize;
+        let time = up_to(&mut self.random, STOP);
         let participant = &mut self.participants[index];
         if participant.stopped_until.is_none() {
             signal(participant.child.pid(), Signal::SIGSTOP);
@@ -229,7 +233,7 @@ impl<const N: usize> Storm<'_, N> {
     /// Waits for a moment just after the victim has made progress, in two of three cases.
     fn await_progress(&mut self, victim: usize) {
         let life = self.log.life(self.participants[victim].life);
-        let turn = self.dice.below(3);
+        let turn = self.random.below(3);
         if turn == 0 {
             return;
         }
@@ -249,14 +253,14 @@ impl<const N: usize> Storm<'_, N> {
             }
         }
         if turn == 1 || is_grower {
-            self.dice.spin(rest);
+            self.random.spin(rest);
         }
     }
 
     pub(super) fn kill_one(&mut self, index: usize) {
         let participant = &self.participants[index];
         let (pid, life) = (participant.child.pid(), self.log.life(participant.life));
-        let is_sample = self.dice.below(4) == 0 || participant.stopped_until.is_some();
+        let is_sample = self.random.below(4) == 0 || participant.stopped_until.is_some();
         if is_sample {
             signal(pid, Signal::SIGSTOP);
             wait_until_stopped(pid);
@@ -372,8 +376,8 @@ pub(super) fn wait_until_stopped(pid: u32) {
     });
 }
 
-pub(super) fn up_to(dice: &mut Dice, most: Duration) -> Duration {
-    Duration::from_nanos(dice.below(most.as_nanos() as u64 + 1))
+pub(super) fn up_to(random: &mut Random, most: Duration) -> Duration {
+    Duration::from_nanos(random.below(most.as_nanos() as u64 + 1))
 }
 
 pub(super) fn signal(pid: u32, signal: Signal) {

@@ -1,7 +1,7 @@
 //! The log of the participants, in memory that outlasts them. A participant logs each message
 //! before it acts on it.
 
-use crate::support::Dice;
+use crate::support::Random;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::array;
 use std::num::NonZeroUsize;
@@ -117,7 +117,7 @@ pub(crate) enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Returned,
-    /// Forked children count themselves, and then count those whose handle was refused.
+    /// Forked children count themselves, and then count those with a refused handle.
     Forked,
     Refused,
     Executed,
@@ -240,9 +240,9 @@ impl Life<'_> {
         is_seated set_seated 0;
         /// The number of operations, by which the killer observes progress.
         progress set_progress 1;
-        /// The number of messages whose push has begun.
+        /// The number of pushes that have begun.
         begun set_begun 2;
-        /// The number of messages whose push has returned.
+        /// The number of pushes that have returned.
         done set_done 3;
         /// The most messages that the current pop may return.
         open set_open 4;
@@ -262,8 +262,8 @@ impl Life<'_> {
     }
 
     /// The random numbers of a life.
-    pub(crate) fn dice(&self, seed: u64) -> Dice {
-        Dice::new(seed << 32 | self.index as u64)
+    pub(crate) fn random(&self, seed: u64) -> Random {
+        Random::new(seed << 32 | self.index as u64)
     }
 }
 

@@ -2,8 +2,8 @@
 //! are killed.
 
 use super::log::{Action, Fate, Id, Life, Log, Note, NoteWriter, Orders, message};
-use super::{Round, Taking, growers};
-use crate::support::{Dice, PATIENCE};
+use super::{PopMode, Round, growers};
+use crate::support::{Random, TIME_LIMIT};
 use slipring::error::{
     AttachError, PopError, PopTimeoutError, PushError, PushSliceError, PushTimeoutError,
     TryPopError, TryPushError,
@@ -31,7 +31,7 @@ pub(crate) struct Member<'r> {
 
 /// The habits of one participant.
 pub(super) struct Habits {
-    pub(super) dice: Dice,
+    pub(super) random: Random,
     in_batches: bool,
     is_slow: bool,
 }
@@ -39,16 +39,16 @@ pub(super) struct Habits {
 impl Habits {
     fn most(&mut self) -> u64 {
         match self.in_batches {
-            true => 1 + self.dice.below(BATCH as u64),
+            true => 1 + self.random.below(BATCH as u64),
             false => 1,
         }
     }
 
     fn dawdle(&mut self) {
-        match self.dice.below(4) {
+        match self.random.below(4) {
             _ if !self.is_slow => {}
             0 => thread::sleep(SLUMBER),
-            _ => self.dice.spin(DAWDLE),
+            _ => self.random.spin(DAWDLE),
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn attach<H>(take: impl Fn() -> Result<H, AttachError>) -> H {
                 AttachError::NoSeat { .. }
                 | AttachError::Undecided { .. }
                 | AttachError::Recovering(_),
-            ) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_micros(100)),
+            ) if start.elapsed() < TIME_LIMIT => thread::sleep(Duration::from_micros(100)),
             Err(error) => panic!("{error}"),
         }
     }
@@ -75,11 +75,11 @@ impl Member<'_> {
     }
 
     fn habits(&self) -> Habits {
-        let mut dice = self.life.dice(self.round.seed);
+        let mut random = self.life.random(self.round.seed);
         Habits {
-            in_batches: dice.below(3) == 0,
-            is_slow: dice.below(2) == 0,
-            dice,
+            in_batches: random.below(3) == 0,
+            is_slow: random.below(2) == 0,
+            random,
         }
     }
 
@@ -100,9 +100,9 @@ impl Member<'_> {
             self.life.set_done(next);
             self.life.set_begun(next);
             self.life.step();
-            if self.is_restless(&mut habits.dice) {
+            if self.is_restless(&mut habits.random) {
                 self.life.set_begun(next + 1);
-                producer = self.move_producer(producer, &message(id(next)), &mut habits.dice);
+                producer = self.move_producer(producer, &message(id(next)), &mut habits.random);
                 self.life.set_begun(next);
             }
         }
@@ -116,13 +116,13 @@ impl Member<'_> {
         let mut notes = NoteWriter::new(self.life);
         let mut habits = self.habits();
         while !self.log.is_ordered(Orders::AllLeave) {
-            match self.round.taking {
-                Taking::Guards => match guard(&mut consumer, &mut habits.dice) {
-                    Some(guard) if habits.dice.below(5000) == 0 => {
+            match self.round.pop_mode {
+                PopMode::Guards => match guard(&mut consumer, &mut habits.random) {
+                    Some(guard) if habits.random.below(5000) == 0 => {
                         // The message is redelivered, to this consumer or, if it detaches, to
                         // another.
                         guard.put_back();
-                        if habits.dice.below(2) == 0 {
+                        if habits.random.below(2) == 0 {
                             break;
                         }
                     }
@@ -133,10 +133,10 @@ impl Member<'_> {
                     }
                     None => {}
                 },
-                Taking::Pops => self.pop(&mut consumer, &mut notes, &mut habits),
+                PopMode::Pops => self.pop(&mut consumer, &mut notes, &mut habits),
             }
-            if self.is_restless(&mut habits.dice) {
-                consumer = self.move_consumer(consumer, &mut notes, &mut habits.dice);
+            if self.is_restless(&mut habits.random) {
+                consumer = self.move_consumer(consumer, &mut notes, &mut habits.random);
             }
         }
         drop(consumer);
@@ -146,11 +146,11 @@ impl Member<'_> {
     pub(super) fn grow_until_ordered<const N: usize>(&self) {
         let ring = self.open::<N>();
         self.life.set_seated(1);
-        let mut dice = self.life.dice(self.round.seed);
+        let mut random = self.life.random(self.round.seed);
         let is_ordered = || self.log.is_ordered(Orders::ProducersLeave);
         while !is_ordered() {
             self.life.step();
-            if growers::grow(&ring, &mut dice) {
+            if growers::grow(&ring, &mut random) {
                 self.log.count(Action::Grew);
             }
             growers::pause(is_ordered);
@@ -164,7 +164,7 @@ impl Member<'_> {
         self.life.set_seated(1);
         let mut notes = NoteWriter::new(self.life);
         loop {
-            match consumer.read_timeout(PATIENCE / 2) {
+            match consumer.read_timeout(TIME_LIMIT / 2) {
                 Ok(guard) => notes.note(Note::new(&guard.get(), guard.is_redelivered())),
                 Err(PopTimeoutError::Disconnected(_)) => break,
                 Err(error) => panic!("{error}"),
@@ -184,7 +184,7 @@ impl Member<'_> {
         let most = habits.most() as usize;
         self.life.set_open(most as u64);
         let free = &mut batch[..most];
-        let popped = match (habits.in_batches, habits.dice.below(4)) {
+        let popped = match (habits.in_batches, habits.random.below(4)) {
             (true, 0) => or_none(consumer.try_pop_slice(free)),
             (true, _) => match consumer.pop_slice(free) {
                 Ok(popped) => popped,
@@ -224,9 +224,9 @@ fn or_none(popped: Result<usize, TryPopError>) -> usize {
 /// One of the ways to take a message in place.
 fn guard<'c, const N: usize>(
     consumer: &'c mut Consumer<[u64; N]>,
-    dice: &mut Dice,
+    random: &mut Random,
 ) -> Option<ReadGuard<'c, [u64; N]>> {
-    match dice.below(4) {
+    match random.below(4) {
         0 => match consumer.try_read() {
             Ok(guard) => Some(guard),
             Err(TryPopError::Empty | TryPopError::Disconnected(_)) => None,
@@ -252,12 +252,12 @@ fn push<const N: usize>(
     habits: &mut Habits,
 ) -> usize {
     if messages.len() > 1 {
-        return push_batch(producer, messages, &mut habits.dice);
+        return push_batch(producer, messages, &mut habits.random);
     }
     let message = &messages[0];
     let way = match habits.is_slow {
         true => 2,
-        false => habits.dice.below(6),
+        false => habits.random.below(6),
     };
     match way {
         0 => match producer.try_push(message) {
@@ -271,7 +271,7 @@ fn push<const N: usize>(
             Err(error) => panic!("{error}"),
         },
         2 => match producer.claim() {
-            Ok(claim) if habits.dice.below(500) == 0 => {
+            Ok(claim) if habits.random.below(500) == 0 => {
                 drop(claim);
                 0
             }
@@ -295,9 +295,9 @@ fn push<const N: usize>(
 fn push_batch<const N: usize>(
     producer: &mut Producer<[u64; N]>,
     messages: &[[u64; N]],
-    dice: &mut Dice,
+    random: &mut Random,
 ) -> usize {
-    if dice.below(3) == 0 {
+    if random.below(3) == 0 {
         return match producer.try_push_slice(messages) {
             Ok(pushed) => pushed,
             Err(TryPushError::Full | TryPushError::Disconnected(_)) => 0,

@@ -10,6 +10,7 @@ mod ring_bytes;
 mod rivals;
 mod verdict;
 
+use crate::support::ASLEEP_AT_ONCE;
 use slipring::{Fences, Options, WaitStrategy};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub(crate) use self::verdict::Report;
 
 /// How consumers take messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taking {
+pub(crate) enum PopMode {
     /// In place. The consumer logs the message before it releases the slot.
     Guards,
     /// By copy. The consumer logs the message after it has released the slot.
@@ -30,7 +31,7 @@ pub(crate) enum Taking {
 pub(crate) struct Round {
     pub(crate) label: &'static str,
     pub(crate) seed: u64,
-    pub(crate) taking: Taking,
+    pub(crate) pop_mode: PopMode,
     /// The number of words in a message.
     pub(crate) words: usize,
     pub(crate) capacity: usize,
@@ -48,16 +49,11 @@ pub(crate) struct Round {
     pub(crate) grows: bool,
 }
 
-pub(crate) const ASLEEP_AT_ONCE: WaitStrategy = WaitStrategy::Sleep {
-    spins: 0,
-    yields: 0,
-};
-
 impl Round {
     pub(crate) const PLAIN: Self = Self {
         label: "plain",
         seed: 1,
-        taking: Taking::Guards,
+        pop_mode: PopMode::Guards,
         words: 8,
         capacity: 16,
         wait: ASLEEP_AT_ONCE,

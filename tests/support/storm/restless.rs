@@ -1,10 +1,10 @@
 //! The other actions of participants: they detach and attach again, they fork, and they execute
 //! other programs, with or without an open claim or guard.
 
-use super::Taking;
+use super::PopMode;
 use super::log::{Action, Fate, Note, NoteWriter};
 use super::members::{Member, attach};
-use crate::support::{Dice, fork_orphan};
+use crate::support::{Random, fork_orphan};
 use nix::unistd::execv;
 use slipring::error::{TryPopError, TryPushError};
 use slipring::mpmc::{Consumer, Producer};
@@ -17,8 +17,8 @@ const SELDOM: u64 = 10_000;
 const CHILDHOOD: Duration = Duration::from_millis(20);
 
 impl Member<'_> {
-    pub(super) fn is_restless(&self, dice: &mut Dice) -> bool {
-        self.round.is_restless && dice.below(SELDOM) == 0
+    pub(super) fn is_restless(&self, random: &mut Random) -> bool {
+        self.round.is_restless && random.below(SELDOM) == 0
     }
 
     /// `message` is one that may be lost.
@@ -26,22 +26,22 @@ impl Member<'_> {
         &self,
         mut producer: Producer<[u64; N]>,
         message: &[u64; N],
-        dice: &mut Dice,
+        random: &mut Random,
     ) -> Producer<[u64; N]> {
-        match dice.below(3) {
+        match random.below(3) {
             0 => {
                 drop(producer);
                 self.log.count(Action::Returned);
                 attach(|| self.open::<N>().producer())
             }
             1 => {
-                self.fork(dice, || {
+                self.fork(random, || {
                     matches!(producer.try_push(message), Err(TryPushError::Forked(_)))
                 });
                 producer
             }
             _ => {
-                let claim = (dice.below(2) == 0).then(|| producer.try_claim());
+                let claim = (random.below(2) == 0).then(|| producer.try_claim());
                 if let Some(Ok(mut claim)) = claim {
                     claim.write(message);
                     self.execute();
@@ -55,22 +55,22 @@ impl Member<'_> {
         &self,
         mut consumer: Consumer<[u64; N]>,
         notes: &mut NoteWriter<'_>,
-        dice: &mut Dice,
+        random: &mut Random,
     ) -> Consumer<[u64; N]> {
-        match dice.below(3) {
+        match random.below(3) {
             0 => {
                 drop(consumer);
                 self.log.count(Action::Returned);
                 attach(|| self.open::<N>().consumer())
             }
             1 => {
-                self.fork(dice, || {
+                self.fork(random, || {
                     matches!(consumer.try_pop(), Err(TryPopError::Forked(_)))
                 });
                 consumer
             }
             _ => {
-                let is_reading = self.round.taking == Taking::Guards && dice.below(2) == 0;
+                let is_reading = self.round.pop_mode == PopMode::Guards && random.below(2) == 0;
                 if let Some(Ok(guard)) = is_reading.then(|| consumer.try_read()) {
                     notes.note(Note::new(&guard.get(), guard.is_redelivered()));
                     self.execute();
@@ -82,8 +82,8 @@ impl Member<'_> {
 
     /// Forks a child that inherits the handle, must not be able to use it, and may outlive its
     /// parent.
-    fn fork(&self, dice: &mut Dice, is_refused: impl FnOnce() -> bool) {
-        let stay = CHILDHOOD.mul_f64(dice.below(100) as f64 / 100.0);
+    fn fork(&self, random: &mut Random, is_refused: impl FnOnce() -> bool) {
+        let stay = CHILDHOOD.mul_f64(random.below(100) as f64 / 100.0);
         fork_orphan(|| {
             self.log.count(Action::Forked);
             if is_refused() {

@@ -13,7 +13,7 @@ impl<const N: usize> Storm<'_, N> {
     /// Stops a participant that has a claim, and kills a rival of it. Returns whether one was
     /// killed.
     pub(super) fn kill_a_rival(&mut self) -> bool {
-        let live = self.dice.below(self.participants.len() as u64) as usize;
+        let live = self.random.below(self.participants.len() as u64) as usize;
         let participant = &self.participants[live];
         if participant.stopped_until.is_some() {
             return false;
@@ -21,7 +21,7 @@ impl<const N: usize> Storm<'_, N> {
         signal(participant.child.pid(), Signal::SIGSTOP);
         wait_until_stopped(participant.child.pid());
         let claim = self.claim_of(live);
-        let time = up_to(&mut self.dice, STOP);
+        let time = up_to(&mut self.random, STOP);
         let participant = &mut self.participants[live];
         participant.stopped_until = Some(Instant::now() + time);
         let Some((_, Some(claim))) = claim else {
@@ -32,7 +32,7 @@ impl<const N: usize> Storm<'_, N> {
         let peers: Vec<_> = (0..self.participants.len())
             .filter(|&index| index != live && self.participants[index].part == part)
             .collect();
-        let victim = peers[self.dice.below(peers.len() as u64) as usize];
+        let victim = peers[self.random.below(peers.len() as u64) as usize];
         // The recovery lock keeps other processes from recovering, and from taking the seat, before
         // the intent is stored.
         let Some(_lock) = self.bytes.take_recovery() else {

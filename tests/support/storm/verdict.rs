@@ -1,7 +1,7 @@
 //! The account of a storm: each pushed message was popped once, or the log explains why not.
 
 use super::log::{Action, Log, Note};
-use super::{Round, Taking};
+use super::{PopMode, Round};
 use slipring::Counters;
 use std::collections::HashMap;
 use std::fmt;
@@ -21,15 +21,15 @@ pub(crate) struct Report {
     pub(crate) executions: u64,
     /// The number of times that the ring grew.
     pub(crate) growths: u64,
-    /// Forked children whose use of an inherited handle was not refused: must be 0.
+    /// Forked children that used an inherited handle without being refused: must be 0.
     pub(crate) strayed: u64,
-    /// Kills of participants whose intent was set, as far as was observed.
+    /// Kills of participants with an intent, as far as was observed.
     pub(crate) mid_operation: u64,
     /// Kills of participants that were stopped for the observation, and how many of those had an
     /// intent set.
     pub(crate) samples: u64,
     pub(crate) samples_mid_operation: u64,
-    /// Kills of one of two participants whose intents contained the same position.
+    /// Kills of one of two participants with the same position in their intents.
     pub(crate) rivals: u64,
     /// Kills of participants that had no seat yet.
     pub(crate) unseated: u64,
@@ -73,10 +73,10 @@ pub(crate) fn settle(round: &Round, log: &Log, lives: usize, report: &mut Report
         .collect();
     for (life, notes) in notes.iter().enumerate() {
         let was_killed = log.life(life).was_killed();
-        if was_killed && round.taking == Taking::Pops {
+        if was_killed && round.pop_mode == PopMode::Pops {
             report.doubtful += log.life(life).open();
         }
-        report.disordered += disorder(round.taking, notes);
+        report.disordered += disorder(round.pop_mode, notes);
         for (index, note) in notes.iter().enumerate() {
             if note.is_torn {
                 report.torn += 1;
@@ -114,13 +114,13 @@ fn settle_children(log: &Log, report: &mut Report) {
 fn settle_producer(round: &Round, done: usize, taken: &[Taken], report: &mut Report) {
     let (done, begun) = taken.split_at(done);
     let missing = done.iter().filter(|message| message.times == 0).count() as u64;
-    match round.taking {
-        Taking::Guards => report.lost += missing,
-        Taking::Pops => report.in_doubt += missing,
+    match round.pop_mode {
+        PopMode::Guards => report.lost += missing,
+        PopMode::Pops => report.in_doubt += missing,
     }
     // If a message of an unfinished push was popped, so were the messages before it, unless the
     // consumer that popped them was killed with them.
-    if round.taking == Taking::Guards {
+    if round.pop_mode == PopMode::Guards {
         let gaps = begun
             .windows(2)
             .filter(|pair| pair[0].times == 0 && pair[1].times > 0);
@@ -134,7 +134,7 @@ fn settle_producer(round: &Round, done: usize, taken: &[Taken], report: &mut Rep
         }
         // All but one of the notes must be of consumers that were killed before they released the
         // slot, and all but the first note must be marked as redelivered.
-        let is_excused = round.taking == Taking::Guards
+        let is_excused = round.pop_mode == PopMode::Guards
             && message.last_notes >= again
             && message.marked >= again;
         if is_excused {
@@ -147,13 +147,13 @@ fn settle_producer(round: &Round, done: usize, taken: &[Taken], report: &mut Rep
 
 /// The number of notes of one consumer that are out of the order of their producer. Notes that are
 /// marked as redelivered do not count, where consumers can mark them.
-fn disorder(taking: Taking, notes: &[Note]) -> u64 {
+fn disorder(pop_mode: PopMode, notes: &[Note]) -> u64 {
     let mut latest = HashMap::new();
     let mut disordered = 0;
     for note in notes.iter().filter(|note| !note.is_torn) {
         let latest = latest.entry(note.id.life).or_insert(None);
         if *latest >= Some(note.id.number) {
-            disordered += u64::from(!(taking == Taking::Guards && note.is_redelivered));
+            disordered += u64::from(!(pop_mode == PopMode::Guards && note.is_redelivered));
         } else {
             *latest = Some(note.id.number);
         }
@@ -210,9 +210,9 @@ impl Report {
         assert_eq!(self.forged, 0, "{self}");
         assert!(self.in_doubt <= self.doubtful, "{self}");
         // A pop does not return whether its message was redelivered.
-        let unmarked = match round.taking {
-            Taking::Guards => 0,
-            Taking::Pops => self.counters.redelivered,
+        let unmarked = match round.pop_mode {
+            PopMode::Guards => 0,
+            PopMode::Pops => self.counters.redelivered,
         };
         assert!(self.disordered <= unmarked, "{self}");
         assert_eq!(self.counters.dropped, 0, "{self}");

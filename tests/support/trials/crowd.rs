@@ -4,7 +4,7 @@ use super::choices::Choices;
 use super::deaths::{Pin, pinned};
 use super::within_steps;
 use crate::support::names::Name;
-use crate::support::tampering;
+use crate::support::ring_layout;
 use core::mem;
 use core::time::Duration;
 use slipring::error::{AttachError, TryPopError, TryPushError};
@@ -485,7 +485,7 @@ impl Both {
         };
         seats
             .into_iter()
-            .any(|seat| !live(seat) && self.long(tampering::intent(seat).0) == 0)
+            .any(|seat| !live(seat) && self.long(ring_layout::intent(seat).0) == 0)
     }
 
     fn seat_states(&self) -> Vec<u32> {
@@ -504,7 +504,7 @@ impl Both {
     }
 
     fn intend(&self, seat: u64, position: u64, count: u64) {
-        let (position_at, count_at) = tampering::intent(seat);
+        let (position_at, count_at) = ring_layout::intent(seat);
         let count = count as u32;
         self.file
             .write_all_at(&count.to_le_bytes(), count_at)

@@ -5,12 +5,13 @@ use super::choices::Choices;
 use super::within_steps;
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
-use crate::support::tampering::{CAPACITY, SEATS, SLOTS, intent, options, slot, word};
+use crate::support::ring_layout::{CAPACITY, SEATS, SLOTS, intent, options, slot, word};
+use crate::support::wait_strategies::ASLEEP_AT_ONCE;
 use core::time::Duration;
 use slipring::error::{
     ObserveError, PopTimeoutError, PushTimeoutError, RecoverError, TryPopError, TryPushError,
 };
-use slipring::{Consumer, Mpmc, Observer, Producer, Protocol, Ring, Spsc, WaitStrategy};
+use slipring::{Consumer, Mpmc, Observer, Producer, Protocol, Ring, Spsc};
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::fs::File;
@@ -48,10 +49,7 @@ fn only_documented_errors<P: Recovers>(choices: &mut Choices<'_>) {
     let options = options::<P>(first)
         .message_size(LONGEST)
         .liveness_interval(Duration::from_micros(100))
-        .wait(WaitStrategy::Sleep {
-            spins: 0,
-            yields: 0,
-        });
+        .wait(ASLEEP_AT_ONCE);
     let ring = Ring::<[u8], P>::create_with(&name, &options).unwrap();
     let mut victims = Victims {
         file: name.file(),

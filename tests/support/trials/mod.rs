@@ -1,4 +1,4 @@
-//! Trials whose steps are decoded from bytes. A fuzzer and the random inputs of `cargo test` run
+//! Trials with steps that are decoded from bytes. A fuzzer and the random inputs of `cargo test` run
 //! the same functions.
 
 #![allow(dead_code, reason = "each test program runs some of the trials")]

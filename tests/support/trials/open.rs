@@ -3,7 +3,7 @@
 
 use super::choices::Choices;
 use super::within_steps;
-use crate::support::backings::{Place, within};
+use crate::support::backings::{BackingKind, with_backing};
 use crate::support::kinds::is_mpmc;
 use crate::support::names::Name;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -44,13 +44,13 @@ pub(crate) fn run(bytes: &[u8]) {
             fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).unwrap();
             judge(Backing::descriptor(&file).as_str(), size);
         }
-        2 => within(Place::File, || {
+        2 => with_backing(BackingKind::File, || {
             let name = Name::new();
             let file = File::create_new(name.path()).unwrap();
             fill(&file, content, size);
             judge(&name, size);
         }),
-        _ => within(Place::SystemV, || {
+        _ => with_backing(BackingKind::SystemV, || {
             let name = Name::new();
             let (capacity, size) = SEGMENTS[(size / PAGE) as usize % SEGMENTS.len()];
             drop(spsc::Ring::<u64>::create(&name, capacity).unwrap());
@@ -115,7 +115,11 @@ fn steps_for(name: &str, size: u64) -> u64 {
         }
         Err(error) => panic!("{error}"),
     };
-    let capacity = snapshot.segments.iter().map(|stage| stage.capacity).sum();
+    let capacity = snapshot
+        .segments
+        .iter()
+        .map(|segment| segment.capacity)
+        .sum();
     assert!(snapshot.len() <= capacity && snapshot.size == size);
     let mut message = Vec::new();
     for position in [

@@ -9,7 +9,8 @@ use super::choices::Choices;
 use super::deaths::{Pin, pinned};
 use super::within_steps;
 use crate::support::names::Name;
-use crate::support::numbers::{ClaimEnd, Numbered};
+use crate::support::numbers::{ChunkEnd, ClaimEnd, Numbered};
+use crate::support::wait_strategies::ASLEEP_AT_ONCE;
 use core::mem;
 use core::time::Duration;
 use slipring::error::{
@@ -17,7 +18,7 @@ use slipring::error::{
     TryPushError,
 };
 use slipring::spsc::{Consumer, Producer, Ring};
-use slipring::{Options, Peer, WaitStrategy};
+use slipring::{Options, Peer};
 use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -51,6 +52,8 @@ enum Step {
     TryPopVec(usize),
     TryIter(usize),
     Read(GuardEnd),
+    ClaimChunk(usize, ChunkEnd),
+    ReadChunk(usize, ChunkEnd),
     /// Attaches, possibly as a participant that may die, or detaches.
     Producer(bool),
     Consumer(bool),
@@ -67,7 +70,13 @@ impl Step {
             4 => choices.below(80),
             few => few,
         };
-        match choices.below(32) {
+        let chunk_end = |choices: &mut Choices<'_>| match choices.below(4) {
+            0 => ChunkEnd::All,
+            1 => ChunkEnd::First(choices.below(5)),
+            2 => ChunkEnd::Forget,
+            _ => ChunkEnd::Panic,
+        };
+        match choices.below(36) {
             0..=3 => Self::TryPush,
             4 | 5 => Self::Push,
             6 | 7 => Self::TryPushSlice(many(choices)),
@@ -91,8 +100,10 @@ impl Step {
             28 => Self::ProducerDies(choices.below(6)),
             29 => Self::ConsumerDies(choices.below(6)),
             30 => Self::Reopen,
-            _ if choices.below(4) == 0 => Self::Close,
-            _ => Self::Reopen,
+            31 if choices.below(4) == 0 => Self::Close,
+            31 => Self::Reopen,
+            32 | 33 => Self::ClaimChunk(many(choices).max(1), chunk_end(choices)),
+            _ => Self::ReadChunk(many(choices).max(1), chunk_end(choices)),
         }
     }
 }
@@ -146,10 +157,7 @@ impl<M: Numbered + ?Sized> Both<M> {
     fn new(capacity: usize, first: u64) -> Self {
         let name = Name::new();
         let options = Options::new().capacity(capacity).message_size(M::LONGEST);
-        let options = options.first_position(first).wait(WaitStrategy::Sleep {
-            spins: 0,
-            yields: 0,
-        });
+        let options = options.first_position(first).wait(ASLEEP_AT_ONCE);
         // A handle that waits for a dead peer detects the death soon.
         let options = options.liveness_interval(Duration::from_micros(50));
         let ring = Ring::create_with(&name, &options).unwrap();
@@ -355,6 +363,17 @@ impl<M: Numbered + ?Sized> Both<M> {
                     self.pushed(room.min(1));
                 }
             }
+            Step::ClaimChunk(max, end) => {
+                let chunk = M::write_chunk(&mut producer, self.next, max, end);
+                if let Some((len, published)) = chunk {
+                    match max <= room {
+                        true => assert_eq!(len, max),
+                        // There may be more free slots than the chunk has.
+                        false => assert!(len <= room && (len > 0) == (room > 0)),
+                    }
+                    self.pushed(published);
+                }
+            }
             other => unreachable!("{other:?}"),
         }
         self.producer = Some(producer);
@@ -424,6 +443,13 @@ impl<M: Numbered + ?Sized> Both<M> {
                     }
                 }
             }
+            Step::ReadChunk(max, end) => {
+                if let Some((messages, consumed)) = M::read_chunk(&mut consumer, max, end) {
+                    let expected = self.model.iter().take(max).copied().map(M::of);
+                    assert!(messages.iter().eq(expected.collect::<Vec<_>>().iter()));
+                    self.popped(consumed);
+                }
+            }
             other => unreachable!("{other:?}"),
         }
         self.consumer = Some(consumer);
@@ -472,13 +498,15 @@ impl<M: Numbered + ?Sized> Both<M> {
             | Step::Push
             | Step::TryPushSlice(_)
             | Step::PushSlice(_)
-            | Step::Claim(_) => self.push(step),
+            | Step::Claim(_)
+            | Step::ClaimChunk(..) => self.push(step),
             Step::TryPop
             | Step::Pop
             | Step::TryPopSlice(_)
             | Step::TryPopVec(_)
             | Step::TryIter(_)
-            | Step::Read(_) => self.pop(step),
+            | Step::Read(_)
+            | Step::ReadChunk(..) => self.pop(step),
         }
     }
 

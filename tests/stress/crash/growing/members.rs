@@ -2,7 +2,7 @@
 
 use super::notes::{Notes, Orders};
 use crate::crash::{Message, PACE, claim_seat, message, read};
-use crate::support::Dice;
+use crate::support::Random;
 use crate::support::storm::growers;
 use slipring::error::{
     PopError, PopTimeoutError, PushError, PushSliceError, PushTimeoutError, TryPopError,
@@ -22,7 +22,7 @@ pub(super) struct Member<'s> {
     pub(super) ring: Ring<Message>,
     pub(super) notes: &'s Notes,
     pub(super) generation: u64,
-    pub(super) dice: Dice,
+    pub(super) random: Random,
 }
 
 impl Member<'_> {
@@ -30,13 +30,14 @@ impl Member<'_> {
         let mut producer = claim_seat(|| self.ring.producer());
         let mut next = 0;
         while !self.notes.is_ordered(Orders::ProducersLeave) {
-            let count = match self.dice.below(4) {
-                0 => 1 + self.dice.below(BATCH),
+            let count = match self.random.below(4) {
+                0 => 1 + self.random.below(BATCH),
                 _ => 1,
             };
             let batch = (next..next + count).map(|number| message(self.generation, number));
             self.notes.set_begun(self.generation, next + count);
-            next += push_messages(&mut producer, &batch.collect::<Vec<_>>(), &mut self.dice) as u64;
+            next +=
+                push_messages(&mut producer, &batch.collect::<Vec<_>>(), &mut self.random) as u64;
             self.notes.set_done(self.generation, next);
             self.notes.set_begun(self.generation, next);
         }
@@ -46,15 +47,15 @@ impl Member<'_> {
         let mut consumer = claim_seat(|| self.ring.consumer());
         let mut is_first = true;
         loop {
-            match pop_in_place(&mut consumer, &mut self.dice) {
+            match pop_in_place(&mut consumer, &mut self.random) {
                 Popped::Empty => {}
                 Popped::Disconnected if self.notes.is_ordered(Orders::AllLeave) => return,
                 Popped::Disconnected => thread::yield_now(),
-                Popped::Message(guard) if self.dice.below(200) == 0 => guard.put_back(),
+                Popped::Message(guard) if self.random.below(200) == 0 => guard.put_back(),
                 Popped::Message(guard) => {
                     let id = self.notes.record(read(guard.get()), is_first);
                     is_first = false;
-                    self.dice.spin(PACE);
+                    self.random.spin(PACE);
                     drop(guard);
                     self.notes.set_released(id);
                 }
@@ -66,7 +67,7 @@ impl Member<'_> {
         let is_ordered = || self.notes.is_ordered(Orders::ProducersLeave);
         while !is_ordered() {
             self.notes.attempt();
-            if growers::grow(&self.ring, &mut self.dice) {
+            if growers::grow(&self.ring, &mut self.random) {
                 self.notes.grew();
             }
             growers::pause(is_ordered);
@@ -75,7 +76,11 @@ impl Member<'_> {
 }
 
 /// Pushes messages with a random method. Returns the number of messages pushed, from the first on.
-fn push_messages(producer: &mut Producer<Message>, messages: &[Message], dice: &mut Dice) -> usize {
+fn push_messages(
+    producer: &mut Producer<Message>,
+    messages: &[Message],
+    random: &mut Random,
+) -> usize {
     let [message] = messages else {
         return match producer.push_slice(messages) {
             Ok(()) => messages.len(),
@@ -87,7 +92,7 @@ fn push_messages(producer: &mut Producer<Message>, messages: &[Message], dice: &
             Err(error) => panic!("{error}"),
         };
     };
-    match dice.below(4) {
+    match random.below(4) {
         0 => match producer.try_push(message) {
             Ok(()) => 1,
             Err(TryPushError::Full | TryPushError::Disconnected(_)) => 0,
@@ -122,8 +127,8 @@ enum Popped<'c> {
 }
 
 /// Pops a message in place with a random method.
-fn pop_in_place<'c>(consumer: &'c mut Consumer<Message>, dice: &mut Dice) -> Popped<'c> {
-    match dice.below(3) {
+fn pop_in_place<'c>(consumer: &'c mut Consumer<Message>, random: &mut Random) -> Popped<'c> {
+    match random.below(3) {
         0 => match consumer.try_read() {
             Ok(guard) => Popped::Message(guard),
             Err(TryPopError::Empty) => Popped::Empty,

@@ -1,6 +1,6 @@
 //! The records of member processes, which survive a kill, and the checks that they permit.
 
-use crate::support::{Board, Name};
+use crate::support::{Name, SharedWords};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -12,13 +12,13 @@ pub(super) enum Orders {
 }
 
 const ORDERS: usize = 0;
-/// The message that was received last, and the one whose slot was released last.
+/// The message that was received last, and the one that was released last.
 const LATEST: usize = 1;
 const RELEASED: usize = 2;
 const REPEATED: usize = 3;
 const ATTEMPTS: usize = 4;
 const GROWTHS: usize = 5;
-/// For each generation: messages whose push had begun, messages whose push had returned, and
+/// For each generation: pushes that had begun, pushes that had returned, and
 /// messages that were received.
 const GENERATIONS: usize = 6;
 const BEGUN: usize = 0;
@@ -31,30 +31,33 @@ const GENERATION_SHIFT: u32 = 40;
 
 /// Words that forked children share.
 pub(super) struct Notes {
-    board: Board,
+    shared: SharedWords,
     _name: Name,
 }
 
 impl Notes {
     pub(super) fn new(generations: u64) -> Self {
-        let name = Name::in_memory("board");
-        let board = Board::create(
+        let name = Name::in_memory("words");
+        let shared = SharedWords::create(
             &name,
             GENERATIONS + WORDS_PER_GENERATION * generations as usize,
         );
-        Self { board, _name: name }
+        Self {
+            shared,
+            _name: name,
+        }
     }
 
     fn of(&self, generation: u64, what: usize) -> &AtomicU64 {
-        &self.board[GENERATIONS + WORDS_PER_GENERATION * generation as usize + what]
+        &self.shared[GENERATIONS + WORDS_PER_GENERATION * generation as usize + what]
     }
 
     fn get(&self, at: usize) -> u64 {
-        self.board[at].load(SeqCst)
+        self.shared[at].load(SeqCst)
     }
 
     pub(super) fn order(&self, orders: Orders) {
-        self.board[ORDERS].store(orders as u64, SeqCst);
+        self.shared[ORDERS].store(orders as u64, SeqCst);
     }
 
     pub(super) fn is_ordered(&self, orders: Orders) -> bool {
@@ -77,7 +80,7 @@ impl Notes {
         self.get(LATEST)
     }
 
-    /// Records a received message whose slot is not released. It must be the next one; the first
+    /// Records a message that was received and not released. It must be the next one; the first
     /// message of a consumer may be the one that the last consumer held. Returns the word that
     /// identifies the message.
     pub(super) fn record(&self, (generation, number): (u64, u64), is_first: bool) -> u64 {
@@ -89,19 +92,19 @@ impl Notes {
                 is_first && !is_released,
                 "{number} of {generation} is received twice"
             );
-            self.board[REPEATED].fetch_add(1, SeqCst);
+            self.shared[REPEATED].fetch_add(1, SeqCst);
             return id;
         }
         let latest_generation = latest >> GENERATION_SHIFT;
         let is_next = id == latest + 1 || number == 0 && generation > latest_generation;
         assert!(is_next, "{number} of {generation} follows {latest:#x}");
         self.of(generation, RECEIVED).store(number + 1, SeqCst);
-        self.board[LATEST].store(id, SeqCst);
+        self.shared[LATEST].store(id, SeqCst);
         id
     }
 
     pub(super) fn set_released(&self, id: u64) {
-        self.board[RELEASED].store(id, SeqCst);
+        self.shared[RELEASED].store(id, SeqCst);
     }
 
     pub(super) fn repeated(&self) -> u64 {
@@ -109,7 +112,7 @@ impl Notes {
     }
 
     pub(super) fn attempt(&self) {
-        self.board[ATTEMPTS].fetch_add(1, SeqCst);
+        self.shared[ATTEMPTS].fetch_add(1, SeqCst);
     }
 
     pub(super) fn attempts(&self) -> u64 {
@@ -117,15 +120,15 @@ impl Notes {
     }
 
     pub(super) fn grew(&self) {
-        self.board[GROWTHS].fetch_add(1, SeqCst);
+        self.shared[GROWTHS].fetch_add(1, SeqCst);
     }
 
     pub(super) fn growths(&self) -> u64 {
         self.get(GROWTHS)
     }
 
-    /// The number of messages of one generation that were received. Checks that these are all whose
-    /// push had returned, and none whose push had not begun.
+    /// The number of messages of one generation that were received. Checks that every
+    /// push that had returned is among them, and none that had not begun.
     pub(super) fn check_received(&self, generation: u64) -> u64 {
         let [begun, done, received] =
             [BEGUN, DONE, RECEIVED].map(|what| self.of(generation, what).load(SeqCst));

@@ -143,7 +143,7 @@ fn open_of_recycled_segment_id_replaces_no_memory() {
 #[test]
 fn recycled_semaphores_do_not_declare_peer_dead() {
     in_own_namespace(|| {
-        let ring = Ring::<u64>::create_with(&name(KEY), &options()).unwrap();
+        let ring = Ring::<u64>::create_with(name(KEY), &options()).unwrap();
         let mut consumer = ring.consumer().unwrap();
         let before = semaphores(KEY, 0, 0);
         let count = 16;
@@ -175,7 +175,7 @@ fn recycled_semaphores_do_not_declare_peer_dead() {
 #[test]
 fn reopen_of_recycled_segment_id_in_forked_child_fails() {
     in_own_namespace(|| {
-        let ring = Ring::<u64>::create_with(&name(KEY), &options()).unwrap();
+        let ring = Ring::<u64>::create_with(name(KEY), &options()).unwrap();
         let id = segment(KEY, 0, 0);
         let (mut here, mut there) = std::os::unix::net::UnixStream::pair().unwrap();
         // SAFETY: the child only reads a socket and opens a ring.
@@ -191,7 +191,7 @@ fn reopen_of_recycled_segment_id_in_forked_child_fails() {
                 unlink(name(KEY)).unwrap();
                 drop(ring);
                 set_next_id("shm", id);
-                let other = Ring::<u64>::create_with(&name(OTHER_KEY), &options()).unwrap();
+                let other = Ring::<u64>::create_with(name(OTHER_KEY), &options()).unwrap();
                 assert_eq!(segment(OTHER_KEY, 0, 0), id);
                 here.write_all(&[1]).unwrap();
                 assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));

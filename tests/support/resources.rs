@@ -8,7 +8,7 @@ use std::process;
 
 /// Everything that could leak.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remains {
+pub(crate) struct Resources {
     descriptors: usize,
     /// Mappings of files only: the allocator may change the others.
     mappings: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Remains {
     objects: Vec<String>,
 }
 
-impl Remains {
+impl Resources {
     pub(crate) fn now() -> Self {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         Self {

@@ -1,4 +1,4 @@
-//! The layout of a small ring whose bytes a test writes, as a hostile peer would.
+//! The layout of a small ring. A test writes its bytes, as a hostile peer would.
 
 #![allow(dead_code, reason = "each test program uses some of this file")]
 
@@ -23,7 +23,7 @@ pub(crate) fn slot(position: u64) -> u64 {
     SLOTS + position % CAPACITY * STRIDE
 }
 
-/// Options for a ring of four slots whose first position is `first`.
+/// Options for a ring of four slots with the first position `first`.
 pub(crate) fn options<P: Protocol>(first: u64) -> Options {
     let options = Options::new()
         .capacity(CAPACITY as usize)

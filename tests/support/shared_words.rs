@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Shared words in which processes record their progress. They outlast the process that wrote them,
 /// and stay mapped until the process exits.
-pub(crate) struct Board {
+pub(crate) struct SharedWords {
     words: &'static [AtomicU64],
 }
 
-impl Board {
+impl SharedWords {
     /// Creates `words` words under a name.
     pub(crate) fn create(name: &Name, words: usize) -> Self {
         let file = OpenOptions::new()
@@ -48,7 +48,7 @@ impl Board {
     }
 }
 
-impl Deref for Board {
+impl Deref for SharedWords {
     type Target = [AtomicU64];
 
     fn deref(&self) -> &[AtomicU64] {
@@ -57,11 +57,11 @@ impl Deref for Board {
 }
 
 /// The first page of a ring's object, mapped without the library.
-pub(crate) struct Page {
+pub(crate) struct HeaderPage {
     words: &'static [AtomicU32],
 }
 
-impl Page {
+impl HeaderPage {
     pub(crate) fn of(name: &str) -> Self {
         const PAGE: usize = 4096;
         let path = super::backings::path(name);
@@ -71,7 +71,7 @@ impl Page {
             .open(path)
             .unwrap();
         let base = map(&file, PAGE);
-        // SAFETY: as for a board. The library accesses these words as atomics as well.
+        // SAFETY: as for `SharedWords`. The library accesses these words as atomics as well.
         let words = unsafe { slice::from_raw_parts(base.cast::<AtomicU32>(), PAGE / 4) };
         Self { words }
     }
