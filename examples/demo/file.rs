@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options, input: &Path, output: &Path) -> Result<bool
 }
 
 pub(crate) fn send(prefix: &str, input: &Path) -> Result<()> {
-    let ring = Ring::<[u8]>::open(&ring_name(prefix))?;
+    let ring = Ring::<[u8]>::open(ring_name(prefix))?;
     let mut producer = ring.producer()?;
     let mut file = File::open(input)?;
     let mut chunk = vec![0; ring.message_size()];
@@ -43,7 +43,7 @@ pub(crate) fn send(prefix: &str, input: &Path) -> Result<()> {
 }
 
 pub(crate) fn receive(prefix: &str, output: &Path) -> Result<()> {
-    let mut consumer = Ring::<[u8]>::open(&ring_name(prefix))?.consumer()?;
+    let mut consumer = Ring::<[u8]>::open(ring_name(prefix))?.consumer()?;
     let mut file = BufWriter::new(File::create(output)?);
     let mut chunk = Vec::new();
     loop {

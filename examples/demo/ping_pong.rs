@@ -30,10 +30,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let prefix = prefix(SUFFIX);
     let rings = RingOptions::new().capacity(options.capacity.max(2));
     for name in [there::<Small>(&prefix), back::<Small>(&prefix)] {
-        Ring::<Small>::create_with(&names.keep(name), &rings)?;
+        Ring::<Small>::create_with(names.keep(name), &rings)?;
     }
     for name in [there::<Line>(&prefix), back::<Line>(&prefix)] {
-        Ring::<Line>::create_with(&names.keep(name), &rings)?;
+        Ring::<Line>::create_with(names.keep(name), &rings)?;
     }
     for lines in [1, options.capacity] {
         Floor::open(&names.keep(floor(&prefix, lines)), lines)?;
@@ -176,8 +176,8 @@ struct Pair<T: Pod> {
 impl<T: Pod + PartialEq + std::fmt::Debug> Pair<T> {
     fn open(role: Role, prefix: &str) -> Result<Self> {
         let options = RingOptions::new().wait(WaitStrategy::Spin);
-        let there = Ring::open_with(&there::<T>(prefix), &options)?;
-        let back = Ring::open_with(&back::<T>(prefix), &options)?;
+        let there = Ring::open_with(there::<T>(prefix), &options)?;
+        let back = Ring::open_with(back::<T>(prefix), &options)?;
         let (outward, inward) = match role {
             Role::Sender => (there, back),
             Role::Receiver => (back, there),

@@ -115,7 +115,7 @@ impl Drop for Subprocess {
 
 /// Opens the ring for the reports of a process.
 pub(crate) fn reporter(role: Role, prefix: &str) -> Result<Producer<Report>> {
-    Ok(Ring::open(&report_name(role, prefix))?.producer()?)
+    Ok(Ring::open(report_name(role, prefix))?.producer()?)
 }
 
 fn report_name(role: Role, prefix: &str) -> String {

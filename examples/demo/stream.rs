@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 
 pub(crate) fn send(options: &Options, prefix: &str) -> Result<()> {
     pin(Role::Sender)?;
-    let mut producer = Ring::<[u8]>::open(&ring_name(prefix))?.producer()?;
+    let mut producer = Ring::<[u8]>::open(ring_name(prefix))?.producer()?;
     let mut message = vec![0; options.bytes as usize];
     for number in 0..options.messages {
         write(&mut message, number);
@@ -65,7 +65,7 @@ pub(crate) fn send(options: &Options, prefix: &str) -> Result<()> {
 pub(crate) fn receive(options: &Options, prefix: &str) -> Result<()> {
     pin(Role::Receiver)?;
     let mut reports = reporter(Role::Receiver, prefix)?;
-    let mut consumer = Ring::<[u8]>::open(&ring_name(prefix))?.consumer()?;
+    let mut consumer = Ring::<[u8]>::open(ring_name(prefix))?.consumer()?;
     let mut received = Received::new(options.messages);
     let mut expected = vec![0; options.bytes as usize];
     let mut message = Vec::with_capacity(options.bytes as usize);

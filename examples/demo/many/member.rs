@@ -21,7 +21,7 @@ pub(crate) fn produce(options: &Options, prefix: &str) -> Result<()> {
     let log = Log::open(&log_name(prefix), options.producers, options.messages)?;
     let share = share(options, options.index);
     let done = log.resume(options.index, share.start);
-    let mut producer = Ring::<[u8]>::open(&ring_name(prefix))?.producer()?;
+    let mut producer = Ring::<[u8]>::open(ring_name(prefix))?.producer()?;
     let mut message = vec![0; options.bytes as usize];
     for number in share.start + done..share.end {
         write(&mut message, number);
@@ -42,7 +42,7 @@ pub(crate) fn produce(options: &Options, prefix: &str) -> Result<()> {
 pub(crate) fn consume(options: &Options, prefix: &str) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let log = Log::open(&log_name(prefix), options.producers, options.messages)?;
-    let mut consumer = Ring::<[u8]>::open(&ring_name(prefix))?.consumer()?;
+    let mut consumer = Ring::<[u8]>::open(ring_name(prefix))?.consumer()?;
     let mut next: Vec<_> = (0..options.producers)
         .map(|producer| share(options, producer).start)
         .collect();

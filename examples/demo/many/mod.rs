@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.kill {
         ring_options = ring_options.liveness_interval(INTERVAL);
     }
-    let ring = Ring::<[u8]>::create_with(&names.keep(ring_name(&prefix)), &ring_options)?;
+    let ring = Ring::<[u8]>::create_with(names.keep(ring_name(&prefix)), &ring_options)?;
     let log = names.keep(log_name(&prefix));
     let log = Log::open(&log, options.producers, options.messages)?;
 
