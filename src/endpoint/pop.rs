@@ -305,7 +305,8 @@ impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
         self.payload_at(0)
     }
 
-    /// The number of messages that are ready, from the next claimed one on, at most `max`.
+    /// The number of messages that are ready, from the next claimed one on, at most `max`. The next
+    /// one is, by the claim: it is not checked again, since a hostile peer may have changed its slot.
     pub(crate) fn ready(&self, max: usize) -> usize {
         let words = self.endpoint.words().pop_words();
         let max = max.min(self.reader.claimed(&words) as usize);
@@ -315,7 +316,7 @@ impl<M: Message + ?Sized, P: Protocol> PopEndpoint<M, P> {
             let stamp = words.slots.at(position).stamp();
             stamp.ahead_of(position) == 1 && M::can_have(stamp.len(), self.message_size)
         };
-        (0..max).take_while(|&index| is_ready(index)).count()
+        1 + (1..max).take_while(|&index| is_ready(index)).count()
     }
 
     /// The payload of a claimed message, counted from the next one.

@@ -192,9 +192,14 @@ impl OpenRing {
         geometry.capacity as usize
     }
 
-    /// The capacity of the newest segment that this process has mapped.
+    /// The capacity of the newest segment that this process has mapped; of the first one in a
+    /// forked child, where another thread of the parent may have left the chain locked.
     pub(crate) fn mapped_capacity(&self) -> usize {
-        self.chain.newest_mapped().geometry.capacity as usize
+        let geometry = match self.chain.check_process() {
+            Ok(()) => self.chain.newest_mapped().geometry,
+            Err(_) => *self.geometry(),
+        };
+        geometry.capacity as usize
     }
 
     pub(crate) fn message_size(&self) -> usize {
