@@ -205,7 +205,7 @@ impl Options {
 
     /// The user ID of the ring's owner.
     ///
-    /// A ring of another user is refused before anything in it is read. Set it where other users
+    /// A ring of another user is refused before anything in it is used. Set it where other users
     /// can create names: they may have created this one. To create a ring for another user takes
     /// privileges.
     pub fn owner(mut self, user: u32) -> Self {

@@ -34,7 +34,7 @@
 //! A ring outlives the processes that use it. It exists until its [name is removed](crate::unlink)
 //! and the last process has released it. Each role has one seat, which one handle holds at a time.
 //! The next holder continues where the last one stopped, whether that one left or died. No message
-//! is lost then. None is duplicated, except for a message that a dead consumer was
+//! is lost then. None is duplicated, except for messages that a dead consumer was
 //! [reading in place](Consumer::read).
 //!
 //! [`Peer`](crate::Peer) describes the state of the other role. Its absence is reported as

@@ -12,7 +12,8 @@ use std::thread;
 ///
 /// [`Producer::try_claim_chunk`](super::Producer::try_claim_chunk) returns it. Slots count from 0 to
 /// [`len`](Self::len). A chunk that is dropped, by a panic too, forgotten or killed publishes
-/// nothing; see [`try_claim`](super::Producer::try_claim) for what becomes of the slots. In a forked
+/// nothing; see [`try_claim`](super::Producer::try_claim) for what becomes of the slots. In an MPMC
+/// ring a forgotten chunk is filled by as many pushes of the handle as it has slots. In a forked
 /// child it does nothing.
 #[must_use = "a chunk that is dropped publishes nothing"]
 pub struct ClaimChunk<'p, T: Pod, P: Protocol> {

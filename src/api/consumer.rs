@@ -542,7 +542,7 @@ impl<M: Message + ?Sized, P: Protocol> Consumer<M, P> {
 
 impl<T: Pod, P: Protocol> Consumer<T, P> {
     /// Reads up to `max` messages in place, at least one, as many as are ready in a row. Never
-    /// blocks. For rings of values.
+    /// blocks. For rings of values. In an MPMC ring at most 4096 are claimed.
     ///
     /// A tombstone ends the chunk. In an MPMC ring the messages after it, up to `max`, are claimed
     /// as well then, and are the next ones of this handle.

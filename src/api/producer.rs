@@ -368,7 +368,7 @@ impl<M: Message + ?Sized, P: Protocol> Producer<M, P> {
 
 impl<T: Pod, P: Protocol> Producer<T, P> {
     /// Claims up to `max` free slots in a row, at least one, to write messages in place. Never
-    /// blocks. For rings of values.
+    /// blocks. For rings of values. In an MPMC ring at most 4096 are claimed.
     ///
     /// ```
     /// # let name = &format!("/slipring-doc-claim-chunk-{}", std::process::id());

@@ -101,13 +101,14 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
     #[inline(never)]
     pub(crate) fn push_slow(&mut self, message: &M, limit: WaitLimit) -> Result<(), Refusal> {
         self.endpoint.check_usable()?;
+        let deadline = limit.deadline();
         if !self.endpoint.is_open() {
-            self.follow_growth(limit.deadline())?;
+            self.follow_growth(deadline)?;
         }
         // An MPMC push has just tried. To try again at once would take the cache line from the
         // consumer that is about to release the slot.
         if P::Writer::IS_SHARED || !self.try_claim(1)? {
-            self.claim_waiting(limit, 1)?;
+            self.claim_waiting(deadline, 1)?;
         }
         // SAFETY: as in `push_fast`.
         unsafe { message.store(self.payload()) }
@@ -128,12 +129,12 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
     pub(crate) fn claim(&mut self, limit: WaitLimit, max: usize) -> Result<(), Refusal> {
         self.endpoint.check_usable()?;
         if !self.endpoint.is_open() {
-            self.follow_growth(limit.deadline())?;
+            return self.claim_waiting(limit.deadline(), max);
         }
         if self.try_claim(max)? {
             return Ok(());
         }
-        self.claim_waiting(limit, max)
+        self.claim_waiting(limit.deadline(), max)
     }
 
     #[inline(always)]
@@ -146,8 +147,7 @@ impl<M: Message + ?Sized, P: Protocol> PushEndpoint<M, P> {
     }
 
     #[inline(never)]
-    fn claim_waiting(&mut self, limit: WaitLimit, max: usize) -> Result<(), Refusal> {
-        let deadline = limit.deadline();
+    fn claim_waiting(&mut self, deadline: Option<Instant>, max: usize) -> Result<(), Refusal> {
         loop {
             if self.follow_growth(deadline)? && self.try_claim(max)? {
                 return Ok(());

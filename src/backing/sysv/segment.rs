@@ -354,7 +354,11 @@ fn is_taken(key: i32, creation: &CreationLock) -> Result<bool, SystemError> {
     if draft_creator != Some(stat.creator) {
         return Ok(true);
     }
-    let (mapping, _) = attach(id, &MemoryPolicy::default(), Access::ReadOnly)?;
+    let (mapping, attached) = attach(id, &MemoryPolicy::default(), Access::ReadOnly)?;
+    if attached.is_removed || attached.key != key || attached.creator != stat.creator {
+        // The id belongs to another segment since.
+        return Ok(true);
+    }
     if mapping.first_word() != 0 {
         let recorded = creation.set_draft(false);
         return recorded
