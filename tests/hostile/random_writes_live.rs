@@ -5,11 +5,16 @@ use crate::support::kinds::is_mpmc;
 use crate::support::ring_layout;
 use crate::support::ring_layout::{SEATS, SLOTS, intent, options, slot, word};
 use crate::support::{Forked, Name, Random, fork_child};
+use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU64};
 use core::time::Duration;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use slipring::error::{OpenError, RecoverError};
-use slipring::{Protocol, Ring};
+use slipring::{Protocol, Ring, Spsc};
 use std::fs::{File, OpenOptions};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
+use std::thread;
 
 const TAIL: u64 = 0x080;
 const HEAD: u64 = 0x100;
@@ -36,6 +41,10 @@ fn produce<P: Protocol>(ring: &Ring<u64, P>) {
         let _ = producer.try_push(&1);
         let _ = producer.try_claim().map(|mut claim| claim.write(&2));
         let _ = producer.try_push_slice(&[1; 5]);
+        let _ = producer.try_claim_chunk(3).map(|mut chunk| {
+            chunk.write(0, &3);
+            chunk.commit(1);
+        });
     }
     let _ = producer.push_timeout(&1, SOON);
     assert!(producer.len() <= CAPACITY && ring.len() <= CAPACITY);
@@ -50,6 +59,10 @@ fn consume<P: Protocol>(ring: &Ring<u64, P>) {
         let _ = consumer.try_pop();
         let _ = consumer.try_pop_slice(&mut [0; 3]);
         let _ = consumer.try_read().map(|guard| guard.put_back());
+        let _ = consumer.try_read_chunk(3).map(|chunk| {
+            chunk.get(0);
+            chunk.release(1);
+        });
     }
     let _ = consumer.pop_timeout(SOON);
     assert!(consumer.len() <= CAPACITY);
@@ -144,4 +157,37 @@ fn random_writes_during_calls_block_no_process_forever<P: Protocol>() {
         assert_recovery_ends(&name);
         assert!(ring.len() <= CAPACITY);
     }
+}
+
+/// A slot's stamp alternates between free and full. A chunk that was claimed while it was full has
+/// one message, whatever the stamp is afterwards.
+#[test]
+fn read_chunk_of_changing_slot_has_a_message() {
+    let name = Name::new("changing");
+    let ring = Ring::<u64, Spsc>::create_with(&name, &options::<Spsc>(0)).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let (file, stop) = (name.file(), AtomicBool::new(false));
+    let length = NonZeroUsize::new(2 * SLOTS as usize).unwrap();
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    let base = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, &file, 0) }.unwrap();
+    // SAFETY: the slot lies in the mapping, which is never unmapped, and is aligned.
+    let stamp = unsafe { AtomicU64::from_ptr(base.as_ptr().byte_add(slot(0) as usize).cast()) };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Relaxed) {
+                stamp.store(u64::from_le_bytes(word(0, 0, 0)), Release);
+                stamp.store(u64::from_le_bytes(word(0, 1, 8)), Release);
+            }
+        });
+        let lengths = (0..2_000_000).filter_map(|_| {
+            let chunk = consumer.try_read_chunk(4).ok()?;
+            let length = chunk.len();
+            chunk.release(0);
+            Some(length)
+        });
+        let shortest = lengths.min();
+        stop.store(true, Relaxed);
+        assert_eq!(shortest, Some(1));
+    });
 }
