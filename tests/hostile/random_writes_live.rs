@@ -171,8 +171,10 @@ fn read_chunk_of_changing_slot_has_a_message() {
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     // SAFETY: a new mapping, at an address that the kernel chooses.
     let base = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, &file, 0) }.unwrap();
-    // SAFETY: the slot lies in the mapping, which is never unmapped, and is aligned.
-    let stamp = unsafe { AtomicU64::from_ptr(base.as_ptr().byte_add(slot(0) as usize).cast()) };
+    // SAFETY: the slot lies in the mapping.
+    let stamp = unsafe { base.as_ptr().byte_add(slot(0) as usize) };
+    // SAFETY: a slot begins with an aligned word, and the mapping stays.
+    let stamp = unsafe { AtomicU64::from_ptr(stamp.cast()) };
     thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Relaxed) {
