@@ -17,7 +17,7 @@ const TESTS: [&str; 11] = [
     "tests/api/claims.rs",
     "tests/lifecycle/foreign.rs",
     "tests/api/instructions.rs",
-    "tests/api/mpmc.rs",
+    "tests/api/mpmc_rings.rs",
     "tests/api/mpmc_batches.rs",
     "tests/api/payloads.rs",
     "tests/api/positions.rs",

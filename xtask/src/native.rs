@@ -55,7 +55,7 @@ impl Analyzer {
                 "tests/api/batches.rs",
                 "tests/api/claims.rs",
                 "tests/hostile/corrupt_words.rs",
-                "tests/api/mpmc.rs",
+                "tests/api/mpmc_rings.rs",
                 "tests/api/mpmc_batches.rs",
                 "tests/lifecycle/observer.rs",
                 "tests/api/payloads.rs",
