@@ -38,9 +38,11 @@ fn message_reaches_one_consumer_in_producer_order() {
                 })
             })
             .collect();
+        // All attach before the first one leaves: a consumer stops when no producer is present.
+        let handles = [(); 4].map(|()| ring.producer().unwrap());
         let producers: Vec<_> = (0..4)
-            .map(|producer| {
-                let mut handle = ring.producer().unwrap();
+            .zip(handles)
+            .map(|(producer, mut handle)| {
                 let numbers = NUMBERS / capacity.min(20) as u64;
                 thread::spawn(move || {
                     for number in 1..=numbers {
